@@ -1,0 +1,1 @@
+"""From a table of finished runs to the claims that it supports."""

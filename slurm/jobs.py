@@ -1,0 +1,109 @@
+"""Jobs as the driver sees them: one id per submitted text, one report per poll."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+class JobState(enum.Enum):
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    OUT_OF_MEMORY = "out of memory"
+    NODE_FAILED = "node failed"
+    PREEMPTED = "preempted"
+    CANCELLED_BY_US = "cancelled by us"
+    CANCELLED = "cancelled by another"
+    UNKNOWN = "unknown"
+    """The cluster has not said; never treat it as over."""
+
+    @property
+    def over(self) -> bool:
+        return self not in (JobState.PENDING, JobState.RUNNING, JobState.UNKNOWN)
+
+
+class Retry(enum.Enum):
+    """Whether a job that ended in a state is worth another submission."""
+
+    NEVER = "never"
+    CAPPED = "capped"
+    """Counts against the cap of the profile."""
+    ALWAYS = "always"
+    """Not the job's doing (preemption): does not count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobReport:
+    job: str
+    state: JobState
+    node: str | None = None
+    reason: str = ""
+    """In words a user can act on; names the memory or the limit to change where that is the reason."""
+
+
+@dataclass(kw_only=True)
+class Costs:
+    """What the driver cost the scheduler, by command."""
+
+    calls: dict[str, int] = field(default_factory=dict)
+
+    def count(self, command: str) -> None:
+        self.calls[command] = self.calls.get(command, 0) + 1
+
+
+class Cluster(Protocol):
+    """Runs ``call(text) -> text`` somewhere else. ``LocalCluster`` and ``SlurmCluster`` are the two there are; both
+    go through submitit and pickle nothing but the name of ``call`` and the text."""
+
+    costs: Costs
+
+    def submit(
+        self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
+    ) -> list[str]:
+        """Submits one job per text (as arrays where there are arrays) and gives their ids in order.
+
+        ``call`` is "module:function". ``name`` is unique per call and is what :meth:`recover` finds the jobs by.
+        ``folder`` receives scripts, logs and pickles. ``avoid`` names nodes not to use. Raises
+        :class:`slurm.errors.SubmissionRefused` (nothing was submitted; try later) or ``SubmissionRejected``.
+        """
+
+    def recover(self, name: str, folder: Path) -> dict[int, str]:
+        """Jobs that an interrupted :meth:`submit` with this name did submit: index of the text -> job id."""
+
+    def poll(self, jobs: Collection[str]) -> Mapping[str, JobReport]:
+        """How each job stands, from as few scheduler calls as possible; may answer from memory between them."""
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        """Asks for the end of jobs, pending or running; their state becomes CANCELLED_BY_US."""
+
+    def room(self, active: int) -> int:
+        """How many more jobs may be given now, when ``active`` of ours are pending or running."""
+
+    def log(self, job: str, folder: Path) -> Path | None:
+        """The job's standard output and error, where there is one yet."""
+
+
+def retry(state: JobState) -> Retry:
+    """The one table of what is worth a retry."""
+    return RETRY[state]
+
+
+RETRY: dict[JobState, Retry] = {
+    JobState.PENDING: Retry.NEVER,
+    JobState.RUNNING: Retry.NEVER,
+    JobState.UNKNOWN: Retry.NEVER,
+    JobState.FINISHED: Retry.CAPPED,  # over, yet its folds have no end: something went wrong on the node
+    JobState.FAILED: Retry.CAPPED,
+    JobState.TIMED_OUT: Retry.ALWAYS,  # progress is on disk; the driver stops only when no epoch was gained
+    JobState.OUT_OF_MEMORY: Retry.NEVER,
+    JobState.NODE_FAILED: Retry.ALWAYS,
+    JobState.PREEMPTED: Retry.ALWAYS,
+    JobState.CANCELLED_BY_US: Retry.NEVER,
+    JobState.CANCELLED: Retry.NEVER,
+}

@@ -1,0 +1,30 @@
+"""What can go wrong in a sweep.
+
+SweepError
+├── StudyError    (ValueError)  a study file that is wrong; names file, line, what it got, what is accepted
+├── LedgerError   (ValueError)  a study folder whose ledger cannot be read or belongs to another study
+├── FolderBusy                  another driver holds the study folder
+└── TrackingError               the MLflow store cannot be written
+"""
+
+from __future__ import annotations
+
+
+class SweepError(Exception):
+    """Root of every error that a sweep raises on purpose."""
+
+
+class StudyError(SweepError, ValueError):
+    """A study file that is wrong; names file, line, what it got, what is accepted and the nearest name."""
+
+
+class LedgerError(SweepError, ValueError):
+    """A study folder whose ledger cannot be read, or that belongs to another study."""
+
+
+class FolderBusy(SweepError):
+    """Another driver holds the study folder; names its host and process."""
+
+
+class TrackingError(SweepError):
+    """The MLflow store cannot be written; the journals keep everything and ``actsweep sync`` catches up."""

@@ -1,0 +1,1 @@
+"""Activations: one file per family, with formula, paper and gradients."""

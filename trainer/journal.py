@@ -1,0 +1,193 @@
+"""A fold's journal: what happened in its training, one JSON record a line, flushed as it happens.
+
+Each attempt of a fold writes ``attempt-<n>/metrics.jsonl`` below the fold's folder and no other file is ever written by
+two processes. The newest attempt counts: it says in its Start record after which epoch it resumed, and whatever an older
+attempt wrote beyond that epoch (a node that was cut off and trained on) is dropped by :func:`read_fold`.
+Loads without torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Literal
+
+from trainer.errors import JournalError, SpecError
+from trainer.spec import SCHEMA, CheckpointRule, from_plain
+
+FILE = "metrics.jsonl"
+
+Status = Literal["finished", "stopped", "diverged", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """An attempt has begun."""
+
+    kind: Literal["start"] = "start"
+    schema: int = SCHEMA
+    digest: str
+    """The fold's digest."""
+    attempt: int
+    resumed_epoch: int
+    """Epochs already done when this attempt began; 0 for a fresh start."""
+    time: float
+    """Seconds since the Unix epoch, as in every record."""
+    data_digest: str
+    split_hash: str
+    """SHA-256 over the data digest and the sorted held-out, validation and training indices."""
+    n_train: int
+    n_validation: int
+    n_heldout: int
+    n_classes: int
+    chance: float
+    """Accuracy of always naming the commonest class of the held-out part."""
+    n_parameters: int
+    device: str
+    device_name: str
+    threads: int
+    host: str
+    pid: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Versions (python, torch, cuda, driver) and Slurm ids, where there are any."""
+    code: str = ""
+    """Digest of the trainer's sources that ran."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """An epoch is over. ``metrics`` are named ``part/metric``: parts train, train_clean, validation; metrics loss,
+    accuracy, f1_weighted, f1_macro, auc. ``activation`` holds learned parameters as ``layer/parameter``."""
+
+    kind: Literal["epoch"] = "epoch"
+    epoch: int
+    """Counted from 1."""
+    time: float
+    metrics: Mapping[str, float]
+    train_s: float
+    evaluate_s: float
+    rest_s: float
+    """Checkpoint, journal and everything else of the epoch before this record; of the previous epoch's end, too."""
+    peak_memory_mb: float
+    activation: Mapping[str, float] = field(default_factory=dict)
+    utilisation: Mapping[str, float] = field(default_factory=dict)
+    """Sampled load of this fold's own device (gpu_percent, gpu_memory_mb), where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The model that one checkpoint rule picks, measured on the held-out part."""
+
+    epoch: int
+    metrics: Mapping[str, float]
+    """heldout/<metric>, and validation/<metric> and train_clean/<metric> of the same weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """The fold is over."""
+
+    kind: Literal["end"] = "end"
+    time: float
+    status: Status
+    epochs: int
+    reason: str
+    """Why it ended, in words: "patience", "all epochs", "STOP file", "loss is nan at epoch 3", an error's last line."""
+    rule: CheckpointRule
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    """By checkpoint rule; empty for a fold that diverged before its first epoch or failed."""
+
+
+Record = Start | Epoch | End
+KINDS: dict[str, type[Start] | type[Epoch] | type[End]] = {"start": Start, "epoch": Epoch, "end": End}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldHistory:
+    """A fold's journal with its attempts resolved. ``epochs`` are in order and without duplicates."""
+
+    start: Start
+    epochs: tuple[Epoch, ...]
+    end: End | None
+    attempts: int
+
+
+class Writer:
+    """Appends records to one attempt's journal; the only writer of that file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file: IO[str] = (folder / FILE).open("a", encoding="utf-8")
+
+    def write(self, record: Record) -> None:
+        """Appends and forces to disk before it returns."""
+        self._file.write(json.dumps(dataclasses.asdict(record), separators=(",", ":")) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def parse(line: str, where: str) -> Record:
+    """One record. NaN and infinities are read as JSON's ``NaN`` and ``Infinity``. Raises :class:`JournalError`."""
+    try:
+        raw = json.loads(line)
+        return from_plain(KINDS[raw["kind"]], raw)
+    except (ValueError, KeyError, TypeError, SpecError) as error:
+        raise JournalError(
+            f"{where}: not a journal record ({error}); restore the file or delete its attempt folder"
+        ) from error
+
+
+def follow(path: Path, offset: int = 0) -> tuple[list[Record], int]:
+    """Whole records from byte ``offset`` on, and the offset after them. A line without its end is left for later."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            block = file.read()
+    except FileNotFoundError:
+        return [], offset
+    whole = block[: block.rfind(b"\n") + 1]
+    lines = whole.decode("utf-8").splitlines()
+    return [parse(line, str(path)) for line in lines], offset + len(whole)
+
+
+def attempts(folder: Path) -> list[int]:
+    """Numbers of the attempts below a fold's folder, ascending."""
+    if not folder.is_dir():
+        return []
+    names = (entry.name.removeprefix("attempt-") for entry in folder.iterdir() if entry.name.startswith("attempt-"))
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def attempt_folder(folder: Path, attempt: int) -> Path:
+    return folder / f"attempt-{attempt}"
+
+
+def read_fold(folder: Path) -> FoldHistory | None:
+    """The fold's resolved history; None before its first Start record."""
+    return resolve({number: follow(attempt_folder(folder, number) / FILE)[0] for number in attempts(folder)})
+
+
+def resolve(records: Mapping[int, list[Record]]) -> FoldHistory | None:
+    """Resolves the records of a fold's attempts (by attempt number): the newest attempt with a Start record counts."""
+    start: Start | None = None
+    end: End | None = None
+    epochs: dict[int, Epoch] = {}
+    count = 0
+    for number in sorted(records):
+        for record in records[number]:
+            if isinstance(record, Start):
+                start, end, count = record, None, count + 1
+                epochs = {number: epoch for number, epoch in epochs.items() if number <= record.resumed_epoch}
+            elif isinstance(record, Epoch):
+                epochs[record.epoch] = record
+            else:
+                end = record
+    if start is None:
+        return None
+    return FoldHistory(start=start, epochs=tuple(epochs[number] for number in sorted(epochs)), end=end, attempts=count)
