@@ -1,7 +1,7 @@
 """A fold's journal: what happened in its training, one JSON record a line, flushed as it happens.
 
-Each attempt of a fold writes ``attempt-<n>/metrics.jsonl`` below the fold's folder and no other file is ever written by
-two processes. The newest attempt counts: it says in its Start record after which epoch it resumed, and whatever an older
+Each attempt of a fold writes ``attempt-<n>/metrics.jsonl`` below the fold's folder; no file ever has two writers. The
+newest attempt counts: it says in its Start record after which epoch it resumed, and whatever an older
 attempt wrote beyond that epoch (a node that was cut off and trained on) is dropped by :func:`read_fold`.
 Loads without torch.
 """
