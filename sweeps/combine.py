@@ -1,0 +1,88 @@
+"""From the folds of a trial to the trial: means per epoch, outcome and status. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from trainer.journal import FoldHistory
+
+TrialStatus = Literal["finished", "stopped", "diverged", "failed", "infra_failed"]
+
+# The worst of its folds' ends is the trial's.
+_ORDER: tuple[TrialStatus, ...] = ("finished", "stopped", "diverged", "failed", "infra_failed")
+
+
+def epochs_done(folds: Iterable[FoldHistory | None]) -> int:
+    """Epochs in all the journals together: grows whenever any of the folds gets on."""
+    return sum(len(fold.epochs) for fold in folds if fold is not None)
+
+
+def comparable_epoch(folds: Sequence[FoldHistory | None], closed: Sequence[TrialStatus | None]) -> int:
+    """The last epoch at which every fold can be compared: the least epoch of the folds that still train, or the
+    greatest of all when none does. 0 while a fold has not begun. ``closed`` as in :func:`outcome`."""
+    done: list[int] = []
+    training: list[int] = []
+    for fold, closed_as in zip(folds, closed, strict=True):
+        epochs = fold.epochs[-1].epoch if fold is not None and fold.epochs else 0
+        done.append(epochs)
+        if closed_as is None and (fold is None or fold.end is None):
+            training.append(epochs)
+    return min(training) if training else max(done, default=0)
+
+
+def means_at(folds: Sequence[FoldHistory], epoch: int, metric: str) -> dict[str, float] | None:
+    """Means over the folds of every metric at ``epoch``. A fold that ended earlier goes on counting with the epoch that
+    its checkpoint rule picked, or its last. None where a fold has nothing to count with or ``metric`` is not finite."""
+    rows: list[Mapping[str, float]] = []
+    for fold in folds:
+        row = _metrics_at(fold, epoch)
+        if row is None or not math.isfinite(row.get(metric, math.nan)):
+            return None
+        rows.append(row)
+    names = set(rows[0]).intersection(*rows[1:]) if rows else set()
+    return {name: sum(row[name] for row in rows) / len(rows) for name in sorted(names)}
+
+
+def _metrics_at(fold: FoldHistory, epoch: int) -> Mapping[str, float] | None:
+    if not fold.epochs:
+        return None
+    by_number = {record.epoch: record.metrics for record in fold.epochs}
+    if epoch in by_number:
+        return by_number[epoch]
+    if fold.end is not None and fold.end.rule in fold.end.outcomes:
+        return by_number.get(fold.end.outcomes[fold.end.rule].epoch, fold.epochs[-1].metrics)
+    return fold.epochs[-1].metrics
+
+
+def outcome(
+    folds: Sequence[FoldHistory | None], closed: Sequence[TrialStatus | None]
+) -> tuple[TrialStatus, dict[str, float]] | None:
+    """Status and mean metrics of a trial whose folds are all over; None while one is not.
+
+    ``closed`` is what the driver decided for folds that have no end of their own: "infra_failed" where it gave up,
+    "stopped" where the trial was stopped before the fold began. Metrics are validation and training ones only: what
+    nothing may be selected on (``heldout/``) is left out on purpose. They are empty unless every fold has an outcome.
+    """
+    statuses: list[TrialStatus] = []
+    rows: list[Mapping[str, float]] = []
+    for fold, closed_as in zip(folds, closed, strict=True):
+        if fold is not None and fold.end is not None:
+            statuses.append(fold.end.status)
+            if fold.end.rule in fold.end.outcomes:
+                rows.append(fold.end.outcomes[fold.end.rule].metrics)
+        elif closed_as is not None:
+            statuses.append(closed_as)
+        else:
+            return None
+    status = max(statuses, key=_ORDER.index)
+    if status not in ("finished", "stopped") or len(rows) < len(folds):
+        return status, {}
+    names = [name for name in sorted(set(rows[0]).intersection(*rows[1:])) if not name.startswith("heldout/")]
+    return status, {name: sum(row[name] for row in rows) / len(rows) for name in names}
+
+
+def better(metric: str, one: float, other: float) -> bool:
+    """Whether ``one`` beats ``other``: losses are better low, everything else high."""
+    return one < other if metric.endswith("/loss") else one > other

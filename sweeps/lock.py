@@ -1,0 +1,87 @@
+"""One driver per study folder: a lock file that names its holder.
+
+Made with O_EXCL, which holds on NFS and Lustre where advisory locks may not. A holder on this host is looked up by
+process; one on another host is taken for dead when its heartbeat (the file's age) is older than ``STALE_S``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import psutil
+
+from sweeps.errors import FolderBusy
+
+FILE = "driver.lock"
+STALE_S = 900.0
+
+
+class Lock:
+    """Held from construction to :meth:`release`. Raises :class:`FolderBusy` while another driver lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._text = json.dumps(
+            {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+        )
+        for _ in range(2):
+            try:
+                descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            except FileExistsError:
+                self._remove_if_dead()
+            else:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    file.write(self._text)
+                return
+        raise FolderBusy(busy(self._path))
+
+    def beat(self) -> None:
+        """Shows that the driver lives."""
+        os.utime(self._path)
+
+    def release(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    def _remove_if_dead(self) -> None:
+        if not held(self._path.parent):
+            # Renamed first, so that of two drivers that both find it dead only one removes it.
+            aside = self._path.with_name(f"{FILE}.{os.getpid()}.dead")
+            try:
+                self._path.rename(aside)
+            except FileNotFoundError:
+                return
+            aside.unlink()
+
+
+def held(folder: Path) -> bool:
+    """Whether a living driver holds the folder."""
+    path = folder / FILE
+    try:
+        age_s = time.time() - path.stat().st_mtime
+        holder = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except json.JSONDecodeError:
+        return age_s < STALE_S  # its maker died, or is about to write it
+    if holder["host"] != socket.gethostname():
+        return age_s < STALE_S
+    try:
+        return bool(abs(psutil.Process(holder["pid"]).create_time() - holder["started"]) < 1.0)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def busy(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        who = f"process {holder['pid']} on {holder['host']}"
+    except (OSError, json.JSONDecodeError, KeyError):
+        who = "an unknown process"
+    return (
+        f"{path.parent}: another driver ({who}) holds this study. Watch it with `actsweep status {path.parent}`, or end it "
+        f"with `actsweep stop {path.parent}`; if that host is gone for good, delete {path}"
+    )

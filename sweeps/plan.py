@@ -1,0 +1,87 @@
+"""What to do next, as a function of what is known: which folds to submit, in which packs, and what a lost job means. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from slurm.jobs import JobReport, JobState, Retry, retry
+from sweeps.ledger import FoldKey, State, TrialAdded
+
+
+def open_folds(state: State, over: Collection[FoldKey]) -> list[FoldKey]:
+    """Folds that still have to be submitted, in the order their trials were added: not over by their journal, not given
+    up, not stopped before they began, and in no job or unanswered submission."""
+    in_flight = {fold for begun in state.unanswered.values() for pack in begun.packs for fold in pack}
+    return [
+        fold
+        for trial in state.trials.values()
+        if trial.trial not in state.completed and trial.trial not in state.stopping
+        for fold in trial.folds
+        if fold not in over and fold not in state.gave_up and fold not in state.job_of and fold not in in_flight
+    ]
+
+
+def packs(state: State, folds: Sequence[FoldKey], size: int | None) -> list[tuple[FoldKey, ...]]:
+    """Folds grouped by trial into packs of at most ``size``; None: all of a trial's in one."""
+    waiting = set(folds)
+    result: list[tuple[FoldKey, ...]] = []
+    for trial in state.trials.values():
+        mine = [fold for fold in trial.folds if fold in waiting]
+        step = size or max(len(mine), 1)
+        result.extend(tuple(mine[start : start + step]) for start in range(0, len(mine), step))
+    return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A job that is over while folds of its pack are not, and what that means for them."""
+
+    counted: bool
+    give_up: str
+    """Why there will be no other submission; "" where there will be."""
+
+
+def judge_loss(state: State, report: JobReport, folds: Sequence[FoldKey], *, epochs: int, max_retries: int) -> Loss:
+    """Whether the folds of a lost job are worth another submission.
+
+    What is not the job's doing (preemption, a dead node, a time limit) does not count as long as an epoch was gained
+    since the last loss; without progress it counts, so that nothing goes round for ever. ``epochs``: in the journals of
+    the pack's folds now.
+    """
+    if report.job in state.cancelled:
+        return Loss(counted=False, give_up="")
+    worth = retry(report.state)
+    if worth is Retry.NEVER:
+        return Loss(counted=True, give_up=f"{report.state.value}: {report.reason}".removesuffix(": "))
+    progressed = epochs > max((state.epochs_at_loss.get(fold, 0) for fold in folds), default=0)
+    counted = report.state is not JobState.PREEMPTED and not (worth is Retry.ALWAYS and progressed)
+    spent = max((state.spent.get(fold, 0) for fold in folds), default=0) + counted
+    if spent > max_retries:
+        last = f"{report.state.value}: {report.reason}".removesuffix(": ")
+        return Loss(counted=counted, give_up=f"lost {spent} times without getting on (last: {last})")
+    return Loss(counted=counted, give_up="")
+
+
+def bad_nodes(state: State, folds: Sequence[FoldKey], *, limit: int = 2) -> tuple[str, ...]:
+    """Nodes on which any of the folds was lost ``limit`` times or more: submit elsewhere."""
+    counts: dict[str, int] = {}
+    for fold in folds:
+        for node in state.nodes.get(fold, ()):
+            counts[node] = counts.get(node, 0) + 1
+    return tuple(sorted(node for node, count in counts.items() if count >= limit))
+
+
+def winner(
+    trials: Sequence[TrialAdded],
+    metrics: Mapping[str, Mapping[str, float]],
+    select_on: str,
+    better: Callable[[str, float, float], bool],
+) -> tuple[TrialAdded, float] | None:
+    """The trial with the best ``select_on``; the earliest of equals; None where no trial has that metric."""
+    best: tuple[TrialAdded, float] | None = None
+    for trial in sorted(trials, key=lambda item: item.index):
+        value = metrics.get(trial.trial, {}).get(select_on)
+        if value is not None and (best is None or better(select_on, value, best[1])):
+            best = (trial, value)
+    return best
