@@ -62,7 +62,7 @@ class Exhausted:
 
 @dataclass(frozen=True, kw_only=True)
 class Submitting:
-    """Written before a submission, so that one cut short is looked up on the cluster by name, never repeated blindly."""
+    """Written before a submission, so that one cut short is looked up on the cluster, never repeated blindly."""
 
     kind: Literal["submitting"] = "submitting"
     batch: int
@@ -112,7 +112,7 @@ class JobOver:
     node: str | None
     folds: tuple[FoldKey, ...]
     epochs: int
-    """Epochs in the journals of those folds at the time: progress since the last such record means a retry is worth it."""
+    """Epochs in the journals of those folds at the time: more than at the last loss means that a retry gets on."""
     counted: bool
 
 
@@ -192,7 +192,7 @@ _TYPES: tuple[type[Record], ...] = (
     Paused,
     Finished,
 )
-KINDS: dict[str, type[Record]] = {next(f for f in dataclasses.fields(t) if f.name == "kind").default: t for t in _TYPES}
+KINDS: dict[str, type[Record]] = {str(t.__dataclass_fields__["kind"].default): t for t in _TYPES}
 
 
 @dataclass(kw_only=True)
@@ -306,11 +306,11 @@ def read(path: Path) -> Iterable[Record]:
     for number, line in enumerate(_whole_lines(path), start=1):
         try:
             raw = json.loads(line)
-            yield from_plain(KINDS[raw["kind"]], raw)  # type: ignore[misc]  # KINDS maps to the union's members
+            yield from_plain(KINDS[raw["kind"]], raw)
         except (ValueError, KeyError, TypeError, SpecError) as error:
             raise LedgerError(
-                f"{path}:{number}: not a ledger record of schema {SCHEMA} ({error}); restore the file from a backup, or "
-                "start the study in another folder"
+                f"{path}:{number}: not a ledger record of schema {SCHEMA} ({error}); restore the file from a "
+                "backup, or start the study in another folder"
             ) from error
 
 

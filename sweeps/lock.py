@@ -82,6 +82,6 @@ def busy(path: Path) -> str:
     except (OSError, json.JSONDecodeError, KeyError):
         who = "an unknown process"
     return (
-        f"{path.parent}: another driver ({who}) holds this study. Watch it with `actsweep status {path.parent}`, or end it "
-        f"with `actsweep stop {path.parent}`; if that host is gone for good, delete {path}"
+        f"{path.parent}: another driver ({who}) holds this study. Watch it with `actsweep status {path.parent}`, or "
+        f"end it with `actsweep stop {path.parent}`; if that host is gone for good, delete {path}"
     )

@@ -1,4 +1,4 @@
-"""What to do next, as a function of what is known: which folds to submit, in which packs, and what a lost job means. Pure."""
+"""What to do next, as a function of what is known: which folds to submit in which packs, what a lost job means. Pure."""
 
 from __future__ import annotations
 
