@@ -71,9 +71,10 @@ class Verdict:
     """Further numbers of the method (t, df, se, floor, rope ...) by name."""
 
 
-COLUMNS = (
-    "dataset activation control metric method estimate low high level worse same better p p_adjusted n word note"
-).split()
+COLUMNS = [
+    *("dataset", "activation", "control", "metric", "method", "estimate", "low", "high", "level"),
+    *("worse", "same", "better", "p", "p_adjusted", "n", "word", "note"),
+]
 
 
 def to_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
