@@ -1,0 +1,39 @@
+"""The control for DSReLU: what remains of it if its slope never moves.
+
+    f(x) = x for x > 0, x / s for x <= 0                                   scale = False: leaky ReLU of slope 1/s
+    f(x) = s x for x > 0, x for x <= 0                                     scale = True: the same times s
+
+With ``scale`` it equals DSReLU at a constant slope s, bit for bit. If DSReLU does no better than these two, then its
+schedule does nothing beyond a leakier leaky ReLU and a large output scale. The default s is s(0) of the DSReLU paper's
+constants.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from trainer.activations import arguments
+from trainer.activations.constrained import Activation
+from trainer.activations.precision import working_dtype
+
+
+class ScaledLeakyReLU(Activation):
+    """Leaky ReLU of slope ``1 / s``, its output multiplied by s where ``scale`` is true; s positive."""
+
+    formula = "(s if scale else 1) (x if x > 0 else x / s)"
+
+    def __init__(self, *, s: float = 10.576, scale: bool = False) -> None:
+        super().__init__()
+        self.s = arguments.real("ScaledLeakyReLU", "s", s, above=0.0)
+        self.scale = arguments.flag("ScaledLeakyReLU", "scale", scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.scale:
+            return functional.leaky_relu(x, 1.0 / self.s)
+        slopes = torch.ones_like(x, dtype=working_dtype(x)).masked_fill_(x > 0, self.s)
+        return (x * slopes).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"s={self.s:g}, scale={self.scale}"

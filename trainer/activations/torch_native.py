@@ -1,0 +1,144 @@
+"""torch's own activations under our names, with their parameters as keyword arguments.
+
+Thin modules over ``torch.nn.functional``: torch's kernels, torch's defaults, never in place. The formulas are torch's;
+at a kink the gradient is torch's, the left derivative.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainer.activations import arguments
+from trainer.activations.constrained import GRANULARITIES, Activation
+
+
+class ReLU(Activation):
+    """``max(x, 0)``"""
+
+    formula = "max(x, 0)"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x)
+
+
+class LeakyReLU(Activation):
+    """``x`` above 0, ``negative_slope x`` below."""
+
+    formula = "x if x > 0 else negative_slope x"
+
+    def __init__(self, *, negative_slope: float = 0.01) -> None:
+        super().__init__()
+        self.negative_slope = arguments.real("LeakyReLU", "negative_slope", negative_slope)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.leaky_relu(x, self.negative_slope)
+
+
+class PReLU(Activation):
+    """``x`` above 0, ``slope x`` below; the slope is trained, unbounded, and starts at ``init`` (He et al., arXiv
+    1502.01852)."""
+
+    formula = "x if x > 0 else slope x"
+
+    def __init__(self, *, init: float = 0.25, granularity: str = "layer", channels: int | None = None) -> None:
+        super().__init__()
+        init = arguments.real("PReLU", "init", init)
+        arguments.word("PReLU", "granularity", granularity, GRANULARITIES)
+        if channels is not None or granularity == "channel":
+            arguments.count("PReLU", "channels", channels)
+        size = channels if granularity == "channel" and channels is not None else 1
+        self.slope = nn.Parameter(torch.full((size,), init))
+
+    def trained(self) -> dict[str, Tensor]:
+        return {"slope": self.slope}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.prelu(x, self.slope.to(x.dtype))
+
+
+class ELU(Activation):
+    """``x`` above 0, ``alpha (exp(x) - 1)`` below (Clevert et al., arXiv 1511.07289)."""
+
+    formula = "x if x > 0 else alpha (exp(x) - 1)"
+
+    def __init__(self, *, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = arguments.real("ELU", "alpha", alpha)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.elu(x, self.alpha)
+
+
+class SELU(Activation):
+    """ELU with the two constants that keep mean and variance (Klambauer et al., arXiv 1706.02515)."""
+
+    formula = "1.0507 (x if x > 0 else 1.6733 (exp(x) - 1))"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.selu(x)
+
+
+class GELU(Activation):
+    """``x Phi(x)``, Phi the normal distribution function; approximate "tanh" is the common approximation of it
+    (Hendrycks and Gimpel, arXiv 1606.08415)."""
+
+    formula = "x Phi(x)"
+
+    def __init__(self, *, approximate: str = "none") -> None:
+        super().__init__()
+        self.approximate = arguments.word("GELU", "approximate", approximate, ("none", "tanh"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.gelu(x, approximate=self.approximate)
+
+
+class SiLU(Activation):
+    """``x sigmoid(x)``, also named swish (arXiv 1702.03118)."""
+
+    formula = "x sigmoid(x)"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.silu(x)
+
+
+class Mish(Activation):
+    """``x tanh(softplus(x))`` (Misra, arXiv 1908.08681)."""
+
+    formula = "x tanh(log(1 + exp(x)))"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.mish(x)
+
+
+class Softplus(Activation):
+    """``log(1 + exp(beta x)) / beta``, and ``x`` where ``beta x`` is above ``threshold``."""
+
+    formula = "log(1 + exp(beta x)) / beta"
+
+    def __init__(self, *, beta: float = 1.0, threshold: float = 20.0) -> None:
+        super().__init__()
+        self.beta = arguments.real("Softplus", "beta", beta, above=0.0)
+        self.threshold = arguments.real("Softplus", "threshold", threshold, above=0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.softplus(x, self.beta, self.threshold)
+
+
+class Sigmoid(Activation):
+    """``1 / (1 + exp(-x))``"""
+
+    formula = "1 / (1 + exp(-x))"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x)
+
+
+class Tanh(Activation):
+    """``tanh(x)``"""
+
+    formula = "tanh(x)"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(x)
