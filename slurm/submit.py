@@ -1,0 +1,123 @@
+"""The one file that touches submitit: what it writes, pickles and starts, for this machine and for Slurm.
+
+submitit contributes the batch script, the pickle of one function reference with two strings, the process on the node
+and the pickle of its result. What is replaced is named where it is replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from submitit.core import utils
+from submitit.local.local import LocalExecutor, LocalJob
+
+from slurm import payload
+from slurm.profile import Profile
+
+FOREVER_MIN = 10 * 365 * 24 * 60
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+ENCLOSING = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_")
+KEPT = ("SLURM_CONF",)
+"""Says where the scheduler's configuration is, and is nothing of an enclosing job's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What submitit kept of a job that came to its end by itself."""
+
+    error: bool
+    text: str
+    """The payload's text, or the traceback."""
+
+
+def node_environment(profile: Profile) -> dict[str, str]:
+    """Variables set on the node: the profile's own, and as many threads as the pack has cores."""
+    threads = {variable: str(profile.cpus_per_pack) for variable in THREAD_VARIABLES}
+    return {**threads, **profile.environment}
+
+
+def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what an enclosing Slurm job or submitit left in it."""
+    return {key: value for key, value in environment.items() if key in KEPT or not key.startswith(ENCLOSING)}
+
+
+def interpreter(profile: Profile) -> str:
+    """Shell words that start Python on the node; ``-P`` keeps its current folder out of the way of installed code."""
+    return f"{profile.python or shlex.quote(sys.executable)} -P"
+
+
+def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus: Sequence[str]) -> int:
+    """Starts ``function(text)`` as a process group and session of its own and gives the leader's pid.
+
+    The job outlives this process, hears nothing of its terminal, and leaves ``<pid>_submitted.pkl``,
+    ``<pid>_0_log.out`` and, at its end, ``<pid>_0_result.pkl`` in ``folder``. It does not begin before its pickle is
+    there: a process whose submission was cut off in between gives up without having done anything.
+    """
+    executor = _DetachedExecutor(folder=folder, python=interpreter(profile))
+    executor.profile, executor.gpus = profile, tuple(gpus)
+    executor.update_parameters(
+        timeout_min=profile.time_min or FOREVER_MIN, signal_delay_s=profile.signal_lead_s, stderr_to_stdout=True
+    )
+    return int(executor.submit(payload.call, function, text).job_id)
+
+
+class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]
+    """submitit's local executor, with jobs in a session of their own, ``-P``, and an environment without Slurm's."""
+
+    profile: Profile
+    gpus: tuple[str, ...]
+
+    def _submit_command(self, command: str) -> LocalJob[Any]:
+        environment = scrubbed(os.environ) | node_environment(self.profile)
+        environment |= {
+            "CUDA_VISIBLE_DEVICES": ",".join(self.gpus),
+            "ACTSWEEP_JOB_FOLDER": str(self.folder),
+            "SUBMITIT_EXECUTOR": "local",
+            "SUBMITIT_LOCAL_COMMAND": command,
+            "SUBMITIT_LOCAL_JOB_NUM_NODES": "1",
+            "SUBMITIT_LOCAL_NODEID": "0",
+            "SUBMITIT_LOCAL_NTASKS": "1",
+            "SUBMITIT_LOCAL_SIGNAL_DELAY_S": str(self.parameters["signal_delay_s"]),
+            "SUBMITIT_LOCAL_TIMEOUT_S": str(60 * self.parameters["timeout_min"]),
+            "SUBMITIT_LOCAL_WITH_SHELL": "",
+            "SUBMITIT_STDERR_TO_STDOUT": "1",
+        }
+        words = [sys.executable, "-P", "-m", "submitit.local._local", str(self.folder)]
+        if self.profile.setup:
+            words = ["bash", "-c", "\n".join(["set -e", *self.profile.setup, f"exec {shlex.join(words)}"])]
+        with (self.folder / "controller.log").open("ab") as log:
+            process = subprocess.Popen(
+                words, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        process.returncode = 0  # let go: it is reaped by its pid, and not missed when this object goes
+        return LocalJob(folder=self.folder, job_id=str(process.pid))
+
+
+def outcome(folder: Path, job: str) -> Outcome | None:
+    """What the job left at its end, or None while there is nothing whole."""
+    path = utils.JobPaths(folder, job_id=job, task_id=0).result_pickle
+    try:
+        word, text = utils.pickle_load(path)
+    except (OSError, EOFError, pickle.UnpicklingError, ValueError):
+        return None
+    return Outcome(error=word != "success", text=str(text))
+
+
+def log_path(folder: Path, job: str) -> Path:
+    """Where the job's standard output and error go, both in one file."""
+    path: Path = utils.JobPaths(folder, job_id=job, task_id=0).stdout
+    return path
+
+
+def pickle_path(folder: Path, job: str) -> Path:
+    """Where the node looks for the job's pickle."""
+    path: Path = utils.JobPaths(folder, job_id=job, task_id=0).submitted_pickle
+    return path
