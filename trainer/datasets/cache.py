@@ -1,0 +1,313 @@
+"""Converted data sets, kept as memory-mapped arrays beside a manifest.
+
+A cache entry is a folder ``<data set>-<key>`` of ``.npy`` files and ``manifest.json``. It is written aside and renamed,
+so it is whole or absent. The key is made of the reader's name and version, the options that change the conversion and
+the sizes and times of the source files: a changed source or reader makes a new entry.
+
+Where: the folder named by the environment variable ``ACTSWEEP_CACHE`` if set; else ``.actsweep-cache`` below the data
+root; else, where the root cannot be written, ``~/.cache/actsweep``. An entry in any of them is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from trainer.datasets.content import Content, array_digest, combined_digest
+from trainer.errors import DataError
+
+SCHEMA = 1
+VARIABLE = "ACTSWEEP_CACHE"
+MANIFEST = "manifest.json"
+
+HEARTBEAT_S = 5.0
+"""A converting process touches its claim this often ..."""
+STALE_S = 60.0
+"""... and one whose claim has not changed for this long counts as gone."""
+ABANDONED_S = 24 * 3600.0
+"""Half-written folders older than this are removed."""
+
+
+class Store(Protocol):
+    """Where a conversion puts its large arrays."""
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """A new writable array."""
+        ...
+
+
+class Memory:
+    """Arrays in memory, for reading without a cache."""
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        return np.zeros(shape, dtype)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Arrays mapped to files of a folder, so that a conversion needs little memory of its own."""
+
+    path: Path
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        return np.lib.format.open_memmap(self.path / f"{name}.npy", mode="w+", dtype=np.dtype(dtype), shape=shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A cache entry that exists."""
+
+    path: Path
+    content: Content
+    digest: str
+    """:func:`trainer.datasets.content.content_digest` of the content."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """What a cache entry is the conversion of."""
+
+    reader: str
+    version: int
+    options: Mapping[str, Any]
+    sources: str
+    """Digest of the source files' names, sizes and times."""
+
+    @property
+    def folder(self) -> str:
+        text = json.dumps(
+            [SCHEMA, self.reader, self.version, dict(self.options), self.sources], sort_keys=True, separators=(",", ":")
+        )
+        return f"{self.reader}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def places(root: Path | None) -> list[Path]:
+    """Cache folders in the order in which they are looked through; the first that can be written is written."""
+    named = os.environ.get(VARIABLE)
+    found = [Path(named).expanduser()] if named else []
+    if root is not None:
+        found.append(root / ".actsweep-cache")
+    return [*found, Path("~/.cache/actsweep").expanduser()]
+
+
+def find(key: Key, root: Path | None) -> Entry | None:
+    """The entry of ``key``, if it is anywhere. Raises :class:`DataError` for one that is damaged."""
+    for place in places(root):
+        if (place / key.folder).is_dir():
+            return read(place / key.folder)
+    return None
+
+
+def obtain(key: Key, root: Path | None, convert: Callable[[Store], Content]) -> Entry:
+    """The entry of ``key``: checked against its checksums if it is there, else converted by this process or by the one
+    that came first. Safe for any number of processes on any number of machines: two may at worst both convert, and the
+    first to finish is kept."""
+    for place in places(root):
+        path = place / key.folder
+        if path.is_dir():
+            try:
+                return read(path, verify=True)
+            except DataError:
+                _set_aside(path)
+    place = _writable(root)
+    while True:
+        path = place / key.folder
+        if path.is_dir():
+            return read(path)
+        with _claim(place / f".{key.folder}.claim") as ours:
+            if ours and not path.is_dir():
+                _build(key, place, convert)
+
+
+def read(path: Path, *, verify: bool = False) -> Entry:
+    """The entry at ``path``. Raises :class:`DataError` naming the file that is missing, cut or (``verify``) altered."""
+    manifest = _manifest(path)
+    loaded: dict[str, NDArray[Any]] = {}
+    for name, expected in manifest["arrays"].items():
+        loaded[name] = _array(path / f"{name}.npy", expected, verify=verify)
+    digests = {name: str(expected["sha256"]) for name, expected in manifest["arrays"].items()}
+    classes = tuple(manifest["classes"])
+    content = Content(
+        items=loaded["items"],
+        labels=loaded["labels"],
+        classes=classes,
+        groups=_under("group-", loaded),
+        marks=_under("mark-", loaded),
+        note=manifest["note"],
+    )
+    digest = combined_digest(digests["items"], digests["labels"], classes, _under("group-", digests))
+    return Entry(path=path, content=content, digest=digest)
+
+
+def _build(key: Key, place: Path, convert: Callable[[Store], Content]) -> None:
+    _sweep(place, key.folder)
+    aside = Path(tempfile.mkdtemp(prefix=f".{key.folder}.{socket.gethostname()}-{os.getpid()}-", dir=place))
+    try:
+        content = convert(Folder(aside))
+        content.check(key.reader)
+        _write(key, aside, content)
+        aside.chmod(0o755)
+        try:
+            aside.rename(place / key.folder)
+        except OSError:
+            if not (place / key.folder).is_dir():  # else another process was first: its entry is as good as ours
+                raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write(key: Key, folder: Path, content: Content) -> None:
+    arrays: dict[str, NDArray[Any]] = {"items": content.items, "labels": content.labels}
+    arrays |= {f"group-{name}": group for name, group in content.groups.items()}
+    arrays |= {f"mark-{name}": mark for name, mark in content.marks.items()}
+    described = {}
+    for name, array in arrays.items():
+        if isinstance(array, np.memmap) and array.filename is not None:
+            array.flush()
+        else:
+            np.save(folder / f"{name}.npy", array)
+        described[name] = {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": array_digest(array)}
+    manifest = {
+        "schema": SCHEMA,
+        "reader": key.reader,
+        "version": key.version,
+        "options": dict(key.options),
+        "sources": key.sources,
+        "classes": list(content.classes),
+        "note": content.note,
+        "arrays": described,
+    }
+    with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
+        json.dump(manifest, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    file = path / MANIFEST
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        shaped = manifest["schema"] == SCHEMA and {"items", "labels"} <= manifest["arrays"].keys()
+        shaped = shaped and isinstance(manifest["classes"], list) and isinstance(manifest["note"], str)
+        shaped = shaped and all({"dtype", "shape", "sha256"} <= array.keys() for array in manifest["arrays"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _broken(file, f"{type(error).__name__}: {error}") from error
+    if not shaped:
+        raise _broken(file, f"it is no manifest of schema {SCHEMA}")
+    assert isinstance(manifest, dict)
+    return manifest
+
+
+def _array(path: Path, expected: Mapping[str, Any], *, verify: bool) -> NDArray[Any]:
+    try:
+        # Copy on write: the file stays as it is, and torch accepts the array as writable.
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _broken(path, str(error)) from error
+    if [array.dtype.str, list(array.shape)] != [expected["dtype"], expected["shape"]]:
+        raise _broken(path, f"it holds {array.dtype} {array.shape}, the manifest says {expected}")
+    if verify and array_digest(array) != expected["sha256"]:
+        raise _broken(path, "its checksum is not the manifest's")
+    assert isinstance(array, np.ndarray)
+    return array
+
+
+def _broken(path: Path, why: str) -> DataError:
+    return DataError(
+        f"data cache: {path} is damaged ({why}); expected what `actsweep data prepare` wrote. "
+        f"Run `actsweep data prepare` again, or remove the folder {path.parent}"
+    )
+
+
+def _under(prefix: str, named: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+
+
+def _writable(root: Path | None) -> Path:
+    tried = []
+    for place in places(root):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place):
+                return place
+        except OSError as error:
+            tried.append(f"{place} ({error.strerror})")
+    raise DataError(
+        f"data cache: cannot write to {', '.join(tried)}; set the environment variable {VARIABLE} to a folder that can"
+    )
+
+
+def _set_aside(path: Path) -> None:
+    """Takes a damaged entry away; who has it mapped keeps it."""
+    grave = path.with_name(f".{path.name}.damaged-{os.getpid()}-{time.monotonic_ns()}")
+    with contextlib.suppress(OSError):
+        path.rename(grave)
+    shutil.rmtree(grave, ignore_errors=True)
+
+
+def _sweep(place: Path, folder: str) -> None:
+    now = time.time()
+    for left in place.glob(f".{folder}.*"):
+        with contextlib.suppress(OSError):
+            if left.suffix != ".claim" and now - left.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _claim(path: Path) -> Iterator[bool]:
+    """True for the one process that is to convert; others come back with False once it is done or seems gone.
+
+    Only saves work: correctness rests on the rename. Ages are told by watching the claim change, not by comparing
+    clocks of two machines."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        _wait(path)
+        yield False
+        return
+    done = threading.Event()
+    pulse = threading.Thread(target=_pulse, args=(path, done), daemon=True)
+    pulse.start()
+    try:
+        yield True
+    finally:
+        done.set()
+        pulse.join()
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+def _pulse(path: Path, done: threading.Event) -> None:
+    while not done.wait(HEARTBEAT_S):
+        with contextlib.suppress(OSError):
+            path.touch()
+
+
+def _wait(path: Path) -> None:
+    seen, since = -1, time.monotonic()
+    while True:
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError:
+            return
+        if changed != seen:
+            seen, since = changed, time.monotonic()
+        elif time.monotonic() - since > STALE_S:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+            return
+        time.sleep(0.2)

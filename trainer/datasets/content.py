@@ -1,0 +1,96 @@
+"""What a reader's conversion gives, and the digest that names its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.errors import DataError
+
+_CHUNK = 1 << 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """The arrays of a data set before any selection; what the cache keeps."""
+
+    items: NDArray[Any]
+    """[n, channels, height, width], uint8 or float32."""
+    labels: NDArray[np.int64]
+    """[n]."""
+    classes: tuple[str, ...]
+    groups: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Group name -> [n]."""
+    marks: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """What a selection may need and training does not (as "official_test"), name -> [n]."""
+    note: str = ""
+    """How complete the files were, where they were not; goes into the data set's name."""
+
+    def check(self, name: str) -> None:
+        """Raises :class:`DataError` where shapes, labels or values are unfit."""
+        count = len(self.items)
+        if not count:
+            raise DataError(f"{name}: no items at all; is the data root right?")
+        if self.items.ndim != 4:
+            raise DataError(f"{name}: items have shape {self.items.shape}, expected [n, channels, height, width]")
+        for what, array in {"labels": self.labels, **self.groups, **self.marks}.items():
+            if array.shape != (count,):
+                raise DataError(f"{name}: {what} has shape {array.shape}, expected ({count},) as there are items")
+        low, high = int(self.labels.min()), int(self.labels.max())
+        if low < 0 or high >= len(self.classes):
+            raise DataError(f"{name}: labels go from {low} to {high}, expected 0 to {len(self.classes) - 1}")
+        if self.items.dtype == np.float32:
+            for start in range(0, count, 4096):
+                finite = np.isfinite(self.items[start : start + 4096]).all(axis=(1, 2, 3))
+                if not finite.all():
+                    where = start + int(np.argmin(finite))
+                    raise DataError(f"{name}: item {where} holds a value that is not finite (NaN or infinite)")
+        elif self.items.dtype != np.uint8:
+            raise DataError(f"{name}: items are {self.items.dtype}, expected uint8 or float32")
+
+    def take(self, chosen: NDArray[np.int64]) -> Content:
+        """The items at ``chosen`` ([m] positions, ascending); a view where they are neighbours."""
+        index: slice | NDArray[np.int64] = chosen
+        if len(chosen) and int(chosen[-1]) - int(chosen[0]) == len(chosen) - 1:
+            index = slice(int(chosen[0]), int(chosen[-1]) + 1)
+        return Content(
+            items=self.items[index],
+            labels=self.labels[index],
+            classes=self.classes,
+            groups={name: group[index] for name, group in self.groups.items()},
+            marks={name: mark[index] for name, mark in self.marks.items()},
+            note=self.note,
+        )
+
+
+def array_digest(array: NDArray[Any]) -> str:
+    """SHA-256 of an array's type, shape and values in C order; reads large arrays in pieces."""
+    found = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    step = max(1, _CHUNK // max(1, array[:1].nbytes))
+    for start in range(0, len(array), step):
+        found.update(np.ascontiguousarray(array[start : start + step]).data)
+    return found.hexdigest()
+
+
+def content_digest(
+    items: NDArray[Any],
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...],
+    groups: Mapping[str, NDArray[np.int64]],
+) -> str:
+    """SHA-256 over items, labels, classes and groups: 64 hexadecimal digits, the same on every machine."""
+    return combined_digest(
+        array_digest(items), array_digest(labels), classes, {name: array_digest(groups[name]) for name in groups}
+    )
+
+
+def combined_digest(items: str, labels: str, classes: tuple[str, ...], groups: Mapping[str, str]) -> str:
+    """:func:`content_digest` from the digests of its arrays."""
+    parts = {"items": items, "labels": labels, "classes": list(classes), "groups": dict(groups)}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,154 @@
+"""CIFAR-100 from lossless picture sheets: the images of the official files in another wrapping.
+
+The format: ``sheets/index.csv.gz`` has the columns sheet, row, col, filename, class, one line an image; a sheet is a
+320x320 lossless RGB picture of 10x10 images of 32x32, image (row, col) at pixels [32*row:32*row+32, 32*col:32*col+32].
+A sheet's name begins with ``train/`` or ``test/``. ``classes.csv`` numbers the classes: fine_label, fine_name,
+coarse_label, coarse_name. The order of the official files is not kept: images come by part, class, sheet and place.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.datasets import cifar_facts
+from trainer.datasets.cache import Store
+from trainer.datasets.content import Content
+from trainer.datasets.file_reader import FileReader, Selection
+from trainer.datasets.files import Files, damaged, find_folder, missing, need_file
+from trainer.datasets.image_choice import OFFICIAL_TEST, PART, SMALLER, select_images
+from trainer.datasets.options import Chosen, Option, describe
+from trainer.datasets.pictures import decode
+from trainer.datasets.reader import About
+
+_SIDE, _PER_SIDE = 32, 10
+_SOURCE = f"the folder cifar100 of the project's data (made from {cifar_facts.SOURCE})"
+_INDEX = ("sheet", "row", "col", "filename", "class")
+_CLASSES = ("fine_label", "fine_name", "coarse_label", "coarse_name")
+_FOLDERS = ("cifar100", "cifar-100-sheets")
+
+_OPTIONS = {
+    "part": PART,
+    "labels": Option(
+        default="fine", meaning="100 classes or their 20 superclasses", accepts=("fine", "coarse"), converts=True
+    ),
+    **SMALLER,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sheet:
+    path: Path
+    kind: str
+    """Name of the class of all its images."""
+    places: tuple[tuple[int, int], ...]
+    """(row, col) of each image."""
+    test: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheets(FileReader):
+    name: str
+    about: About
+    declared: Mapping[str, Option]
+
+    def find(self, root: Path, chosen: Chosen) -> Files:
+        folder = find_folder(self.name, root, _FOLDERS, needs=self.about.needs, source=_SOURCE)
+        index = need_file(
+            self.name, folder / "sheets" / "index.csv.gz", expected="the list of all images", source=_SOURCE
+        )
+        classes = need_file(self.name, folder / "classes.csv", expected="the list of classes", source=_SOURCE)
+        return Files(folder=folder, watched=(index, classes, folder / "sheets/train", folder / "sheets/test"))
+
+    def convert(self, files: Files, chosen: Chosen, store: Store) -> Content:
+        index, listing, *_ = files.watched
+        numbers = {row["fine_name"]: row for row in self._rows(listing, _CLASSES)}
+        kind = chosen.text("labels")
+        names = {int(row[f"{kind}_label"]): row[f"{kind}_name"] for row in numbers.values()}
+        sheets = self._sheets(index, numbers)
+        count = sum(len(sheet.places) for sheet in sheets)
+        items = store.array("items", (count, 3, _SIDE, _SIDE), np.uint8)
+        labels, test = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        start = 0
+        for sheet in sheets:
+            stop = start + len(sheet.places)
+            items[start:stop] = self._cut(sheet)
+            labels[start:stop] = int(numbers[sheet.kind][f"{kind}_label"])
+            test[start:stop] = sheet.test
+            start = stop
+        return Content(
+            items=items,
+            labels=labels,
+            classes=tuple(names[number] for number in sorted(names)),
+            marks={OFFICIAL_TEST: test},
+            note=cifar_facts.completeness(count - int(test.sum()), int(test.sum())),
+        )
+
+    def scaling(self, chosen: Chosen) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return cifar_facts.SCALING["cifar100"]
+
+    def select(self, content: Content, chosen: Chosen) -> Selection:
+        return select_images(self.name, content, chosen)
+
+    def _sheets(self, index: Path, numbers: Mapping[str, Mapping[str, str]]) -> list[_Sheet]:
+        """The sheets of the index: training ones first, then by class number and name."""
+        places: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for row in self._rows(index, _INDEX):
+            if row["class"] not in numbers:
+                raise self._damaged(index, f"it names a class {row['class']!r} that classes.csv does not")
+            if not (row["row"].isdecimal() and row["col"].isdecimal() and int(row["row"]) < 10 > int(row["col"])):
+                raise self._damaged(index, f"it has row {row['row']!r}, col {row['col']!r}")
+            places.setdefault((row["sheet"], row["class"]), []).append((int(row["row"]), int(row["col"])))
+        sheets = [
+            _Sheet(path=index.parent / name, kind=kind, places=tuple(sorted(found)), test=name.startswith("test/"))
+            for (name, kind), found in places.items()
+        ]
+        for sheet in sheets:
+            if not sheet.path.is_file():
+                raise missing(self.name, sheet.path, expected="the sheet that the index names", source=_SOURCE)
+        return sorted(sheets, key=lambda sheet: (sheet.test, int(numbers[sheet.kind]["fine_label"]), sheet.path.name))
+
+    def _cut(self, sheet: _Sheet) -> NDArray[np.uint8]:
+        side = _SIDE * _PER_SIDE
+        whole = decode(sheet.path, name=self.name, source=_SOURCE, size=(side, side), exact=True)
+        grid = whole.reshape(3, _PER_SIDE, _SIDE, _PER_SIDE, _SIDE).transpose(1, 3, 0, 2, 4)
+        rows, columns = np.array(sheet.places).T
+        images: NDArray[np.uint8] = grid[rows, columns]
+        return images
+
+    def _rows(self, path: Path, columns: tuple[str, ...]) -> Iterable[dict[str, str]]:
+        try:
+            raw = path.read_bytes()
+            text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
+            rows = list(csv.DictReader(text.splitlines()))
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+            raise self._damaged(path, f"it cannot be read ({error})") from error
+        if not rows or any(row.get(column) is None for row in rows for column in columns):
+            raise self._damaged(path, "it lacks rows or columns")
+        return rows
+
+    def _damaged(self, path: Path, found: str) -> Exception:
+        expected = f"the columns {', '.join(_CLASSES if path.name == 'classes.csv' else _INDEX)} of the sheets' format"
+        return damaged(self.name, path, found, expected=expected, source=_SOURCE)
+
+
+cifar100_sheets = Sheets(
+    name="cifar100_sheets",
+    about=About(
+        title="CIFAR-100: 50,000 + 10,000 images of 32x32 in 100 classes, from lossless sheets",
+        licence=cifar_facts.LICENCE,
+        citation=cifar_facts.CITATION,
+        source=_SOURCE,
+        needs="cifar100/classes.csv, cifar100/sheets/index.csv.gz and the sheets it names",
+        options=describe(_OPTIONS),
+        fixed=True,
+    ),
+    declared=_OPTIONS,
+)
