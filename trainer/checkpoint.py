@@ -1,0 +1,92 @@
+"""A fold's checkpoint: plain tensors and numbers, written aside, forced to disk and renamed; two generations.
+
+A file is whole when its own CRCs say so, so that one that a full disk or a lying file server has torn is passed over
+for the one before it.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer import journal
+
+FILE = "checkpoint.pt"
+PREVIOUS = "checkpoint-previous.pt"
+BEST = "best.pt"
+
+State = dict[str, Any]
+
+
+def save(path: Path, state: State) -> None:
+    """Writes ``state`` so that ``path`` is either as it was or whole. Raises OSError."""
+    aside = path.with_name(path.name + ".part")
+    try:
+        with aside.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        _sync(path.parent)
+    except RuntimeError as error:
+        # torch's archive writer hides the system's word (disk full, quota) behind its own.
+        raise OSError(errno.EIO, f"cannot write the checkpoint ({error}); is the disk full?", str(path)) from error
+
+
+def save_generation(folder: Path, state: State) -> None:
+    """A new newest checkpoint in an attempt's ``folder``; the one before it stays as its understudy."""
+    newest = folder / FILE
+    if newest.exists():
+        newest.replace(folder / PREVIOUS)
+    save(newest, state)
+
+
+def newest(fold: Path, digest: str, *, before: int) -> State | None:
+    """The newest whole checkpoint of any attempt of a fold numbered below ``before``, on the CPU."""
+    for number in reversed(journal.attempts(fold)):
+        if number >= before:
+            continue
+        for name in (FILE, PREVIOUS):
+            state = load(journal.attempt_folder(fold, number) / name)
+            if state is not None and state.get("digest") == digest:
+                return state
+    return None
+
+
+def load(path: Path) -> State | None:
+    """The checkpoint at ``path``; None where there is none or it is not whole."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"{damaged} fails its checksum")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    except (zipfile.BadZipFile, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        logging.getLogger(__name__).warning("%s is not whole (%s): passed over", path, error)
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def remove(fold: Path, *, before: int) -> None:
+    """Deletes the checkpoints of a fold's attempts numbered below ``before``."""
+    for number in journal.attempts(fold):
+        if number < before:
+            for name in (FILE, PREVIOUS, FILE + ".part"):
+                (journal.attempt_folder(fold, number) / name).unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,33 @@
+"""The one function that is ever pickled: text in, text out. Loads without torch."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from trainer import code
+from trainer.errors import SpecError
+from trainer.spec import SCHEMA, Pack, from_text
+
+
+def run(text: str) -> str:
+    """Trains a :class:`trainer.spec.Pack` and says how its folds stand.
+
+    Gives ``{"schema": 1, "folds": {"<trial>/<fold folder>": status}, "interrupted": bool}`` with the statuses finished,
+    stopped, diverged, failed, interrupted, superseded and running elsewhere. ``interrupted`` says that a signal (USR2,
+    TERM) ended the pack early and that the same text, run again, goes on where it left.
+    """
+    pack = from_text(Pack, text)
+    here = code.digest()
+    if pack.code and pack.code != here:
+        message = (
+            f"the trainer here has code {here}, the pack was planned with {pack.code}; install the same version on the "
+            "nodes, or set on_drift: warn"
+        )
+        if pack.on_drift == "refuse":
+            raise SpecError(message)
+        logging.getLogger(__name__).warning("%s", message)
+    from trainer import pack as packs
+
+    folds = packs.run(pack, code=here)
+    return json.dumps({"schema": SCHEMA, "folds": folds, "interrupted": packs.INTERRUPTED in folds.values()})

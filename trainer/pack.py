@@ -1,0 +1,130 @@
+"""The folds that share a process: one copy of the data, one device, one epoch of each in turn.
+
+What a fold gives never depends on its company: every seed is its own, set anew at each epoch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from trainer import attempt, catalogue, device, staging
+from trainer.batches import Resident, resident
+from trainer.datasets.reader import Dataset, Reader
+from trainer.errors import Superseded
+from trainer.fold import Fold
+from trainer.interruption import Interrupted, Interruption
+from trainer.spec import DataSpec, Launch, Pack, to_text
+
+INTERRUPTED = "interrupted"
+SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    dataset: Dataset
+    data: Resident
+
+
+def run(pack: Pack, *, code: str) -> dict[str, str]:
+    """Trains the pack's folds; "<trial>/<fold folder>" -> how the fold ended (a journal status), or why it did not:
+    interrupted, superseded, running elsewhere.
+
+    A fold's own failure ends that fold alone. Raises :class:`trainer.errors.SpecError` before any training where a
+    folder is another fold's, and OSError, MemoryError or torch.AcceleratorError where the machine is at fault: such folds are
+    not over, and resume in another attempt.
+    """
+    for launch in pack.launches:
+        attempt.enter(Path(launch.folder), launch.spec)
+    target = device.choose(pack.device)
+    with device.session(target, pack.threads), Interruption() as interruption:
+        return _Run(pack, target, interruption, code).report()
+
+
+class _Run:
+    def __init__(self, pack: Pack, target: torch.device, interruption: Interruption, code: str) -> None:
+        self.pack, self.target, self.interruption, self.code = pack, target, interruption, code
+        self.loaded: dict[str, Loaded] = {}
+        self.statuses: dict[str, str] = {}
+        self.active: dict[str, Fold] = {}
+
+    def report(self) -> dict[str, str]:
+        try:
+            for launch in self.pack.launches:
+                if not self.interruption.asked:
+                    self._open(launch)
+            while self.active and not self.interruption.asked:
+                # The fold that is furthest behind goes next: the mean over the folds is known early.
+                name, fold = min(self.active.items(), key=lambda item: item[1].epoch)
+                self._guard(name, lambda fold=fold: fold.advance(self.interruption.check))  # type: ignore[misc]
+            for name in list(self.active):
+                self._guard(name, self.active[name].leave, otherwise=INTERRUPTED)
+        finally:
+            for fold in self.active.values():
+                fold.close()
+        for launch in self.pack.launches:
+            self.statuses.setdefault(_name(launch), INTERRUPTED)
+        return self.statuses
+
+    def _open(self, launch: Launch) -> None:
+        name = _name(launch)
+        claimed = attempt.claim(Path(launch.folder))
+        if isinstance(claimed, str):
+            self.statuses[name] = claimed
+            return
+        fold = Fold(claimed, launch.spec, self.pack, code=self.code)
+        self.active[name] = fold
+
+        def begin() -> None:
+            loaded = self._load(launch.spec.data)
+            fold.begin(loaded.dataset, loaded.data)
+
+        self._guard(name, begin)
+
+    def _load(self, spec: DataSpec) -> Loaded:
+        key = to_text(spec)
+        if key not in self.loaded:
+            reader: Reader = catalogue.resolve("data set", spec.name, catalogue.DATASETS)
+            root = None if self.pack.data_root is None else Path(self.pack.data_root)
+            root = staging.stage(reader, spec, root, self.pack.scratch)
+            dataset = reader.load(root, spec.options)
+            self.loaded[key] = Loaded(dataset=dataset, data=resident(dataset, self.target))
+        return self.loaded[key]
+
+    def _guard(self, name: str, action: Callable[[], str | None], otherwise: str | None = None) -> None:
+        """Runs ``action`` for a fold and settles the fold where that ends it."""
+        fold = self.active[name]
+        status = otherwise
+        try:
+            status = action() or otherwise
+        except Superseded as taken:
+            logging.getLogger(__name__).warning("%s", taken)
+            status = SUPERSEDED
+        except Interrupted:
+            return  # the flag is up: all folds leave together
+        except (OSError, MemoryError, torch.AcceleratorError):
+            raise
+        except Exception as error:
+            logging.getLogger(__name__).exception("fold %s failed", name)
+            status = self._fail(fold, error)
+        if status is not None:
+            self.statuses[name] = status
+            del self.active[name]
+            fold.close()
+
+    def _fail(self, fold: Fold, error: Exception) -> str:
+        try:
+            fold.fail(error, self.target)
+        except Superseded:
+            return SUPERSEDED
+        if self.target.type == "cuda":
+            torch.cuda.empty_cache()
+        return "failed"
+
+
+def _name(launch: Launch) -> str:
+    return f"{launch.spec.trial}/{launch.spec.folder}"

@@ -1,0 +1,84 @@
+"""Which epoch's weights each checkpoint rule picks, and when training has gone on long enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from trainer.spec import CheckpointRule
+
+Weights = dict[str, Tensor]
+
+SCORES: dict[CheckpointRule, tuple[str, float]] = {
+    "validation_loss": ("validation/loss", -1.0),
+    "validation_accuracy": ("validation/accuracy", 1.0),
+}
+"""Rule -> the metric it looks at and the sign that makes more of it better. "last" looks at nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    epoch: int
+    score: float
+    """Signed, so that more is better."""
+    weights: Weights
+
+
+class Selection:
+    """The best weights so far by each rule. Only a strict improvement counts, so that ties go to the earliest epoch;
+    two rules that pick the same epoch share one copy."""
+
+    def __init__(self) -> None:
+        self.best: dict[CheckpointRule, Best] = {}
+
+    def see(self, epoch: int, metrics: Mapping[str, float], weights: Weights) -> None:
+        """Looks at the weights of a finished epoch; copies them where a rule prefers them."""
+        copy: Weights | None = None
+        for rule, (metric, sign) in SCORES.items():
+            score = sign * metrics[metric]
+            if rule not in self.best or score > self.best[rule].score:
+                copy = copy or {name: tensor.detach().clone() for name, tensor in weights.items()}
+                self.best[rule] = Best(epoch=epoch, score=score, weights=copy)
+
+    def idle_epochs(self, epoch: int) -> int:
+        """Epochs since the validation loss last fell."""
+        best = self.best.get("validation_loss")
+        return epoch - best.epoch if best else 0
+
+    def epochs(self, last: int) -> dict[CheckpointRule, int]:
+        """Rule -> the epoch it picks after ``last`` epochs."""
+        return {**{rule: best.epoch for rule, best in self.best.items()}, "last": last}
+
+    def weights(self, epoch: int) -> Weights | None:
+        """The kept copy of an epoch's weights, if there is one."""
+        return next((best.weights for best in self.best.values() if best.epoch == epoch), None)
+
+    def state(self, last: int) -> dict[str, Any]:
+        """Plain form for a checkpoint of epoch ``last``; what equals that epoch's own weights is not stored again."""
+        rules = {rule: {"epoch": best.epoch, "score": best.score} for rule, best in self.best.items()}
+        kept = {str(best.epoch): best.weights for best in self.best.values() if best.epoch != last}
+        return {"rules": rules, "weights": kept}
+
+    def restore(self, state: Mapping[str, Any], last: int, current: Weights) -> None:
+        """The inverse of :meth:`state`. ``current``: the weights of epoch ``last``, on the device to keep copies on."""
+        copies: dict[int, Weights] = {}
+        for rule in SCORES:
+            if rule not in state["rules"]:
+                continue
+            epoch, score = state["rules"][rule]["epoch"], state["rules"][rule]["score"]
+            if epoch not in copies:
+                source = current if epoch == last else state["weights"][str(epoch)]
+                copies[epoch] = {name: source[name].detach().to(current[name].device, copy=True) for name in current}
+            self.best[rule] = Best(epoch=epoch, score=score, weights=copies[epoch])
+
+
+def diverged(metrics: Mapping[str, float]) -> str | None:
+    """The loss that is not finite, in words; None while all is well."""
+    for name in ("train/loss", "validation/loss"):
+        if name in metrics and not math.isfinite(metrics[name]):
+            return f"{name} is {metrics[name]}"
+    return None

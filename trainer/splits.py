@@ -1,0 +1,159 @@
+"""Which items train, validate and are held out, in one (repeat, fold)."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    ShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
+
+from trainer import seeds
+from trainer.datasets.reader import Dataset
+from trainer.errors import DataError
+from trainer.spec import SplitSpec
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Item numbers of each part, ascending; together every item once."""
+
+    train: Indices
+    validation: Indices
+    heldout: Indices
+    hash: str
+    """SHA-256 over the data digest and the sorted held-out, validation and training indices."""
+
+
+def split(dataset: Dataset, spec: SplitSpec, *, seed: int, repeat: int, fold: int) -> Split:
+    """The split of one fold: a function of the data set, ``spec`` and the three numbers alone.
+
+    The held-out parts of one repeat partition the items; validation is drawn from what a fold leaves outside its own.
+    Raises :class:`DataError` where the data cannot be dealt as asked.
+    """
+    _check(dataset, spec, fold)
+    heldout = (
+        _fixed(dataset) if spec.scheme == "fixed" else _kfold(dataset, spec, seeds.seed("split", seed, repeat), fold)
+    )
+    rest = np.setdiff1d(np.arange(len(dataset.labels), dtype=np.int64), heldout)
+    chosen = _validation(dataset, spec, rest, seeds.seed("validation", seed, repeat, fold))
+    validation, train = rest[chosen], np.delete(rest, chosen)
+    for part, indices in (("training", train), ("validation", validation), ("held-out", heldout)):
+        if not len(indices):
+            raise DataError(
+                f"data set {dataset.name!r}, repeat {repeat}, fold {fold}: no item is left for the {part} part of "
+                f"{len(dataset.labels)}; use fewer folds or another validation share"
+            )
+    total = hashlib.sha256(dataset.digest.encode())
+    for indices in (heldout, validation, train):
+        total.update(np.int64(len(indices)).tobytes() + indices.astype("<i8").tobytes())
+    return Split(train=train, validation=validation, heldout=heldout, hash=total.hexdigest())
+
+
+def _check(dataset: Dataset, spec: SplitSpec, fold: int) -> None:
+    where = f"data set {dataset.name!r}"
+    if not 0.0 < spec.validation < 1.0:
+        raise DataError(f"{where}: validation share {spec.validation}, accepts more than 0 and less than 1")
+    if spec.folds < 2 and spec.scheme == "kfold":
+        raise DataError(f"{where}: {spec.folds} folds, accepts 2 or more")
+    if not 0 <= fold < spec.folds:
+        raise DataError(f"{where}: fold {fold}, accepts 0 to {spec.folds - 1}")
+    if spec.group is not None:
+        if spec.group not in dataset.groups:
+            known = ", ".join(sorted(dataset.groups)) or "none"
+            raise DataError(f"{where}: no group {spec.group!r}; its groups: {known}")
+        count = len(np.unique(dataset.groups[spec.group]))
+        if spec.scheme == "kfold" and count < spec.folds:
+            raise DataError(
+                f"{where}: {count} groups of {spec.group!r} for {spec.folds} folds; use {count} folds or fewer"
+            )
+    if spec.scheme == "kfold" and spec.stratify:
+        counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
+        for number in np.flatnonzero((counts > 0) & (counts < spec.folds)):
+            raise DataError(
+                f"{where}: class {dataset.classes[number]!r} has {counts[number]} items for {spec.folds} folds; "
+                f"use {max(counts[number], 2)} folds or fewer, or stratify: false"
+            )
+    if spec.scheme == "kfold" and len(dataset.labels) < spec.folds:
+        raise DataError(f"{where}: {len(dataset.labels)} items for {spec.folds} folds; use fewer folds")
+
+
+def _fixed(dataset: Dataset) -> Indices:
+    if dataset.fixed_heldout is None:
+        raise DataError(f"data set {dataset.name!r} declares no held-out part of its own; use folds: {{scheme: kfold}}")
+    return np.flatnonzero(dataset.fixed_heldout).astype(np.int64)
+
+
+def _kfold(dataset: Dataset, spec: SplitSpec, seed: int, fold: int) -> Indices:
+    groups = None if spec.group is None else dataset.groups[spec.group]
+    return _deal(dataset.labels, groups, parts=spec.folds, stratify=spec.stratify, seed=seed)[fold]
+
+
+def _deal(
+    labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, parts: int, stratify: bool, seed: int
+) -> list[Indices]:
+    """The items in ``parts`` disjoint parts, each ascending."""
+    kinds = {
+        (True, False): StratifiedKFold,
+        (False, False): KFold,
+        (True, True): StratifiedGroupKFold,
+        (False, True): GroupKFold,
+    }
+    dealer = kinds[stratify, groups is not None](n_splits=parts, shuffle=True, random_state=seed % 2**32)
+    with warnings.catch_warnings():
+        # Groups may hold a class in fewer places than there are parts; the counts were checked where they matter.
+        warnings.filterwarnings("ignore", message="The least populated class in y")
+        pairs = list(dealer.split(np.zeros(len(labels)), labels, groups))
+    return [np.sort(part).astype(np.int64) for _, part in pairs]
+
+
+def _validation(dataset: Dataset, spec: SplitSpec, rest: Indices, seed: int) -> Indices:
+    """Positions within ``rest`` that become the validation part, ascending."""
+    labels = dataset.labels[rest]
+    where = (
+        f"data set {dataset.name!r}: validation share {spec.validation} of {len(rest)} items outside the held-out part"
+    )
+    if spec.group is not None:
+        groups = dataset.groups[spec.group][rest]
+        count = len(np.unique(groups))
+        if count < 2:
+            raise DataError(f"{where}: they belong to {count} group of {spec.group!r}, needs 2; use more folds")
+        share = Fraction(spec.validation).limit_denominator(10)
+        parts = min(max(share.denominator, 2), count)
+        taken = min(max(round(spec.validation * parts), 1), parts - 1)
+        if spec.stratify and np.bincount(labels).max() < parts:
+            raise DataError(f"{where}: the commonest class has fewer than {parts} items; use stratify: false")
+        dealt = _deal(labels, groups, parts=parts, stratify=spec.stratify, seed=seed)
+        return np.sort(np.concatenate(dealt[:taken]))
+    size = round(spec.validation * len(rest))
+    if not 0 < size < len(rest):
+        raise DataError(f"{where} is {size} items, which leaves one part empty; use another share or fewer folds")
+    if spec.stratify:
+        counts = np.bincount(labels, minlength=len(dataset.classes))
+        present = np.flatnonzero(counts)
+        for number in present[counts[present] < 2]:
+            raise DataError(
+                f"{where}: class {dataset.classes[number]!r} has 1 item there, stratified validation needs 2; "
+                "use fewer folds or stratify: false"
+            )
+        if min(size, len(rest) - size) < len(present):
+            raise DataError(
+                f"{where} leaves {min(size, len(rest) - size)} items in a part, stratified validation needs one of "
+                f"each of the {len(present)} classes; use another share or stratify: false"
+            )
+    shuffle = StratifiedShuffleSplit if spec.stratify else ShuffleSplit
+    dealer = shuffle(n_splits=1, test_size=size, random_state=seed % 2**32)
+    _, chosen = next(iter(dealer.split(np.zeros(len(rest)), labels)))
+    return np.sort(chosen).astype(np.int64)
