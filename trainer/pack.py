@@ -35,8 +35,8 @@ def run(pack: Pack, *, code: str) -> dict[str, str]:
     interrupted, superseded, running elsewhere.
 
     A fold's own failure ends that fold alone. Raises :class:`trainer.errors.SpecError` before any training where a
-    folder is another fold's, and OSError, MemoryError or torch.AcceleratorError where the machine is at fault: such folds are
-    not over, and resume in another attempt.
+    folder is another fold's, and OSError, MemoryError or torch.AcceleratorError where the machine is at fault: such
+    folds are not over, and resume in another attempt.
     """
     for launch in pack.launches:
         attempt.enter(Path(launch.folder), launch.spec)
@@ -90,8 +90,7 @@ class _Run:
         if key not in self.loaded:
             reader: Reader = catalogue.resolve("data set", spec.name, catalogue.DATASETS)
             root = None if self.pack.data_root is None else Path(self.pack.data_root)
-            root = staging.stage(reader, spec, root, self.pack.scratch)
-            dataset = reader.load(root, spec.options)
+            dataset = staging.load(reader, spec, root, self.pack.scratch, code=self.code)
             self.loaded[key] = Loaded(dataset=dataset, data=resident(dataset, self.target))
         return self.loaded[key]
 

@@ -1,56 +1,65 @@
-"""Copying a data set to node-local scratch, once per node, before many folds read it."""
+"""Node-local copies of data sets: the first pack on a node reads the shared file system, the others read the copy.
+
+What is copied is the data set as it was read, not its files: so any reader can be staged that says which files its data
+hang on (``files(root, options) -> sequence of paths``, optional in a reader), however it stores them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from trainer.attempt import process_start
-from trainer.datasets.reader import Reader
+from trainer.datasets.reader import Dataset, Reader
 from trainer.spec import DataSpec, to_text
 
 WAIT_S = 0.2
+ORPHAN_S = 60.0
+"""Age of a lock without an owner's name beyond which its maker must have died."""
 
 
-def stage(reader: Reader, spec: DataSpec, root: Path | None, scratch: str | None) -> Path | None:
-    """The root to read from: a copy below ``scratch`` where the reader says which files it needs, else ``root``.
+def load(reader: Reader, spec: DataSpec, root: Path | None, scratch: str | None, *, code: str) -> Dataset:
+    """The data set, through a copy below ``scratch`` where that can be had.
 
     Scratch that is not there or full only costs speed: it is warned of, and the data are read where they are. Raises
-    what ``reader.files`` raises for data that are missing.
+    what the reader raises. ``code``: digest of the trainer's sources; other readers may read the same files otherwise.
     """
-    files: Callable[[Path, object], Sequence[Path]] | None = getattr(reader, "files", None)
-    if root is None or scratch is None or files is None:
-        return root
+    watched = getattr(reader, "files", None)
+    if root is None or scratch is None or watched is None:
+        return reader.load(root, spec.options)
     log = logging.getLogger(__name__)
     expanded = os.path.expandvars(scratch)
     if "$" in expanded:
         log.warning("scratch %s: a variable in it is not set on this node; reading %s directly", scratch, root)
-        return root
-    needed = list(files(root, spec.options))
+        return reader.load(root, spec.options)
+    total = hashlib.sha256(f"{code}\0{to_text(spec)}\0{root}".encode())
+    for path in sorted(watched(root, spec.options)):
+        facts = path.stat()
+        total.update(f"\0{path}\0{facts.st_size}\0{facts.st_mtime_ns}".encode())
+    copy = Path(expanded) / f"actsweep-{os.getuid()}" / total.hexdigest()[:16]
     try:
-        return _copy(needed, root, Path(expanded), to_text(spec))
+        _obtain(copy, reader, spec, root)
+        return _read(copy)
     except OSError as error:
         log.warning("cannot stage %s below %s (%s); reading %s directly", spec.name, expanded, error, root)
-        return root
+        return reader.load(root, spec.options)
 
 
-def _copy(needed: Sequence[Path], root: Path, scratch: Path, text: str) -> Path:
-    """The folder of the copy, made by whichever process of this node comes first."""
-    total = hashlib.sha256(f"{text}\0{root}".encode())
-    for path in sorted(needed):
-        facts = path.stat()
-        total.update(f"\0{path.relative_to(root)}\0{facts.st_size}\0{facts.st_mtime_ns}".encode())
-    target = scratch / f"actsweep-{os.getuid()}" / total.hexdigest()[:16]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = target.with_suffix(".lock")
-    while not target.exists():
+def _obtain(copy: Path, reader: Reader, spec: DataSpec, root: Path) -> None:
+    """Makes ``copy`` unless it is there; of many processes one makes it and the others wait."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    lock = copy.with_suffix(".lock")
+    while not copy.exists():
         try:
             lock.mkdir()
         except FileExistsError:
@@ -60,23 +69,51 @@ def _copy(needed: Sequence[Path], root: Path, scratch: Path, text: str) -> Path:
             continue
         try:
             (lock / "owner").write_text(f"{socket.gethostname()} {os.getpid()}", encoding="utf-8")
-            if not target.exists():
-                _fill(needed, root, target)
+            if not copy.exists():
+                _write(copy, reader.load(root, spec.options))
         finally:
             shutil.rmtree(lock, ignore_errors=True)
-    return target
 
 
-def _fill(needed: Sequence[Path], root: Path, target: Path) -> None:
-    aside = target.with_suffix(f".{os.getpid()}.part")
+def _write(copy: Path, dataset: Dataset) -> None:
+    aside = copy.with_suffix(f".{os.getpid()}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
     try:
-        for path in needed:
-            copy = aside / path.relative_to(root)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, copy)
-        aside.replace(target)
+        arrays = {"items": dataset.items, "labels": dataset.labels}
+        arrays |= {f"group-{number}": array for number, array in enumerate(dataset.groups.values())}
+        if dataset.fixed_heldout is not None:
+            arrays["fixed_heldout"] = dataset.fixed_heldout
+        for name, array in arrays.items():
+            np.save(aside / f"{name}.npy", array)
+        facts = {
+            "name": dataset.name,
+            "classes": dataset.classes,
+            "groups": list(dataset.groups),
+            "mean": dataset.mean,
+            "std": dataset.std,
+            "digest": dataset.digest,
+        }
+        (aside / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+        aside.rename(copy)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _read(copy: Path) -> Dataset:
+    facts: dict[str, Any] = json.loads((copy / "facts.json").read_text(encoding="utf-8"))
+    fixed = copy / "fixed_heldout.npy"
+    return Dataset(
+        name=facts["name"],
+        items=np.load(copy / "items.npy", mmap_mode="r"),
+        labels=np.load(copy / "labels.npy"),
+        classes=tuple(facts["classes"]),
+        groups={name: np.load(copy / f"group-{number}.npy") for number, name in enumerate(facts["groups"])},
+        fixed_heldout=np.load(fixed) if fixed.exists() else None,
+        mean=tuple(facts["mean"]),
+        std=tuple(facts["std"]),
+        digest=facts["digest"],
+    )
 
 
 def _abandoned(lock: Path) -> bool:
@@ -85,6 +122,5 @@ def _abandoned(lock: Path) -> bool:
         host, pid = (lock / "owner").read_text(encoding="utf-8").split()
         return host == socket.gethostname() and process_start(int(pid)) is None
     with contextlib.suppress(OSError):
-        # No owner yet: it is between two calls, unless it died there.
-        return time.time() - lock.stat().st_mtime > 60.0
+        return time.time() - lock.stat().st_mtime > ORPHAN_S
     return False

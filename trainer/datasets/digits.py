@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from trainer.datasets.content import content_digest
+from trainer.datasets.options import Option, choose, describe
 from trainer.datasets.reader import About, Dataset
 from trainer.errors import DataError
 from trainer.spec import Scalar
 
 EDGE = 8
 LARGEST = 64
+DECLARED = {
+    "size": Option(default=EDGE, least=EDGE, meaning=f"edge in pixels, {EDGE} or a multiple of it: pixels are repeated")
+}
 
 
 class Digits:
@@ -24,9 +28,7 @@ class Digits:
         "1998",
         source="Comes with the package scikit-learn (sklearn.datasets.load_digits).",
         needs="",
-        options={
-            "size": f"Edge of the images in pixels: {EDGE} (default) or a multiple up to {LARGEST}; pixels are repeated."
-        },
+        options=describe(DECLARED),
     )
 
     def load(self, root: Path | None, options: Mapping[str, Scalar]) -> Dataset:
@@ -35,11 +37,9 @@ class Digits:
         size = _size(options)
         raw = load_digits()
         images = np.rint(raw.images * (255.0 / 16.0)).astype(np.uint8)[:, None]
-        images = np.ascontiguousarray(images.repeat(size // EDGE, axis=2).repeat(size // EDGE, axis=3))
+        images = images.repeat(size // EDGE, axis=2).repeat(size // EDGE, axis=3)
         labels = raw.target.astype(np.int64)
         classes = tuple(str(number) for number in range(10))
-        total = hashlib.sha256(f"digits {images.shape} {classes}".encode())
-        total.update(images.tobytes() + labels.tobytes())
         return Dataset(
             name="digits",
             items=images,
@@ -47,7 +47,7 @@ class Digits:
             classes=classes,
             mean=(0.3053,),
             std=(0.3759,),
-            digest=total.hexdigest(),
+            digest=content_digest(images, labels, classes, {}),
         )
 
     def prepare(self, root: Path | None, options: Mapping[str, Scalar]) -> Dataset:
@@ -55,12 +55,9 @@ class Digits:
 
 
 def _size(options: Mapping[str, Scalar]) -> int:
-    if unknown := sorted(options.keys() - {"size"}):
-        raise DataError(f"data set 'digits': unknown option {', '.join(unknown)}; it has one: size")
-    size = options.get("size", EDGE)
-    accepted = range(EDGE, LARGEST + 1, EDGE)
-    if type(size) is not int or size not in accepted:
-        raise DataError(f"data set 'digits': size {size!r}, accepts {', '.join(map(str, accepted))}")
+    size = choose("digits", DECLARED, options).number("size")
+    if size % EDGE or size > LARGEST:
+        raise DataError(f"data set digits: option size is {size}; accepts {EDGE} times 1 to {LARGEST // EDGE}")
     return size
 
 

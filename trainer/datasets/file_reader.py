@@ -70,6 +70,10 @@ class FileReader(ABC):
         entry = cache.obtain(key, place, lambda store: self.convert(files, chosen, store))
         return self._dataset(entry.content, chosen, entry.digest)
 
+    def files(self, root: Path | None, options: Mapping[str, Scalar]) -> tuple[Path, ...]:
+        """Files and folders whose sizes and times tell whether the data set is still the same."""
+        return self._key(root, options)[1].watched
+
     def cached(self, root: Path | None, options: Mapping[str, Scalar]) -> Path | None:
         """The cache entry's folder, if there is one."""
         _, _, key, place = self._key(root, options)

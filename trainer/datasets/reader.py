@@ -5,7 +5,7 @@ A catalogue entry (or ``mylab.data:reader``) is an object that satisfies :class:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,4 +67,12 @@ class Reader(Protocol):
     def prepare(self, root: Path | None, options: Mapping[str, Scalar]) -> Dataset:
         """Checks the files, converts them once into a cache below ``root`` and loads it. Safe when many processes
         start at once: written aside and renamed."""
+        ...
+
+
+class WatchedReader(Reader, Protocol):
+    """A reader whose data sets can be staged to node-local scratch."""
+
+    def files(self, root: Path | None, options: Mapping[str, Scalar]) -> Sequence[Path]:
+        """Files and folders whose sizes and times tell whether the data set is still the same. Raises as ``load``."""
         ...
