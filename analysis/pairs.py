@@ -91,6 +91,8 @@ class Scores:
     """False where sizes were not recorded and the ratio was taken from the number of folds."""
     n_heldout: float
     """Mean items of a held-out part; nan where not recorded."""
+    chance: float
+    """The metric's value for a model that always names the commonest class, mean over splits; nan where unknown."""
     planned: int
     """Splits that were planned: the distinct (study, repeat, fold)."""
     diverged: dict[str, int]
@@ -243,6 +245,7 @@ def scores(
         ratio=ratio,
         ratio_known=known,
         n_heldout=_mean(rows, "n_heldout"),
+        chance=chance_level(metric, _mean(rows, "chance"), _mean(rows, "n_classes")),
         planned=len(rows[["study", "repeat", "fold"]].drop_duplicates()) if "study" in rows else len(place),
         diverged={label: int((diverged & (rows["activation"] == label)).sum()) for label in labels},
         absent={label: int((~done & ~diverged & (rows["activation"] == label)).sum()) for label in labels},
