@@ -71,8 +71,8 @@ def corrected_t(pairs: Pairs, *, alpha: float = 0.05, rope: float | None = None)
     """Nadeau and Bengio's corrected resampled t on n-1 degrees of freedom, two-sided, with its interval.
 
     With ``rope`` (half-width, metric's units) also the two one-sided tests of equivalence, whose larger p is
-    ``extras["p_equivalence"]``. The word is better or worse at p <= alpha, else equivalent where that p is <= alpha,
-    else undecided; the family's adjustment comes after (``analysis.multiplicity``).
+    ``extras["p_equivalence"]``. The word is equivalent where that p is <= alpha, else better or worse where p is, else
+    undecided; the family's adjustment comes after (``analysis.multiplicity``).
     """
     return _t(pairs, alpha=alpha, rope=rope, ratio=pairs.ratio, method="corrected resampled t")
 
@@ -112,6 +112,8 @@ def _t(pairs: Pairs, *, alpha: float, rope: float | None, ratio: float, method: 
     half = float(stats.t.isf(alpha / 2, freedom)) * se
     extras: dict[str, float] = {"t": t, "df": freedom, "se": se, "sd": float(d.std(ddof=1)), "ratio": ratio}
     word = Word.UNDECIDED
+    if p <= alpha:
+        word = Word.BETTER if estimate > 0 else Word.WORSE
     if rope is not None:
         extras["rope"] = rope
         extras["p_equivalence"] = max(
@@ -119,8 +121,6 @@ def _t(pairs: Pairs, *, alpha: float, rope: float | None, ratio: float, method: 
         )
         if extras["p_equivalence"] <= alpha:
             word = Word.EQUIVALENT
-    if p <= alpha:
-        word = Word.BETTER if estimate > 0 else Word.WORSE
     if ratio == 0.0:
         word = Word.DESCRIPTIVE
         notes.insert(0, "Takes folds as independent, which they are not: the p-value is far too small.")
