@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from trainer.activations import arguments
 from trainer.activations.constrained import Activation, Constrained
-from trainer.activations.precision import working_dtype
+from trainer.activations.precision import widened
 
 
 class ALReLU(Activation):
@@ -42,5 +42,5 @@ class ALReLU(Activation):
     def forward(self, x: Tensor) -> Tensor:
         if self.alpha.raw is None:
             return functional.leaky_relu(x, -self.alpha.value)
-        work = x.to(working_dtype(x))
+        work = widened(x)
         return functional.prelu(work, -self.alpha().to(work.dtype)).to(x.dtype)

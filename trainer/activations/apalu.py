@@ -66,5 +66,5 @@ class APALU(Activation):
             return torch.add(base, bend, alpha=a / STEEPNESS).to(x.dtype)
         a_, b_ = self.a.along(x, work.dtype), self.b.along(x, work.dtype)
         positive = torch.relu(work)
-        above = torch.addcmul(positive * (2.0 * a_), bend, a_ / STEEPNESS)
+        above = torch.add(positive, bend, alpha=0.5 / STEEPNESS) * (2.0 * a_)
         return torch.addcmul(above, torch.expm1(work - positive), b_).to(x.dtype)

@@ -11,14 +11,15 @@ Source: E. D. V. Bigarella, arXiv 2507.06765, and the author's published code, w
 0.6, default 0.4). The abstract speaks of a beta that can be trained; how it is started and bounded is not known, so
 here it starts at the given value and stays in (0, 1). Not the "logistic error linear unit", which shares the name.
 
-The exponential sees min(x, 0) only: over all x it overflows, and its gradient is then not a number although the value
-looks right.
+The exponential is torch's ELU, which takes expm1 of negative numbers only: over all x it overflows, and its gradient is
+then not a number although the value looks right.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from trainer.activations import arguments
 from trainer.activations.constrained import Activation, Constrained
@@ -46,10 +47,10 @@ class LELU(Activation):
 
     def forward(self, x: Tensor) -> Tensor:
         work = widened(x)
-        negative = work.clamp(max=0.0)
+        negative = work - torch.relu(work)
         if self.beta.raw is None:
             # torch's ELU kernel takes a factor inside its exponential, and leaves x > 0 alone.
             curved = torch.ops.aten.elu(work, 1.0, 1.0, 1.0 - self.beta.value)
             return torch.add(curved, negative, alpha=self.beta.value).to(x.dtype)
         linear = self.beta.along(x, work.dtype) * negative
-        return (torch.relu(work) + (torch.expm1(negative - linear) + linear)).to(x.dtype)
+        return (functional.elu(work - linear) + linear).to(x.dtype)

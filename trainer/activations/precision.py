@@ -12,11 +12,6 @@ from torch import Tensor
 HALF = (torch.bfloat16, torch.float16)
 
 
-def working_dtype(x: Tensor) -> torch.dtype:
-    """The dtype that the formula is computed in for an input ``x``: fp32 for the halves, else the input's own."""
-    return torch.float32 if x.dtype in HALF else x.dtype
-
-
 def widened(x: Tensor) -> Tensor:
     """``x`` itself, or its fp32 copy where it is of half precision."""
     return x.float() if x.dtype in HALF else x

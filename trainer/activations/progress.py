@@ -1,13 +1,13 @@
 """Training progress ``t``: which readings of it there are, and how it reaches every layer that follows it.
 
-The readings, for 1-based ``epoch`` of ``epochs`` and 0-based ``step`` of ``steps`` per epoch:
+The readings, for ``epoch`` of ``epochs`` and ``step`` of ``steps`` per epoch, both counted from 0:
 
-- "epoch": (epoch - 1) / (epochs - 1), the fraction of training, moved between epochs
-- "step": (steps done) / (steps in all - 1), the same fraction, moved before every step
-- "epochs": epochs done, moved before every step; it grows past 1, so that a slope is over its fall within two epochs.
-  What the authors of DSReLU may have meant
-- "released": epoch / steps, moved between epochs, for the first such layer of the model (the stem) alone; all others
-  stay at 0. What the DSReLU authors' code did
+- "epoch": epoch / (epochs - 1), the fraction of training, moved before every epoch
+- "step": (epoch steps + step) / (epochs steps - 1), the same fraction, moved before every step
+- "epochs": epoch + step / steps, the epochs done, moved before every step; it grows past 1, so that a slope is over its
+  fall within two epochs. What the authors of DSReLU may have meant
+- "released": (epoch + 1) / steps, moved before every epoch, for the first such layer of the model (the stem) alone; all
+  others stay at 0. What the DSReLU authors' code did
 - "constant": t never moves
 
 Validation after an epoch sees the t that the epoch's last training step saw.
@@ -32,22 +32,23 @@ READINGS = ("epoch", "step", "epochs", "released", "constant")
 PER_STEP = frozenset({"step", "epochs"})
 
 
-def progress_at(reading: str, *, epoch: int, epochs: int, steps: int, step: int = 0) -> float:
-    """t of a reading (float64), just before ``step`` (from 0) of ``epoch`` (from 1). A training of one epoch, or of one
-    step, stays at 0. For "constant" there is no such value: raises ValueError."""
-    if not (1 <= epoch <= epochs and 0 <= step < steps):
+def progress_at(reading: str, *, epoch: int, step: int, epochs: int, steps: int) -> float:
+    """t of a reading (float64) for training step ``step`` of ``steps`` in ``epoch`` of ``epochs``, both counted from 0.
+    A training of one epoch ("epoch") or of one step ("step") stays at 0. Raises ValueError for a place outside the
+    training, and for "constant", which has no such value."""
+    if not (0 <= epoch < epochs and 0 <= step < steps):
         raise ValueError(
-            f"progress: got epoch {epoch} of {epochs}, step {step} of {steps}; "
-            "accepts epochs from 1 to the last and steps from 0 to one before the number of them"
+            f"progress: got epoch {epoch} of {epochs}, step {step} of {steps}; accepts both counted from 0, up to one "
+            "before their number"
         )
     if reading == "epoch":
-        return (epoch - 1) / max(epochs - 1, 1)
+        return epoch / max(epochs - 1, 1)
     if reading == "step":
-        return ((epoch - 1) * steps + step) / max(epochs * steps - 1, 1)
+        return (epoch * steps + step) / max(epochs * steps - 1, 1)
     if reading == "epochs":
-        return epoch - 1 + step / steps
+        return epoch + step / steps
     if reading == "released":
-        return epoch / steps
+        return (epoch + 1) / steps
     raise ValueError(f"progress: got reading {reading!r}, accepts one of epoch, step, epochs, released")
 
 
@@ -57,23 +58,18 @@ class Progress:
     def __init__(self, reading: str, tensor: Tensor) -> None:
         self.reading = reading
         self.tensor = tensor
-        """The one 0-d tensor that the layers read."""
+        """The one 0-d tensor that the moving layers read."""
         self.per_step = reading in PER_STEP
-        """Whether :meth:`set_step` must be called before every training step."""
-        self._place = (1, 1, 1)
+        """Whether t moves within an epoch, so that :meth:`at` is needed before every step and not only the first."""
 
-    def set_epoch(self, epoch: int, epochs: int, steps: int) -> None:
-        """Before the training pass of ``epoch`` (from 1) of ``epochs``, which has ``steps`` steps."""
-        self._place = (epoch, epochs, steps)
-        self.set_step(0)
-
-    def set_step(self, step: int) -> None:
-        """Before training step ``step`` (from 0) of the epoch last set. Does nothing new unless :attr:`per_step`."""
-        if self.reading == "constant":
+    def at(self, *, epoch: int, step: int, epochs: int, steps: int) -> None:
+        """Before training step ``step`` of ``steps`` in ``epoch`` of ``epochs``, both counted from 0. Every epoch must
+        be begun with step 0; further steps write only where :attr:`per_step`. Raises ValueError as
+        :func:`progress_at`."""
+        if self.reading == "constant" or (step > 0 and not self.per_step):
             return
-        epoch, epochs, steps = self._place
         # fill_ hands the device a number and waits for nothing; captured graphs keep reading the same tensor.
-        self.tensor.fill_(progress_at(self.reading, epoch=epoch, epochs=epochs, steps=steps, step=step))
+        self.tensor.fill_(progress_at(self.reading, epoch=epoch, step=step, epochs=epochs, steps=steps))
 
 
 def following(model: nn.Module) -> Iterator[nn.Module]:

@@ -3,20 +3,19 @@
     f(x) = x for x > 0, x / s for x <= 0                                   scale = False: leaky ReLU of slope 1/s
     f(x) = s x for x > 0, x for x <= 0                                     scale = True: the same times s
 
-With ``scale`` it equals DSReLU at a constant slope s, bit for bit. If DSReLU does no better than these two, then its
+With ``scale`` it equals DSReLU at a constant slope s, but for rounding. If DSReLU does no better than these two, then its
 schedule does nothing beyond a leakier leaky ReLU and a large output scale. The default s is s(0) of the DSReLU paper's
 constants.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from trainer.activations import arguments
 from trainer.activations.constrained import Activation
-from trainer.activations.precision import working_dtype
+from trainer.activations.precision import widened
 
 
 class ScaledLeakyReLU(Activation):
@@ -32,8 +31,7 @@ class ScaledLeakyReLU(Activation):
     def forward(self, x: Tensor) -> Tensor:
         if not self.scale:
             return functional.leaky_relu(x, 1.0 / self.s)
-        slopes = torch.ones_like(x, dtype=working_dtype(x)).masked_fill_(x > 0, self.s)
-        return (x * slopes).to(x.dtype)
+        return (functional.leaky_relu(widened(x), 1.0 / self.s) * self.s).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"s={self.s:g}, scale={self.scale}"

@@ -82,7 +82,12 @@ class SELU(Activation):
 
 class GELU(Activation):
     """``x Phi(x)``, Phi the normal distribution function; approximate "tanh" is the common approximation of it
-    (Hendrycks and Gimpel, arXiv 1606.08415)."""
+    (Hendrycks and Gimpel, arXiv 1606.08415).
+
+    torch's kernels alone leave the range: the exact one doubles before it halves, so that values above half of the
+    dtype's largest become inf; here they stop at the largest. The other one's gradient is NaN where x^3 overflows; here
+    its kernel sees no more than 16 either way, beyond which it gives x or 0 in every dtype.
+    """
 
     formula = "x Phi(x)"
 
@@ -91,7 +96,10 @@ class GELU(Activation):
         self.approximate = arguments.word("GELU", "approximate", approximate, ("none", "tanh"))
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.gelu(x, approximate=self.approximate)
+        if self.approximate == "none":
+            return functional.hardtanh(functional.gelu(x), -1.0, torch.finfo(x.dtype).max)
+        inner = functional.gelu(x.clamp(-16.0, 16.0), approximate="tanh")
+        return torch.where(x > 16.0, x, inner)
 
 
 class SiLU(Activation):
