@@ -1,0 +1,111 @@
+"""What a study folder says of its study, trials and folds, without the ledger: the source of the MLflow view."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis import plan as planning
+from analysis import schema
+from analysis.plan import Plan
+from sweeps.errors import TrackingError
+from sweeps.runs import FoldResult, FoldRun, Trial, fold_result, fold_run, milliseconds
+from sweeps.store import redact
+from trainer.errors import JournalError, SpecError
+from trainer.journal import FILE, Record, attempt_folder, attempts, follow, resolve
+from trainer.spec import FoldSpec, from_text
+
+PROVENANCE = "provenance.json"
+
+
+class Unreadable(TrackingError):
+    """A file of the study folder that is missing or damaged."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Reads one study folder; keeps nothing but the plan."""
+
+    folder: Path
+    plan: Plan
+    commit: str
+    """Git commit of the working tree that the study was started from; "" where there is none."""
+
+    @staticmethod
+    def open(folder: Path) -> Records:
+        """Raises :class:`Unreadable` for a folder without a plan."""
+        try:
+            plan = planning.from_json((folder / schema.PLAN_ARTIFACT).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise Unreadable(f"{folder}: no study folder, it has no {schema.PLAN_ARTIFACT}; give the folder") from error
+        return Records(folder, plan, _commit(folder / PROVENANCE))
+
+    def trials(self) -> list[str]:
+        trials = self.folder / "trials"
+        return sorted(entry.name for entry in trials.iterdir() if entry.is_dir()) if trials.is_dir() else []
+
+    def folds(self, trial: str) -> list[str]:
+        """Keys, ``<trial>/fold-<repeat>-<fold>``, of the folds that the driver has planned so far."""
+        found = (self.folder / "trials" / trial).glob("fold-*/spec.json")
+        return sorted(f"{trial}/{path.parent.name}" for path in found)
+
+    def trial(self, name: str) -> Trial:
+        path = self.folder / "trials" / name / "trial.json"
+        try:
+            return Trial(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise Unreadable(f"{path}: cannot be read ({error}); restore it") from error
+
+    def fold(self, key: str) -> tuple[FoldRun | None, FoldResult | None]:
+        """The fold's run as it should be, and its result once it has ended; no run for a fold that neither began nor
+        was given up. Raises :class:`Unreadable`."""
+        folder = self.folder / "trials" / key
+        try:
+            records = {number: follow(attempt_folder(folder, number) / FILE)[0] for number in attempts(folder)}
+            history = resolve(records)
+            gave_up = _gave_up(folder / "infra.json", records)
+            if history is None and gave_up is None:
+                return None, None
+            spec = from_text(FoldSpec, (folder / "spec.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, JournalError, SpecError) as error:
+            raise Unreadable(f"{key}: cannot be read ({error})") from error
+        first_s = min((found[0].time for found in records.values() if found), default=gave_up[0] if gave_up else 0.0)
+        trial = self.trial(key.partition("/")[0])
+        run = fold_run(self.plan, trial, spec, history, first_s, gave_up, self.commit)
+        return run, fold_result(run, history)
+
+    def first_start_ms(self, trial: str, default: int) -> int:
+        """When the first fold of the trial began; ``default`` where none is known to have begun before."""
+        starts = [default]
+        for key in self.folds(trial):
+            folder = self.folder / "trials" / key
+            for number in attempts(folder)[:1]:
+                records, _ = follow(attempt_folder(folder, number) / FILE)
+                starts += [milliseconds(record.time) for record in records[:1]]
+        return min(starts)
+
+    def artifacts(self) -> dict[str, str]:
+        """Name -> text of what describes the study, without the credentials that a URI may carry."""
+        names = (schema.STUDY_ARTIFACT, schema.PLAN_ARTIFACT, PROVENANCE)
+        files = [self.folder / name for name in names]
+        return {file.name: redact(file.read_text(encoding="utf-8")) for file in files if file.is_file()}
+
+
+def _gave_up(path: Path, records: Mapping[int, list[Record]]) -> tuple[float, str] | None:
+    """When (seconds since the Unix epoch) and why the driver gave the fold up; None where it did not, or where the fold
+    has begun again since."""
+    try:
+        reason, at = str(json.loads(path.read_text(encoding="utf-8"))["reason"]), path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    last = max((found[-1].time for found in records.values() if found), default=0.0)
+    return (at, reason) if at >= last else None
+
+
+def _commit(provenance: Path) -> str:
+    try:
+        return str(json.loads(provenance.read_text(encoding="utf-8"))["git"]["commit"] or "")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,213 @@
+"""A study folder as a sweep would leave it, with invented numbers: for tests, measurements and screenshots.
+
+The files are written with the product's own writers; only the training did not happen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from analysis.plan import Declaration, Plan, to_json
+from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, attempt_folder
+from trainer.spec import (
+    CHECKPOINT_RULES,
+    ActivationSpec,
+    DataSpec,
+    FoldSpec,
+    ModelSpec,
+    Phase,
+    Scalar,
+    SplitSpec,
+    TrainingSpec,
+    from_text,
+    to_text,
+)
+
+EPOCH_ZERO = 1_760_000_000.0
+"""Begin of the invented study, seconds since the Unix epoch."""
+METRICS = ("loss", "accuracy", "f1_weighted", "f1_macro", "auc")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InventedTrial:
+    label: str
+    index: int = 0
+    activation: str = ""
+    phase: Phase = "confirm"
+    params: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.label}-{self.phase[0]}{self.index:03d}"
+
+
+def invent_study(
+    folder: Path,
+    trials: Sequence[InventedTrial],
+    *,
+    name: str = "invented",
+    folds: int = 3,
+    epochs: int = 4,
+    write_folds: bool = True,
+) -> list[str]:
+    """Writes ``plan.json``, ``study.yaml``, ``provenance.json`` and every trial's files below ``folder``; with
+    ``write_folds`` every fold trained to its end. Returns the folds' keys, ``<trial>/fold-<repeat>-<fold>``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = tuple(dict.fromkeys(trial.label for trial in trials))
+    plan = Plan(
+        study=name,
+        study_digest="0123456789abcdef",
+        study_seed=1,
+        dataset="digits",
+        model="resnet34 stem=small",
+        activations=labels,
+        claims_phase="confirm",
+        repeats=(0,),
+        folds=folds,
+        declaration=Declaration(
+            question="Does the invented activation do better?",
+            control=labels[0],
+            declared_at="2025-10-09T08:00:00+00:00",
+        ),
+    )
+    (folder / "plan.json").write_text(to_json(plan), encoding="utf-8")
+    (folder / "study.yaml").write_text(f"name: {name}\nseed: 1\n", encoding="utf-8")
+    provenance = {"schema": 1, "command": ["actsweep", "run"], "git": {"commit": "c0ffee" * 6 + "c0ff", "diff": ""}}
+    (folder / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
+    keys = []
+    for trial in trials:
+        invent_trial(folder, trial)
+        for fold in range(folds):
+            key = invent_fold(folder, trial, study=name, fold=fold, folds=folds, epochs=epochs)
+            keys.append(key)
+            if write_folds:
+                invent_attempt(folder, key, epochs=epochs, status="finished")
+    return keys
+
+
+def invent_trial(folder: Path, trial: InventedTrial) -> None:
+    home = folder / "trials" / trial.name
+    home.mkdir(parents=True, exist_ok=True)
+    text = {
+        "schema": 1,
+        "trial": trial.name,
+        "label": trial.label,
+        "activation": trial.activation or trial.label,
+        "phase": trial.phase,
+        "index": trial.index,
+        "params": dict(trial.params),
+        "training": {"lr": 1e-3},
+    }
+    (home / "trial.json").write_text(json.dumps(text), encoding="utf-8")
+
+
+def invent_fold(folder: Path, trial: InventedTrial, *, study: str, fold: int, folds: int, epochs: int) -> str:
+    """Writes the fold's ``spec.json``: planned, not begun. Returns its key."""
+    spec = FoldSpec(
+        study=study,
+        study_seed=1,
+        phase=trial.phase,
+        trial=trial.name,
+        repeat=0,
+        fold=fold,
+        data=DataSpec(name="digits"),
+        split=SplitSpec(folds=folds),
+        model=ModelSpec(options={"stem": "small"}),
+        activation=ActivationSpec(name=trial.activation or trial.label, params=trial.params),
+        training=TrainingSpec(epochs=epochs, lr=1e-3),
+    )
+    home = folder / "trials" / trial.name / spec.folder
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "spec.json").write_text(to_text(spec), encoding="utf-8")
+    return f"{trial.name}/{spec.folder}"
+
+
+def invent_attempt(
+    folder: Path,
+    key: str,
+    *,
+    epochs: int,
+    attempt: int = 1,
+    resumed: int = 0,
+    status: Status | None = None,
+    loss: float | None = None,
+) -> None:
+    """Writes one attempt's journal: epochs ``resumed + 1`` to ``epochs``, then an end of ``status``, or none while it
+    runs. Values depend on trial, fold and epoch only, times on the attempt, too. ``loss``: of the last epoch."""
+    home = folder / "trials" / key
+    spec = from_text(FoldSpec, (home / "spec.json").read_text(encoding="utf-8"))
+    attempt_folder(home, attempt).mkdir()
+    writer = Writer(attempt_folder(home, attempt))
+    begin = EPOCH_ZERO + 1000.0 * attempt + 10.0 * spec.fold
+    writer.write(
+        Start(
+            digest=spec.digest,
+            attempt=attempt,
+            resumed_epoch=resumed,
+            time=begin,
+            data_digest="da7a" * 4,
+            split_hash=f"{spec.repeat:08x}{spec.fold:08x}",
+            n_train=1149,
+            n_validation=288,
+            n_heldout=360,
+            n_classes=10,
+            chance=0.1019,
+            n_parameters=21_280_000,
+            device="cpu",
+            device_name="invented processor",
+            threads=1,
+            host=f"node{attempt}",
+            pid=4000 + attempt,
+            environment={"python": "3.11", "torch": "2.15"},
+            code="c0de" * 4,
+        )
+    )
+    last = begin
+    for epoch in range(resumed + 1, epochs + 1):
+        last = begin + 2.0 * epoch
+        metrics = {
+            f"{part}/{name}": _value(spec, part, name, epoch) for part in ("train", "validation") for name in METRICS
+        }
+        if loss is not None and epoch == epochs:
+            metrics["train/loss"] = loss
+        writer.write(
+            Epoch(
+                epoch=epoch,
+                time=last,
+                metrics=metrics,
+                train_s=1.5 + 0.01 * spec.fold,
+                evaluate_s=0.3,
+                rest_s=0.05,
+                peak_memory_mb=512.0,
+                activation={"layer1.0.relu/a": 3.7 - 0.01 * epoch},
+            )
+        )
+    if status is not None:
+        outcomes: dict[str, Outcome] = {}
+        if status in ("finished", "stopped"):
+            scored = ("heldout", "validation")
+            best = {f"{part}/{name}": _value(spec, part, name, epochs) for part in scored for name in METRICS}
+            outcomes = {rule: Outcome(epoch=epochs, metrics=best) for rule in CHECKPOINT_RULES}
+        reason = {"finished": "all epochs", "stopped": "STOP file", "diverged": f"loss is nan at epoch {epochs}"}
+        writer.write(
+            End(
+                time=last + 0.5,
+                status=status,
+                epochs=epochs,
+                reason=reason.get(status, "RuntimeError: invented"),
+                rule=spec.training.checkpoint_rule,
+                outcomes=outcomes,
+            )
+        )
+    writer.close()
+
+
+def _value(spec: FoldSpec, part: str, name: str, epoch: int) -> float:
+    """A curve that looks like learning: a loss that falls, a score that rises, apart by activation, fold and part."""
+    offset = sum(map(ord, spec.trial)) % 7 * 0.004 + spec.fold * 0.006 + {"train": 0.0}.get(part, 0.02)
+    decay = math.exp(-epoch / 4)
+    return round(2.2 * decay + 0.1 + offset if name == "loss" else 0.98 - 0.8 * decay - offset, 6)

@@ -1,0 +1,473 @@
+"""The one writer of a study's MLflow view.
+
+MLflow holds nothing of its own: a run is what the study folder says it is, so the view can be thrown away and made
+anew, and a write that was lost or cut off is simply made again. Live ingestion and a rebuild take the same way: the
+driver names the folds with news, the tracker reads their journals, compares with what the store already holds, and
+sends the difference, one batch a run. Runs are found by the tag ``actsweep.key``, never by an id kept elsewhere.
+
+MLflow's metrics can be added to but not changed, while a journal's epochs can be superseded: a fold that was restarted
+trains some epochs again, and a node that was cut off may have written epochs that no longer count. A run whose epochs
+are no longer those of the journal is therefore replaced by a new one (the old one goes to MLflow's trash). Replacing is
+rare, and it keeps one promise: a view that was kept equals a view made from nothing.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from analysis import schema
+from sweeps.errors import TrackingError
+from sweeps.records import Records, Unreadable
+from sweeps.runs import (
+    LOGGED,
+    MARKER,
+    PARENT,
+    STATUSES,
+    FoldResult,
+    FoldRun,
+    Mark,
+    Point,
+    Run,
+    checksum,
+    study_run,
+    trial_run,
+)
+from sweeps.store import connect, locate, redact
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT_KIND = "mlflow.experimentKind"  # else the UI asks at first sight what the experiment is about
+PAGE = 200
+"""Runs in one answer when the store is read at the start: whole runs are large."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
+"""Pause after a failed attempt to reach the store, doubled from one failure to the next."""
+
+
+@dataclass(kw_only=True)
+class _Known:
+    """What the store holds of one run."""
+
+    run_id: str
+    parent: str = ""
+    mark: Mark = field(default_factory=Mark)
+    summary: str = ""
+    """A trial's or study's checksum of what was logged at its end."""
+    attempts: int = 0
+    closed: bool = False
+    params: bool = False
+    suspect: bool = False
+    """It may hold more than we can tell without reading it whole: replaced at the next occasion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synced:
+    trials: int
+    folds: int
+
+
+class Tracker:
+    """Keeps the MLflow view of one study folder. Not for two processes at once.
+
+    ``note`` what has news, ``flush`` every few seconds, ``close`` at the end; or ``sync`` for all of it at once. An
+    outage of the store never raises from ``note``, ``flush`` and ``close``: ``trouble`` says what is wrong and
+    ``pending`` how many folds wait; the next flush after a pause takes up again. ``log_report`` and ``sync`` raise.
+    """
+
+    def __init__(self, uri: str | None, study_folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """``uri`` None: the embedded store in the study folder. Touches no store yet. Raises
+        :class:`TrackingError` for a URI that is none."""
+        self.folder = study_folder
+        self.store = locate(uri, study_folder)
+        self._records: Records
+        self.trouble: str | None = None
+        """What keeps the view from being complete, without secrets; None when all is well."""
+        self._clock = clock
+        self._client: MlflowClient | None = None
+        self._experiment = ""
+        self._known: dict[str, _Known] = {}
+        self._pending: dict[str, None] = {}
+        self._last_marker: dict[str, tuple[int, int]] = {}
+        """Run id -> (epoch, time) of the last marker found in the store, while it is unsure what came behind it."""
+        self._refused: dict[str, str] = {}
+        self._trials_due: dict[str, None] = {}
+        self._results: dict[str, dict[str, FoldResult | None]] = {}
+        self._not_before = 0.0
+        self._pause_s = FIRST_PAUSE_S
+
+    @property
+    def pending(self) -> int:
+        """Folds and trials with news that the store does not have yet."""
+        return len(self._pending) + len(self._trials_due)
+
+    @property
+    def experiment_id(self) -> str:
+        """MLflow's id of the study's experiment; "" before the store was first reached."""
+        return self._experiment
+
+    def note(self, folds: Iterable[str]) -> None:
+        """These folds (``<trial>/fold-<repeat>-<fold>``) have news; their journals are read at the flush."""
+        for fold in folds:
+            self._pending[fold] = None
+
+    def flush(self, budget_s: float | None = None) -> bool:
+        """Sends what is pending, for about ``budget_s`` seconds; True when nothing is left."""
+        if self._clock() < self._not_before:
+            return False
+        until = None if budget_s is None else self._clock() + budget_s
+        try:
+            self._open()
+            for fold in list(self._pending):
+                self._attempt(fold, self._update_fold)
+                self._pending.pop(fold, None)
+                if until is not None and self._clock() > until:
+                    break
+            waiting = {fold.partition("/")[0] for fold in self._pending}
+            for trial in list(self._trials_due):
+                if trial not in waiting:
+                    self._attempt(trial, self._update_trial)
+                    self._trials_due.pop(trial, None)
+        except Exception as error:
+            self._fail(error)
+            return False
+        self._pause_s = FIRST_PAUSE_S
+        self.trouble = next(iter(self._refused.values()), None)
+        return not self.pending
+
+    def sync(self) -> Synced:
+        """Makes the store say what the study folder says, whatever it held before. Raises :class:`TrackingError`."""
+        self._not_before = 0.0
+        if self._guard(self._open):
+            self.note(self._folds())
+            _ = self.flush() and self._guard(self._update_study)
+        if self.trouble is not None:
+            raise TrackingError(self.trouble)
+        return Synced(trials=len(self._records.trials()), folds=len(self._folds()))
+
+    def close(self, budget_s: float = 60.0) -> bool:
+        """Sends what is left and the state of the study itself; True when the store has everything."""
+        self._not_before = 0.0
+        self.note(key for key in self._refused if "/" in key)
+        done = self.flush(budget_s)
+        return done and self._guard(self._update_study)
+
+    def log_report(self, folder: Path) -> None:
+        """Attaches a report's files to the study's run. Raises :class:`TrackingError`."""
+        if not (
+            self._guard(self._open)
+            and self._guard(lambda: self._api.log_artifacts(self._study().run_id, str(folder), schema.REPORT_ARTIFACT))
+        ):
+            raise TrackingError(self.trouble or "the report could not be logged")
+
+    # The store: reached, left and learned again.
+
+    @property
+    def _api(self) -> MlflowClient:
+        assert self._client is not None
+        return self._client
+
+    def _open(self) -> None:
+        if self._client is not None:
+            return
+        self._records = Records.open(self.folder)
+        client = connect(self.store)
+        self._experiment = self._find_experiment(client)
+        self._known, self._last_marker = {}, {}
+        self._results.clear()
+        self._client = client
+        try:
+            self._learn()
+            self._study()
+            # What another process, or this one before the store went away, left undone.
+            self.note(fold for fold in self._folds() if not self._is_closed(fold))
+            self._trials_due |= dict.fromkeys(
+                trial for trial in self._records.trials() if not self._closed(f"{self._records.plan.study}/{trial}")
+            )
+        except BaseException:
+            self._client = None
+            raise
+
+    def _find_experiment(self, client: MlflowClient) -> str:
+        name, digest = self._records.plan.study, self._records.plan.study_digest
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            tags = {schema.STUDY_DIGEST: digest, EXPERIMENT_KIND: "custom_model_development"}
+            return str(client.create_experiment(name, artifact_location=self.store.artifacts, tags=tags))
+        if found.lifecycle_stage != "active":
+            raise TrackingError(
+                f"experiment {name!r} is in the trash of {redact(self.store.uri)}; restore it, "
+                "or give the study another name"
+            )
+        other = found.tags.get(schema.STUDY_DIGEST, digest)
+        if other != digest:
+            raise TrackingError(
+                f"experiment {name!r} in {redact(self.store.uri)} holds a study of digest {other}, this one has "
+                f"{digest}; give the study another name, or delete that experiment"
+            )
+        return str(found.experiment_id)
+
+    def _learn(self) -> None:
+        """Reads from the store which runs there are and how much each holds."""
+        token: str | None = None
+        while True:
+            page = self._api.search_runs([self._experiment], max_results=PAGE, page_token=token)
+            for run in page:
+                key = run.data.tags.get(schema.KEY)
+                if key is None:
+                    continue
+                if key in self._known:  # two writers met, or an answer was lost after the server had done its work
+                    self._api.delete_run(run.info.run_id)
+                else:
+                    self._known[key] = self._learn_run(run)
+            token = page.token
+            if not token:
+                return
+
+    def _learn_run(self, run: Any) -> _Known:
+        tags: Mapping[str, str] = run.data.tags
+        logged = tags.get(LOGGED, "")
+        known = _Known(
+            run_id=run.info.run_id,
+            parent=tags.get(PARENT, ""),
+            summary=logged,
+            attempts=int(tags.get(schema.ATTEMPTS, "0")),
+            closed=run.info.status not in ("RUNNING", "SCHEDULED"),
+            params=bool(run.data.params),
+        )
+        if tags.get(schema.KIND) == "study":
+            return known
+        finals = (schema.OUTCOME_PREFIX, schema.MEAN_PREFIX, "heldout/")
+        if not known.closed:
+            known.suspect = LOGGED in tags or any(key.startswith(finals) for key in run.data.metrics)
+        if tags.get(schema.KIND) != "fold":
+            return known
+        if known.closed:
+            mark = Mark.parse(logged)
+            known.mark, known.suspect = mark or Mark(), mark is None
+        elif MARKER in run.data.metrics:
+            history = sorted(self._api.get_metric_history(known.run_id, MARKER), key=lambda entry: entry.step)
+            # The last one may have been cut off behind its marker: it is sent again, and MLflow drops equal points.
+            times = [(entry.step, entry.timestamp) for entry in history]
+            known.mark = Mark(epochs=len(times) - 1, checksum=checksum(times[:-1]))
+            self._last_marker[known.run_id] = times[-1]
+        return known
+
+    def _folds(self) -> list[str]:
+        return [fold for trial in self._records.trials() for fold in self._records.folds(trial)]
+
+    def _is_closed(self, fold: str) -> bool:
+        trial, _, name = fold.partition("/")
+        return self._closed(f"{self._records.plan.study}/{trial}/{name.removeprefix('fold-')}")
+
+    def _closed(self, key: str) -> bool:
+        return key in self._known and self._known[key].closed
+
+    def _attempt(self, key: str, update: Callable[[str], None]) -> None:
+        """One update; what is wrong with this fold alone does not keep the others."""
+        try:
+            update(key)
+            self._refused.pop(key, None)
+        except Unreadable as error:
+            self._refused[key] = redact(str(error))
+        except Exception as error:
+            if getattr(error, "error_code", "") not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+                raise
+            self._refused[key] = f"{key}: {redact(str(error))}"
+
+    def _guard(self, action: Callable[[], object]) -> bool:
+        try:
+            self._open()
+            action()
+        except Exception as error:
+            self._fail(error)
+            return False
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        """The store cannot be written: forget what we believe of it, and come back later."""
+        text = redact(str(error)).strip() or type(error).__name__
+        self.trouble = f"MLflow store {redact(self.store.uri)}: {text}; the journals keep everything, sync catches up"
+        self._client = None
+        self._not_before = self._clock() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    # The three kinds of runs.
+
+    def _update_fold(self, key: str) -> None:
+        trial = key.partition("/")[0]
+        wanted, result = self._records.fold(key)
+        if wanted is None:
+            return
+        known = self._known.get(wanted.key)
+        if known is not None and (known.suspect or not self._is_beginning(wanted, known)):
+            self._delete(wanted.key)
+            known = None
+        if known is None or not known.closed:
+            parent = self._trial_run(trial, wanted)
+            if known is None:
+                known = self._create(wanted, parent)
+            self._extend(wanted, known, parent)
+        results = self._results.setdefault(trial, {})
+        if key not in results or results[key] != result:
+            results[key] = result
+            self._trials_due[trial] = None
+
+    def _is_beginning(self, wanted: FoldRun, known: _Known) -> bool:
+        last = self._last_marker.get(known.run_id)
+        if last is not None and wanted.times()[known.mark.epochs : known.mark.epochs + 1] != [last]:
+            return False
+        return wanted.continues(known.mark)
+
+    def _extend(self, wanted: FoldRun, known: _Known, parent: str) -> None:
+        tags: dict[str, str] = {}
+        if wanted.attempts != known.attempts and known.attempts:
+            tags = dict(wanted.tags)
+            for name in self._api.get_run(known.run_id).data.tags:
+                if name.startswith(schema.PREFIX) and name not in wanted.tags:
+                    self._api.delete_tag(known.run_id, name)
+        elif wanted.end_ms:
+            tags = {name: wanted.tags[name] for name in _END_TAGS if name in wanted.tags}
+        if known.parent != parent:
+            tags[PARENT] = parent
+        params = {} if known.params else wanted.params
+        points = wanted.points_after(known.mark.epochs)
+        self._send(known.run_id, [*points, *wanted.final], params, tags)
+        if wanted.end_ms:
+            self._terminate(known.run_id, wanted)
+        self._last_marker.pop(known.run_id, None)
+        known.mark, known.attempts, known.params = wanted.mark(), wanted.attempts, True
+        known.parent, known.closed = parent, bool(wanted.end_ms)
+
+    def _trial_run(self, trial: str, fold: FoldRun) -> str:
+        """Id of the trial's run, made at the first start of one of its folds."""
+        key = f"{self._records.plan.study}/{trial}"
+        known = self._known.get(key)
+        if known is None:
+            results: list[FoldResult | None] = [None]
+            wanted = trial_run(
+                self._records.plan,
+                self._records.trial(trial),
+                self._records.first_start_ms(trial, fold.start_ms),
+                results,
+                self._records.commit,
+            )
+            known = self._create(wanted, "")
+            self._send(known.run_id, [], wanted.params, {})
+            known.params = True
+        return known.run_id
+
+    def _update_trial(self, trial: str) -> None:
+        results = self._results.setdefault(trial, {})
+        for fold in self._records.folds(trial):
+            if fold not in results:
+                results[fold] = self._records.fold(fold)[1]
+        key = f"{self._records.plan.study}/{trial}"
+        known = self._known.get(key)
+        if known is None:
+            return
+        wanted = trial_run(
+            self._records.plan, self._records.trial(trial), 0, list(results.values()), self._records.commit
+        )
+        summary = _summary(wanted)
+        if known.suspect or (known.closed and known.summary != summary):
+            known = self._replace_trial(trial, known)
+        if not known.params:
+            self._send(known.run_id, [], wanted.params, {})
+            known.params = True
+        if wanted.end_ms and not known.closed:
+            tags = {name: wanted.tags[name] for name in _END_TAGS if name in wanted.tags} | {LOGGED: summary}
+            self._send(known.run_id, wanted.final, {}, tags)
+            self._terminate(known.run_id, wanted)
+            known.closed, known.summary = True, summary
+        if known.closed:
+            del self._results[trial]
+
+    def _replace_trial(self, trial: str, old: _Known) -> _Known:
+        """A trial that had ended goes on, or ended otherwise: a new run, with the folds below it."""
+        key = f"{self._records.plan.study}/{trial}"
+        start_ms = self._api.get_run(old.run_id).info.start_time
+        wanted = trial_run(self._records.plan, self._records.trial(trial), start_ms, [None], self._records.commit)
+        del self._known[key]
+        known = self._create(wanted, "")
+        for name, fold in self._known.items():
+            if name.startswith(key + "/"):
+                self._api.set_tag(fold.run_id, PARENT, known.run_id)
+                fold.parent = known.run_id
+        self._api.delete_run(old.run_id)
+        return known
+
+    def _study(self) -> _Known:
+        known = self._known.get(self._records.plan.study)
+        if known is None:
+            declared = datetime.fromisoformat(self._records.plan.declaration.declared_at).timestamp()
+            known = self._create(study_run(self._records.plan, round(declared * 1000), self._records.commit), "")
+        texts = self._records.artifacts()
+        logged = f"{zlib.crc32(repr(texts).encode()):08x}"
+        if known.summary != logged:
+            with TemporaryDirectory() as folder:
+                for name, text in texts.items():
+                    (Path(folder) / name).write_text(text, encoding="utf-8")
+                self._api.log_artifacts(known.run_id, folder)
+            self._api.set_tag(known.run_id, LOGGED, logged)
+            known.summary = logged
+        return known
+
+    def _update_study(self) -> None:
+        """The study's run has ended when each of its trials has."""
+        known = self._study()
+        trials = [self._known.get(f"{self._records.plan.study}/{name}") for name in self._records.trials()]
+        ended = bool(trials) and all(trial is not None and trial.closed for trial in trials)
+        if ended:
+            ends = (self._api.get_run(trial.run_id).info.end_time for trial in trials if trial is not None)
+            self._api.set_terminated(known.run_id, "FINISHED", max(end for end in ends if end is not None))
+        elif known.closed:
+            self._api.update_run(known.run_id, status="RUNNING")
+        known.closed = ended
+
+    # Writing.
+
+    def _create(self, wanted: Run, parent: str) -> _Known:
+        tags = dict(wanted.tags)
+        tags.pop(LOGGED, None)  # says that all is there; sent with the last batch
+        if parent:
+            tags[PARENT] = parent
+        run = self._api.create_run(self._experiment, start_time=wanted.start_ms, tags=tags, run_name=wanted.name)
+        known = _Known(run_id=run.info.run_id, parent=parent)
+        if isinstance(wanted, FoldRun):
+            known.attempts = wanted.attempts
+        self._known[wanted.key] = known
+        return known
+
+    def _delete(self, key: str) -> None:
+        self._api.delete_run(self._known[key].run_id)
+        del self._known[key]
+
+    def _terminate(self, run_id: str, wanted: Run) -> None:
+        self._api.set_terminated(run_id, STATUSES[wanted.status], wanted.end_ms)
+
+    def _send(self, run_id: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """One ``log_batch``; the client cuts it into as many requests as MLflow's limits ask for, metrics in order."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        if points or params or tags:
+            self._api.log_batch(
+                run_id,
+                metrics=[Metric(*point) for point in points],
+                params=[Param(*pair) for pair in params.items()],
+                tags=[RunTag(*pair) for pair in tags.items()],
+            )
+
+
+_END_TAGS = (schema.STATUS, schema.REASON, schema.EPOCHS, LOGGED)
+
+
+def _summary(run: Run) -> str:
+    """What a trial's run says at its end, in short; "" while it runs."""
+    return f"{zlib.crc32(repr((run.status, run.end_ms, run.final)).encode()):08x}" if run.end_ms else ""
