@@ -1,13 +1,13 @@
 """Training progress ``t``: which readings of it there are, and how it reaches every layer that follows it.
 
-The readings, for ``epoch`` of ``epochs`` and ``step`` of ``steps`` per epoch, both counted from 0:
+The readings, for ``epoch`` (counted from 1) of ``epochs`` and ``step`` (from 0) of ``steps`` per epoch:
 
-- "epoch": epoch / (epochs - 1), the fraction of training, moved before every epoch
-- "step": (epoch steps + step) / (epochs steps - 1), the same fraction, moved before every step
-- "epochs": epoch + step / steps, the epochs done, moved before every step; it grows past 1, so that a slope is over its
-  fall within two epochs. What the authors of DSReLU may have meant
-- "released": (epoch + 1) / steps, moved before every epoch, for the first such layer of the model (the stem) alone; all
-  others stay at 0. What the DSReLU authors' code did
+- "epoch": (epoch - 1) / (epochs - 1), the fraction of training, moved before every epoch
+- "step": ((epoch - 1) steps + step) / (epochs steps - 1), the same fraction, moved before every step
+- "epochs": epoch - 1 + step / steps, the epochs done, moved before every step; it grows past 1, so that a slope is over
+  its fall within two epochs. What the authors of DSReLU may have meant
+- "released": epoch / steps, moved before every epoch, for the first such layer of the model (the stem) alone; all others
+  stay at 0. What the DSReLU authors' code did
 - "constant": t never moves
 
 Validation after an epoch sees the t that the epoch's last training step saw.
@@ -32,23 +32,23 @@ READINGS = ("epoch", "step", "epochs", "released", "constant")
 PER_STEP = frozenset({"step", "epochs"})
 
 
-def progress_at(reading: str, *, epoch: int, step: int, epochs: int, steps: int) -> float:
-    """t of a reading (float64) for training step ``step`` of ``steps`` in ``epoch`` of ``epochs``, both counted from 0.
-    A training of one epoch ("epoch") or of one step ("step") stays at 0. Raises ValueError for a place outside the
+def progress_at(reading: str, *, epoch: int, epochs: int, steps: int, step: int = 0) -> float:
+    """t of a reading (float64) for training step ``step`` (from 0) of ``steps`` in ``epoch`` (from 1) of ``epochs``. A
+    training of one epoch ("epoch") or of one step ("step") stays at 0. Raises ValueError for a place outside the
     training, and for "constant", which has no such value."""
-    if not (0 <= epoch < epochs and 0 <= step < steps):
+    if not (1 <= epoch <= epochs and 0 <= step < steps):
         raise ValueError(
-            f"progress: got epoch {epoch} of {epochs}, step {step} of {steps}; accepts both counted from 0, up to one "
-            "before their number"
+            f"progress: got epoch {epoch} of {epochs}, step {step} of {steps}; accepts epochs from 1 to their number and "
+            "steps from 0 to one before theirs"
         )
     if reading == "epoch":
-        return epoch / max(epochs - 1, 1)
+        return (epoch - 1) / max(epochs - 1, 1)
     if reading == "step":
-        return (epoch * steps + step) / max(epochs * steps - 1, 1)
+        return ((epoch - 1) * steps + step) / max(epochs * steps - 1, 1)
     if reading == "epochs":
-        return epoch + step / steps
+        return epoch - 1 + step / steps
     if reading == "released":
-        return (epoch + 1) / steps
+        return epoch / steps
     raise ValueError(f"progress: got reading {reading!r}, accepts one of epoch, step, epochs, released")
 
 
@@ -60,16 +60,26 @@ class Progress:
         self.tensor = tensor
         """The one 0-d tensor that the moving layers read."""
         self.per_step = reading in PER_STEP
-        """Whether t moves within an epoch, so that :meth:`at` is needed before every step and not only the first."""
+        """Whether t moves within an epoch, so that :meth:`set_step` is needed before every step."""
+        self._place: tuple[int, int, int] | None = None
 
-    def at(self, *, epoch: int, step: int, epochs: int, steps: int) -> None:
-        """Before training step ``step`` of ``steps`` in ``epoch`` of ``epochs``, both counted from 0. Every epoch must
-        be begun with step 0; further steps write only where :attr:`per_step`. Raises ValueError as
-        :func:`progress_at`."""
-        if self.reading == "constant" or (step > 0 and not self.per_step):
+    def set_epoch(self, epoch: int, epochs: int, steps: int) -> None:
+        """Before the training pass of ``epoch`` (from 1) of ``epochs``, which has ``steps`` steps."""
+        self._place = (epoch, epochs, steps)
+        self._write(0)
+
+    def set_step(self, step: int) -> None:
+        """Before training step ``step`` (from 0) of the epoch last set. Writes only where :attr:`per_step`."""
+        if self.per_step:
+            self._write(step)
+
+    def _write(self, step: int) -> None:
+        if self.reading == "constant":
             return
+        assert self._place is not None, "set_epoch comes before set_step"
+        epoch, epochs, steps = self._place
         # fill_ hands the device a number and waits for nothing; captured graphs keep reading the same tensor.
-        self.tensor.fill_(progress_at(self.reading, epoch=epoch, step=step, epochs=epochs, steps=steps))
+        self.tensor.fill_(progress_at(self.reading, epoch=epoch, epochs=epochs, steps=steps, step=step))
 
 
 def following(model: nn.Module) -> Iterator[nn.Module]:

@@ -3,9 +3,9 @@
     f(x) = x for x > 0, x / s for x <= 0                                   scale = False: leaky ReLU of slope 1/s
     f(x) = s x for x > 0, x for x <= 0                                     scale = True: the same times s
 
-With ``scale`` it equals DSReLU at a constant slope s, but for rounding. If DSReLU does no better than these two, then its
-schedule does nothing beyond a leakier leaky ReLU and a large output scale. The default s is s(0) of the DSReLU paper's
-constants.
+With ``scale`` it equals DSReLU at a constant slope s, but for rounding. If DSReLU does no better than these two, then
+its schedule does nothing beyond a leakier leaky ReLU and a large output scale. The default s is s(0) of the DSReLU
+paper's constants.
 """
 
 from __future__ import annotations
