@@ -1,0 +1,58 @@
+"""Fold specifications and packs small enough to train in a moment."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainer.spec import (
+    ActivationSpec,
+    DataSpec,
+    FoldSpec,
+    Launch,
+    ModelSpec,
+    Pack,
+    SplitSpec,
+    TrainingSpec,
+)
+
+SMALL = FoldSpec(
+    study="small",
+    study_seed=7,
+    phase="confirm",
+    trial="relu-0",
+    repeat=0,
+    fold=0,
+    data=DataSpec(name="digits"),
+    split=SplitSpec(folds=3),
+    model=ModelSpec(name="tiny_cnn"),
+    activation=ActivationSpec(name="relu"),
+    training=TrainingSpec(epochs=3, batch=64, lr=1e-2, patience=None),
+)
+
+
+@pytest.fixture
+def small() -> Callable[..., FoldSpec]:
+    """A small fold; keywords replace its fields, those of TrainingSpec its training's."""
+
+    def make(**changes: Any) -> FoldSpec:
+        names = {field.name for field in dataclasses.fields(TrainingSpec)}
+        training = {name: changes.pop(name) for name in names & changes.keys()}
+        return dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, **training), **changes)
+
+    return make
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Callable[..., Pack]:
+    """A pack of folds on the CPU, each in its folder below ``tmp_path``/``where``."""
+
+    def make(*specs: FoldSpec, where: str = "trials", **changes: Any) -> Pack:
+        launches = tuple(Launch(spec=spec, folder=str(tmp_path / where / spec.trial / spec.folder)) for spec in specs)
+        return dataclasses.replace(Pack(launches=launches, data_root=None, device="cpu"), **changes)
+
+    return make

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from trainer import seeds, splits
+from trainer.datasets.digits import digits
+from trainer.datasets.reader import Dataset
+from trainer.errors import DataError
+from trainer.spec import SplitSpec
+
+
+def dataset(labels, *, groups=None, fixed=None, classes=None):
+    labels = np.asarray(labels, dtype=np.int64)
+    count = classes or int(labels.max()) + 1
+    return Dataset(
+        name="made",
+        items=np.zeros((len(labels), 1, 1, 1), dtype=np.uint8),
+        labels=labels,
+        classes=tuple(f"c{number}" for number in range(count)),
+        groups={} if groups is None else {"patient": np.asarray(groups, dtype=np.int64)},
+        fixed_heldout=None if fixed is None else np.asarray(fixed, dtype=bool),
+        mean=(0.0,),
+        std=(1.0,),
+        digest="0" * 64,
+    )
+
+
+def all_folds(data, spec, *, seed=1, repeat=0):
+    return [splits.split(data, spec, seed=seed, repeat=repeat, fold=fold) for fold in range(spec.folds)]
+
+
+@st.composite
+def labelled(draw):
+    counts = draw(st.lists(st.integers(12, 40), min_size=2, max_size=5))
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return np.random.default_rng(draw(st.integers(0, 2**32 - 1))).permutation(labels)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    labels=labelled(),
+    folds=st.integers(2, 6),
+    seed=st.integers(0, 2**63),
+    repeat=st.integers(0, 9),
+    validation=st.sampled_from([0.2, 0.3, 0.5]),
+    stratify=st.booleans(),
+)
+def test_parts_are_disjoint_and_complete_and_heldout_parts_partition_the_items(
+    labels, folds, seed, repeat, validation, stratify
+):
+    data = dataset(labels)
+    spec = SplitSpec(folds=folds, validation=validation, stratify=stratify)
+    heldout = []
+    for part in all_folds(data, spec, seed=seed, repeat=repeat):
+        together = np.concatenate([part.train, part.validation, part.heldout])
+        assert np.array_equal(np.sort(together), np.arange(len(labels)))
+        for indices in (part.train, part.validation, part.heldout):
+            assert len(indices)
+            assert np.all(np.diff(indices) > 0)
+        rest = len(labels) - len(part.heldout)
+        assert abs(len(part.validation) - validation * rest) <= 1
+        heldout.append(part.heldout)
+    assert np.array_equal(np.sort(np.concatenate(heldout)), np.arange(len(labels)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(labels=labelled(), folds=st.integers(2, 6), seed=st.integers(0, 2**63))
+def test_stratified_parts_hold_each_class_in_proportion_within_one(labels, folds, seed):
+    for part in all_folds(dataset(labels), SplitSpec(folds=folds), seed=seed):
+        rest = np.concatenate([part.train, part.validation])
+        for number in np.unique(labels):
+            members = np.sum(labels == number)
+            assert abs(np.sum(labels[part.heldout] == number) - members / folds) <= 1
+            outside = np.sum(labels[rest] == number)
+            expected = outside * len(part.validation) / len(rest)
+            assert abs(np.sum(labels[part.validation] == number) - expected) <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sizes=st.lists(st.integers(3, 12), min_size=8, max_size=20),
+    folds=st.integers(2, 4),
+    stratify=st.booleans(),
+    seed=st.integers(0, 2**63),
+)
+def test_no_group_is_on_two_sides(sizes, folds, stratify, seed):
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    labels = np.random.default_rng(seed % 2**32).integers(0, 2, len(groups))
+    assume(np.bincount(labels, minlength=2).min() >= 3 * folds)
+    data = dataset(labels, groups=groups)
+    spec = SplitSpec(folds=folds, stratify=stratify, group="patient")
+    try:
+        parts = all_folds(data, spec, seed=seed)
+    except DataError as error:  # uneven groups may leave a stratified part empty, which is said
+        assert "no item is left" in str(error)
+        return
+    for part in parts:
+        sides = [set(groups[indices]) for indices in (part.train, part.validation, part.heldout)]
+        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+    assert np.array_equal(np.sort(np.concatenate([part.heldout for part in parts])), np.arange(len(groups)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(labels=labelled(), seed=st.integers(0, 2**63), repeat=st.integers(0, 5), fold=st.integers(0, 2))
+def test_same_arguments_same_split(labels, seed, repeat, fold):
+    first, second = (
+        splits.split(dataset(labels), SplitSpec(folds=3), seed=seed, repeat=repeat, fold=fold) for _ in range(2)
+    )
+    assert first.hash == second.hash
+    for part in ("train", "validation", "heldout"):
+        assert np.array_equal(getattr(first, part), getattr(second, part))
+
+
+def test_other_seed_repeat_or_fold_is_another_split():
+    data = digits.load(None, {})
+    spec = SplitSpec(folds=3)
+    places = [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1)]
+    found = {splits.split(data, spec, seed=seed, repeat=repeat, fold=fold).hash for seed, repeat, fold in places}
+    assert len(found) == len(places)
+
+
+def test_the_activation_cannot_reach_a_split():
+    assert set(inspect.signature(splits.split).parameters) == {"dataset", "spec", "seed", "repeat", "fold"}
+
+
+def test_hash_covers_the_data():
+    data = digits.load(None, {})
+    other = dataclasses.replace(data, digest="f" * 64)
+    hashes = {splits.split(item, SplitSpec(), seed=1, repeat=0, fold=0).hash for item in (data, other)}
+    assert len(hashes) == 2
+
+
+def test_hash_knows_which_side_an_item_is_on():
+    data = dataset([0, 1] * 10)
+    found = {splits.split(data, SplitSpec(folds=2), seed=1, repeat=0, fold=fold).hash for fold in (0, 1)}
+    assert len(found) == 2
+
+
+def test_fixed_scheme_holds_out_what_the_data_set_declares():
+    fixed = np.arange(40) % 4 == 0
+    data = dataset([0, 1] * 20, fixed=fixed)
+    spec = SplitSpec(scheme="fixed", folds=1)
+    first, second = (splits.split(data, spec, seed=1, repeat=repeat, fold=0) for repeat in (0, 1))
+    assert np.array_equal(first.heldout, np.flatnonzero(fixed))
+    assert np.array_equal(second.heldout, first.heldout)
+    assert not np.array_equal(first.validation, second.validation)
+
+
+@pytest.mark.parametrize(
+    ("data", "spec", "words"),
+    [
+        (
+            dataset([0] * 20 + [1] * 3),
+            SplitSpec(folds=5),
+            "data set 'made': class 'c1' has 3 items for 5 folds; use 3 folds or fewer, or stratify: false",
+        ),
+        (
+            dataset([0, 1] * 10, groups=[0, 1] * 10),
+            SplitSpec(folds=2, group="ward"),
+            "data set 'made': no group 'ward'; its groups: patient",
+        ),
+        (dataset([0, 1] * 10), SplitSpec(folds=2, group="ward"), "no group 'ward'; its groups: none"),
+        (
+            dataset([0, 1] * 10, groups=[0, 0, 1, 1] * 5),
+            SplitSpec(folds=3, group="patient"),
+            "2 groups of 'patient' for 3 folds; use 2 folds or fewer",
+        ),
+        (
+            dataset([0, 0, 1, 1] * 5, groups=[0, 1] * 10),
+            SplitSpec(folds=2, group="patient"),
+            "they belong to 1 group of 'patient', needs 2",
+        ),
+        (dataset([0, 1] * 10), SplitSpec(folds=2, validation=0.0), "validation share 0.0, accepts more than 0"),
+        (dataset([0, 1] * 10), SplitSpec(folds=2, validation=0.01), "is 0 items, which leaves one part empty"),
+        (dataset([0, 1] * 10), SplitSpec(folds=1), "1 folds, accepts 2 or more"),
+        (dataset([0, 1] * 10), SplitSpec(scheme="fixed"), "declares no held-out part of its own"),
+        (dataset([0] * 20 + [1, 1]), SplitSpec(folds=2), "class 'c1' has 1 item there, stratified validation needs 2"),
+        (dataset([0, 0, 1], fixed=[1, 0, 0]), SplitSpec(scheme="fixed"), "is 0 items"),
+        (dataset(range(30)), SplitSpec(folds=2, stratify=False, validation=0.01), "is 0 items"),
+        (
+            dataset(np.repeat(np.arange(10), 4)),
+            SplitSpec(folds=2, validation=0.2),
+            "leaves 4 items in a part, stratified validation needs one of each of the 10 classes",
+        ),
+    ],
+)
+def test_what_cannot_be_dealt_is_said(data, spec, words):
+    with pytest.raises(DataError) as caught:
+        splits.split(data, spec, seed=1, repeat=0, fold=0)
+    assert words in str(caught.value)
+
+
+def test_fold_beyond_the_last_is_refused():
+    with pytest.raises(DataError, match="fold 5, accepts 0 to 4"):
+        splits.split(digits.load(None, {}), SplitSpec(folds=5), seed=1, repeat=0, fold=5)
+
+
+@given(seed=st.integers(0, 2**63), repeat=st.integers(0, 99), fold=st.integers(0, 99))
+def test_seeds_are_63_bits_and_apart(seed, repeat, fold):
+    found = [seeds.seed(purpose, seed, repeat, fold) for purpose in ("weights", "validation", "order")]
+    assert len(set(found)) == 3
+    assert all(0 <= number < 2**63 for number in found)
+    assert seeds.seed("weights", seed, repeat, fold) == found[0]
+    assert seeds.seed("weights", seed + 1, repeat, fold) != found[0]
