@@ -48,10 +48,14 @@ INTEGER_TAGS = {
     "fold": schema.FOLD,
     "seed": schema.STUDY_SEED,
     "epochs": schema.EPOCHS,
+    "pack_size": schema.PACK_SIZE,
+}
+SIZE_TAGS = {
     "n_train": schema.N_TRAIN,
     "n_validation": schema.N_VALIDATION,
     "n_heldout": schema.N_HELDOUT,
-    "pack_size": schema.PACK_SIZE,
+    "n_classes": schema.N_CLASSES,
+    "chance": schema.CHANCE,
 }
 LEARNED = ["run_id", "layer", "parameter", "value"]
 
@@ -100,7 +104,8 @@ def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str]) -> pd.D
             "trial": trials.get(label, ""),
             **{"repeat": repeat, "fold": fold, "seed": plan.study_seed, "pack_size": 1, "best_epoch": -1},
             **{"status": "missing", "reason": "no run", "rule": plan.declaration.rule},
-            **{"chance": math.nan, "run_id": "", "verifiable": True},
+            **dict.fromkeys(SIZE_TAGS, math.nan),
+            **{"run_id": "", "verifiable": True},
         }
         for label in plan.activations
         for repeat in plan.repeats
@@ -124,7 +129,7 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
     row["dataset"] = row["dataset"] or plan.dataset
     row["pack_size"] = max(row["pack_size"], 1)
     row["run_id"], row["verifiable"] = run.run_id, True
-    row["chance"] = float(tags.get(schema.CHANCE, "nan"))
+    row |= {name: size(tags.get(tag), name) for name, tag in SIZE_TAGS.items()}
     if not row["status"] or row["status"] == "running":
         row["status"], row["reason"] = "missing", row["reason"] or "has not ended"
     if broken is not None and row["status"] not in ("failed", "infra_failed"):
@@ -155,6 +160,13 @@ def integer(text: str | None, name: str) -> int:
         return int(float(text))
     except (ValueError, OverflowError) as error:
         raise SourceError(f"tag {name}: got {text!r}, accepts a whole number") from error
+
+
+def size(text: str | None, name: str) -> float:
+    try:
+        return float(text) if text else math.nan
+    except ValueError as error:
+        raise SourceError(f"tag {name}: got {text!r}, accepts a number") from error
 
 
 def number_or_text(text: str) -> float | str | None:

@@ -1,0 +1,57 @@
+"""Learning curves and the generalisation gap."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis import learning
+from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
+from analysis.findings import Findings
+from analysis.tables import Table, decimals
+
+
+def section(findings: Findings) -> Section:
+    blocks: list[Block] = [Drawn(plot) for plot in [*learning.epochs(findings), *learning.times(findings)]]
+    if not blocks:
+        blocks.append(Notice("No metric histories were recorded, so there are no learning curves.", tone="note"))
+    return Section(anchor="curves", title="Learning curves", blocks=blocks)
+
+
+def generalisation(findings: Findings) -> Section:
+    frame = learning.gaps(findings)
+    blocks: list[Block] = []
+    if frame.empty:
+        blocks.append(Notice("Train and validation metrics of one checkpoint were not both recorded.", tone="note"))
+    else:
+        if (frame["measured"] == "running").any():
+            blocks.append(
+                Text(
+                    "Train values are the epoch's running average while weights moved, not a second pass at rest: gaps "
+                    "are smaller than they would be."
+                )
+            )
+        blocks += [Drawn(plot) for plot in learning.gap_figure(findings, frame)]
+        blocks.append(Tabled(gap_table(findings, frame)))
+    return Section(anchor="generalisation", title="Generalisation", blocks=blocks)
+
+
+def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
+    name = findings.plan.declaration.metric
+    grouped = frame.groupby(["dataset", "activation"], sort=False)
+    result = grouped.agg(
+        train=("train", "mean"),
+        validation=("validation", "mean"),
+        gap=("gap", "mean"),
+        sd=("gap", "std"),
+        n=("gap", "size"),
+    ).reset_index()
+    digits = max(3, decimals(result["gap"]))
+    return Table(
+        name="table-7-gap",
+        title="Generalisation gap",
+        caption=f"Train minus validation {name} at the declared checkpoint, mean and sd over n runs; no test.",
+        frame=result,
+        formats={**dict.fromkeys(("train", "validation", "gap", "sd"), f".{digits}f"), "n": "d"},
+        heads={"dataset": "data set", "sd": "sd of the gap"},
+        fold=len(result) > 30,
+    )

@@ -1,0 +1,169 @@
+"""Tables as a report carries them: a frame with its caption and how its columns are written, as HTML rows, Markdown,
+LaTeX (booktabs) and CSV.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+DASH = "–"
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "–": "--",
+    "±": r"$\pm$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "×": r"$\times$",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    name: str
+    """File name without its ending."""
+    title: str
+    caption: str
+    """Says n, the test and the correction, where there are any."""
+    frame: pd.DataFrame
+    """Raw values; what a CSV gets."""
+    formats: Mapping[str, str] = field(default_factory=dict)
+    """Column -> one of: ``.4f`` and its like, ``+.4f`` (signed), ``p``, ``%``, ``d``; the rest is text."""
+    heads: Mapping[str, str] = field(default_factory=dict)
+    """Column -> its heading; the column's own name by default."""
+    boxed: frozenset[tuple[int, str]] = frozenset()
+    """(row position, column) of cells that are framed, since they contradict their neighbours."""
+    marked: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    """(row position, column) -> CSS class of a cell: better, worse, equivalent, fail, warn, pass, grey."""
+    fold: bool = False
+    """Closed until it is asked for."""
+
+    @property
+    def headings(self) -> list[str]:
+        return [self.heads.get(str(name), str(name)) for name in self.frame.columns]
+
+    @property
+    def names(self) -> list[str]:
+        return [str(name) for name in self.frame.columns]
+
+    def numeric(self) -> list[bool]:
+        return [str(name) in self.formats for name in self.frame.columns]
+
+    def texts(self) -> list[list[str]]:
+        """Every cell as it is shown, by row."""
+        columns = [
+            [shown(value, self.formats.get(str(name), "")) for value in self.frame[name]] for name in self.frame.columns
+        ]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def keys(self) -> list[list[str]]:
+        """What a sorting script compares, by row: the number where there is one, else the text."""
+        columns = [[sort_key(value) for value in self.frame[name]] for name in self.frame.columns]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+
+def shown(value: Any, kind: str) -> str:
+    """A value in words. A missing one is a dash."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return DASH
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, str) or not kind:
+        return str(value)
+    number = float(value)
+    if math.isinf(number):
+        return "∞" if number > 0 else "−∞"
+    if kind == "p":
+        return "< 0.0001" if number < 1e-4 else f"{number:.4f}"
+    if kind == "%":
+        return f"{100 * number:.1f} %".replace("-", "−")
+    if kind == "d":
+        return f"{number:.0f}".replace("-", "−")
+    return f"{number:{kind}}".replace("-", "−")
+
+
+def sort_key(value: Any) -> str:
+    if isinstance(value, float) and math.isnan(value):
+        return ""
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        return repr(float(value))
+    return str(value)
+
+
+def decimals(values: Any) -> int:
+    """Digits after the point that tell the values apart: four significant ones of their spread, two to six."""
+    array = np.asarray(values, dtype=float)
+    array = array[np.isfinite(array)]
+    spread = float(np.ptp(array)) if array.size > 1 else 0.0
+    if spread == 0.0:
+        return 4
+    return int(np.clip(3 - math.floor(math.log10(spread)), 2, 6))
+
+
+def to_markdown(table: Table) -> str:
+    head = "| " + " | ".join(_cell(text) for text in table.headings) + " |"
+    rule = "| " + " | ".join("---:" if right else "---" for right in table.numeric()) + " |"
+    lines = []
+    for position, row in enumerate(table.texts()):
+        cells = [
+            f"**[{_cell(text)}]**" if (position, str(name)) in table.boxed else _cell(text)
+            for name, text in zip(table.frame.columns, row, strict=True)
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([head, rule, *lines])
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def to_latex(table: Table) -> str:
+    """A booktabs table. Needs \\usepackage{booktabs}."""
+    spec = "".join("r" if right else "l" for right in table.numeric())
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape_latex(table.title + '. ' + table.caption)}}}"]
+    lines += [rf"\label{{tab:{table.name}}}", rf"\begin{{tabular}}{{{spec}}}", r"\toprule"]
+    lines += [" & ".join(escape_latex(text) for text in table.headings) + r" \\", r"\midrule"]
+    for position, row in enumerate(table.texts()):
+        cells = [
+            rf"\fbox{{{escape_latex(text)}}}" if (position, str(name)) in table.boxed else escape_latex(text)
+            for name, text in zip(table.frame.columns, row, strict=True)
+        ]
+        lines.append(" & ".join(cells) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    return "\n".join(lines)
+
+
+def escape_latex(text: str) -> str:
+    return "".join(LATEX.get(letter, letter) for letter in text)
+
+
+def to_csv(table: Table) -> str:
+    return str(table.frame.to_csv(index=False, lineterminator="\n"))
+
+
+def to_records(table: Table) -> list[dict[str, Any]]:
+    """Plain values for JSON; NaN and infinities as None."""
+    return [{str(name): _plain(value) for name, value in row.items()} for row in table.frame.to_dict(orient="records")]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
