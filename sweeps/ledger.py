@@ -29,6 +29,8 @@ FoldKey = str
 class Opened:
     kind: Literal["opened"] = "opened"
     schema: int = SCHEMA
+    sweep: str
+    """Random: tells the jobs of this folder from those of another run of the same study."""
     study: str
     study_digest: str
     time: float
@@ -103,7 +105,8 @@ class Stopping:
 
 @dataclass(frozen=True, kw_only=True)
 class JobOver:
-    """A job is over although folds of its pack are not. ``counted``: it spends one of the folds' retries."""
+    """A job is over. ``folds`` are those of its pack that are not, and ``counted`` says that it spent one of their
+    retries."""
 
     kind: Literal["job_over"] = "job_over"
     job: str
@@ -263,10 +266,10 @@ class State:
                 self.job_of.update(dict.fromkeys(pack, job))
 
     def _job_over(self, record: JobOver) -> None:
-        self.folds_of.pop(record.job, None)
-        for fold in record.folds:
+        for fold in self.folds_of.pop(record.job, ()):
             if self.job_of.get(fold) == record.job:
                 del self.job_of[fold]
+        for fold in record.folds:
             self.epochs_at_loss[fold] = record.epochs
             if record.counted:
                 self.spent[fold] = self.spent.get(fold, 0) + 1

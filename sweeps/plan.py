@@ -1,4 +1,4 @@
-"""What to do next, as a function of what is known: which folds to submit in which packs, what a lost job means. Pure."""
+"""What to do next: which folds to submit in which packs, and what a lost job means. Pure functions of what is known."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def judge_loss(state: State, report: JobReport, folds: Sequence[FoldKey], *, epo
     since the last loss; without progress it counts, so that nothing goes round for ever. ``epochs``: in the journals of
     the pack's folds now.
     """
-    if report.job in state.cancelled:
+    if not folds or report.job in state.cancelled:
         return Loss(counted=False, give_up="")
     worth = retry(report.state)
     if worth is Retry.NEVER:

@@ -1,0 +1,409 @@
+"""The command line: the only place that prints or exits.
+
+Exit codes: 0 done; 1 something failed (a cluster, a store, folds that were given up); 2 a wrong command or a wrong
+study, profile or data file, and nothing was written; 3 planned folds are missing; 4 another driver holds the folder;
+130 interrupted, nothing lost.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+EXIT_FAILED, EXIT_WRONG, EXIT_INCOMPLETE, EXIT_BUSY, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+
+FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+
+
+class Commands(click.Group):
+    """Lists commands in the order of a study's life and turns our errors into one message and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from analysis.errors import AnalysisError, IncompleteFolds
+        from slurm.errors import ClusterError
+        from sweeps.errors import FolderBusy, SweepError
+        from trainer.errors import TrainerError
+
+        try:
+            return super().invoke(ctx)
+        except FolderBusy as error:
+            _fail(str(error), EXIT_BUSY)
+        except IncompleteFolds as error:
+            _fail(str(error), EXIT_INCOMPLETE)
+        except (SweepError, ClusterError, TrainerError, AnalysisError) as error:
+            _fail(str(error), EXIT_WRONG if isinstance(error, ValueError) else EXIT_FAILED)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="actsweep")
+def main() -> None:
+    """The honest comparison of neural activation functions, at cluster scale.
+
+    A study file says what is compared; `run` searches, cross-validates and reports; `ui` shows every fold in MLflow.
+
+    \b
+    Exit codes: 0 done; 1 something failed; 2 wrong command or file, nothing written;
+    3 planned folds are missing; 4 another driver holds the folder; 130 interrupted.
+    """
+
+
+# -- before a run ------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("study")
+@click.option("--cluster", metavar="PROFILE", help="Profile to check against: a shipped name or a file.")
+@click.option("--measured", "measured", metavar="DIR", multiple=True, type=click.Path(path_type=Path, exists=True),
+              help="Study folders whose epoch times the price is reckoned from.")  # fmt: skip
+@click.option("--resolved", is_flag=True, help="Print the study with all defaults written out, and nothing else.")
+def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
+    """Validate STUDY (a file or a shipped name); show its plan, its price and what would be submitted."""
+    from sweeps import preview, session
+    from sweeps.study import resolved_yaml
+
+    found = session.find(study)
+    if resolved:
+        click.echo(resolved_yaml(found), nl=False)
+        return
+    click.echo(preview.plan(found))
+    click.echo(preview.price(found, measured))
+    click.echo(preview.submission(found, cluster))
+
+
+@main.group(invoke_without_command=True, cls=Commands)
+@click.pass_context
+def studies(ctx: click.Context) -> None:
+    """The studies that come with actsweep: list them, show or copy one."""
+    if ctx.invoked_subcommand is None:
+        from sweeps import preview, session
+
+        for name, text in sorted(session.shipped().items()):
+            click.echo(f"{name:24} {preview.headline(text)}")
+
+
+@studies.command("show")
+@click.argument("name")
+def studies_show(name: str) -> None:
+    """Print the study NAME, to be saved and changed."""
+    from sweeps import session
+
+    session.find(name)
+    click.echo(session.shipped()[name], nl=False)
+
+
+@main.group(cls=Commands)
+def data() -> None:
+    """The data sets: list them, show one's terms, check and convert one."""
+
+
+@data.command("list")
+def data_list() -> None:
+    """Name every data set and say what it needs."""
+    from trainer.datasets import preparation
+
+    for name in preparation.names():
+        click.echo(f"{name:20} {preparation.about(name).title}")
+
+
+@data.command("show")
+@click.argument("name")
+def data_show(name: str) -> None:
+    """Licence, citation, source, files and options of the data set NAME."""
+    from sweeps import words
+    from trainer.datasets import preparation
+
+    click.echo(words.of_about(name, preparation.about(name)))
+
+
+@data.command("prepare")
+@click.argument("name")
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), envvar="ACTSWEEP_DATA",
+              help="Folder that holds the data sets (default: $ACTSWEEP_DATA).")  # fmt: skip
+@click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="Reader option, as in a study's data.")
+@click.option("--download", is_flag=True, help="Fetch what is missing, where the set's terms allow it.")
+def data_prepare(name: str, root: Path | None, options: tuple[str, ...], download: bool) -> None:
+    """Check the files of the data set NAME, convert them once, print counts."""
+    from sweeps import words
+    from trainer.datasets import preparation
+
+    try:
+        chosen = words.to_options(options)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(words.of_preparation(preparation.prepare(name, root, chosen, download=download)))
+
+
+# -- a run -------------------------------------------------------------------------------------------------------------
+
+
+def _driver_options(command: Callable[..., None]) -> Callable[..., None]:
+    @click.option("--no-report", is_flag=True, help="Stop after the last fold, without a report.")
+    @click.option("--interval", "interval_s", default=1.0, show_default=True, type=click.FloatRange(0.05, 3600),
+                  help="Seconds between two decision steps.")  # fmt: skip
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        command(*args, **kwargs)
+
+    return wrapped
+
+
+@main.command()
+@click.argument("study")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Study folder (default: runs/NAME).")
+@click.option("--cluster", metavar="PROFILE", help="Where to run: a shipped profile's name or a file.")
+@click.option("--detach", is_flag=True, help="Submit the driver itself as a small Slurm job, and return.")
+@_driver_options
+def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_report: bool, interval_s: float) -> None:
+    """Run STUDY (a file or a shipped name) to its report; goes on where an earlier run of it ended."""
+    from sweeps import session
+
+    found = session.find(study)
+    if cluster is not None:
+        found = session.on_profile(found, cluster)
+    path = folder or Path("runs") / found.name
+    session.ready(found)
+    if session.make(found, path, sys.argv):
+        click.echo(f"study folder: {path}")
+    else:
+        click.echo(f"study folder: {path} (goes on where it ended)")
+    if detach:
+        click.echo(session.detach(path, interval_s))
+        return
+    _drive(path, no_report=no_report, interval_s=interval_s)
+
+
+@main.command()
+@FOLDER
+@_driver_options
+def resume(folder: Path, no_report: bool, interval_s: float) -> None:
+    """Go on with the study in DIR, after a kill, a crash, a stop or a reboot."""
+    _drive(folder, no_report=no_report, interval_s=interval_s)
+
+
+@main.command()
+@FOLDER
+def tick(folder: Path) -> None:
+    """Make one decision step in DIR and return: for cron, or a job that resubmits itself."""
+    from sweeps import progress, session
+
+    with session.driving(folder) as driver:
+        driver.tick()
+        driver.track(at_once=True)
+        click.echo(progress.line(session.view(driver), "an unknown time"))
+
+
+def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
+    from rich.console import Console
+
+    from sweeps import progress, session
+
+    with session.driving(path) as driver:
+        try:
+            with progress.Show(Console()) as show:
+                finished = session.drive(driver, lambda now: show(session.view(now)), interval_s=interval_s)
+        except KeyboardInterrupt:
+            _interrupted(driver, path)
+        given_up = dict(driver.state.gave_up)
+        tracking = driver.tracking_problem
+        click.echo(session.footprint(driver.cluster.costs).words())
+    if tracking:
+        click.echo(f"MLflow is behind: {tracking}. `actsweep sync {path}` catches up.", err=True)
+    for fold, reason in given_up.items():
+        click.echo(f"given up: {fold}: {reason}. See `actsweep logs {path} {fold}`", err=True)
+    if not finished:
+        click.echo(f"stopped; go on with `actsweep resume {path}`")
+        return
+    if not no_report:
+        _report((str(path),), None, allow_incomplete=bool(given_up))
+        click.echo(f"MLflow: actsweep ui {path}")
+    if given_up:
+        sys.exit(EXIT_INCOMPLETE)
+
+
+def _interrupted(driver: Any, path: Path) -> None:
+    """Ctrl-C: leave the jobs or stop them; asked once, and a second Ctrl-C leaves them."""
+    from sweeps import session
+
+    live = len(driver.state.folds_of)
+    stop = False
+    if live and sys.stdin.isatty():
+        try:
+            stop = click.confirm(f"\n{live} jobs are running or waiting. Stop them? (no: they go on)", default=False)
+        except (click.Abort, KeyboardInterrupt):
+            stop = False
+    if stop:
+        driver.pause()
+    what = "stopped" if stop else "left as they are" if live else "none"
+    click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {path}`", err=True)
+    click.echo(session.footprint(driver.cluster.costs).words(), err=True)
+    sys.exit(EXIT_INTERRUPTED)
+
+
+@main.command()
+@FOLDER
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(folder: Path, as_json: bool) -> None:
+    """Show how the study in DIR stands, from its files alone: changes nothing, asks no scheduler."""
+    from sweeps import overview
+
+    view = overview.read(folder)
+    click.echo(view.json() if as_json else view.words())
+
+
+@main.command()
+@FOLDER
+@click.argument("trial")
+@click.argument("fold", required=False)
+@click.option("-n", "--lines", default=40, show_default=True, help="Lines of each log's end.")
+def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
+    """Print the end of the job logs of TRIAL's FOLD (as fold-0-2 or 0-2), and how its journal ended."""
+    from sweeps import overview
+
+    click.echo(overview.logs(folder, trial, fold, lines))
+
+
+@main.command()
+@FOLDER
+def stop(folder: Path) -> None:
+    """Stop the study in DIR: its jobs are cancelled, its checkpoints stay, `resume` goes on."""
+    from sweeps import session
+
+    click.echo(session.stop(folder))
+
+
+# -- after a run -------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@FOLDER
+def sync(folder: Path) -> None:
+    """Bring MLflow up to date with the journals in DIR; doubles nothing."""
+    from sweeps import session
+
+    click.echo(session.sync(folder))
+
+
+@main.command()
+@FOLDER
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on localhost (default: a free one).")
+def ui(folder: Path, port: int | None) -> None:
+    """Open the MLflow UI on the runs of the study in DIR, on localhost, until Ctrl-C."""
+    from sweeps import server, session
+
+    running = server.ui(folder, session.opened(folder).tracking.uri, port=port)
+    click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
+    try:
+        if running.process:
+            running.process.wait()
+    except KeyboardInterrupt:
+        click.echo("closed")
+    finally:
+        running.stop()
+
+
+@main.command()
+@click.argument("sources", nargs=-1, metavar="[DIR|URI]...")
+@click.option("--import", "imported", multiple=True, metavar="CSV", type=click.Path(path_type=Path, exists=True),
+              help="A published table (or a folder of them), shown as not verifiable.")  # fmt: skip
+@click.option(
+    "--experiment", "experiments", multiple=True, metavar="NAME", help="Experiment of a URI; default: all of ours."
+)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write (default: DIR/report).")
+@click.option("--allow-incomplete", is_flag=True, help="Report although planned folds are missing.")
+@click.option("--pdf", is_flag=True, help="Also write report.pdf, with a Chromium on this machine.")
+def report(
+    sources: tuple[str, ...],
+    imported: tuple[Path, ...],
+    experiments: tuple[str, ...],
+    out: Path | None,
+    allow_incomplete: bool,
+    pdf: bool,
+) -> None:
+    """Write the comparison report of study folders, MLflow stores or published tables."""
+    if not sources and not imported:
+        raise click.UsageError("name a study folder, a tracking URI, or --import CSV")
+    _report(sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf=pdf)
+
+
+def _report(
+    sources: tuple[str, ...],
+    out: Path | None,
+    *,
+    imported: tuple[Path, ...] = (),
+    experiments: tuple[str, ...] = (),
+    allow_incomplete: bool = False,
+    pdf: bool = False,
+) -> None:
+    from sweeps import reporting
+
+    for line in reporting.write(
+        sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf=pdf
+    ):
+        click.echo(line)
+
+
+# -- the machine -------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--cluster", metavar="PROFILE", help="Also check this profile's cluster.")
+def doctor(cluster: str | None) -> None:
+    """Check this machine: packages, devices, data root, scheduler. Changes nothing."""
+    from sweeps import doctor as examine
+
+    findings = examine.examine(cluster)
+    for finding in findings:
+        click.echo(finding.words())
+    if any(finding.level == "wrong" for finding in findings):
+        sys.exit(EXIT_FAILED)
+
+
+@main.group(cls=Commands)
+def cluster() -> None:
+    """A private Slurm on this machine, to try the product without a cluster."""
+
+
+@cluster.command("up")
+@click.option("--nodes", default=4, show_default=True, type=click.IntRange(1, 64))
+@click.option("--gpus-per-node", default=4, show_default=True, type=click.IntRange(0, 16))
+def cluster_up(nodes: int, gpus_per_node: int) -> None:
+    """Start it; needs root and Slurm's packages, touches no system service."""
+    from slurm import devcluster
+    from sweeps import words
+
+    click.echo(words.of_cluster(devcluster.up(nodes=nodes, gpus_per_node=gpus_per_node)))
+
+
+@cluster.command("status")
+def cluster_status() -> None:
+    """Say whether it runs, and how its nodes are."""
+    from slurm import devcluster
+    from sweeps import words
+
+    click.echo(words.of_status(devcluster.status()))
+
+
+@cluster.command("down")
+def cluster_down() -> None:
+    """Stop it and leave no process."""
+    from slurm import devcluster
+
+    devcluster.down()
+    click.echo("the development cluster is gone")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,417 @@
+"""The driver: asks, submits, observes and tells, in one process.
+
+A :meth:`Driver.tick` is one idempotent decision step over the ledger, the journals and the states of jobs. Each
+decision is in the ledger before it is acted upon: a driver that was killed anywhere goes on where its ledger ends.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurm.jobs import Cluster, JobReport, JobState
+from sweeps import combine, folder, plan
+from sweeps.combine import TrialStatus
+from sweeps.errors import LedgerError
+from sweeps.ledger import (
+    Completed,
+    Exhausted,
+    Finished,
+    FoldKey,
+    GaveUp,
+    JobOver,
+    Ledger,
+    Opened,
+    Paused,
+    Reported,
+    Selected,
+    State,
+    Stopping,
+    TrialAdded,
+)
+from sweeps.searches import Searches
+from sweeps.study import Study, digest
+from sweeps.submission import Submitter
+from sweeps.tracking import Tracker
+from sweeps.watch import Journals
+from trainer.journal import FoldHistory
+from trainer.spec import FoldSpec, Launch, Options, Pack, Phase, to_text
+
+TRACK_EVERY_S, TRACK_FOR_S = 5.0, 2.0
+"""How often MLflow is written, and how long a step may be kept by it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """What a pack is told beyond its folds."""
+
+    data_root: str | None
+    scratch: str | None
+    code: str
+
+
+class Driver:
+    """Drives one study folder. Hold its :class:`sweeps.lock.Lock` while one exists.
+
+    ``settle_s``: how long a journal may lag behind the end of its job on a shared file system.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        study: Study,
+        cluster: Cluster,
+        tracker: Tracker | None,
+        node: Node,
+        *,
+        settle_s: float = 0.0,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.path, self.study, self.cluster, self.tracker, self.node = path, study, cluster, tracker, node
+        self._settle_s, self._clock, self._sleep = settle_s, clock, sleep
+        self._trials = path / "trials"
+        self._jobs = (path / "jobs").absolute()
+        self.journals = Journals(self._trials)
+        self.ledger = Ledger(path)
+        self.jobs: dict[str, JobReport] = {}
+        self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock)
+        self._changed: set[FoldKey] = set()
+        """Folds with journal records that the tracker has not seen."""
+        self._track_at = 0.0
+        self._searches = Searches(study)
+        self._specs: dict[FoldKey, FoldSpec] = {}
+        self.on_tick: Callable[[], None] = lambda: None
+        self._prepare()
+
+    @property
+    def state(self) -> State:
+        return self.ledger.state
+
+    # -- coming back ---------------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Opens the ledger, or replays it into fresh searchers and schedulers."""
+        opened = self.state.opened
+        if opened is None:
+            self.ledger.write(
+                Opened(
+                    sweep=secrets.token_hex(3),
+                    study=self.study.name,
+                    study_digest=digest(self.study),
+                    time=self._clock(),
+                )
+            )
+        elif opened.study_digest != digest(self.study):
+            raise LedgerError(
+                f"{self.path}: its ledger belongs to another version of the study (digest {opened.study_digest}, got "
+                f"{digest(self.study)}); restore study.yaml, or start the changed study in another folder"
+            )
+        self._searches.replay(self.ledger.records)
+        for trial in self.state.trials.values():
+            self._know(trial)
+        for trial in self._unfinished():
+            self._lay_out(trial)
+
+    def _know(self, trial: TrialAdded) -> None:
+        specs = self.study.fold_specs(
+            phase=trial.phase, trial=trial.trial, label=trial.label, params=trial.params, training=trial.training
+        )
+        self._specs.update({f"{trial.trial}/{spec.folder}": spec for spec in specs})
+
+    # -- one step ------------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """One decision step; does nothing that was done before."""
+        self.on_tick()
+        if self.done:
+            self.track()
+            return
+        self._submitter.recover()
+        self._observe()
+        self._report()
+        self._complete()
+        self._lose()
+        self._ask()
+        self._select()
+        self._submit()
+        self.track()
+
+    @property
+    def done(self) -> bool:
+        return self.state.finished
+
+    @property
+    def refused(self) -> str:
+        """Why the last submission was put off; "" if it was not."""
+        return self._submitter.refused
+
+    @property
+    def tracking_problem(self) -> str:
+        """What keeps MLflow from being complete; "" when all is well. The journals have everything."""
+        return (self.tracker.trouble or "") if self.tracker else ""
+
+    def _observe(self) -> None:
+        self._changed |= self.journals.refresh(list(self.state.job_of))
+        self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
+
+    def _live_folds(self) -> list[FoldKey]:
+        return [fold for trial in self._unfinished() for fold in trial.folds]
+
+    def _unfinished(self) -> list[TrialAdded]:
+        return [trial for trial in self.state.trials.values() if trial.trial not in self.state.completed]
+
+    def _histories(self, folds: Iterable[FoldKey]) -> list[FoldHistory | None]:
+        return [self.journals.history(fold) for fold in folds]
+
+    def _closed(self, trial: TrialAdded) -> list[TrialStatus | None]:
+        """What was decided for folds without an end of their own, as :func:`sweeps.combine.outcome` takes it."""
+        in_flight = {fold for begun in self.state.unanswered.values() for pack in begun.packs for fold in pack}
+        result: list[TrialStatus | None] = []
+        for fold in trial.folds:
+            waiting = fold not in self.state.job_of and fold not in in_flight
+            if fold in self.state.gave_up:
+                result.append("infra_failed")
+            elif trial.trial in self.state.stopping and waiting:
+                result.append("stopped")
+            else:
+                result.append(None)
+        return result
+
+    def _report(self) -> None:
+        """Tells the scheduler each epoch that all folds of a search trial have reached; stops what it gives up."""
+        metric = self._searches.metric
+        for trial in self._unfinished():
+            if not self._searches.concerns(trial) or trial.trial in self.state.stopping:
+                continue
+            histories, closed = self._histories(trial.folds), self._closed(trial)
+            known = [history for history in histories if history is not None]
+            if any(history.end is not None and history.end.status == "diverged" for history in known):
+                self._stop(trial, max(len(history.epochs) for history in known), "a fold diverged")
+                continue
+            for epoch in range(
+                self.state.reported.get(trial.trial, 0) + 1, combine.comparable_epoch(histories, closed) + 1
+            ):
+                means = combine.means_at(known, epoch, metric)
+                if means is None:
+                    break
+                stop = self._searches.reported(trial, epoch, means)
+                self.ledger.write(Reported(trial=trial.trial, epoch=epoch, metrics={metric: means[metric]}, stop=stop))
+                if stop:
+                    self._stop(
+                        trial, epoch, f"the scheduler stopped it at epoch {epoch} ({metric} {means[metric]:.4g})"
+                    )
+                    break
+        for stopping in self.state.stopping.values():
+            if stopping.trial not in self.state.completed:
+                self._ask_to_end(self.state.trials[stopping.trial])
+
+    def _stop(self, trial: TrialAdded, epoch: int, reason: str) -> None:
+        self.ledger.write(Stopping(trial=trial.trial, epoch=epoch, reason=reason))
+        self._ask_to_end(trial)
+
+    def _ask_to_end(self, trial: TrialAdded) -> None:
+        """STOP files for folds that train, cancellation for jobs of this trial that have not started."""
+        for fold in trial.folds:
+            folder.write_stop(self._trials / fold)
+        pending = {
+            job
+            for fold in trial.folds
+            if (job := self.state.job_of.get(fold)) is not None
+            and (report := self.jobs.get(job)) is not None
+            and report.state is JobState.PENDING
+            and all(self._trial_of(other) == trial.trial for other in self.state.folds_of[job])
+        }
+        if pending:
+            self.cluster.cancel(pending)
+
+    @staticmethod
+    def _trial_of(fold: FoldKey) -> str:
+        return fold.partition("/")[0]
+
+    def _complete(self) -> None:
+        for trial in self._unfinished():
+            histories = self._histories(trial.folds)
+            result = combine.outcome(histories, self._closed(trial))
+            if result is not None:
+                self._changed.update(trial.folds)
+                status, metrics = result
+                self.ledger.write(Completed(trial=trial.trial, status=status, metrics=metrics))
+                self._searches.completed(trial, metrics)
+                self.journals.forget(trial.folds)
+
+    # -- jobs that ended before their folds did ------------------------------------------------------------------------
+
+    def _lose(self) -> None:
+        for job, report in sorted(self.jobs.items()):
+            if not report.state.over or job not in self.state.folds_of:
+                continue
+            pack = self.state.folds_of[job]
+            lost = self._without_end(pack)
+            if lost and self._settle_s > 0 and report.state is JobState.FINISHED:
+                self._sleep(self._settle_s)
+                lost = self._without_end(pack)
+            epochs = combine.epochs_done(self._histories(pack))
+            loss = plan.judge_loss(self.state, report, lost, epochs=epochs, max_retries=self.study.cluster.max_retries)
+            stopped = {fold for fold in lost if self._trial_of(fold) in self.state.stopping}
+            self.ledger.write(
+                JobOver(
+                    job=job,
+                    state=report.state.value,
+                    reason=report.reason,
+                    node=report.node,
+                    folds=tuple(fold for fold in lost if fold not in stopped),
+                    epochs=epochs,
+                    counted=loss.counted,
+                )
+            )
+            if loss.give_up:
+                for fold in lost:
+                    if fold not in stopped:
+                        self.ledger.write(GaveUp(fold=fold, reason=loss.give_up))
+                        folder.write_infra(self._trials / fold, loss.give_up)
+        self._complete()
+
+    def _without_end(self, pack: Collection[FoldKey]) -> list[FoldKey]:
+        self.journals.refresh(pack)
+        return [fold for fold in pack if (history := self.journals.history(fold)) is None or history.end is None]
+
+    # -- new trials ----------------------------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        for label in self._searches.labels:
+            index = sum(trial.label == label for trial in self.state.of_phase("search"))
+            while label not in self.state.exhausted and self._searches.ready(label, index):
+                config = self._searches.ask(label, index)
+                if config is None:
+                    self.ledger.write(Exhausted(label=label, trials=index))
+                else:
+                    params, training = self._searches.settle(label, config)
+                    self._add(label, "search", index, params, training, config)
+                    index += 1
+
+    def _select(self) -> None:
+        """Sends the winner of each search that is over to the confirm phase, and at once what had nothing to search."""
+        for label in self.study.compared():
+            if label in self._searches.labels and not self._search_over(label):
+                continue
+            if label not in self.state.selected:
+                self.ledger.write(self._winner(label))
+            phase = self.study.claims_phase()
+            if label in self._searches.labels and phase == "search":
+                continue
+            if not any(trial.label == label for trial in self.state.of_phase(phase)):
+                won = self.state.trials.get(self.state.selected[label].trial)
+                params, training = (won.params, won.training) if won else self.study.fixed(label)
+                self._add(label, phase, 0, params, training, {})
+        complete = not self._unfinished() and all(label in self.state.selected for label in self.study.compared())
+        if complete and not self.state.finished:
+            self.ledger.write(Finished(time=self._clock()))
+
+    def _winner(self, label: str) -> Selected:
+        metric = self._searches.metric
+        trials = [trial for trial in self.state.of_phase("search") if trial.label == label]
+        if not trials:
+            trial = folder.trial_name(label, self.study.claims_phase(), 0)
+            return Selected(label=label, trial=trial, metric=metric, value=math.nan, among=0)
+        metrics = {name: done.metrics for name, done in self.state.completed.items()}
+        best = plan.winner(trials, metrics, metric, combine.better)
+        # Where every setting failed, the first stands for them all, so that its failure is confirmed or refuted.
+        trial, value = (best[0].trial, best[1]) if best else (trials[0].trial, math.nan)
+        return Selected(label=label, trial=trial, metric=metric, value=value, among=len(trials))
+
+    def _search_over(self, label: str) -> bool:
+        return label in self.state.exhausted and all(
+            trial.trial in self.state.completed for trial in self.state.of_phase("search") if trial.label == label
+        )
+
+    def _add(self, label: str, phase: Phase, index: int, params: Options, training: Options, config: Options) -> None:
+        name = folder.trial_name(label, phase, index)
+        specs = self.study.fold_specs(phase=phase, trial=name, label=label, params=params, training=training)
+        trial = TrialAdded(
+            trial=name,
+            label=label,
+            activation=specs[0].activation.name,
+            phase=phase,
+            index=index,
+            params=specs[0].activation.params,
+            training=dict(training),
+            folds=tuple(f"{name}/{spec.folder}" for spec in specs),
+            config=config,
+        )
+        self.ledger.write(trial)
+        self._know(trial)
+        self._lay_out(trial)
+
+    def _lay_out(self, trial: TrialAdded) -> None:
+        folder.write_trial(self._trials / trial.trial, trial)
+        for fold in trial.folds:
+            folder.write_spec(self._trials / fold, self._specs[fold])
+
+    # -- submission ----------------------------------------------------------------------------------------------------
+
+    def _submit(self) -> None:
+        over = {
+            fold
+            for fold in self._live_folds()
+            if (history := self.journals.history(fold)) is not None and history.end is not None
+        }
+        self._submitter.submit(plan.open_folds(self.state, over), _pack_size(self.study))
+
+    def _text(self, folds: Sequence[FoldKey]) -> str:
+        return to_text(self._pack(folds))
+
+    def _pack(self, folds: Sequence[FoldKey]) -> Pack:
+        settings = self.study.cluster
+        launches = tuple(Launch(spec=self._specs[fold], folder=str((self._trials / fold).absolute())) for fold in folds)
+        return Pack(
+            launches=launches,
+            data_root=self.node.data_root,
+            scratch=self.node.scratch,
+            device=settings.device,
+            threads=settings.threads,
+            checkpoint_every_s=settings.checkpoint_every_s,
+            keep=settings.keep,
+            code=self.node.code,
+            on_drift=settings.on_drift,
+        )
+
+    # -- MLflow and the end --------------------------------------------------------------------------------------------
+
+    def track(self, *, at_once: bool = False) -> None:
+        """Hands what is new to MLflow: every few seconds, and at the end."""
+        if self.tracker is None:
+            return
+        self.tracker.note(self._changed)
+        self._changed.clear()
+        if self.done:
+            self.tracker.close()
+        elif at_once or self._clock() >= self._track_at:
+            self.tracker.flush(TRACK_FOR_S)
+            self._track_at = self._clock() + TRACK_EVERY_S
+
+    def pause(self, *, wait_s: float = 60.0) -> None:
+        """Cancels every job of the sweep. Their folds keep their checkpoints and are free for a later driver."""
+        self.ledger.write(Paused(time=self._clock()))
+        self.cluster.cancel(list(self.state.folds_of))
+        deadline = self._clock() + wait_s
+        while self._clock() < deadline:
+            reports = self.cluster.poll(list(self.state.folds_of))
+            if all(report.state.over for report in reports.values()):
+                return
+            self._sleep(0.5)
+
+    def close(self) -> None:
+        if self.tracker is not None and not self.done:
+            self.tracker.note(self._changed)
+            self.tracker.close()
+        self.ledger.close()
+
+
+def _pack_size(study: Study) -> int | None:
+    pack = study.cluster.pack
+    return pack if isinstance(pack, int) else {"trial": None, "fold": 1}[pack]

@@ -1,0 +1,124 @@
+"""How a study stands, from its files alone: no lock, no scheduler, no change. For ``actsweep status`` and ``logs``."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sweeps import ledger, session
+from sweeps.errors import SweepError
+from sweeps.ledger import FoldKey, State
+from sweeps.lock import held
+from sweeps.progress import Snapshot, snapshot, table
+from sweeps.watch import Journals
+from trainer.journal import FoldHistory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    folder: Path
+    now: Snapshot
+    driver_alive: bool
+    jobs_live: int
+    """Jobs that the ledger does not know to be over."""
+    troubled: dict[FoldKey, str]
+    """Folds that did not end well, and why."""
+
+    def words(self) -> str:
+        text = io.StringIO()
+        Console(file=text, width=110).print(table(self.now, "an unknown time"))
+        notes = [
+            "a driver is at work" if self.driver_alive else "no driver is at work",
+            f"{self.jobs_live} jobs not known to be over",
+        ]
+        if not self.driver_alive and not self.now.finished:
+            notes.append(f"go on with `actsweep resume {self.folder}`")
+        lines = [text.getvalue().rstrip(), "; ".join(notes)]
+        for fold, reason in self.troubled.items():
+            lines.append(f"{fold}: {reason}; see `actsweep logs {self.folder} {fold.replace('/', ' ')}`")
+        return "\n".join(lines)
+
+    def json(self) -> str:
+        plain = dataclasses.asdict(self.now)
+        plain |= {"driver_alive": self.driver_alive, "jobs_live": self.jobs_live, "troubled": self.troubled}
+        return json.dumps(plain, indent=1)
+
+
+def read(folder: Path) -> Overview:
+    """Raises :class:`sweeps.errors.StudyError` for a folder without a study."""
+    study = session.opened(folder)
+    state = ledger.replay(ledger.read(folder / ledger.FILE))
+    journals = Journals(folder / "trials")
+    return Overview(
+        folder=folder,
+        now=snapshot(study, state, journals),
+        driver_alive=held(folder),
+        jobs_live=len(state.folds_of),
+        troubled=_troubled(state, journals),
+    )
+
+
+def _troubled(state: State, journals: Journals) -> dict[FoldKey, str]:
+    found = dict(state.gave_up)
+    for trial in state.trials.values():
+        done = state.completed.get(trial.trial)
+        if done is not None and done.status in ("finished", "stopped"):
+            continue
+        for fold in trial.folds:
+            history = journals.history(fold)
+            if history is not None and history.end is not None and history.end.status in ("diverged", "failed"):
+                found[fold] = f"{history.end.status}: {history.end.reason}"
+    return found
+
+
+def logs(folder: Path, trial: str, fold: str | None, lines: int) -> str:
+    """The end of every job log of a trial's folds, newest job last, and how the journals ended."""
+    from slurm.cluster import open_cluster
+    from slurm.profile import load as load_profile
+
+    study = session.opened(folder)
+    records = list(ledger.read(folder / ledger.FILE))
+    state = ledger.replay(records)
+    name, _, inside = trial.partition("/")
+    fold = fold or inside or None
+    if name not in state.trials:
+        raise SweepError(f"{folder}: no trial {name!r}; it has {', '.join(sorted(state.trials)) or 'none yet'}")
+    folds = state.trials[name].folds
+    if fold is not None:
+        key = f"{name}/{fold if fold.startswith('fold-') else f'fold-{fold}'}"
+        if key not in folds:
+            raise SweepError(
+                f"{folder}: no fold {fold!r} in {name}; it has {', '.join(f.split('/')[1] for f in folds)}"
+            )
+        folds = (key,)
+    journals = Journals(folder / "trials")
+    parts = [_ended(key, journals.history(key), state.gave_up.get(key)) for key in folds]
+    jobs: list[str] = []
+    for record in records:
+        if isinstance(record, ledger.Submitted):
+            for pack, job in zip(state.batches[record.batch].packs, record.jobs, strict=True):
+                if job is not None and set(pack) & set(folds):
+                    jobs.append(job)
+    cluster = open_cluster(load_profile(study.cluster.profile), folder / "jobs")
+    for job in jobs:
+        log = cluster.log(job, folder / "jobs")
+        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:] if log else ["no log yet"]
+        parts.append("\n".join([f"--- {log or job}", *tail]))
+    if not jobs:
+        parts.append("no job has been submitted for it yet")
+    return "\n".join(parts)
+
+
+def _ended(fold: FoldKey, history: FoldHistory | None, given_up: str | None) -> str:
+    if history is None:
+        story = "has not begun"
+    elif history.end is None:
+        story = f"{len(history.epochs)} epochs so far, attempt {history.start.attempt} on {history.start.host}"
+    else:
+        story = f"{history.end.status} after {history.end.epochs} epochs ({history.end.reason})"
+    return f"{fold}: {story}" + (f"; given up: {given_up}" if given_up else "")

@@ -1,0 +1,246 @@
+"""What a running sweep looks like: a snapshot of values, a live table on a terminal, plain lines elsewhere.
+
+Shows validation metrics only; held-out results belong to the report.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from slurm.jobs import JobReport, JobState
+from sweeps import combine
+from sweeps.ledger import State, TrialAdded
+from sweeps.study import Study
+from sweeps.watch import Journals
+from trainer.journal import FoldHistory
+from trainer.spec import Phase
+
+PHASES: tuple[Phase, ...] = ("search", "confirm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One activation in one phase."""
+
+    label: str
+    phase: str
+    trials_done: int
+    trials: int
+    folds_done: int
+    folds_running: int
+    folds: int
+    best: float | None
+    """Of the study's ``select_on``, over the trials that are over or have reported."""
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    study: str
+    select_on: str
+    rows: tuple[Row, ...]
+    jobs_running: int
+    jobs_pending: int
+    epochs_done: int
+    epochs_most: int
+    """As many as there would be if no fold ended early."""
+    put_off: str
+    tracking: str
+    finished: bool
+
+    @property
+    def folds_done(self) -> int:
+        return sum(row.folds_done for row in self.rows)
+
+    @property
+    def folds(self) -> int:
+        return sum(row.folds for row in self.rows)
+
+
+def snapshot(
+    study: Study,
+    state: State,
+    journals: Journals,
+    reports: Iterable[JobReport] = (),
+    *,
+    put_off: str = "",
+    tracking: str = "",
+) -> Snapshot:
+    """How a sweep stands."""
+    rows: list[Row] = []
+    epochs_done = epochs_most = 0
+    for label in study.compared():
+        for phase in PHASES:
+            trials = [trial for trial in state.of_phase(phase) if trial.label == label]
+            if trials:
+                row, done, most = _row(study, state, journals, trials)
+                rows.append(row)
+                epochs_done, epochs_most = epochs_done + done, epochs_most + most
+    states = [report.state for report in reports]
+    return Snapshot(
+        study=study.name,
+        select_on=study.select_on(),
+        rows=tuple(rows),
+        jobs_running=states.count(JobState.RUNNING),
+        jobs_pending=states.count(JobState.PENDING) + states.count(JobState.UNKNOWN),
+        epochs_done=epochs_done,
+        epochs_most=epochs_most,
+        put_off=put_off,
+        tracking=tracking,
+        finished=state.finished,
+    )
+
+
+def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded]) -> tuple[Row, int, int]:
+    metric = study.select_on()
+    best: float | None = None
+    done = running = epochs_done = epochs_most = 0
+    problems: list[str] = []
+    for trial in trials:
+        epochs = int(trial.training.get("epochs") or study.epochs(trial.phase))
+        completed = state.completed.get(trial.trial)
+        if completed is not None:
+            done += len(trial.folds)
+            epochs_done += epochs * len(trial.folds)
+            value = completed.metrics.get(metric, math.nan)
+            if completed.status not in ("finished", "stopped"):
+                problems.append(f"{trial.trial} {completed.status}")
+        else:
+            histories = [journals.history(fold) for fold in trial.folds]
+            done += sum(history is not None and history.end is not None for history in histories)
+            running += sum(history is not None and history.end is None for history in histories)
+            epochs_done += sum(_epochs(history, epochs) for history in histories)
+            value = _current(histories, metric)
+        epochs_most += epochs * len(trial.folds)
+        if math.isfinite(value) and (best is None or combine.better(metric, value, best)):
+            best = value
+    row = Row(
+        label=trials[0].label,
+        phase=trials[0].phase,
+        trials_done=sum(trial.trial in state.completed for trial in trials),
+        trials=len(trials),
+        folds_done=done,
+        folds_running=running,
+        folds=sum(len(trial.folds) for trial in trials),
+        best=best,
+        problems=tuple(problems),
+    )
+    return row, epochs_done, epochs_most
+
+
+def _epochs(history: FoldHistory | None, epochs: int) -> int:
+    """Epochs that no longer have to be waited for."""
+    if history is None:
+        return 0
+    return epochs if history.end is not None else len(history.epochs)
+
+
+def _current(histories: list[FoldHistory | None], metric: str) -> float:
+    values = [h.epochs[-1].metrics.get(metric, math.nan) for h in histories if h is not None and h.epochs]
+    return sum(values) / len(values) if len(values) == len(histories) else math.nan
+
+
+class Eta:
+    """Seconds to go, from the epochs that were done while it watched."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun: tuple[float, int] | None = None
+
+    def __call__(self, now: Snapshot) -> float | None:
+        """None while there is nothing to reckon from."""
+        if self._begun is None:
+            self._begun = (self._clock(), now.epochs_done)
+            return None
+        gained, took_s = now.epochs_done - self._begun[1], self._clock() - self._begun[0]
+        return (now.epochs_most - now.epochs_done) * took_s / gained if gained > 0 else None
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "not known yet"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class Show:
+    """Shows snapshots: a live table on a terminal, a line whenever something was finished elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._eta = Eta()
+        self._last: tuple[object, ...] = ()
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, now: Snapshot) -> None:
+        left = duration(self._eta(now))
+        if self._live:
+            self._live.update(table(now, left), refresh=True)
+            return
+        mark = (now.folds_done, now.folds, now.put_off, now.tracking)
+        if mark != self._last:
+            self._last = mark
+            self._console.print(line(now, left), soft_wrap=True, highlight=False, markup=False)
+
+
+def line(now: Snapshot, left: str) -> str:
+    """One plain line."""
+    best = "; ".join(f"{row.label} {row.best:.4g}" for row in now.rows if row.best is not None)
+    parts = [
+        f"{now.study}: {now.folds_done}/{now.folds} folds",
+        f"{now.jobs_running} jobs running, {now.jobs_pending} waiting",
+        "done" if now.finished else f"about {left} to go",
+        *([f"best {now.select_on}: {best}"] if best else []),
+        *([f"submission put off: {now.put_off}"] if now.put_off else []),
+        *([f"tracking: {now.tracking}"] if now.tracking else []),
+    ]
+    return " | ".join(parts)
+
+
+def table(now: Snapshot, left: str) -> Table:
+    """The live table."""
+    title = f"{now.study}   {now.jobs_running} jobs running, {now.jobs_pending} waiting   "
+    made = Table(title=title + ("done" if now.finished else f"about {left} to go"), caption=_caption(now))
+    for name in ("activation", "phase"):
+        made.add_column(name)
+    for name in ("trials", "folds", "training", f"best {now.select_on}"):
+        made.add_column(name, justify="right")
+    made.add_column("problems")
+    for row in now.rows:
+        made.add_row(
+            row.label,
+            row.phase,
+            f"{row.trials_done}/{row.trials}",
+            f"{row.folds_done}/{row.folds}",
+            str(row.folds_running or ""),
+            "" if row.best is None else f"{row.best:.4g}",
+            ", ".join(row.problems),
+        )
+    return made
+
+
+def _caption(now: Snapshot) -> str | None:
+    notes = [f"submission put off: {now.put_off}"] if now.put_off else []
+    notes += [f"tracking: {now.tracking}"] if now.tracking else []
+    return "; ".join(notes) or None

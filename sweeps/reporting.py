@@ -1,0 +1,55 @@
+"""Brings studies, stores and published tables to :mod:`analysis.report`, and attaches the report to its study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweeps import folder
+from sweeps.errors import TrackingError
+
+
+def write(
+    sources: Sequence[str],
+    out: Path | None,
+    *,
+    imported: Sequence[Path],
+    experiments: Sequence[str],
+    allow_incomplete: bool,
+    pdf: bool,
+) -> list[str]:
+    """Writes the report and says where it is. A study folder's MLflow is brought up to date first."""
+    from analysis import load, report
+
+    folders = [Path(source) for source in sources if (Path(source) / folder.STUDY).is_file()]
+    notes = [note for path in folders for note in _caught_up(path)]
+    studies = (
+        list(load.load_all(sources)) if not experiments else [load.load(s, e) for s in sources for e in experiments]
+    )
+    target = out or (folders[0] / folder.REPORT if len(folders) == 1 else Path(folder.REPORT))
+    page = report.write(studies, target, allow_incomplete=allow_incomplete)
+    if len(folders) == 1 and len(sources) == 1 and not imported:
+        notes += _attached(folders[0], target)
+    return [*notes, f"report: {page.absolute()}"]
+
+
+def _caught_up(path: Path) -> list[str]:
+    from sweeps import session
+    from sweeps.tracking import Tracker
+
+    try:
+        Tracker(session.opened(path).tracking.uri, path).sync()
+    except TrackingError as error:
+        return [f"MLflow could not be brought up to date, the report may miss what came last: {error}"]
+    return []
+
+
+def _attached(path: Path, report: Path) -> list[str]:
+    from sweeps import session
+    from sweeps.tracking import Tracker
+
+    try:
+        Tracker(session.opened(path).tracking.uri, path).log_report(report)
+    except TrackingError as error:
+        return [f"the report was written but not attached in MLflow: {error}"]
+    return []

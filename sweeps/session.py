@@ -1,0 +1,223 @@
+"""A study folder brought to life: made, opened, driven, paused."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from analysis.plan import to_json
+from slurm.jobs import Costs
+from sweeps import folder
+from sweeps.driver import Driver, Node
+from sweeps.errors import StudyError
+from sweeps.lock import Lock, held
+from sweeps.progress import Snapshot, snapshot
+from sweeps.study import Study, digest, load, resolved_yaml
+
+SETTLE_S = 10.0
+"""How long a shared file system may keep a journal's last lines from this host."""
+
+
+def shipped() -> dict[str, str]:
+    """The studies that come with the package: name -> text."""
+    files = resources.files("sweeps").joinpath("studies").iterdir()
+    return {file.name.removesuffix(".yaml"): file.read_text() for file in files if file.name.endswith(".yaml")}
+
+
+def find(reference: str) -> Study:
+    """A study by file, or by name among those shipped. Raises :class:`StudyError`."""
+    path = Path(reference)
+    if path.suffix in (".yaml", ".yml") or path.exists():
+        if not path.is_file():
+            raise StudyError(f"{path}: no such study file; `actsweep studies` lists those that come with actsweep")
+        return load(path)
+    known = shipped()
+    if reference not in known:
+        raise StudyError(f"{reference}: neither a file nor one of the shipped studies: {', '.join(sorted(known))}")
+    return load(known[reference], origin=f"{reference}.yaml")
+
+
+def on_profile(study: Study, profile: str) -> Study:
+    """The study, to be run elsewhere; its numbers' identity is unchanged."""
+    return study.model_copy(update={"cluster": study.cluster.model_copy(update={"profile": _absolute(profile)})})
+
+
+def _absolute(profile: str) -> str:
+    return str(Path(profile).absolute()) if Path(profile).is_file() else profile
+
+
+def make(study: Study, path: Path, command: Sequence[str]) -> bool:
+    """Lays out the study's folder; False where it is there already for the same study. Raises :class:`StudyError` for a
+    folder of another study. A folder without ``study.yaml``, which is written last, was never made."""
+    from sweeps import provenance
+
+    existing = path / folder.STUDY
+    if existing.exists():
+        if digest(opened(path)) == digest(study):
+            return False
+        raise StudyError(
+            f"{path}: holds another version of study {study.name!r} (digest {digest(opened(path))}, got "
+            f"{digest(study)}). Runs of different settings do not mix: choose another folder with --folder, or another name"
+        )
+    declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    folder.write_aside(path / folder.PLAN, to_json(study.plan(declared_at)))
+    provenance.record(path, provenance.collect(command, Path.cwd()))
+    folder.write_aside(existing, resolved_yaml(study))
+    return True
+
+
+def opened(path: Path) -> Study:
+    """The study of a folder. Raises :class:`StudyError` where there is none."""
+    file = path / folder.STUDY
+    if not file.is_file():
+        raise StudyError(f"{path}: not a study folder (it has no {folder.STUDY}); `actsweep run STUDY` makes one")
+    return load(file, check_files=False)
+
+
+def data_root(study: Study) -> str | None:
+    """The study's ``root``, else ACTSWEEP_DATA, absolute; None for neither."""
+    named = study.root or os.environ.get("ACTSWEEP_DATA")
+    return str(Path(named).expanduser().absolute()) if named else None
+
+
+@contextmanager
+def driving(path: Path) -> Iterator[Driver]:
+    """A driver on the folder, with its lock held. Raises :class:`sweeps.errors.FolderBusy`."""
+    from slurm.cluster import open_cluster
+    from slurm.profile import load as load_profile
+    from sweeps.tracking import Tracker
+    from trainer import code
+
+    study = opened(path)
+    profile = load_profile(study.cluster.profile)
+    lock = Lock(path)
+    try:
+        cluster = open_cluster(profile, path / "jobs")
+        tracker = Tracker(study.tracking.uri, path)
+        node = Node(data_root=data_root(study), scratch=study.cluster.scratch or profile.scratch, code=code.digest())
+        driver = Driver(path, study, cluster, tracker, node, settle_s=SETTLE_S if profile.executor == "slurm" else 0.0)
+        driver.on_tick = lock.beat
+        try:
+            yield driver
+        finally:
+            driver.close()
+    finally:
+        lock.release()
+
+
+def view(driver: Driver) -> Snapshot:
+    """How the sweep stands after a tick."""
+    return snapshot(
+        driver.study,
+        driver.state,
+        driver.journals,
+        driver.jobs.values(),
+        put_off=driver.refused,
+        tracking=driver.tracking_problem,
+    )
+
+
+def drive(driver: Driver, show: Callable[[Driver], None], *, interval_s: float) -> bool:
+    """Ticks until the study is finished (True) or was asked to stop (False). KeyboardInterrupt is the caller's."""
+    request = driver.path / folder.STOP
+    while True:
+        driver.tick()
+        show(driver)
+        if driver.done:
+            return True
+        if request.exists():
+            driver.pause()
+            request.unlink(missing_ok=True)
+            return False
+        time.sleep(interval_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """What a driver cost the machine and the scheduler."""
+
+    cpu_s: float
+    peak_memory_mb: float
+    calls: dict[str, int]
+
+    def words(self) -> str:
+        calls = ", ".join(f"{count} {name}" for name, count in sorted(self.calls.items())) or "no scheduler calls"
+        return f"driver: {self.cpu_s:.1f} s of CPU, {self.peak_memory_mb:.0f} MB at most, {calls}"
+
+
+def footprint(costs: Costs) -> Footprint:
+    import resource
+
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return Footprint(
+        cpu_s=usage.ru_utime + usage.ru_stime, peak_memory_mb=usage.ru_maxrss / scale, calls=dict(costs.calls)
+    )
+
+
+def ready(study: Study) -> None:
+    """Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
+    there or cannot be dealt to these folds. Reads the data set (its cache, where there is one), not torch."""
+    from slurm.profile import load as load_profile
+    from trainer.catalogue import DATASETS, resolve
+    from trainer.datasets.reader import Reader
+    from trainer.splits import split
+
+    load_profile(study.cluster.profile)
+    for name in {study.activation(label).activation for label in study.compared()} | {study.model.name}:
+        module = name.partition(":")[0]
+        if ":" in name and not _importable(module):
+            raise StudyError(
+                f"{study.name}: {name}: there is no module {module} here; install it for {sys.executable}, or put its "
+                "folder on PYTHONPATH, here and on the nodes"
+            )
+    reader: Reader = resolve("data set", study.data.name, DATASETS)
+    root = data_root(study)
+    dataset = reader.load(Path(root) if root else None, study.data.options)
+    for phase in study.phases():
+        for repeat in study.repeats(phase)[:1]:
+            for fold in study.fold_numbers(phase)[:1]:
+                split(dataset, study.split_spec(), seed=study.seed, repeat=repeat, fold=fold)
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def stop(path: Path, *, wait_s: float = 120.0) -> str:
+    """Cancels the jobs of a study: through its driver where one lives, wherever it runs, else itself."""
+    opened(path)
+    request = path / folder.STOP
+    if held(path):
+        folder.write_aside(request, "")
+        deadline = time.monotonic() + wait_s
+        while request.exists() and held(path):
+            if time.monotonic() > deadline:
+                return f"the driver has not answered for {wait_s:.0f} s; it stops its jobs at its next step"
+            time.sleep(0.2)
+        return f"the driver stopped its jobs; go on with `actsweep resume {path}`"
+    with driving(path) as driver:
+        count = len(driver.state.folds_of)
+        driver.pause()
+    request.unlink(missing_ok=True)
+    return f"{count} jobs cancelled; go on with `actsweep resume {path}`"
+
+
+def sync(path: Path) -> str:
+    """Makes MLflow say what the folder says."""
+    from sweeps.tracking import Tracker
+
+    study = opened(path)
+    synced = Tracker(study.tracking.uri, path).sync()
+    return f"MLflow has {synced.trials} trials and {synced.folds} folds of {study.name}"
