@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from trainer import attempt, batches, entry, journal, learner, selection, splits
+from trainer.datasets.digits import digits
+from trainer.spec import ActivationSpec, ModelSpec, SplitSpec, to_text
+
+
+def trained(pack):
+    """The pack's result, and each fold's resolved history."""
+    result = json.loads(entry.run(to_text(pack)))
+    return result, [journal.read_fold(Path(launch.folder)) for launch in pack.launches]
+
+
+def numbers(history):
+    """Everything a fold found, without its times."""
+    return (
+        [(record.epoch, dict(record.metrics), dict(record.activation)) for record in history.epochs],
+        history.end.status,
+        {rule: dataclasses.asdict(outcome) for rule, outcome in history.end.outcomes.items()},
+    )
+
+
+def a_learner(spec, data=None):
+    dataset = digits.load(None, {})
+    split = splits.split(dataset, spec.split, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold)
+    data = data or batches.resident(dataset, torch.device("cpu"))
+    return learner.Learner(spec, data, split, classes=10)
+
+
+class Exploding(nn.Module):
+    """Gives NaN once it has been trained on for a number of batches."""
+
+    def __init__(self, *, after: int) -> None:
+        super().__init__()
+        self.after = after
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x):
+        if self.training:
+            self.seen += 1
+        return x * torch.where(self.seen > self.after, float("nan"), 1.0)
+
+
+class Noisy(nn.Module):
+    """An activation that draws from the global generator."""
+
+    def forward(self, x):
+        return x * (1.0 + 0.1 * torch.rand(())) if self.training else x.relu()
+
+
+class Failing(nn.Module):
+    def __init__(self, *, error: str) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, x):
+        if self.error == "disk":
+            raise OSError(28, "No space left on device")
+        raise RuntimeError("first line\nCUDA out of memory")
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    """This file's activations by import path."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, "lab", sys.modules[__name__])
+
+
+def test_journal_tells_what_happened(small, packed):
+    spec = small(clean_train=True)
+    result, [history] = trained(packed(spec))
+    assert result == {"schema": 1, "folds": {"relu-0/fold-0-0": "finished"}, "interrupted": False}
+    start, end = history.start, history.end
+    assert (start.digest, start.attempt, start.resumed_epoch) == (spec.digest, 1, 0)
+    assert (start.n_train, start.n_validation, start.n_heldout) == (958, 240, 599)
+    assert start.n_classes == 10
+    assert start.n_parameters == 1442
+    assert 0.1 <= start.chance < 0.11
+    assert start.environment["torch"] == torch.__version__
+    assert [record.epoch for record in history.epochs] == [1, 2, 3]
+    names = {f"{part}/{name}" for part in ("train", "train_clean", "validation") for name in
+             ("loss", "accuracy", "f1_weighted", "f1_macro", "auc")}  # fmt: skip
+    for record in history.epochs:
+        assert record.metrics.keys() == names
+        assert min(record.train_s, record.evaluate_s, record.rest_s, record.peak_memory_mb) > 0
+    assert (end.status, end.epochs, end.reason, end.rule) == ("finished", 3, "all epochs", "validation_loss")
+    assert end.outcomes.keys() == {"validation_loss", "validation_accuracy", "last"}
+    assert history.epochs[-1].metrics["validation/accuracy"] > 0.2
+
+
+def test_outcomes_are_of_the_epochs_that_the_rules_pick(small, packed):
+    _, [history] = trained(packed(small(epochs=6, lr=0.1, clean_train=True)))
+    losses = [record.metrics["validation/loss"] for record in history.epochs]
+    accuracies = [record.metrics["validation/accuracy"] for record in history.epochs]
+    outcomes = history.end.outcomes
+    assert outcomes["validation_loss"].epoch == int(np.argmin(losses)) + 1
+    assert outcomes["validation_accuracy"].epoch == int(np.argmax(accuracies)) + 1
+    assert outcomes["last"].epoch == 6
+    for outcome in outcomes.values():
+        known = history.epochs[outcome.epoch - 1].metrics
+        for name in ("validation/loss", "train_clean/auc"):
+            assert outcome.metrics[name] == known[name]
+        assert 0 < outcome.metrics["heldout/accuracy"] <= 1
+
+
+def test_predictions_are_of_the_declared_rule_and_give_its_metrics(small, packed):
+    spec = small(epochs=4, lr=0.1, checkpoint_rule="validation_accuracy")
+    pack = packed(spec, keep="best")
+    _, [history] = trained(pack)
+    folder = Path(pack.launches[0].folder) / "attempt-1"
+    kept = np.load(folder / "predictions.npz")
+    split = splits.split(digits.load(None, {}), spec.split, seed=7, repeat=0, fold=0)
+    assert np.array_equal(kept["indices"], split.heldout)
+    assert kept["probabilities"].dtype == np.float32
+    assert np.allclose(kept["probabilities"].sum(axis=1), 1)
+    outcome = history.end.outcomes["validation_accuracy"]
+    accuracy = np.mean(kept["probabilities"].argmax(axis=1) == kept["labels"])
+    assert accuracy == pytest.approx(outcome.metrics["heldout/accuracy"], abs=1e-12)
+    assert "train_clean/loss" in outcome.metrics
+
+    best = torch.load(folder / "best.pt", weights_only=True)
+    assert (best["epoch"], best["digest"]) == (outcome.epoch, spec.digest)
+    again = a_learner(spec)
+    again.load_weights(best["model"])
+    assert again.evaluate("heldout")["loss"] == outcome.metrics["heldout/loss"]
+    assert not list(folder.glob("checkpoint*"))
+
+
+def test_same_seed_same_numbers_and_other_seed_other_numbers(small, packed):
+    same = [trained(packed(small(), where=where))[1][0] for where in ("a", "b")]
+    assert numbers(same[0]) == numbers(same[1])
+    _, [other] = trained(packed(small(study_seed=8)))
+    assert numbers(other) != numbers(same[0])
+
+
+def test_activations_share_split_weights_and_order(small):
+    first, second = (a_learner(small(activation=ActivationSpec(name=name))) for name in ("relu", "tanh"))
+    for mine, theirs in zip(first.weights().values(), second.weights().values(), strict=True):
+        assert torch.equal(mine, theirs)
+    for part, indices in first.parts.items():
+        assert torch.equal(indices, second.parts[part])
+    assert not torch.equal(a_learner(small(fold=1)).weights()["0.weight"], first.weights()["0.weight"])
+
+
+def test_batch_order_changes_by_epoch_and_fold_and_loses_no_item():
+    indices = torch.arange(50)
+    places = [{"study_seed": 1, "repeat": 0, "fold": fold, "epoch": epoch} for fold in (0, 1) for epoch in (1, 2)]
+    orders = [batches.order(indices, **place) for place in places]
+    for first, second in itertools.combinations(orders, 2):
+        assert not torch.equal(first, second)
+    assert all(torch.equal(order.sort().values, indices) for order in orders)
+    assert torch.equal(batches.order(indices, **places[0]), orders[0])
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "expected"),
+    [
+        (10, 4, [(0, 4), (4, 8), (8, 10)]),
+        (9, 4, [(0, 4), (4, 9)]),
+        (8, 4, [(0, 4), (4, 8)]),
+        (5, 4, [(0, 5)]),
+        (1, 4, [(0, 1)]),
+        (3, 1, [(0, 1), (1, 2), (2, 3)]),
+    ],
+)
+def test_no_batch_is_dropped_and_no_item_is_alone(count, batch, expected):
+    assert batches.bounds(count, batch) == expected
+
+
+def test_batches_are_normalised_and_the_set_stays_uint8():
+    dataset = digits.load(None, {})
+    data = batches.resident(dataset, torch.device("cpu"))
+    assert data.items.dtype == torch.uint8
+    items, labels = data.batch(torch.arange(len(dataset.labels)))
+    expected = (dataset.items / 255.0 - dataset.mean[0]) / dataset.std[0]
+    assert np.allclose(items.numpy(), expected, atol=1e-6)
+    assert float(items.mean()) == pytest.approx(0, abs=1e-3)
+    assert float(items.std()) == pytest.approx(1, abs=1e-3)
+    assert np.array_equal(labels.numpy(), dataset.labels)
+
+
+def test_evaluation_batch_size_changes_rounding_at_most(small):
+    whole, parts = (a_learner(small(evaluate_batch=size)).evaluate("heldout")["loss"] for size in (1000, 17))
+    assert whole == pytest.approx(parts, rel=1e-6)
+
+
+def test_patience_counts_epochs_without_a_strict_decrease(small, packed):
+    _, [history] = trained(packed(small(epochs=40, lr=0.3, patience=2)))
+    losses = [record.metrics["validation/loss"] for record in history.epochs]
+    best = int(np.argmin(losses))
+    assert history.end.reason == "patience"
+    assert len(losses) == best + 3
+    assert history.end.outcomes["validation_loss"].epoch == best + 1
+
+
+def test_ties_go_to_the_earlier_epoch():
+    chosen = selection.Selection()
+    for epoch in (1, 2):
+        chosen.see(epoch, {"validation/loss": 1.0, "validation/accuracy": 0.5}, {"w": torch.tensor(float(epoch))})
+    assert chosen.epochs(2) == {"validation_loss": 1, "validation_accuracy": 1, "last": 2}
+    assert chosen.idle_epochs(2) == 1
+    assert chosen.best["validation_loss"].weights is chosen.best["validation_accuracy"].weights
+
+
+def test_divergence_is_recorded_with_the_epochs_before_it(small, packed):
+    spec = small(activation=ActivationSpec(name="lab:Exploding", params={"after": 40}), epochs=6)
+    result, [history] = trained(packed(spec))
+    assert result["folds"] == {"relu-0/fold-0-0": "diverged"}
+    assert (history.end.status, history.end.epochs) == ("diverged", 2)
+    assert history.end.reason == "train/loss is nan at epoch 3"
+    assert [record.epoch for record in history.epochs] == [1, 2]
+    assert "last" not in history.end.outcomes
+    assert math.isfinite(history.end.outcomes["validation_loss"].metrics["heldout/loss"])
+
+
+def test_divergence_in_the_first_epoch_has_no_outcome(small, packed):
+    spec = small(activation=ActivationSpec(name="lab:Exploding", params={"after": 0}))
+    _, [history] = trained(packed(spec))
+    assert (history.end.status, history.end.epochs, history.end.outcomes) == ("diverged", 0, {})
+
+
+def test_fold_that_raises_fails_alone(small, packed):
+    failing = small(trial="bad", activation=ActivationSpec(name="lab:Failing", params={"error": "memory"}))
+    result, [bad, good] = trained(packed(failing, small()))
+    assert result["folds"] == {"bad/fold-0-0": "failed", "relu-0/fold-0-0": "finished"}
+    assert bad.end.reason == "RuntimeError: CUDA out of memory"
+    assert bad.end.outcomes == {}
+    assert good.end.status == "finished"
+
+
+def test_fold_that_cannot_begin_is_recorded(small, packed):
+    spec = small(split=SplitSpec(folds=400))
+    result, [history] = trained(packed(spec))
+    assert result["folds"] == {"relu-0/fold-0-0": "failed"}
+    assert "for 400 folds" in history.end.reason
+    assert history.start.n_train == 0
+
+
+def test_errors_of_the_machine_end_the_process_and_not_the_fold(small, packed):
+    spec = small(activation=ActivationSpec(name="lab:Failing", params={"error": "disk"}))
+    pack = packed(spec)
+    with pytest.raises(OSError, match="No space left"):
+        entry.run(to_text(pack))
+    assert journal.read_fold(Path(pack.launches[0].folder)).end is None
+
+
+def test_stop_file_ends_the_fold_at_its_next_epoch(small, packed, monkeypatch):
+    pack = packed(small(epochs=50))
+    folder = Path(pack.launches[0].folder)
+    write = journal.Writer.write
+
+    def and_stop(self, record):
+        write(self, record)
+        if isinstance(record, journal.Epoch) and record.epoch == 2:
+            (folder / attempt.STOP_FILE).touch()
+
+    monkeypatch.setattr(journal.Writer, "write", and_stop)
+    result, [history] = trained(pack)
+    assert result["folds"] == {"relu-0/fold-0-0": "stopped"}
+    assert (history.end.status, history.end.reason, history.end.epochs) == ("stopped", "STOP file", 2)
+    assert history.end.outcomes["last"].epoch == 2
+
+
+def test_stop_file_before_the_first_epoch(small, packed):
+    pack = packed(small())
+    folder = Path(pack.launches[0].folder)
+    folder.mkdir(parents=True)
+    (folder / attempt.STOP_FILE).touch()
+    _, [history] = trained(pack)
+    assert (history.end.status, history.end.epochs, history.end.outcomes) == ("stopped", 0, {})
+
+
+def test_learned_parameters_and_schedule_are_written(small, packed):
+    _, [apalu, dsrelu] = trained(
+        packed(
+            small(trial="apalu", activation=ActivationSpec(name="apalu")),
+            small(trial="dsrelu", activation=ActivationSpec(name="dsrelu"), epochs=2),
+        )
+    )
+    first, last = (apalu.epochs[index].activation for index in (0, -1))
+    assert len(first) == 4
+    assert first.keys() == last.keys()
+    assert first != last
+    assert dsrelu.end.status == "finished"
+
+
+def test_dsrelus_progress_moves_from_0_to_1(small):
+    one = a_learner(small(activation=ActivationSpec(name="dsrelu"), epochs=3))
+    seen = []
+    for epoch in (1, 2, 3):
+        one.train(epoch, lambda: None)
+        seen.append({float(value) for name, value in one.weights().items() if name.endswith(".t")})
+    assert seen == [{0.0}, {0.5}, {1.0}]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_every_optimiser_is_torchs(small, optimizer):
+    spec = small(optimizer=optimizer, weight_decay=0.01, beta1=0.8, momentum=0.7)
+    one = a_learner(spec)
+    group = one.optimizer.param_groups[0]
+    assert type(one.optimizer).__name__.lower() == optimizer
+    assert (group["lr"], group["weight_decay"]) == (1e-2, 0.01)
+    assert group["momentum"] == 0.7 if optimizer == "sgd" else group["betas"] == (0.8, 0.999)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_every_precision_trains(small, packed, precision):
+    _, [history] = trained(packed(small(precision=precision, epochs=2)))
+    assert history.end.status == "finished"
+    assert math.isfinite(history.epochs[-1].metrics["train/loss"])
+
+
+def test_plain_loop_gives_the_same_losses(small):
+    """The learner against a loop written out here, from the same weights and order."""
+    spec = small(optimizer="sgd", momentum=0.0)
+    one = a_learner(spec)
+    other = a_learner(spec)
+    model, data = other.model, other.data
+    order = batches.order(other.parts["train"], study_seed=7, repeat=0, fold=0, epoch=1)
+    losses = []
+    for first in range(0, len(order), 64):
+        index = order[first : first + 64]
+        items = (data.items[index].double() / 255 - 0.3053) / 0.3759
+        loss = nn.functional.cross_entropy(model(items.float()), data.labels[index])
+        model.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= 1e-2 * parameter.grad
+        losses += [loss.item()] * len(index)
+    found = one.train(1, lambda: None)
+    assert found["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    for mine, theirs in zip(one.weights().values(), model.state_dict().values(), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-5)
+
+
+def test_activations_that_draw_numbers_are_repeatable(small, packed):
+    spec = small(activation=ActivationSpec(name="lab:Noisy"), model=ModelSpec(name="tiny_cnn"))
+    found = []
+    for where in ("a", "b"):
+        torch.rand(3)
+        found.append(numbers(trained(packed(spec, where=where))[1][0]))
+    assert found[0] == found[1]

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer import journal
+from trainer.errors import JournalError
+from trainer.journal import End, Epoch, Outcome, Start
+
+START = Start(
+    digest="0" * 16,
+    attempt=1,
+    resumed_epoch=0,
+    time=0.0,
+    data_digest="d",
+    split_hash="s",
+    n_train=1,
+    n_validation=1,
+    n_heldout=1,
+    n_classes=2,
+    chance=0.5,
+    n_parameters=3,
+    device="cpu",
+    device_name="x",
+    threads=1,
+    host="h",
+    pid=1,
+)
+finite = st.floats(allow_nan=False)
+measured = st.dictionaries(st.sampled_from(["train/loss", "validation/loss", "heldout/auc"]), finite)
+epochs = st.builds(
+    Epoch,
+    epoch=st.integers(1, 500),
+    time=finite,
+    metrics=measured,
+    train_s=finite,
+    evaluate_s=finite,
+    rest_s=finite,
+    peak_memory_mb=finite,
+    activation=st.dictionaries(st.text(max_size=9), finite, max_size=2),
+    utilisation=measured,
+)
+starts = st.builds(lambda attempt, epoch: start(attempt, epoch), st.integers(1, 9), st.integers(0, 9))
+ends = st.builds(
+    End,
+    time=finite,
+    status=st.sampled_from(["finished", "stopped", "diverged", "failed"]),
+    epochs=st.integers(0, 99),
+    reason=st.text(max_size=30),
+    rule=st.sampled_from(["validation_loss", "last"]),
+    outcomes=st.dictionaries(
+        st.sampled_from(["validation_loss", "last"]), st.builds(Outcome, epoch=st.integers(1, 9), metrics=measured)
+    ),
+)
+
+
+def start(attempt=1, resumed=0):
+    return dataclasses.replace(START, attempt=attempt, resumed_epoch=resumed)
+
+
+def epoch(number, value=0.0):
+    return Epoch(
+        epoch=number,
+        time=0.0,
+        metrics={"validation/loss": value},
+        train_s=1.0,
+        evaluate_s=1.0,
+        rest_s=0.0,
+        peak_memory_mb=1.0,
+    )
+
+
+def end(count, status="finished"):
+    return End(time=0.0, status=status, epochs=count, reason="", rule="last")
+
+
+def told(history):
+    return [(record.epoch, record.metrics["validation/loss"]) for record in history.epochs]
+
+
+@given(records=st.lists(starts | epochs | ends, max_size=6))
+def test_what_is_written_is_read(tmp_path_factory, records):
+    folder = tmp_path_factory.mktemp("attempt")
+    writer = journal.Writer(folder)
+    for record in records:
+        writer.write(record)
+    writer.close()
+    found, offset = journal.follow(folder / journal.FILE)
+    assert found == records
+    assert offset == (folder / journal.FILE).stat().st_size
+
+
+def test_values_that_are_not_finite_survive(tmp_path):
+    writer = journal.Writer(tmp_path)
+    writer.write(dataclasses.replace(epoch(1), metrics={"a": math.nan, "b": math.inf, "c": -math.inf}))
+    writer.close()
+    [record], _ = journal.follow(tmp_path / journal.FILE)
+    assert math.isnan(record.metrics["a"])
+    assert (record.metrics["b"], record.metrics["c"]) == (math.inf, -math.inf)
+
+
+def test_following_goes_on_from_an_offset(tmp_path):
+    writer = journal.Writer(tmp_path)
+    path = tmp_path / journal.FILE
+    writer.write(start())
+    first, offset = journal.follow(path)
+    assert first == [start()]
+    assert journal.follow(path, offset) == ([], offset)
+    writer.write(epoch(1))
+    writer.close()
+    assert journal.follow(path, offset)[0] == [epoch(1)]
+
+
+@given(cut=st.integers(1, 400))
+def test_torn_last_line_is_left_for_later(tmp_path_factory, cut):
+    folder = tmp_path_factory.mktemp("attempt")
+    writer = journal.Writer(folder)
+    writer.write(start())
+    writer.write(epoch(1))
+    writer.close()
+    path = folder / journal.FILE
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    path.write_bytes(whole[: max(len(whole) - cut, first)])
+    found, offset = journal.follow(path)
+    assert found == [start()]
+    assert offset == first
+    path.write_bytes(whole)
+    assert journal.follow(path, offset)[0] == [epoch(1)]
+
+
+def test_line_torn_inside_a_character_is_left_for_later(tmp_path):
+    path = tmp_path / journal.FILE
+    line = json.dumps(dataclasses.asdict(dataclasses.replace(end(1), reason="ä")), ensure_ascii=False).encode()
+    path.write_bytes(line[: line.index("ä".encode()) + 1])
+    assert journal.follow(path) == ([], 0)
+
+
+def test_journal_that_is_not_there_is_empty(tmp_path):
+    assert journal.follow(tmp_path / "none", 5) == ([], 5)
+    assert journal.read_fold(tmp_path / "none") is None
+    assert journal.attempts(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        '"start"',
+        '{"kind":"other"}',
+        '{"kind":"epoch"}',
+        json.dumps({**dataclasses.asdict(epoch(1)), "extra": 1}),
+        json.dumps({**dataclasses.asdict(epoch(1)), "epoch": "1"}),
+    ],
+)
+def test_damaged_line_is_named_with_its_file_and_the_next_step(tmp_path, line):
+    path = tmp_path / journal.FILE
+    path.write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(JournalError) as caught:
+        journal.follow(path)
+    assert str(path) in str(caught.value)
+    assert "restore the file or delete its attempt folder" in str(caught.value)
+
+
+def test_attempts_are_ordered_by_number(tmp_path):
+    for name in ("attempt-2", "attempt-10", "attempt-1", "attempt-x", "other"):
+        (tmp_path / name).mkdir()
+    assert journal.attempts(tmp_path) == [1, 2, 10]
+
+
+def test_nothing_before_the_first_start():
+    assert journal.resolve({1: []}) is None
+    assert journal.resolve({}) is None
+
+
+def test_plain_history():
+    history = journal.resolve({1: [start(), epoch(1), epoch(2), end(2)]})
+    assert told(history) == [(1, 0.0), (2, 0.0)]
+    assert (history.attempts, history.end) == (1, end(2))
+
+
+def test_epochs_beyond_the_resumed_one_are_the_newer_attempts():
+    history = journal.resolve({1: [start(), epoch(1), epoch(2), epoch(3)], 2: [start(2, 1), epoch(2, 9.0)]})
+    assert told(history) == [(1, 0.0), (2, 9.0)]
+    assert history.end is None
+    assert history.attempts == 2
+
+
+def test_zombie_that_trained_on_and_even_ended_does_not_count():
+    records = {
+        1: [start(), epoch(1), epoch(2), epoch(3, 5.0), epoch(4, 5.0), end(4)],
+        2: [start(2, 2), epoch(3, 1.0), end(3, "stopped")],
+    }
+    history = journal.resolve(records)
+    assert told(history) == [(1, 0.0), (2, 0.0), (3, 1.0)]
+    assert history.end.status == "stopped"
+
+
+def test_end_of_a_zombie_does_not_end_its_successor():
+    assert journal.resolve({1: [start(), epoch(1), end(1)], 2: [start(2, 1)]}).end is None
+
+
+def test_claimed_attempt_without_a_start_does_not_count():
+    history = journal.resolve({1: [start(), epoch(1), end(1)], 2: []})
+    assert told(history) == [(1, 0.0)]
+    assert history.end is not None
+    assert history.attempts == 1
+
+
+def test_fresh_start_drops_all_that_came_before():
+    history = journal.resolve({1: [start(), epoch(1), epoch(2)], 2: [start(2, 0)]})
+    assert history.epochs == ()
+
+
+def test_last_of_doubled_epochs_counts():
+    history = journal.resolve({1: [start(), epoch(1, 1.0), epoch(1, 2.0)]})
+    assert told(history) == [(1, 2.0)]
+
+
+def test_order_of_reading_does_not_matter():
+    records = {2: [start(2, 1), epoch(2, 9.0)], 1: [start(), epoch(1), epoch(2)]}
+    assert told(journal.resolve(records)) == [(1, 0.0), (2, 9.0)]
+
+
+def test_reading_a_fold_resolves_its_attempts(tmp_path):
+    for number, records in {1: [start(), epoch(1), epoch(2)], 2: [start(2, 1), epoch(2, 3.0), end(2)]}.items():
+        folder = journal.attempt_folder(tmp_path, number)
+        folder.mkdir()
+        writer = journal.Writer(folder)
+        for record in records:
+            writer.write(record)
+        writer.close()
+    history = journal.read_fold(tmp_path)
+    assert told(history) == [(1, 0.0), (2, 3.0)]
+    assert history.end == end(2)
