@@ -113,8 +113,8 @@ def factory(activation: ActivationSpec) -> Callable[[int | None], nn.Module]:
     kind = resolve("activation", activation.name, ACTIVATIONS)
     if not callable(kind):
         raise ValueError(f"activation {activation.name!r}: got {type(kind).__name__}, accepts a torch.nn.Module class")
-    accept("activation", activation.name, kind, activation.params, given=())
-    takes_channels = "channels" in _keywords(kind)[0] and "channels" not in activation.params
+    accept("activation", activation.name, kind, activation.params, given=("channels",))
+    takes_channels = "channels" in _keywords(kind)[0]
 
     def make(channels: int | None) -> nn.Module:
         filled = {"channels": channels} if takes_channels else {}
@@ -132,12 +132,12 @@ def accept(
     kind: str, name: str, function: Callable[..., Any], options: Mapping[str, object], *, given: Iterable[str]
 ) -> None:
     """Raises ValueError for an option that ``function`` does not take, naming the nearest that it does, or one it needs
-    and does not get. ``given``: keywords that come from elsewhere, which options may not set."""
+    and does not get. ``given``: keywords that are filled in, which options may not set."""
     known, needed, open_ended = _keywords(function)
     free = [keyword for keyword in known if keyword not in given]
     for option in options:
         if option in given:
-            raise ValueError(f"{kind} {name!r}: option {option!r} comes from the data set and cannot be set")
+            raise ValueError(f"{kind} {name!r}: option {option!r} is filled in for it and cannot be set")
         if option in known or open_ended:
             continue
         near = difflib.get_close_matches(option, free, n=1)
@@ -151,6 +151,8 @@ def accept(
 
 def _keywords(function: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
     """Keywords a callable takes, those without a default, and whether it takes any (``**``)."""
+    if getattr(function, "__init__", None) is nn.Module.__init__:
+        return [], [], False  # whose signature says *args, **kwargs, and takes neither
     parameters = inspect.signature(function).parameters.values()
     named = [item for item in parameters if item.kind in (item.POSITIONAL_OR_KEYWORD, item.KEYWORD_ONLY)]
     return (

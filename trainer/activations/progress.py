@@ -6,8 +6,8 @@ The readings, for ``epoch`` (counted from 1) of ``epochs`` and ``step`` (from 0)
 - "step": ((epoch - 1) steps + step) / (epochs steps - 1), the same fraction, moved before every step
 - "epochs": epoch - 1 + step / steps, the epochs done, moved before every step; it grows past 1, so that a slope is over
   its fall within two epochs. What the authors of DSReLU may have meant
-- "released": epoch / steps, moved before every epoch, for the first such layer of the model (the stem) alone; all others
-  stay at 0. What the DSReLU authors' code did
+- "released": epoch / steps, moved before every epoch, for the first such layer of the model (the stem) alone; all the
+  others stay at 0. What the DSReLU authors' code did
 - "constant": t never moves
 
 Validation after an epoch sees the t that the epoch's last training step saw.
@@ -38,8 +38,8 @@ def progress_at(reading: str, *, epoch: int, epochs: int, steps: int, step: int 
     training, and for "constant", which has no such value."""
     if not (1 <= epoch <= epochs and 0 <= step < steps):
         raise ValueError(
-            f"progress: got epoch {epoch} of {epochs}, step {step} of {steps}; accepts epochs from 1 to their number and "
-            "steps from 0 to one before theirs"
+            f"progress: got epoch {epoch} of {epochs}, step {step} of {steps}; accepts epochs from 1 to their number "
+            "and steps from 0 to one before theirs"
         )
     if reading == "epoch":
         return (epoch - 1) / max(epochs - 1, 1)
