@@ -208,7 +208,7 @@ def tick(folder: Path) -> None:
 def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
     from rich.console import Console
 
-    from sweeps import progress, session
+    from sweeps import overview, progress, session
 
     with session.driving(path) as driver:
         try:
@@ -221,8 +221,9 @@ def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
         click.echo(session.footprint(driver.cluster.costs).words())
     if tracking:
         click.echo(f"MLflow is behind: {tracking}. `actsweep sync {path}` catches up.", err=True)
-    for fold, reason in given_up.items():
-        click.echo(f"given up: {fold}: {reason}. See `actsweep logs {path} {fold}`", err=True)
+    for reason, folds in overview.by_reason(given_up).items():
+        first = f"`actsweep logs {path} {folds[0].replace('/', ' ')}`"
+        click.echo(f"given up: {', '.join(folds)}: {reason}. See {first}", err=True)
     if not finished:
         click.echo(f"stopped; go on with `actsweep resume {path}`")
         return

@@ -35,7 +35,7 @@ from sweeps.ledger import (
 )
 from sweeps.searches import Searches
 from sweeps.study import Study, digest
-from sweeps.submission import Submitter
+from sweeps.submission import CALL, Submitter
 from sweeps.tracking import Tracker
 from sweeps.watch import Journals
 from trainer.journal import FoldHistory
@@ -57,7 +57,8 @@ class Node:
 class Driver:
     """Drives one study folder. Hold its :class:`sweeps.lock.Lock` while one exists.
 
-    ``settle_s``: how long a journal may lag behind the end of its job on a shared file system.
+    ``settle_s``: how long a journal may lag behind the end of its job on a shared file system. ``call``: what runs on a
+    node; another than the trainer's entry only to try the driver without training.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Driver:
         node: Node,
         *,
         settle_s: float = 0.0,
+        call: str = CALL,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -79,7 +81,7 @@ class Driver:
         self.journals = Journals(self._trials)
         self.ledger = Ledger(path)
         self.jobs: dict[str, JobReport] = {}
-        self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock)
+        self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock, call)
         self._changed: set[FoldKey] = set()
         """Folds with journal records that the tracker has not seen."""
         self._track_at = 0.0
@@ -240,8 +242,9 @@ class Driver:
             if result is not None:
                 self._changed.update(trial.folds)
                 status, metrics = result
-                self.ledger.write(Completed(trial=trial.trial, status=status, metrics=metrics))
-                self._searches.completed(trial, metrics)
+                end = Completed(trial=trial.trial, status=status, metrics=metrics)
+                self.ledger.write(end)
+                self._searches.completed(trial, end)
                 self.journals.forget(trial.folds)
 
     # -- jobs that ended before their folds did ------------------------------------------------------------------------

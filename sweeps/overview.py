@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,14 +40,23 @@ class Overview:
         if not self.driver_alive and not self.now.finished:
             notes.append(f"go on with `actsweep resume {self.folder}`")
         lines = [text.getvalue().rstrip(), "; ".join(notes)]
-        for fold, reason in self.troubled.items():
-            lines.append(f"{fold}: {reason}; see `actsweep logs {self.folder} {fold.replace('/', ' ')}`")
+        for reason, folds in by_reason(self.troubled).items():
+            first = f"`actsweep logs {self.folder} {folds[0].replace('/', ' ')}`"
+            lines.append(f"{', '.join(folds)}: {reason}; see {first}")
         return "\n".join(lines)
 
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
         plain |= {"driver_alive": self.driver_alive, "jobs_live": self.jobs_live, "troubled": self.troubled}
         return json.dumps(plain, indent=1)
+
+
+def by_reason(reasons: Mapping[FoldKey, str]) -> dict[str, list[FoldKey]]:
+    """What went wrong -> with which folds: one cause usually takes many folds with it."""
+    grouped: dict[str, list[FoldKey]] = {}
+    for fold, reason in reasons.items():
+        grouped.setdefault(reason, []).append(fold)
+    return grouped
 
 
 def read(folder: Path) -> Overview:

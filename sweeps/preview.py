@@ -92,14 +92,14 @@ def price(study: Study, measured: Sequence[Path]) -> str:
         )
     items = study.data.options.get("sample") or ITEMS.get(study.data.name)
     if not isinstance(items, int):
-        return f"price: not known: {epochs} epochs of unmeasured length; run it for one epoch and give its folder to --measured"
+        return f"price: not known: {epochs} epochs of unmeasured length; run one and name its folder with --measured"
     scheme = study.split_spec()
     share = (1 - 1 / max(scheme.folds, 2)) * (1 - scheme.validation)
     steps = max(1, round(items * share / study.training.batch))
     hours = epochs * steps * STEP_MS / 3.6e6
     return (
-        f"price: about {hours:.2f} GPU hours at most, an estimate: {epochs} epochs of {steps} steps, assuming {STEP_MS:g} "
-        "ms a step (ResNet-34 at 32x32 on an H100, not measured); --measured DIR reckons from a run of yours"
+        f"price: about {hours:.2f} GPU hours at most, an estimate: {epochs} epochs of {steps} steps, at "
+        f"{STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured); --measured DIR reckons from your runs"
     )
 
 

@@ -28,8 +28,8 @@ class Searches:
             self._schedulers = {label: make_scheduler(study, label) for label in self.labels}
 
     def replay(self, records: Iterable[Record]) -> None:
-        """Brings searchers and schedulers to where the ledger ends. Raises :class:`LedgerError` where they would suggest
-        something else than is recorded."""
+        """Brings searchers and schedulers to where the ledger ends. Raises :class:`LedgerError` where they would
+        suggest something else than is recorded."""
         trials: dict[str, TrialAdded] = {}
         for record in records:
             if isinstance(record, TrialAdded):
@@ -39,14 +39,14 @@ class Searches:
             elif isinstance(record, Reported):
                 self.reported(trials[record.trial], record.epoch, record.metrics)
             elif isinstance(record, Completed):
-                self.completed(trials[record.trial], record.metrics)
+                self.completed(trials[record.trial], record)
 
     def _replay_ask(self, record: TrialAdded) -> None:
         config = self.ask(record.label, record.index)
         if config is None or dict(config) != dict(record.config):
             raise LedgerError(
-                f"trial {record.trial} was suggested as {dict(record.config)}, a replay gives {config}; resume with the "
-                "versions of ray and optuna in provenance.json"
+                f"trial {record.trial} was suggested as {dict(record.config)}, a replay gives {config}; resume with "
+                "the versions of ray and optuna in provenance.json"
             )
 
     def concerns(self, trial: TrialAdded) -> bool:
@@ -69,8 +69,9 @@ class Searches:
         """Tells of an epoch; whether the trial should stop."""
         return self._schedulers[trial.label].result(trial.index, epoch, {self.metric: metrics[self.metric]})
 
-    def completed(self, trial: TrialAdded, metrics: Mapping[str, float]) -> None:
-        """Tells of a trial's end; no metrics means that it failed."""
+    def completed(self, trial: TrialAdded, end: Completed) -> None:
+        """Tells of a trial's end."""
         if self.concerns(trial):
-            self._searchers[trial.label].complete(trial.index, metrics or None)
-            self._schedulers[trial.label].complete(trial.index, metrics or None)
+            lost = end.status == "infra_failed"
+            self._searchers[trial.label].complete(trial.index, end.metrics or None, lost=lost)
+            self._schedulers[trial.label].complete(trial.index, end.metrics or None)

@@ -64,8 +64,8 @@ def make(study: Study, path: Path, command: Sequence[str]) -> bool:
         if digest(opened(path)) == digest(study):
             return False
         raise StudyError(
-            f"{path}: holds another version of study {study.name!r} (digest {digest(opened(path))}, got "
-            f"{digest(study)}). Runs of different settings do not mix: choose another folder with --folder, or another name"
+            f"{path}: holds another version of study {study.name!r} (digest {digest(opened(path))}, this is "
+            f"{digest(study)}). Runs of different settings do not mix: choose another folder with --folder"
         )
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     folder.write_aside(path / folder.PLAN, to_json(study.plan(declared_at)))

@@ -1,7 +1,7 @@
 """Submits packs so that a crash, a refusal or a time-out neither loses nor doubles one.
 
-The ledger says what is about to be submitted, and a submission without an answer is looked up on the cluster by its name
-before anything else is tried.
+The ledger says what is about to be submitted, and a submission without an answer is looked up on the cluster by its
+name before anything else is tried.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ class Submitter:
         folder: Path,
         text: Callable[[Sequence[FoldKey]], str],
         clock: Callable[[], float],
+        call: str = CALL,
     ) -> None:
         self._ledger, self._cluster, self._folder, self._text, self._clock = ledger, cluster, folder, text, clock
+        self._call = call
         self._again_at = 0.0
         self._put_off_s = 0.0
         self.refused = ""
@@ -69,7 +71,7 @@ class Submitter:
         texts = [self._text(pack) for pack in packs]
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            jobs = self._cluster.submit(CALL, texts, name=begun.name, folder=self._folder, avoid=avoid)
+            jobs = self._cluster.submit(self._call, texts, name=begun.name, folder=self._folder, avoid=avoid)
         except SubmissionRefused as error:
             # A refusal by time-out may have got through after all: the submission stays without an answer until then.
             self._put_off_s = min(max(2 * self._put_off_s, PUT_OFF_S[0]), PUT_OFF_S[1])

@@ -87,7 +87,11 @@ def claim(fold: Path) -> Attempt | str:
 
 
 def _alive(start: journal.Start) -> bool:
-    """Whether the process that wrote ``start`` is another one than this, of this host, and still there."""
+    """Whether the process that wrote ``start`` is another one than this, of this host and of this Slurm run, if any,
+    and still there. A job that Slurm started again has its word that the earlier run is over: a process of that run
+    which is not (its node was cut off) is fenced off, not waited for."""
+    if any(start.environment.get(name) != os.environ.get(name) for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT")):
+        return False
     if start.host != socket.gethostname() or start.pid == os.getpid():
         return False
     began = process_start(start.pid)

@@ -1,0 +1,142 @@
+"""A stand-in for training: the journals of a pack without torch, for trying drivers and clusters.
+
+``trainer.testing:pretend`` takes the same text as ``trainer.entry:run``, claims attempts, resumes and honours STOP files
+in the same way; its numbers are functions of the fold's digest. ``ACTSWEEP_PRETEND_EPOCH_S`` is how long an epoch takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from types import FrameType
+
+from trainer.attempt import Attempt, claim, enter
+from trainer.errors import Superseded
+from trainer.journal import End, Epoch, Outcome, Start, Writer, read_fold
+from trainer.spec import CHECKPOINT_RULES, SCHEMA, FoldSpec, Launch, Pack, from_text
+
+
+def pretend(text: str) -> str:
+    """Writes what training the pack would have written. Raises :class:`trainer.errors.SpecError` for another text."""
+    pack = from_text(Pack, text)
+    told: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGUSR2)}
+    try:
+        statuses = {f"{item.spec.trial}/{item.spec.folder}": _fold(item, told) for item in pack.launches}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return json.dumps({"schema": SCHEMA, "folds": statuses, "interrupted": "interrupted" in statuses.values()})
+
+
+def value(spec: FoldSpec, epoch: int) -> float:
+    """The validation loss that :func:`pretend` gives an epoch: falls with the epochs to a floor of the fold's own."""
+    drawn = int.from_bytes(hashlib.sha256(f"{spec.digest} {epoch}".encode()).digest()[:4]) / 2**32
+    floor = int(spec.digest[:4], 16) / 2**16
+    return floor + 1 / epoch + 0.01 * drawn
+
+
+def _fold(launch: Launch, told: list[int]) -> str:
+    spec, folder = launch.spec, Path(launch.folder)
+    enter(folder, spec)
+    claimed = claim(folder)
+    if isinstance(claimed, str):
+        return claimed
+    history = read_fold(folder)
+    first = len(history.epochs) + 1 if history is not None else 1
+    writer = Writer(claimed.folder)
+    try:
+        writer.write(_start(spec, claimed.number, first - 1))
+        return _epochs(launch, claimed, first, writer, told)
+    except Superseded:
+        return "superseded"
+    finally:
+        writer.close()
+
+
+def _epochs(launch: Launch, claimed: Attempt, first: int, writer: Writer, told: list[int]) -> str:
+    spec, took_s = launch.spec, float(os.environ.get("ACTSWEEP_PRETEND_EPOCH_S", "0"))
+    for epoch in range(first, spec.training.epochs + 1):
+        if told:
+            return "interrupted"
+        time.sleep(took_s)
+        claimed.check()
+        loss = value(spec, epoch)
+        metrics = {"validation/loss": loss, "validation/accuracy": 1 - loss / 3, "train/loss": loss / 2}
+        writer.write(
+            Epoch(
+                epoch=epoch,
+                time=time.time(),
+                metrics=metrics,
+                train_s=took_s,
+                evaluate_s=0.0,
+                rest_s=0.0,
+                peak_memory_mb=1.0,
+            )
+        )
+        if claimed.stop_asked and epoch < spec.training.epochs:
+            return _end(spec, epoch, "stopped", "STOP file", writer)
+    return _end(spec, spec.training.epochs, "finished", "all epochs", writer)
+
+
+def _start(spec: FoldSpec, attempt: int, resumed: int) -> Start:
+    environment = {name: os.environ[name] for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT") if name in os.environ}
+    split = hashlib.sha256(f"{spec.study_seed} {spec.repeat} {spec.fold}".encode()).hexdigest()
+    return Start(
+        digest=spec.digest,
+        attempt=attempt,
+        resumed_epoch=resumed,
+        time=time.time(),
+        data_digest="0" * 64,
+        split_hash=split,
+        n_train=640,
+        n_validation=160,
+        n_heldout=200,
+        n_classes=10,
+        chance=0.1,
+        n_parameters=1,
+        device="cpu",
+        device_name="pretended",
+        threads=1,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        environment=environment,
+    )
+
+
+def _end(spec: FoldSpec, epochs: int, status: str, reason: str, writer: Writer) -> str:
+    best = min(range(1, epochs + 1), key=lambda epoch: value(spec, epoch))
+    outcomes = {}
+    for rule in CHECKPOINT_RULES:
+        epoch = epochs if rule == "last" else best
+        loss = value(spec, epoch)
+        outcomes[rule] = Outcome(
+            epoch=epoch,
+            metrics={
+                "validation/loss": loss,
+                "validation/accuracy": 1 - loss / 3,
+                "heldout/loss": loss + 0.01,
+                "heldout/accuracy": round(200 * (1 - loss / 3)) / 200,
+            },
+        )
+    assert status in ("finished", "stopped")
+    writer.write(
+        End(
+            time=time.time(),
+            status=status,  # type: ignore[arg-type]  # the line above says so
+            epochs=epochs,
+            reason=reason,
+            rule=spec.training.checkpoint_rule,
+            outcomes=outcomes,
+        )
+    )
+    return status
