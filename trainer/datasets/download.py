@@ -31,6 +31,5 @@ def download(name: str, root: Path) -> None:
         kind(root=str(root), train=True, download=True)
         kind(root=str(root), train=False, download=True)
     except (OSError, RuntimeError) as error:
-        raise DataError(
-            f"data set {name}: download to {root} failed ({error}); the files can be put there by hand"
-        ) from (error)
+        told = f"data set {name}: download to {root} failed ({error}); the files can be put there by hand"
+        raise DataError(told) from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +58,7 @@ def read_record(folder: Path, name: str, lead: str, origin: Origin) -> Record:
 
     Raises :class:`DataError` for a missing file, a header that does not fit its signal, a signal whose checksum is not
     the header's, invalid samples, or annotations without their end mark or beyond the signal."""
-    import wfdb  # brings pandas: only where records are read
-
+    wfdb = _wfdb()
     stem, header_path, signal_path = folder / name, folder / f"{name}.hea", folder / f"{name}.dat"
     for path, what in ((header_path, "a WFDB header"), (signal_path, "a WFDB signal"), (folder / f"{name}.atr", "")):
         if not path.is_file():
@@ -83,6 +84,15 @@ def read_record(folder: Path, name: str, lead: str, origin: Origin) -> Record:
     return Record(name=name, rate=rate, lead=leads[channel], signal=signal, at=at, symbols=symbols)
 
 
+def _wfdb() -> ModuleType:
+    """Imported only where records are read, for it brings pandas."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # wfdb's own, about how it calls pandas
+        import wfdb
+    assert isinstance(wfdb, ModuleType)
+    return wfdb
+
+
 def _channel(leads: list[str], lead: str) -> int:
     if lead in leads:
         return leads.index(lead)
@@ -93,10 +103,10 @@ def _channel(leads: list[str], lead: str) -> int:
     return 0
 
 
-def _digital(wfdb: object, stem: Path, channel: int, length: int, path: Path, origin: Origin) -> NDArray[np.int64]:
+def _digital(wfdb: ModuleType, stem: Path, channel: int, length: int, path: Path, origin: Origin) -> NDArray[np.int64]:
     expected = f"{length} samples of each lead, as the header says"
     try:
-        record = wfdb.rdrecord(str(stem), channels=[channel], physical=False)  # type: ignore[attr-defined]
+        record = wfdb.rdrecord(str(stem), channels=[channel], physical=False)
     except Exception as error:  # wfdb and libsndfile raise many kinds for a cut or foreign file
         raise origin.damaged(path, f"cannot be read ({type(error).__name__}: {error})", expected) from error
     digital = np.asarray(record.d_signal)[:, 0]
@@ -116,12 +126,16 @@ def _compare_checksum(digital: NDArray[np.int64], expected: int | None, path: Pa
         raise origin.damaged(path, found, f"the header's checksum {int(expected) % 65536}")
 
 
-def _annotations(wfdb: object, stem: Path, length: int, origin: Origin) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+def _annotations(
+    wfdb: ModuleType, stem: Path, length: int, origin: Origin
+) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     path = stem.parent / f"{stem.name}.atr"
     if path.read_bytes()[-2:] != b"\x00\x00":
         raise origin.damaged(path, "it lacks the end mark (it was cut?)", "annotations that end in two zero bytes")
     try:
-        read = wfdb.rdann(str(stem), "atr")  # type: ignore[attr-defined]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # as above
+            read = wfdb.rdann(str(stem), "atr")
     except Exception as error:  # as for signals
         raise origin.damaged(path, f"cannot be read ({type(error).__name__}: {error})", "MIT annotations") from error
     at = np.asarray(read.sample, np.int64)
