@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import types
 import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -35,8 +34,9 @@ def refusal(message: str, *, whole: bool = False) -> PydanticCustomError:
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """ "; did you mean x?" for the nearest of the known names, or ""."""
-    near = difflib.get_close_matches(str(name), list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    by_lower = {item.lower(): item for item in known}
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
 class Complaints(ValueError):
@@ -65,23 +65,39 @@ def _sentence(details: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "study":
         return str(context["message"]) if context.get("whole") else _got(got, str(context["message"]))
     if kind == "extra_forbidden":
-        known = _keys(model, details["loc"][:-1])
+        known = list(_owner(model, details["loc"][:-1]).model_fields)
         return f"unknown key; accepts {', '.join(known)}{nearest(details['loc'][-1], known)}"
     if kind == "missing":
-        return "is missing; add it"
+        field = _owner(model, details["loc"][:-1]).model_fields.get(str(details["loc"][-1]))
+        return f"is missing; accepts {field.description if field and field.description else 'a value'}"
+    return _got(got, accepts(details))
+
+
+def accepts(details: ErrorDetails) -> str:
+    """What would have been accepted, of an error about a single value."""
+    kind = details["type"]
     if kind == "literal_error":
-        expected = str(context["expected"]).replace("'", "").replace(" or ", ", ")
-        return _got(got, f"accepts {expected}{nearest(got, expected.split(', '))}")
+        expected = str((details.get("ctx") or {})["expected"]).replace("'", "").replace(" or ", ", ")
+        return f"accepts {expected}{nearest(details['input'], expected.split(', '))}"
     accepted = _KINDS.get(kind) or details["msg"].removeprefix("Input should be ")
-    return _got(got, f"accepts {accepted}")
+    return f"accepts a number {accepted}" if kind.startswith(("greater_than", "less_than")) else f"accepts {accepted}"
 
 
 def _got(got: object, message: str) -> str:
     return message if message.startswith("unknown key") else f"got {show(got)}; {message}"
 
 
+class Said:
+    """Something got that is better said than shown."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
 def show(value: object) -> str:
     """A value as it stood in the file, shortened."""
+    if isinstance(value, Said):
+        return value.text
     plain = getattr(value, "plain", None)
     text = json.dumps(plain() if plain is not None else value, ensure_ascii=False, default=str)
     if isinstance(value, dict) or plain is not None:
@@ -89,22 +105,15 @@ def show(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """Keys of the section at a path."""
+def _owner(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
+    """The section that stands at a path."""
     for part in path:
         if isinstance(part, str) and part in model.model_fields:
-            inner = _model(model.model_fields[part].annotation)
-            if inner is None:
-                return []
-            model = inner
-    return list(model.model_fields)
+            model = _model(model.model_fields[part].annotation) or model
+    return model
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:
-    if (
-        isinstance(annotation, type)
-        and not isinstance(annotation, types.GenericAlias)
-        and issubclass(annotation, BaseModel)
-    ):
+    if typing.get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for inner in typing.get_args(annotation) if (found := _model(inner)) is not None), None)

@@ -9,8 +9,26 @@ from dataclasses import dataclass
 
 from sweeps.space import Domain, tan_degrees
 
-PARAMETERS: dict[str, tuple[str, ...]] = {}
-"""Activation -> keyword arguments of its class. Import paths are not listed: theirs are known on the node only."""
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "alrelu": ("alpha", "trainable", "granularity"),
+    "apalu": ("a", "b", "trainable", "granularity"),
+    "dsrelu": ("a", "b", "k", "progress", "t"),
+    "elu": ("alpha",),
+    "gelu": ("approximate",),
+    "leaky_relu": ("negative_slope",),
+    "lelu": ("beta", "trainable", "granularity"),
+    "mish": (),
+    "prelu": ("init", "granularity"),
+    "relu": (),
+    "scaled_leaky_relu": ("s", "scale"),
+    "selu": (),
+    "sigmoid": (),
+    "silu": (),
+    "softplus": ("beta", "threshold"),
+    "tanh": (),
+}
+"""Activation -> keyword arguments of its class, but ``channels``, which the model gives. Import paths are not
+listed: theirs are known on the node only."""
 
 
 @dataclass(frozen=True, kw_only=True)

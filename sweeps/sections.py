@@ -26,7 +26,7 @@ from pydantic import (
 
 from analysis.plan import Family
 from sweeps import defaults
-from sweeps.complaints import Complaints, nearest, refusal
+from sweeps.complaints import Complaints, accepts, nearest, refusal
 from sweeps.space import TAN, Domain, SpaceError, check_angle, parse, tan_degrees
 from trainer import catalogue
 from trainer.errors import UnknownName
@@ -43,7 +43,7 @@ def _scalar(value: object) -> Scalar:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping) and set(value) <= {*_DOMAIN_KEYS}:
-        raise refusal("accepts one value here; a search space belongs under the activation's space:")
+        raise refusal("accepts one value here; a search space belongs in the activation's space")
     raise refusal("accepts a number, text, true, false or null; lists and mappings are not passed on")
 
 
@@ -107,6 +107,11 @@ class Named(Section):
     __pydantic_extra__: dict[str, Option] = Field(init=False)
     name: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, raw: object) -> object:
+        return {"name": raw} if isinstance(raw, str) else raw
+
     @property
     def options(self) -> dict[str, Scalar]:
         return dict(self.__pydantic_extra__)
@@ -154,13 +159,11 @@ def training_problem(name: str, value: Domain | Scalar) -> str | None:
         try:
             Training.model_validate({name: item})
         except ValidationError as error:
-            hint = ""
-            if isinstance(value, Domain) and error.errors()[0]["type"] == "int_from_float":
-                hint = "; whole numbers come from randint, choice or grid_search"
-            message = error.errors()[0]["msg"].removeprefix("Input should be ")
-            return (
-                f"would give {item!r}; accepts {message}{hint}" if isinstance(value, Domain) else f"accepts {message}"
-            )
+            message = accepts(error.errors(include_url=False)[0])
+            if not isinstance(value, Domain):
+                return message
+            whole = "; whole numbers come from randint, choice or grid_search" if "whole" in message else ""
+            return f"would give {item!r}; {message}{whole}"
     return None
 
 
@@ -238,7 +241,11 @@ class Confirm(Section):
 
 
 class Activation(Section):
-    activation: Annotated[str, _listed("activation", catalogue.ACTIVATIONS)]
+    activation: Annotated[
+        str,
+        _listed("activation", catalogue.ACTIVATIONS),
+        Field(description="a name, or an import path as mylab.act:MyAct"),
+    ]
     label: str
     params: dict[str, Parameter] = {}
     space: dict[str, Searched] = {}
@@ -253,7 +260,7 @@ class Activation(Section):
         name = raw["activation"]
         out = {"label": name.rpartition(":")[2], **raw}
         if out.get("space") == "default":
-            if name in catalogue.ACTIVATIONS and not defaults.SPACES.get(name):
+            if (name in catalogue.ACTIVATIONS or ":" in name) and name not in defaults.SPACES:
                 raise refusal(
                     f"space: default is there for {', '.join(sorted(defaults.SPACES))}, not for {name}; name its "
                     "parameters and their domains, or leave space out"

@@ -10,17 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from analysis.plan import Declaration, Plan
 from sweeps import complaints, strict_yaml
 from sweeps.complaints import Complaints, nearest, refusal
-from sweeps.defaults import PARAMETERS
+from sweeps.contradictions import contradictions
 from sweeps.errors import StudyError
 from sweeps.sections import (
     NAME,
@@ -38,7 +37,7 @@ from sweeps.sections import (
     TunedForAll,
 )
 from sweeps.space import Domain, Space, space
-from sweeps.strict_yaml import Path, Problem
+from sweeps.strict_yaml import Problem
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, SplitSpec
 
 NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking"})
@@ -46,11 +45,11 @@ NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking"})
 
 
 class Study(Section):
-    name: str
+    name: Annotated[str, Field(description="a name for the study, its folder and its MLflow experiment")]
     question: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     task: Literal["classification"] = "classification"
-    data: Data
+    data: Annotated[Data, Field(description="the data set, as {name: digits}")]
     root: str | None = None
     """Folder that holds the data sets; None: the environment's ACTSWEEP_DATA, or none."""
     model: Model = Model()
@@ -59,13 +58,17 @@ class Study(Section):
     search: Search | None = None
     confirm: Confirm | None = None
     """None where nothing is searched: then all trials are of the confirm phase."""
-    activations: Annotated[tuple[Activation, ...], Field(strict=False, min_length=1)]
+    activations: Annotated[
+        tuple[Activation, ...],
+        Field(strict=False, description="a list of names, or of mappings with a name under activation"),
+    ]
     space: TunedForAll = TunedForAll()
-    control: str
+    control: Annotated[
+        str, Field(description="the label that all others are compared with (relu, where it is among them)")
+    ]
     report: Report = Report()
     cluster: Cluster = Cluster()
     tracking: Tracking = Tracking()
-    _by_label: dict[str, Activation] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -74,7 +77,8 @@ class Study(Section):
         if not isinstance(raw, Mapping):
             raise refusal("accepts a mapping with the keys of a study: name, data, activations and so on")
         out = dict(raw)
-        if "control" not in out and any(_label(item) == "relu" for item in _items(out.get("activations"))):
+        labels = [_label(item) for item in _items(out.get("activations"))]
+        if "control" not in out and ("relu" in labels or not labels):  # without labels, that is the problem to tell
             out["control"] = "relu"
         if out.get("confirm") is False:
             out["confirm"] = {"repeats": 0}
@@ -93,11 +97,17 @@ class Study(Section):
             )
         return name
 
+    @field_validator("activations")
+    @classmethod
+    def _some(cls, items: tuple[Activation, ...]) -> tuple[Activation, ...]:
+        if not items:
+            raise refusal("accepts at least one activation")
+        return items
+
     @model_validator(mode="after")
     def _consistent(self) -> Study:
-        if found := list(_contradictions(self)):
+        if found := list(contradictions(self)):
             raise Complaints(found)
-        self._by_label.update({item.label: item for item in self.activations})
         return self
 
     # What the driver asks a study.
@@ -107,11 +117,14 @@ class Study(Section):
         return tuple(item.label for item in self.activations)
 
     def activation(self, label: str) -> Activation:
-        return self._by_label[label]
+        return next(item for item in self.activations if item.label == label)
 
     def space_of(self, label: str) -> Space:
         """All that is searched for one activation: its own, and what is tuned for all. Its own ``training`` wins."""
-        return _space(self, self.activation(label))
+        item = self.activation(label)
+        own = {name: value for name, value in item.training.items() if isinstance(value, Domain)}
+        for_all = {name: domain for name, domain in self.space.training.items() if name not in item.training}
+        return space(item.space, {**for_all, **own})
 
     def searched(self) -> tuple[str, ...]:
         """Labels with something to search."""
@@ -156,6 +169,10 @@ class Study(Section):
     def epochs(self, phase: Phase) -> int:
         own = self.search.epochs if self.search is not None and phase == "search" else None
         return own or self.training.epochs
+
+    def select_on(self) -> str:
+        """The validation metric by which trials are compared."""
+        return self.search.select_on if self.search is not None else "validation/loss"
 
     def fixed(self, label: str) -> tuple[Options, Options]:
         """Parameters and training fields that the file fixes for an activation."""
@@ -214,7 +231,7 @@ class Study(Section):
             search_trials={
                 label: self.trials(label, "search") if label in searched else 0 for label in self.compared()
             },
-            search_selects_on=self.search.select_on if self.search is not None else "validation/loss",
+            search_selects_on=self.select_on(),
             declaration=Declaration(
                 question=self.question,
                 metric=self.report.metric,
@@ -231,10 +248,10 @@ class Study(Section):
 def load(path_or_text: pathlib.Path | str, *, origin: str | None = None, check_files: bool = True) -> Study:
     """The study in a file (given as a Path) or in a text (given as str).
 
-    ``origin`` is the name shown in messages; the path itself by default. Relative ``root`` and ``cluster.profile`` paths
-    are taken from the file's folder (a text's: from the current one) and made absolute; ``check_files=False`` does not ask
-    whether they exist, for a study folder that was moved. Raises :class:`StudyError` with all problems that can be told at
-    once.
+    ``origin`` is the name shown in messages; the path itself by default. Relative ``root`` and ``cluster.profile``
+    paths are taken from the file's folder (a text's: from the current one) and made absolute; ``check_files=False``
+    does not ask whether they exist, for a study folder that was moved. Raises :class:`StudyError` with all problems
+    that can be told at once.
     """
     if isinstance(path_or_text, pathlib.Path):
         origin, folder = origin or str(path_or_text), path_or_text.absolute().parent
@@ -243,8 +260,8 @@ def load(path_or_text: pathlib.Path | str, *, origin: str | None = None, check_f
         except FileNotFoundError as error:
             near = nearest(path_or_text.name, [item.name for item in folder.glob("*.y*ml")])
             raise StudyError(
-                f"{origin}: no such file{near.removesuffix('?')}; accepts the path of a study file (actsweep studies lists "
-                "ready ones)"
+                f"{origin}: no such file{near.removesuffix('?')}; accepts the path of a study file (actsweep "
+                "studies lists ready ones)"
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise StudyError(f"{origin}: cannot be read ({error}); accepts a readable text file in UTF-8") from error
@@ -270,129 +287,6 @@ def digest(study: Study) -> str:
     """Identity of the study: 16 hexadecimal digits over everything that decides a number or the conclusion drawn."""
     canonical = json.dumps(study.model_dump(mode="json", exclude=set(NOT_IDENTITY)), sort_keys=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
-def _contradictions(study: Study) -> Iterator[tuple[Path, object, str]]:
-    """What is wrong between keys that are right each for itself: (path, what was got, what is accepted)."""
-    yield from _labels(study)
-    spaces = [_space(study, item) for item in study.activations]
-    for index, item in enumerate(study.activations):
-        yield from _parameters(("activations", index), item)
-    searched = any(not domains.empty for domains in spaces)
-    if study.search is None:
-        if searched:
-            where: Path = (
-                ("space",)
-                if study.space.training
-                else ("activations", [not s.empty for s in spaces].index(True), "space")
-            )
-            yield (
-                where,
-                _Said("a search space"),
-                "accepts one only with a search section; add search: {algorithm: random, samples: 10}",
-            )
-        if study.confirm is not None:
-            yield (
-                ("confirm",),
-                study.confirm.model_dump(),
-                "accepts null where nothing is searched: all trials are of that phase; use folds.repeats",
-            )
-        return
-    if not searched:
-        yield (
-            ("search",),
-            _Said("a search"),
-            "accepts one only where something has a space; give an activation a space, or remove search",
-        )
-        return
-    yield from _search(study, study.search, spaces)
-
-
-def _labels(study: Study) -> Iterator[tuple[Path, object, str]]:
-    labels = study.compared()
-    counts = Counter(label.casefold() for label in labels)
-    for index, label in enumerate(labels):
-        if counts[label.casefold()] > 1 and label.casefold() in {other.casefold() for other in labels[:index]}:
-            yield (
-                ("activations", index),
-                label,
-                "accepts labels that differ in more than case; give this one a label of its own",
-            )
-    if study.control not in labels:
-        yield (
-            ("control",),
-            study.control,
-            f"accepts a label of activations: {', '.join(labels)}{nearest(study.control, labels)}",
-        )
-
-
-def _parameters(path: Path, item: Activation) -> Iterator[tuple[Path, object, str]]:
-    known = PARAMETERS.get(item.activation)
-    for section, values in (("params", item.params), ("space", item.space)):
-        for name, value in values.items():
-            if known is not None and name not in known:
-                accepted = f"accepts {', '.join(known)}{nearest(name, known)}" if known else "it has no parameters"
-                yield (*path, section, name), value, f"unknown key of {item.activation}; {accepted}"
-            elif section == "space" and name in item.params:
-                yield (
-                    (*path, section, name),
-                    value,
-                    "accepts a parameter in params or in space, not in both; remove one",
-                )
-
-
-def _search(study: Study, search: Search, spaces: list[Space]) -> Iterator[tuple[Path, object, str]]:
-    if search.folds is not None and search.folds > study.folds.folds:
-        yield ("search", "folds"), search.folds, f"accepts at most folds.folds, {study.folds.folds}"
-    epochs = study.search.epochs or study.training.epochs if study.search else study.training.epochs
-    if search.scheduler.name == "asha" and search.scheduler.grace_epochs > epochs:
-        yield (
-            ("search", "scheduler", "grace_epochs"),
-            search.scheduler.grace_epochs,
-            f"accepts at most the epochs of the search, {epochs}",
-        )
-    for index, (item, domains) in enumerate(zip(study.activations, spaces, strict=True)):
-        for key, domain in domains.domains.items():
-            where = _where(study, index, item, key)
-            if search.algorithm == "grid" and domain.kind != "grid_search":
-                yield (
-                    where,
-                    domain,
-                    "accepts grid_search with search.algorithm: grid; list its values, or search at random",
-                )
-            if search.algorithm == "tpe" and domain.kind == "grid_search":
-                yield where, domain, "accepts no grid_search with search.algorithm: tpe; write choice instead"
-    budgets = {
-        item.label: s.trials(search.samples) for item, s in zip(study.activations, spaces, strict=True) if not s.empty
-    }
-    if len(set(budgets.values())) > 1 and not search.allow_unequal_budget:
-        counts = ", ".join(f"{label} {count}" for label, count in budgets.items())
-        yield (
-            ("search",),
-            _Said(f"different numbers of settings to try ({counts})"),
-            "accepts the same for every activation that is searched, or the comparison favours the one tuned most; change "
-            "samples or the spaces, or set search.allow_unequal_budget: true and say so",
-        )
-
-
-class _Said:
-    """Something got that is better said than shown."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-def _where(study: Study, index: int, item: Activation, key: str) -> Path:
-    section, _, name = key.partition(".")
-    if section == "activation":
-        return ("activations", index, "space", name)
-    return ("activations", index, "training", name) if name in item.training else ("space", "training", name)
-
-
-def _space(study: Study, item: Activation) -> Space:
-    own = {name: value for name, value in item.training.items() if isinstance(value, Domain)}
-    for_all = {name: domain for name, domain in study.space.training.items() if name not in item.training}
-    return space(item.space, {**for_all, **own})
 
 
 def _absolute(study: Study, folder: pathlib.Path) -> tuple[Study, list[Problem]]:
