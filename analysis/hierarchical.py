@@ -66,8 +66,8 @@ def across(
     )
     if len(good) < LEAST_DATASETS:
         return verdict, frame
-    means, ses = frame["difference"].to_numpy(dtype=float), frame["se"].to_numpy(dtype=float)
-    mu0, tau, nu, weight, shrunken = posterior(means, ses, points=points)
+    centres, ses = frame["difference"].to_numpy(dtype=float), frame["se"].to_numpy(dtype=float)
+    mu0, tau, nu, weight, shrunken = posterior(centres, ses, points=points)
     frame["shrunken"] = shrunken
     worse = float((weight * stats.t.cdf((-rope - mu0) / tau, nu)).sum())
     better = float((weight * stats.t.sf((rope - mu0) / tau, nu)).sum())
@@ -79,8 +79,8 @@ def across(
     if not all(pairs.verifiable for pairs, _, _ in good):
         word = Word.DESCRIPTIVE
     order = np.argsort(mu0, kind="stable")
-    mass = np.cumsum(weight[order])
-    low, high = (float(mu0[order][np.searchsorted(mass, q)]) for q in (alpha / 2, 1 - alpha / 2))
+    below = np.cumsum(weight[order])
+    low, high = (float(mu0[order][np.searchsorted(below, q)]) for q in (alpha / 2, 1 - alpha / 2))
     return (
         Verdict(
             dataset="",
