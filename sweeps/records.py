@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,8 +83,9 @@ class Records:
         for key in self.folds(trial):
             folder = self.folder / "trials" / key
             for number in attempts(folder)[:1]:
-                records, _ = follow(attempt_folder(folder, number) / FILE)
-                starts += [milliseconds(record.time) for record in records[:1]]
+                with contextlib.suppress(OSError, JournalError):  # told when that fold's own turn comes
+                    records, _ = follow(attempt_folder(folder, number) / FILE)
+                    starts += [milliseconds(record.time) for record in records[:1]]
         return min(starts)
 
     def artifacts(self) -> dict[str, str]:
