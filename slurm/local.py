@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slurm import payload, processes, submit
+from slurm import endings, processes, submit
 from slurm.errors import ClusterError, SubmissionRejected
 from slurm.jobs import Costs, JobReport, JobState
 from slurm.profile import Profile
@@ -242,25 +242,20 @@ class LocalCluster:
         return self._how_it_ended(known, known.process.pid)
 
     def _how_it_ended(self, known: _Job, pid: int) -> tuple[JobState, str]:
-        ended = submit.outcome(known.folder, str(pid))
+        ended = endings.from_result(known.folder, str(pid))
         if ended is None:
             self._kill_leftovers(known)  # a task whose controller was killed
-            ended = submit.outcome(known.folder, str(pid))
-        if ended is not None and not ended.error and not payload.interrupted(ended.text):
-            return JobState.FINISHED, ""
+            ended = endings.from_result(known.folder, str(pid))
+        if ended is not None and ended[0] is JobState.FINISHED:
+            return ended
         if known.cancelled_at is not None:
             return JobState.CANCELLED_BY_US, ""
-        if ended is not None and not ended.error:
-            return JobState.TIMED_OUT, "saved and left before its end, when it was signalled to"
-        if ended is None and self._ran_out(known, pid):
+        if ended is not None:
+            return ended
+        if self._ran_out(known, pid):
             return JobState.TIMED_OUT, f"reached the profile's time limit of {self.profile.time_min} min (time_min)"
-        words = ended.text if ended is not None else _tail(submit.log_path(known.folder, str(pid)))
-        last = next((line.strip() for line in reversed(words.splitlines()) if line.strip()), "")
-        if ended is not None and "OutOfMemoryError" in last:
-            return JobState.OUT_OF_MEMORY, f"{last}; give a pack fewer folds, a smaller batch or a larger GPU"
-        if ended is None:
-            last = f"the process ended without a result (killed, or out of memory?); last words: {last or 'none'}"
-        return JobState.FAILED, last
+        words = endings.last_words(known.folder, str(pid))
+        return JobState.FAILED, f"the process ended without a result (killed, or out of memory?); last words: {words}"
 
     def _ran_out(self, known: _Job, pid: int) -> bool:
         if self.profile.time_min is None:
@@ -286,16 +281,6 @@ def gpus_here() -> tuple[str, ...]:
         return ()
     count = sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
     return tuple(str(number) for number in range(count))
-
-
-def _tail(path: Path, size: int = 8192) -> str:
-    try:
-        with path.open("rb") as log:
-            log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - size))
-            return log.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:

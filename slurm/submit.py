@@ -6,18 +6,22 @@ and the pickle of its result. What is replaced is named where it is replaced.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pickle
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from submitit.core import utils
 from submitit.local.local import LocalExecutor, LocalJob
+from submitit.slurm.slurm import SlurmExecutor
 
 from slurm import payload
 from slurm.profile import Profile
@@ -99,6 +103,115 @@ class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]
             )
         process.returncode = 0  # let go: it is reaped by its pid, and not missed when this object goes
         return LocalJob(folder=self.folder, job_id=str(process.pid))
+
+
+def send(
+    profile: Profile,
+    function: str,
+    texts: Sequence[str],
+    *,
+    name: str,
+    folder: Path,
+    partition: str | None = None,
+    avoid: Collection[str] = (),
+) -> str:
+    """Submits one array (one plain job for one text) with sbatch and gives Slurm's id of it.
+
+    Raises :class:`Refusal` with sbatch's words.
+    """
+    executor = _slurm_executor(profile, len(texts), name=name, folder=folder, partition=partition, avoid=avoid)
+    kept = {key: os.environ.pop(key) for key in set(os.environ) - set(scrubbed(os.environ))}
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises as well
+            jobs = executor.map_array(payload.call, [function] * len(texts), list(texts))
+    except (RuntimeError, OSError) as problem:
+        for left in folder.glob("*.pkl"):
+            if re.fullmatch(r"[0-9a-f]{32}\.pkl", left.name):
+                left.unlink()
+        raise Refusal(str(problem) or repr(problem)) from None
+    finally:
+        os.environ.update(kept)
+    return str(jobs[0].job_id).partition("_")[0]
+
+
+class Refusal(Exception):
+    """sbatch did not say that it has the job; its words."""
+
+
+def script(
+    profile: Profile, count: int, *, name: str, folder: Path, partition: str | None = None, avoid: Collection[str] = ()
+) -> str:
+    """The batch script that :func:`send` would send for ``count`` texts."""
+    executor = _slurm_executor(profile, count, name=name, folder=folder, partition=partition, avoid=avoid)
+    if count > 1:
+        executor.parameters["map_count"] = count
+    text: str = executor._make_submission_file_text(executor._submitit_command_str, "")
+    return text
+
+
+def sent(folder: Path, name: str) -> str | None:
+    """Slurm's id of the array of that name whose script lies in ``folder``: sbatch did accept it."""
+    for path in folder.glob("*_submission.sh"):
+        if f"#SBATCH --job-name={name}\n" in path.read_text(encoding="utf-8"):
+            return path.name.removesuffix("_submission.sh")
+    return None
+
+
+def place(folder: Path, job: str, function: str, text: str) -> None:
+    """Puts the job's pickle where its node waits for it, unless it is there."""
+    path = pickle_path(folder, job)
+    if not path.exists():
+        delayed = utils.DelayedSubmission(payload.call, function, text)
+        aside = path.with_suffix(".part")
+        delayed.dump(aside)
+        aside.replace(path)
+
+
+class _Executor(SlurmExecutor):  # type: ignore[misc]
+    """submitit's Slurm executor, where scripts can be written on a machine without Slurm."""
+
+    @classmethod
+    def affinity(cls) -> int:
+        return 2
+
+
+def _slurm_executor(
+    profile: Profile, count: int, *, name: str, folder: Path, partition: str | None, avoid: Collection[str]
+) -> _Executor:
+    own = next((entry for entry in profile.partitions if entry.name == partition), None)
+    time_min = (own and own.time_min) or profile.time_min
+    assert time_min is not None  # a profile for Slurm has one
+    exports = [f"export {key}={shlex.quote(value)}" for key, value in sorted(node_environment(profile).items())]
+    further = {option: value for option, value in profile.sbatch.items() if value is not False}
+    gpus = 1 if profile.gpus_per_pack is None else profile.gpus_per_pack
+    parameters: dict[str, Any] = {
+        "job_name": name,
+        "partition": partition or profile.partition,
+        "account": (own and own.account) or profile.account,
+        "qos": (own and own.qos) or profile.qos,
+        "constraint": profile.constraint,
+        "exclude": ",".join(sorted(avoid)) or None,
+        "time": time_min,
+        "nodes": 1,
+        "ntasks_per_node": 1,
+        "cpus_per_task": profile.cpus_per_pack,
+        "mem": f"{round(1024 * profile.mem_gb)}M",
+        "gpus_per_node": (f"{profile.gpu_type}:{gpus}" if profile.gpu_type else gpus) if gpus else None,
+        "signal_delay_s": profile.signal_lead_s,
+        "stderr_to_stdout": True,
+        "setup": [*exports, *profile.setup],
+        "array_parallelism": profile.array_throttle or count,
+        "wckey": None,
+        # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
+        "srun_args": [f"--cpus-per-task={profile.cpus_per_pack}"],
+        # a variable of the submitting shell could change submitit's signal, and sites differ in JobRequeue
+        "additional_parameters": {"signal": f"USR2@{profile.signal_lead_s}", "requeue": True, **further},
+    }
+    executor = _Executor(folder=folder, python=interpreter(profile))
+    executor.update_parameters(
+        **{key: value for key, value in parameters.items() if value is not None or key == "wckey"}
+    )
+    return executor
 
 
 def outcome(folder: Path, job: str) -> Outcome | None:
