@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainer.activations.constrained import Activation
+from trainer.activations.progress import tie
 from trainer.catalogue import ACTIVATIONS, resolve
 
 Formula = Callable[..., np.ndarray]
@@ -290,16 +292,45 @@ def test_folds_stack_under_vmap(case: Case) -> None:
     torch.testing.assert_close(gradient(x[0]), leaf.grad)
 
 
+class NoWaiting(TorchDispatchMode):
+    """Refuses what would make the host wait for a device: a tensor read as a number."""
+
+    def __torch_dispatch__(self, function: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert function not in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.item.default), function
+        return function(*args, **(kwargs or {}))
+
+
+@every_case
+def test_no_pass_reads_a_tensor_as_a_number(case: Case) -> None:
+    module, x = case.make(), ordinary(torch.float32).requires_grad_()
+    with NoWaiting():
+        module(x).sum().backward()
+        if (progress := tie(module)) is not None:
+            progress.set_epoch(1, 2, 1)
+            progress.set_step(0)
+
+
+def test_reading_a_tensor_as_a_number_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="_local_scalar_dense"), NoWaiting():
+        float(torch.ones(()))
+
+
 def check_compiled(case: Case, backend: str) -> None:
     torch.compiler.reset()
     module = case.make()
     compiled = torch.compile(module, fullgraph=True, dynamic=False, backend=backend)
-    x, twin = (ordinary(torch.float32).requires_grad_() for _ in range(2))
+    ends, largest = extreme(torch.float32), torch.finfo(torch.float32).max
+    # Between half of the largest number and itself eager GELU stands still and compiled GELU does not.
+    ends = ends[((ends.abs() <= largest / 2) | (ends.abs() == largest)).all((1, 2))]
+    values = torch.cat([ordinary(torch.float32).reshape(-1, 3, 1), ends])
+    # Small where the inputs are huge, so that the sums over all of them stay inside the range.
+    gradient = torch.where(values.abs() > 1e4, 1e-30, 1.0)
+    x, twin = (values.clone().requires_grad_() for _ in range(2))
     y = compiled(x)
-    y.sum().backward()
+    y.backward(gradient)
     gradients = [parameter.grad for parameter in module.parameters()]
     module.zero_grad()
-    module(twin).sum().backward()
+    module(twin).backward(gradient)
     torch.testing.assert_close(y, module(twin))
     torch.testing.assert_close(x.grad, twin.grad)
     for mine, parameter in zip(gradients, module.parameters(), strict=True):

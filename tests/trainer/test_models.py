@@ -219,12 +219,21 @@ def test_learned_parameters_by_layer() -> None:
 
 def test_learned_parameters_follow_training() -> None:
     model = made(activation="lelu", params={"trainable": True})
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1, fused=True)
     model(torch.randn(4, 1, 8, 8)).square().sum().backward()
     optimizer.step()
     learned = learned_parameters(model)
     assert all(0 < value < 1 and abs(value - 0.4) > 1e-3 for value in learned.values())
     assert learned_parameters(copy.deepcopy(model)) == learned
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_trains_under_autocast(activation: str) -> None:
+    model = made(activation=activation)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(torch.randn(4, 1, 8, 8))
+    nn.functional.cross_entropy(logits.float(), torch.tensor([0, 1, 2, 3])).backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
 def test_a_relu_in_two_places_becomes_one_activation_in_both() -> None:
