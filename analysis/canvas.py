@@ -172,3 +172,41 @@ def colours(labels: Sequence[str], control: str) -> dict[str, str]:
 def dashes(labels: Sequence[str], control: str) -> dict[str, Any]:
     rest = [label for label in labels if label != control]
     return {control: "-"} | {label: DASHES[(at // len(PALETTE)) % len(DASHES)] for at, label in enumerate(rest)}
+
+
+def limits(values: Any) -> tuple[float, float]:
+    """Ends of an axis that shows the bulk of the values: all of them, unless some lie three ranges of the middle half
+    away, as diverged runs do."""
+    array = np.asarray(values, dtype=float).ravel()
+    array = array[np.isfinite(array)]
+    if not len(array):
+        return 0.0, 1.0
+    low, high = np.quantile(array, [0.25, 0.75])
+    reach = 3 * max(high - low, 1e-9)
+    kept = array[(array >= low - reach) & (array <= high + reach)]
+    first, last = float(kept.min()), float(kept.max())
+    pad = 0.06 * (last - first) or 0.01 * max(abs(first), 1e-3)
+    return first - pad, last + pad
+
+
+def beyond(panel: Any, values: Any, rows: Any, ends: tuple[float, float]) -> bool:
+    """Marks values off the scale by triangles at its ends; whether there were any."""
+    array, place = np.asarray(values, dtype=float), np.asarray(rows, dtype=float)
+    found = False
+    for end, marker, outside in ((ends[0], "<", array < ends[0]), (ends[1], ">", array > ends[1])):
+        if outside.any():
+            found = True
+            panel.scatter(
+                np.full(int(outside.sum()), end),
+                place[outside],
+                s=26,
+                marker=marker,
+                color=PALETTE[1],
+                clip_on=False,
+                zorder=5,
+            )
+    panel.set_xlim(*ends)
+    return found
+
+
+OFF_SCALE = " Triangles at an edge: beyond the scale."

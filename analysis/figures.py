@@ -55,7 +55,8 @@ def points(findings: Findings) -> list[Plot]:
     for at, group in enumerate(canvas.groups(findings.datasets)):
         labels = [label for label in findings.labels if any(label in findings.plan_of(d).activations for d in group)]
         rows: list[pd.DataFrame] = []
-        counts = set()
+        counts: set[int] = set()
+        off = False
         with canvas.sheet(canvas.row_height(len(labels))) as figure:
             panels = canvas.columns(figure, group)[0]
             for panel, dataset in zip(panels, group, strict=True):
@@ -75,6 +76,7 @@ def points(findings: Findings) -> list[Plot]:
                     panel.plot([low, high], [row + 0.28] * 2, color=INK, linewidth=1.2, zorder=3)
                     panel.plot([column.mean()], [row + 0.28], "D", color=INK, markersize=3.5, zorder=4)
                     counts.add(len(column))
+                off |= canvas.beyond(panel, values.ravel(), grid.ravel(), canvas.limits(values))
                 long = table.values.rename_axis("split").reset_index().melt("split", var_name="activation")
                 rows.append(long.assign(dataset=dataset))
                 canvas.label_rows(panel, labels)
@@ -88,6 +90,7 @@ def points(findings: Findings) -> list[Plot]:
                         f"One point a split (n = {ranged(counts)} a row); thin lines join the same split. Diamonds: "
                         f"mean with its {100 * (1 - findings.alpha):g} % interval, standard error corrected for "
                         "the overlap of the training parts; no test, no correction for several comparisons."
+                        + (canvas.OFF_SCALE if off else "")
                     ),
                     data=pd.concat(rows, ignore_index=True),
                 )
@@ -134,12 +137,15 @@ def forest(findings: Findings) -> list[Plot]:
         shown = against_control(findings, group)
         if not shown:
             continue
+        off = False
         with canvas.sheet(canvas.row_height(len(labels)) + 0.35) as figure:
             panels = canvas.columns(figure, group)[0]
             used: dict[str, Any] = {}
             for panel, dataset in zip(panels, group, strict=True):
                 panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
-                for found in (verdict for verdict in shown if verdict.dataset == dataset):
+                mine = [verdict for verdict in shown if verdict.dataset == dataset]
+                off |= set_scale(panel, mine, labels)
+                for found in mine:
                     row = labels.index(found.activation)
                     colour = WORD_COLOURS[found.word]
                     rope = float(found.extras.get("rope", math.nan))
@@ -175,7 +181,7 @@ def forest(findings: Findings) -> list[Plot]:
                         f"Mean paired difference over {ranged({v.n for v in shown})} splits with its "
                         f"{100 * (1 - findings.alpha):g} % interval (corrected resampled t, interval not adjusted). "
                         "Grey band: region of practical equivalence. Shape and colour: the verdict after Holm over "
-                        f"{findings.family} comparisons."
+                        f"{findings.family} comparisons." + (canvas.OFF_SCALE if off else "")
                     ),
                     data=pd.DataFrame(
                         [
@@ -193,6 +199,15 @@ def forest(findings: Findings) -> list[Plot]:
     return plots
 
 
+def set_scale(panel: Any, verdicts: Sequence[Verdict], labels: Sequence[str]) -> bool:
+    """An axis for the verdicts' intervals and 0; whether estimates lie beyond it."""
+    ends = [end for found in verdicts if found.interval is not None for end in found.interval]
+    estimates = [found.estimate for found in verdicts]
+    low, high = canvas.limits([*ends, *estimates, 0.0])
+    rows = [labels.index(found.activation) for found in verdicts]
+    return canvas.beyond(panel, estimates, rows, (min(low, 0.0), max(high, 0.0)))
+
+
 def posteriors(findings: Findings) -> list[Plot]:
     """Posterior density of each difference, one ridge a rival."""
     plots = []
@@ -202,11 +217,13 @@ def posteriors(findings: Findings) -> list[Plot]:
         if not shown:
             continue
         rows: list[dict[str, Any]] = []
+        off = False
         with canvas.sheet(canvas.row_height(len(labels))) as figure:
             panels = canvas.columns(figure, group)[0]
             for panel, dataset in zip(panels, group, strict=True):
                 mine = [v for v in shown if v.dataset == dataset]
                 panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
+                off |= set_scale(panel, mine, labels)
                 for found in mine:
                     row, scale = labels.index(found.activation), float(found.extras["scale"])
                     grid = found.estimate + scale * np.linspace(-4.5, 4.5, 91)
@@ -233,6 +250,7 @@ def posteriors(findings: Findings) -> list[Plot]:
                         f"Bayesian correlated t, n = {ranged({v.n for v in shown})} paired splits, no prior "
                         "information; each ridge scaled to one height. Grey band: region of practical "
                         "equivalence. It is the corrected t turned round, not a second piece of evidence."
+                        + (canvas.OFF_SCALE if off else "")
                     ),
                     data=pd.DataFrame(rows),
                 )
@@ -255,7 +273,8 @@ def rope_widths(findings: Findings) -> list[Plot]:
             for panel, dataset in zip(panels, group, strict=True):
                 mine = [v for v in shown if v.dataset == dataset]
                 declared = [float(v.extras["rope"]) for v in mine if math.isfinite(float(v.extras["rope"]))]
-                widest = 3 * max([*declared, *(0.5 * float(v.extras["scale"]) for v in mine)])
+                typical = float(np.median([float(v.extras["scale"]) for v in mine])) if mine else 0.0
+                widest = 3 * max([*declared, typical]) or 1.0
                 for found in mine:
                     row = labels.index(found.activation)
                     frame = bayes.by_width(

@@ -16,6 +16,7 @@ from analysis.errors import DeclarationError, IncompleteFolds
 from analysis.load import Study
 from analysis.pairs import Handling, Pairs, Scores, pair, scores
 from analysis.plan import Plan
+from analysis.published import Published, plans
 from analysis.verdict import Verdict
 
 INCOMPLETE = ("missing", "running", "failed", "infra_failed", "stopped")
@@ -31,6 +32,8 @@ class Findings:
     verdicts: tuple[Verdict, ...]
     """Each activation against its control on each data set, one family."""
     family: int
+    published: Published | None = None
+    """Tables of a publication to show beside the runs, or alone."""
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -91,7 +94,7 @@ class Findings:
     @cached_property
     def digest(self) -> str:
         """Identity of the input: 16 hexadecimal digits over every value of the frames and the plans."""
-        whole = hashlib.sha256()
+        whole = hashlib.sha256(self.published.digest.encode() if self.published else b"")
         for study in self.studies:
             whole.update(planning.to_json(study.plan).encode())
             for frame in (study.cube, study.curves, study.learned):
@@ -122,7 +125,9 @@ class Findings:
         return None
 
 
-def gather(studies: Study | Sequence[Study], *, allow_incomplete: bool = False) -> Findings:
+def gather(
+    studies: Study | Sequence[Study], *, allow_incomplete: bool = False, published: Published | None = None
+) -> Findings:
     """Raises :class:`IncompleteFolds`, naming them, where planned folds of the claims phase have no result and
     ``allow_incomplete`` does not say to go on; :class:`DeclarationError` where studies declare different metrics."""
     every = (studies,) if isinstance(studies, Study) else tuple(studies)
@@ -142,7 +147,25 @@ def gather(studies: Study | Sequence[Study], *, allow_incomplete: bool = False) 
         refuse_incomplete(claimed)
     verdicts = tuple(claims.compare_studies(cube, [study.plan for study in every]))
     family = int(verdicts[0].extras.get("family", len(verdicts))) if verdicts else 0
-    return Findings(studies=every, cube=cube, claimed=claimed, verdicts=verdicts, family=family)
+    return Findings(studies=every, cube=cube, claimed=claimed, verdicts=verdicts, family=family, published=published)
+
+
+def imported(published: Published, *, control: str | None = None) -> tuple[Study, ...]:
+    """The published tables as studies without curves, one a data set."""
+    if published.cube.empty:
+        raise DeclarationError("published tables: only epoch times were given; a report needs a table of scores, too")
+    nothing = pd.DataFrame(
+        {"run_id": pd.Series(dtype=object), "epoch": pd.Series(dtype=int), "time": pd.Series(dtype=float)}
+    )
+    return tuple(
+        Study(
+            cube=published.cube[published.cube["study"] == plan.study].reset_index(drop=True),
+            curves=nothing,
+            plan=plan,
+            source="imported tables",
+        )
+        for plan in plans(published, control=control)
+    )
 
 
 def separate(studies: tuple[Study, ...]) -> tuple[Study, ...]:

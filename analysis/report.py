@@ -16,35 +16,73 @@ import pandas as pd
 
 from analysis import tables
 from analysis.blocks import Block, Drawn, Facts, Listing, Notice, Section, Tabled, Text
-from analysis.findings import Findings, gather
+from analysis.findings import Findings, gather, imported
 from analysis.load import Study
-from analysis.sections import appendix, curves, header, posterior, results, verdicts
+from analysis.published import Published, read
+from analysis.sections import (
+    across,
+    appendix,
+    checks,
+    cost,
+    curves,
+    header,
+    knobs,
+    outlook,
+    posterior,
+    results,
+    sensitivity,
+    verdicts,
+)
 from analysis.tables import Table
 
 PAGE = "report.html"
 SECTIONS: tuple[Callable[[Findings], Section], ...] = (
     header.section,
     verdicts.section,
+    checks.section,
     results.raw,
     results.section,
     posterior.section,
+    across.section,
+    sensitivity.section,
     curves.section,
     curves.generalisation,
+    cost.section,
+    knobs.section,
+    outlook.section,
+    outlook.limits,
     appendix.section,
 )
 CODES = frozenset({"run_id", "split_hash", "config_digest", "trial"})
 LONG_TEXT = 40
 
 
-def write(studies: Study | Sequence[Study], folder: str | Path, *, allow_incomplete: bool = False) -> Path:
+def write(
+    studies: Study | Sequence[Study],
+    folder: str | Path,
+    *,
+    allow_incomplete: bool = False,
+    published: Published | None = None,
+) -> Path:
     """Writes the report into ``folder`` and returns the path of its page.
 
     The folder gets ``report.html`` (self-contained), ``report.md``, ``tables/*.csv`` and ``*.tex``, ``numbers.json``
     and ``figures/*.svg``, ``*.png`` and ``*.csv``; what an earlier report left there is replaced. Raises
     :class:`~analysis.errors.IncompleteFolds`, naming them, where planned folds have no result, unless
-    ``allow_incomplete``; nothing is written then.
+    ``allow_incomplete``; nothing is written then. ``published`` tables are shown beside the study's numbers.
     """
-    findings = gather(studies, allow_incomplete=allow_incomplete)
+    findings = gather(studies, allow_incomplete=allow_incomplete, published=published)
+    return write_findings(findings, folder)
+
+
+def write_published(paths: Sequence[str | Path], folder: str | Path, *, control: str | None = None) -> Path:
+    """The report of published tables alone (CSV, see :mod:`analysis.published`); claims nothing, shows what "
+    "they say."""
+    published = read(*paths)
+    return write_findings(gather(imported(published, control=control), published=published), folder)
+
+
+def write_findings(findings: Findings, folder: str | Path) -> Path:
     sections = [make(findings) for make in SECTIONS]
     title = "Comparison of activations: " + ", ".join(plan.study for plan in findings.plans)
     return publish(sections, Path(folder), title=title, digest=findings.digest)

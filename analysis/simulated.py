@@ -65,7 +65,7 @@ def study(
         declaration=Declaration(
             question=f"Does another activation beat {activations[0]}?",
             control=activations[0],
-            declared_at="2026-01-01T00:00:00Z",
+            declared_at="2023-11-01T00:00:00Z",
         ),
     )
     rows: list[dict[str, Any]] = []

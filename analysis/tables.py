@@ -52,6 +52,8 @@ class Table:
     """(row position, column) -> CSS class of a cell: better, worse, equivalent, fail, warn, pass, grey."""
     fold: bool = False
     """Closed until it is asked for."""
+    footnoted: str = "note"
+    """Column of sentences that are shown as numbered notes below; a CSV gets them whole."""
 
     @property
     def headings(self) -> list[str]:
@@ -64,16 +66,32 @@ class Table:
     def numeric(self) -> list[bool]:
         return [str(name) in self.formats for name in self.frame.columns]
 
+    @property
+    def notes(self) -> list[str]:
+        """The notes below, in order of their numbers."""
+        if self.footnoted not in self.frame:
+            return []
+        return list(dict.fromkeys(str(text) for text in self.frame[self.footnoted] if pd.notna(text) and text != ""))
+
     def texts(self) -> list[list[str]]:
         """Every cell as it is shown, by row."""
-        columns = [
-            [shown(value, self.formats.get(str(name), "")) for value in self.frame[name]] for name in self.frame.columns
-        ]
+        numbers = {text: str(number) for number, text in enumerate(self.notes, start=1)}
+        columns = []
+        for name in self.frame.columns:
+            kind = self.formats.get(str(name), "")
+            if name == self.footnoted:
+                columns.append([numbers.get(str(value), "") for value in self.frame[name]])
+            else:
+                columns.append([shown(value, kind) for value in self.frame[name]])
         return [list(row) for row in zip(*columns, strict=True)]
 
     def keys(self) -> list[list[str]]:
         """What a sorting script compares, by row: the number where there is one, else the text."""
-        columns = [[sort_key(value) for value in self.frame[name]] for name in self.frame.columns]
+        shown_texts = self.texts()
+        columns = [
+            [row[at] for row in shown_texts] if name == self.footnoted else [sort_key(v) for v in self.frame[name]]
+            for at, name in enumerate(self.frame.columns)
+        ]
         return [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -125,7 +143,8 @@ def to_markdown(table: Table) -> str:
             for name, text in zip(table.frame.columns, row, strict=True)
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([head, rule, *lines])
+    notes = [f"{number}. {_cell(text)}" for number, text in enumerate(table.notes, start=1)]
+    return "\n".join([head, rule, *lines]) + ("\n\n" + "\n".join(notes) if notes else "")
 
 
 def _cell(text: str) -> str:
@@ -144,7 +163,9 @@ def to_latex(table: Table) -> str:
             for name, text in zip(table.frame.columns, row, strict=True)
         ]
         lines.append(" & ".join(cells) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\footnotesize {number}. {escape_latex(text)}" for number, text in enumerate(table.notes, start=1)]
+    lines += [r"\end{table}", ""]
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis import claims, effects, figures
 from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.findings import Findings
+from analysis.sections import beside
 from analysis.tables import Table, decimals
 
 PAPER_METRICS = ("accuracy", "f1_weighted", "f1_macro", "auc")
@@ -23,7 +24,9 @@ def raw(findings: Findings) -> Section:
 
 def section(findings: Findings) -> Section:
     blocks: list[Block] = [Drawn(plot) for plot in figures.forest(findings)]
+    blocks += beside.subjects(findings)
     blocks.append(Tabled(means(findings)))
+    blocks += beside.own(findings)
     blocks.append(Tabled(improvements(findings)))
     blocks.append(Tabled(sizes(findings)))
     searched = search(findings)

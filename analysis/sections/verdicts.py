@@ -45,6 +45,7 @@ def table(findings: Findings) -> Table:
                 "dataset": found.dataset,
                 "activation": found.activation,
                 "control": found.control,
+                "verdict": str(found.word),
                 "difference": found.estimate,
                 "low": found.interval.low if found.interval else math.nan,
                 "high": found.interval.high if found.interval else math.nan,
@@ -53,7 +54,6 @@ def table(findings: Findings) -> Table:
                 "better": found.probabilities.better if found.probabilities else math.nan,
                 "p": math.nan if found.p_adjusted is None else found.p_adjusted,
                 "n": found.n,
-                "verdict": str(found.word),
                 "note": found.note,
             }
             for found in verdicts
