@@ -21,6 +21,7 @@ from sweeps.errors import StudyError
 from sweeps.lock import Lock, held
 from sweeps.progress import Snapshot, snapshot
 from sweeps.study import Study, digest, load, resolved_yaml
+from sweeps.submission import CALL
 
 SETTLE_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
@@ -89,8 +90,8 @@ def data_root(study: Study) -> str | None:
 
 
 @contextmanager
-def driving(path: Path) -> Iterator[Driver]:
-    """A driver on the folder, with its lock held. Raises :class:`sweeps.errors.FolderBusy`."""
+def driving(path: Path, *, call: str = CALL) -> Iterator[Driver]:
+    """A driver on the folder, with its lock held. Raises :class:`sweeps.errors.FolderBusy`. ``call`` as in Driver."""
     from slurm.cluster import open_cluster
     from slurm.profile import load as load_profile
     from sweeps.tracking import Tracker
@@ -102,8 +103,9 @@ def driving(path: Path) -> Iterator[Driver]:
     try:
         cluster = open_cluster(profile, path / "jobs")
         tracker = Tracker(study.tracking.uri, path)
+        settle_s = SETTLE_S if profile.executor == "slurm" else 0.0
         node = Node(data_root=data_root(study), scratch=study.cluster.scratch or profile.scratch, code=code.digest())
-        driver = Driver(path, study, cluster, tracker, node, settle_s=SETTLE_S if profile.executor == "slurm" else 0.0)
+        driver = Driver(path, study, cluster, tracker, node, settle_s=settle_s, call=call)
         driver.on_tick = lock.beat
         try:
             yield driver

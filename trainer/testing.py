@@ -1,7 +1,8 @@
 """A stand-in for training: the journals of a pack without torch, for trying drivers and clusters.
 
-``trainer.testing:pretend`` takes the same text as ``trainer.entry:run``, claims attempts, resumes and honours STOP files
-in the same way; its numbers are functions of the fold's digest. ``ACTSWEEP_PRETEND_EPOCH_S`` is how long an epoch takes.
+``trainer.testing:pretend`` takes the same text as ``trainer.entry:run`` and claims attempts, resumes and honours STOP
+files in the same way; its numbers are functions of the fold's digest. The variable ``ACTSWEEP_PRETEND_EPOCH_S`` is how
+long an epoch takes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -31,7 +33,7 @@ def pretend(text: str) -> str:
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGUSR2)}
     try:
-        statuses = {f"{item.spec.trial}/{item.spec.folder}": _fold(item, told) for item in pack.launches}
+        statuses = _in_turn({f"{item.spec.trial}/{item.spec.folder}": _fold(item, told) for item in pack.launches})
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -45,29 +47,42 @@ def value(spec: FoldSpec, epoch: int) -> float:
     return floor + 1 / epoch + 0.01 * drawn
 
 
-def _fold(launch: Launch, told: list[int]) -> str:
+def _in_turn(folds: dict[str, Iterator[str]]) -> dict[str, str]:
+    """An epoch of each in turn, as a pack trains; how each ended."""
+    statuses: dict[str, str] = {}
+    while len(statuses) < len(folds):
+        for name, fold in folds.items():
+            if name not in statuses and (status := next(fold)):
+                statuses[name] = status
+    return statuses
+
+
+def _fold(launch: Launch, told: list[int]) -> Iterator[str]:
+    """Yields "" after each epoch, then the fold's status."""
     spec, folder = launch.spec, Path(launch.folder)
     enter(folder, spec)
     claimed = claim(folder)
     if isinstance(claimed, str):
-        return claimed
+        yield claimed
+        return
     history = read_fold(folder)
     first = len(history.epochs) + 1 if history is not None else 1
     writer = Writer(claimed.folder)
     try:
         writer.write(_start(spec, claimed.number, first - 1))
-        return _epochs(launch, claimed, first, writer, told)
+        yield from _epochs(spec, claimed, first, writer, told)
     except Superseded:
-        return "superseded"
+        yield "superseded"
     finally:
         writer.close()
 
 
-def _epochs(launch: Launch, claimed: Attempt, first: int, writer: Writer, told: list[int]) -> str:
-    spec, took_s = launch.spec, float(os.environ.get("ACTSWEEP_PRETEND_EPOCH_S", "0"))
+def _epochs(spec: FoldSpec, claimed: Attempt, first: int, writer: Writer, told: list[int]) -> Iterator[str]:
+    took_s = float(os.environ.get("ACTSWEEP_PRETEND_EPOCH_S", "0"))
     for epoch in range(first, spec.training.epochs + 1):
         if told:
-            return "interrupted"
+            yield "interrupted"
+            return
         time.sleep(took_s)
         claimed.check()
         loss = value(spec, epoch)
@@ -84,8 +99,10 @@ def _epochs(launch: Launch, claimed: Attempt, first: int, writer: Writer, told: 
             )
         )
         if claimed.stop_asked and epoch < spec.training.epochs:
-            return _end(spec, epoch, "stopped", "STOP file", writer)
-    return _end(spec, spec.training.epochs, "finished", "all epochs", writer)
+            yield _end(spec, epoch, "stopped", "STOP file", writer)
+            return
+        yield ""
+    yield _end(spec, spec.training.epochs, "finished", "all epochs", writer)
 
 
 def _start(spec: FoldSpec, attempt: int, resumed: int) -> Start:
@@ -115,7 +132,7 @@ def _start(spec: FoldSpec, attempt: int, resumed: int) -> Start:
 
 def _end(spec: FoldSpec, epochs: int, status: str, reason: str, writer: Writer) -> str:
     best = min(range(1, epochs + 1), key=lambda epoch: value(spec, epoch))
-    outcomes = {}
+    outcomes: dict[str, Outcome] = {}
     for rule in CHECKPOINT_RULES:
         epoch = epochs if rule == "last" else best
         loss = value(spec, epoch)

@@ -1,0 +1,294 @@
+"""The driver over a real local cluster whose packs pretend to train: kills, losses, stops and pauses."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from slurm.cluster import open_cluster
+from slurm.profile import parse
+from sweeps import ledger, session
+from sweeps.driver import Driver, Node
+from sweeps.ledger import Completed, GaveUp, JobOver, Reported, Selected, Stopping, Submitting, TrialAdded
+from sweeps.lock import Lock
+from sweeps.study import Study, load
+from trainer.journal import FoldHistory, read_fold
+
+PRETEND = "trainer.testing:pretend"
+PROFILE = "name: pretend\nexecutor: local\nmax_jobs: 4\nmem_gb: 0.5\n"
+STUDY = """
+name: pretended
+seed: 3
+data: {name: digits}
+model: {name: tiny_cnn}
+training: {epochs: 4, patience: null}
+folds: {folds: 3}
+search: {algorithm: random, samples: 3, folds: 2}
+activations:
+  - relu
+  - {activation: dsrelu, space: {k: {uniform: [1, 9]}}}
+control: relu
+"""
+ASHA = STUDY.replace("samples: 3", "samples: 4, scheduler: {name: asha, grace_epochs: 1, reduction_factor: 2}")
+DRIVE = f"""
+import pathlib, sys
+from sweeps import session
+with session.driving(pathlib.Path(sys.argv[1]), call={PRETEND!r}) as driver:
+    session.drive(driver, lambda now: None, interval_s=0.05)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quick_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "0.05")
+
+
+def made(path: Path, text: str = STUDY) -> Study:
+    profile = path.parent / "pretend.yaml"
+    profile.write_text(PROFILE)
+    study = session.on_profile(load(text), str(profile))
+    session.make(study, path, ["test"])
+    return study
+
+
+def driver_on(path: Path, study: Study) -> Driver:
+    cluster = open_cluster(parse(PROFILE, source="pretend.yaml"), path / "jobs")
+    return Driver(path, study, cluster, None, Node(data_root=None, scratch=None, code=""), call=PRETEND)
+
+
+def finish(driver: Driver, *, limit_s: float = 120.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not driver.done:
+        driver.tick()
+        time.sleep(0.02)
+        assert time.monotonic() < deadline, "the study did not finish"
+
+
+def numbers(path: Path) -> dict[str, object]:
+    """What the journals say, without times, hosts and attempts."""
+    found: dict[str, object] = {}
+    for spec in sorted((path / "trials").glob("*/fold-*/spec.json")):
+        history = read_fold(spec.parent)
+        assert history is not None
+        assert history.end is not None
+        key = f"{spec.parent.parent.name}/{spec.parent.name}"
+        epochs = [(epoch.epoch, dict(epoch.metrics)) for epoch in history.epochs]
+        found[key] = (epochs, history.end.status, dict(history.end.outcomes))
+    return found
+
+
+def decisions(path: Path) -> tuple[dict[str, object], dict[str, object]]:
+    """Suggestions and winners, by name."""
+    records = list(ledger.read(path / ledger.FILE))
+    added = {r.trial: (dict(r.params), dict(r.config), r.folds) for r in records if isinstance(r, TrialAdded)}
+    chosen = {r.label: (r.trial, r.among) for r in records if isinstance(r, Selected)}
+    return added, chosen
+
+
+def histories(path: Path) -> list[FoldHistory]:
+    found = [read_fold(spec.parent) for spec in (path / "trials").glob("*/fold-*/spec.json")]
+    return [history for history in found if history is not None]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("undisturbed") / "study"
+    driver = driver_on(path, made(path))
+    finish(driver)
+    driver.close()
+    return path
+
+
+def test_a_study_is_searched_then_confirmed_on_fresh_splits(undisturbed: Path) -> None:
+    added, chosen = decisions(undisturbed)
+    assert sorted(added) == ["dsrelu-c000", "dsrelu-s000", "dsrelu-s001", "dsrelu-s002", "relu-c000"]
+    assert all(len(folds) == (2 if "-s" in trial else 3) for trial, (_, _, folds) in added.items())
+    repeats = {trial: {fold.split("/fold-")[1][0] for fold in folds} for trial, (_, _, folds) in added.items()}
+    assert repeats["dsrelu-s000"] == {"0"}
+    assert repeats["dsrelu-c000"] == repeats["relu-c000"] == {"1"}
+    winner, among = chosen["dsrelu"]
+    assert among == 3
+    assert added["dsrelu-c000"][0] == added[winner][0]
+
+
+def test_the_winner_has_the_least_mean_validation_loss(undisturbed: Path) -> None:
+    losses = {
+        record.trial: record.metrics["validation/loss"]
+        for record in ledger.read(undisturbed / ledger.FILE)
+        if isinstance(record, Completed) and "-s" in record.trial
+    }
+    assert decisions(undisturbed)[1]["dsrelu"][0] == min(losses, key=losses.__getitem__)
+
+
+def test_nothing_decided_rests_on_held_out_metrics(undisturbed: Path) -> None:
+    for record in ledger.read(undisturbed / ledger.FILE):
+        if isinstance(record, Completed | Reported):
+            assert not [name for name in record.metrics if name.startswith("heldout")]
+
+
+def test_each_fold_is_trained_once(undisturbed: Path) -> None:
+    assert [history.attempts for history in histories(undisturbed)] == [1] * 12
+
+
+def test_a_finished_study_does_nothing_more(undisturbed: Path) -> None:
+    before = (undisturbed / ledger.FILE).read_bytes()
+    driver = driver_on(undisturbed, session.opened(undisturbed))
+    driver.tick()
+    driver.close()
+    assert (undisturbed / ledger.FILE).read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_driver_killed_at_random_moments_loses_nothing_and_decides_the_same(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    """Ten kills over several runs; each fold is trained by one attempt, since its job outlives the driver."""
+    chance = random.Random(11)
+    kills = rounds = 0
+    while kills < 10:
+        rounds += 1
+        path = tmp_path / f"round-{rounds}" / "study"
+        path.parent.mkdir()
+        made(path)
+        while True:
+            child = subprocess.Popen([sys.executable, "-P", "-c", DRIVE, str(path)], start_new_session=True)
+            try:
+                assert child.wait(timeout=3.0 + 3.0 * chance.random()) == 0
+                break
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+                child.wait()
+                kills += 1
+        assert numbers(path) == numbers(undisturbed)
+        assert decisions(path) == decisions(undisturbed)
+        assert {history.attempts for history in histories(path)} == {1}
+
+
+@pytest.mark.slow
+def test_folds_killed_at_random_moments_end_as_if_they_had_not_been(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "0.4")
+    path = tmp_path / "study"
+    study = made(path)
+    driver = driver_on(path, study)
+    chance, kills, deadline = random.Random(5), 0, time.monotonic() + 200
+    while not driver.done:
+        assert time.monotonic() < deadline
+        driver.tick()
+        time.sleep(0.05)
+        training = [h for h in histories(path) if h.end is None and psutil.pid_exists(h.start.pid)]
+        if training and kills < 10 and chance.random() < 0.5:
+            os.kill(chance.choice(training).start.pid, signal.SIGKILL)
+            kills += 1
+    driver.close()
+    assert kills == 10
+    assert numbers(path) == numbers(undisturbed)
+    assert decisions(path) == decisions(undisturbed)
+
+
+def test_a_torn_last_line_is_dropped_and_decided_again(undisturbed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "study"
+    study = made(path)
+    lines = (undisturbed / ledger.FILE).read_bytes().splitlines(keepends=True)
+    (path / ledger.FILE).write_bytes(b"".join(lines[:2]) + lines[2][: len(lines[2]) // 2])
+    driver = driver_on(path, study)
+    finish(driver)
+    driver.close()
+    assert decisions(path) == decisions(undisturbed)
+
+
+def test_asha_stops_losers_of_a_search_and_never_a_confirmation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "0.4")
+    path = tmp_path / "study"
+    driver = driver_on(path, made(path, ASHA))
+    finish(driver)
+    records = list(ledger.read(path / ledger.FILE))
+    driver.close()
+    stopped = [record for record in records if isinstance(record, Stopping)]
+    assert stopped
+    assert all("-s" in record.trial for record in stopped)
+    ended = {record.trial: record.status for record in records if isinstance(record, Completed)}
+    assert {ended[record.trial] for record in stopped} <= {"stopped", "finished"}
+    assert "stopped" in ended.values()
+    reported = [record for record in records if isinstance(record, Reported) and record.stop]
+    assert [record.trial for record in reported] == [record.trial for record in stopped]
+
+
+def test_a_paused_study_goes_on_and_its_pause_costs_no_retry(undisturbed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "study"
+    study = made(path)
+    driver = driver_on(path, study)
+    while not histories(path):
+        driver.tick()
+        time.sleep(0.02)
+    driver.pause()
+    driver.close()
+    again = driver_on(path, study)
+    finish(again)
+    again.close()
+    records = list(ledger.read(path / ledger.FILE))
+    assert not [record for record in records if isinstance(record, JobOver) and record.counted and record.folds]
+    assert numbers(path) == numbers(undisturbed)
+
+
+def test_a_fold_that_never_gets_on_is_given_up_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "study"
+    study = made(path, STUDY.replace("search: {algorithm: random, samples: 3, folds: 2}\n", "").replace(
+        "{activation: dsrelu, space: {k: {uniform: [1, 9]}}}", "dsrelu"))  # fmt: skip
+    cluster = open_cluster(parse(PROFILE, source="pretend.yaml"), path / "jobs")
+    driver = Driver(
+        path, study, cluster, None, Node(data_root=None, scratch=None, code=""), call="trainer.testing:missing"
+    )
+    finish(driver)
+    given_up = [record for record in ledger.read(path / ledger.FILE) if isinstance(record, GaveUp)]
+    driver.close()
+    assert len(given_up) == 6
+    assert "lost 4 times without getting on" in given_up[0].reason
+    assert "trainer.testing has no function missing" in given_up[0].reason
+    infra = path / "trials" / given_up[0].fold / "infra.json"
+    assert json.loads(infra.read_text())["reason"] == given_up[0].reason
+
+
+def test_a_submission_cut_short_is_looked_up_by_name(undisturbed: Path, tmp_path: Path) -> None:
+    """A driver that died after the cluster took its packs and before the ledger said so."""
+    path = tmp_path / "study"
+    study = made(path)
+    driver = driver_on(path, study)
+    driver.tick()
+    driver.close()
+    lines = (path / ledger.FILE).read_text().splitlines(keepends=True)
+    cut = next(n for n, line in enumerate(lines) if '"kind":"submitted"' in line)
+    (path / ledger.FILE).write_text("".join(lines[:cut]))
+    again = driver_on(path, study)
+    finish(again)
+    again.close()
+    begun = [record for record in ledger.read(path / ledger.FILE) if isinstance(record, Submitting)]
+    assert len({pack for record in begun for pack in record.packs}) == sum(len(record.packs) for record in begun)
+    assert {history.attempts for history in histories(path)} == {1}
+    assert numbers(path) == numbers(undisturbed)
+
+
+def test_two_drivers_never_hold_one_folder(tmp_path: Path) -> None:
+    from sweeps.errors import FolderBusy
+
+    lock = Lock(tmp_path)
+    other = f"import pathlib, sys; from sweeps.lock import Lock; Lock(pathlib.Path({str(tmp_path)!r}))"
+    run = subprocess.run([sys.executable, "-P", "-c", other], capture_output=True, text=True)
+    assert run.returncode != 0
+    assert FolderBusy.__name__ in run.stderr
+    assert f"process {os.getpid()} on" in run.stderr
+    lock.release()
+    assert subprocess.run([sys.executable, "-P", "-c", other]).returncode == 0
+    Lock(tmp_path).release()  # its holder is gone
