@@ -3,6 +3,7 @@
 One reader for the complete files and for a part of them, and for both sets: torchvision's classes refuse a part (they
 compare MD5 sums with the complete files) and run the pickles they read. Complete files are compared with the same MD5
 sums here, and what comes out is what torchvision gives, which ``actsweep data prepare --download`` uses to fetch them.
+CIFAR-100 comes in an order of its own, the same from these files and from :mod:`trainer.datasets.sheets`.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from numpy.typing import NDArray
 
 from trainer.datasets import cifar_facts
 from trainer.datasets.array_pickle import read_arrays
-from trainer.datasets.cache import Store
+from trainer.datasets.cache import Memory, Store
 from trainer.datasets.content import Content
 from trainer.datasets.file_reader import FileReader, Selection
 from trainer.datasets.files import Files, damaged, find_folder, md5, need_file
 from trainer.datasets.image_choice import OFFICIAL_TEST, PART, SMALLER, select_images
 from trainer.datasets.options import Chosen, Option, describe
 from trainer.datasets.reader import About
+from trainer.datasets.sheets import LABELS, cifar100_sheets, there
 
 _VALUES = 3 * 32 * 32
 _OPTIONS = {"part": PART, **SMALLER}
-_LABELS = Option(
-    default="fine", meaning="100 classes or their 20 superclasses", accepts=("fine", "coarse"), converts=True
-)
+_COMPLETE = 50_000 * _VALUES
+"""No complete file of CIFAR-100's training part is smaller, in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +139,29 @@ class Cifar(FileReader):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cifar100(Cifar):
+    """From the official files or from the sheets, in one order."""
+
+    def find(self, root: Path, chosen: Chosen) -> Files:
+        source = chosen.text("source")
+        folders = [root / folder for folder in self.layout.folders if (root / folder).is_dir()]
+        complete = any(
+            (folder / "train").is_file() and (folder / "train").stat().st_size >= _COMPLETE for folder in folders
+        )
+        if source == "sheets" or (source == "auto" and not complete and there(root)):
+            return cifar100_sheets.find(root, chosen)
+        return Cifar.find(self, root, chosen)
+
+    def convert(self, files: Files, chosen: Chosen, store: Store) -> Content:
+        if files.folder.name != Path(self.layout.folders[0]).name:
+            return cifar100_sheets.convert(files, chosen, store)
+        read = Cifar.convert(self, files, chosen, Memory())
+        return cifar_facts.in_own_order(
+            store, items=read.items, labels=read.labels, test=read.marks[OFFICIAL_TEST], classes=read.classes
+        )
+
+
 def _about(title: str, needs: str, options: Mapping[str, Option]) -> About:
     return About(
         title=title,
@@ -174,14 +198,27 @@ cifar10 = Cifar(
     ),
 )
 
-cifar100 = Cifar(
+_OPTIONS_100 = {
+    "source": Option(
+        default="auto",
+        meaning="the official files or the lossless sheets, which give the same data set; auto takes the files if they "
+        "are complete, else the sheets if they are there",
+        accepts=("auto", "files", "sheets"),
+        converts=True,
+    ),
+    "labels": LABELS,
+    **_OPTIONS,
+}
+
+cifar100 = Cifar100(
     name="cifar100",
     about=_about(
         "CIFAR-100: 50,000 + 10,000 images of 32x32 in 100 classes",
-        "cifar100/cifar-100-python or cifar-100-python with train, test and meta",
-        {**_OPTIONS, "labels": _LABELS},
+        "cifar100/cifar-100-python or cifar-100-python with train, test and meta; or cifar100/sheets and "
+        "cifar100/classes.csv",
+        _OPTIONS_100,
     ),
-    declared={**_OPTIONS, "labels": _LABELS},
+    declared=_OPTIONS_100,
     layout=Layout(
         folders=("cifar100/cifar-100-python", "cifar-100-python"),
         train={"train": "16019d7e3df5f24257cddd939b257f8d"},

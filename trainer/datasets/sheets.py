@@ -3,7 +3,7 @@
 The format: ``sheets/index.csv.gz`` has the columns sheet, row, col, filename, class, one line an image; a sheet is a
 320x320 lossless RGB picture of 10x10 images of 32x32, image (row, col) at pixels [32*row:32*row+32, 32*col:32*col+32].
 A sheet's name begins with ``train/`` or ``test/``. ``classes.csv`` numbers the classes: fine_label, fine_name,
-coarse_label, coarse_name. The order of the official files is not kept: images come by part, class, sheet and place.
+coarse_label, coarse_name. The order of the official files is not kept: see :func:`cifar_facts.in_own_order`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from trainer.datasets.cache import Store
 from trainer.datasets.content import Content
 from trainer.datasets.file_reader import FileReader, Selection
 from trainer.datasets.files import Files, damaged, find_folder, missing, need_file
-from trainer.datasets.image_choice import OFFICIAL_TEST, PART, SMALLER, select_images
+from trainer.datasets.image_choice import PART, SMALLER, select_images
 from trainer.datasets.options import Chosen, Option, describe
 from trainer.datasets.pictures import decode
 from trainer.datasets.reader import About
@@ -34,11 +34,12 @@ _INDEX = ("sheet", "row", "col", "filename", "class")
 _CLASSES = ("fine_label", "fine_name", "coarse_label", "coarse_name")
 _FOLDERS = ("cifar100", "cifar-100-sheets")
 
+LABELS = Option(
+    default="fine", meaning="100 classes or their 20 superclasses", accepts=("fine", "coarse"), converts=True
+)
 _OPTIONS = {
     "part": PART,
-    "labels": Option(
-        default="fine", meaning="100 classes or their 20 superclasses", accepts=("fine", "coarse"), converts=True
-    ),
+    "labels": LABELS,
     **SMALLER,
 }
 
@@ -71,24 +72,17 @@ class Sheets(FileReader):
         index, listing, *_ = files.watched
         numbers = {row["fine_name"]: row for row in self._rows(listing, _CLASSES)}
         kind = chosen.text("labels")
-        names = {int(row[f"{kind}_label"]): row[f"{kind}_name"] for row in numbers.values()}
+        named = {row[f"{kind}_label"]: row[f"{kind}_name"] for row in numbers.values()}
+        if sorted(named) != sorted(map(str, range(len(named)))):
+            raise self._damaged(listing, f"its {kind} labels are not 0 to {len(named) - 1}")
         sheets = self._sheets(index, numbers)
-        count = sum(len(sheet.places) for sheet in sheets)
-        items = store.array("items", (count, 3, _SIDE, _SIDE), np.uint8)
-        labels, test = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        start = 0
-        for sheet in sheets:
-            stop = start + len(sheet.places)
-            items[start:stop] = self._cut(sheet)
-            labels[start:stop] = int(numbers[sheet.kind][f"{kind}_label"])
-            test[start:stop] = sheet.test
-            start = stop
-        return Content(
-            items=items,
-            labels=labels,
-            classes=tuple(names[number] for number in sorted(names)),
-            marks={OFFICIAL_TEST: test},
-            note=cifar_facts.completeness(count - int(test.sum()), int(test.sum())),
+        parts = [len(sheet.places) for sheet in sheets]
+        return cifar_facts.in_own_order(
+            store,
+            items=np.concatenate([self._cut(sheet) for sheet in sheets]),
+            labels=np.repeat([int(numbers[sheet.kind][f"{kind}_label"]) for sheet in sheets], parts).astype(np.int64),
+            test=np.repeat([int(sheet.test) for sheet in sheets], parts).astype(np.int64),
+            classes=tuple(named[str(number)] for number in range(len(named))),
         )
 
     def scaling(self, chosen: Chosen) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -98,7 +92,7 @@ class Sheets(FileReader):
         return select_images(self.name, content, chosen)
 
     def _sheets(self, index: Path, numbers: Mapping[str, Mapping[str, str]]) -> list[_Sheet]:
-        """The sheets of the index: training ones first, then by class number and name."""
+        """The sheets of the index."""
         places: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for row in self._rows(index, _INDEX):
             if row["class"] not in numbers:
@@ -113,7 +107,7 @@ class Sheets(FileReader):
         for sheet in sheets:
             if not sheet.path.is_file():
                 raise missing(self.name, sheet.path, expected="the sheet that the index names", source=_SOURCE)
-        return sorted(sheets, key=lambda sheet: (sheet.test, int(numbers[sheet.kind]["fine_label"]), sheet.path.name))
+        return sheets
 
     def _cut(self, sheet: _Sheet) -> NDArray[np.uint8]:
         side = _SIDE * _PER_SIDE
@@ -137,6 +131,11 @@ class Sheets(FileReader):
     def _damaged(self, path: Path, found: str) -> Exception:
         expected = f"the columns {', '.join(_CLASSES if path.name == 'classes.csv' else _INDEX)} of the sheets' format"
         return damaged(self.name, path, found, expected=expected, source=_SOURCE)
+
+
+def there(root: Path) -> bool:
+    """Whether the sheets lie below a data root."""
+    return any((root / folder / "sheets" / "index.csv.gz").is_file() for folder in _FOLDERS)
 
 
 cifar100_sheets = Sheets(

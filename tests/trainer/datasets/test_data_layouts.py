@@ -13,11 +13,12 @@ from sklearn.datasets import load_breast_cancer, load_wine
 
 from trainer.catalogue import DATASETS, resolve
 from trainer.datasets import beats, preparation
-from trainer.datasets.cifar import cifar10
+from trainer.datasets.cifar import cifar10, cifar100
 from trainer.datasets.image_folder import image_folder
 from trainer.datasets.mini_imagenet import mini_imagenet
 from trainer.datasets.mitbih import heartbeat_187, mitbih_windows
 from trainer.datasets.mnist import mnist
+from trainer.datasets.options import Chosen, choose
 from trainer.datasets.sheets import cifar100_sheets
 from trainer.datasets.tabular import breast_cancer, wine
 from trainer.errors import DataError
@@ -128,13 +129,39 @@ def test_idx_files_plain_and_gzipped(idx_files: Path) -> None:
 def test_sheets_are_cut_row_by_row(sheet_files: Path) -> None:
     found = cifar100_sheets.load(sheet_files, {"part": "all"})
     picture = np.asarray(Image.open(sheet_files / "cifar100/sheets/train/bear-00.webp"))
-    np.testing.assert_array_equal(found.items[100 + 37], picture[96:128, 224:256].transpose(2, 0, 1))
+    images = {image.tobytes(): place for place, image in enumerate(found.items)}
+    cell = picture[96:128, 224:256].transpose(2, 0, 1)
+    place = images[np.ascontiguousarray(cell).tobytes()]
+    assert 100 <= place < 200  # training images of the second class
+    assert len(images) == 400
     assert found.labels.tolist() == [0] * 100 + [1] * 100 + [0] * 100 + [1] * 100
     assert found.fixed_heldout is not None
     assert found.fixed_heldout.tolist() == [False] * 200 + [True] * 200
     coarse = cifar100_sheets.load(sheet_files, {"labels": "coarse"})
     assert coarse.classes == ("large_carnivores", "fruit")
-    assert coarse.labels.tolist() == [1] * 100 + [0] * 100
+    assert coarse.labels.tolist() == [0] * 100 + [1] * 100
+
+
+def test_official_files_and_sheets_are_one_data_set(sheet_files: Path) -> None:
+    sheets = cifar100.load(sheet_files, {"part": "all"})
+    folder = sheet_files / "cifar-100-python"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, part in (("train", slice(0, 200)), ("test", slice(200, 400))):
+        order = rng.permutation(200)
+        data = sheets.items[part].reshape(200, -1)[order]
+        labels = sheets.labels[part][order].tolist()
+        (folder / name).write_bytes(pickle.dumps({"data": data, "fine_labels": labels}, protocol=2))
+    (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": ["apple", "bear"]}, protocol=2))
+    files = cifar100.load(sheet_files, {"part": "all", "source": "files"})
+    assert files.digest == sheets.digest == cifar100_sheets.load(sheet_files, {"part": "all"}).digest
+    assert cifar100.find(sheet_files, _chosen("auto")).watched[0].name == "index.csv.gz"  # the files are a part
+    shutil.rmtree(sheet_files / "cifar100")
+    assert cifar100.load(sheet_files, {"part": "all"}).digest == files.digest
+
+
+def _chosen(source: str) -> Chosen:
+    return choose("cifar100", cifar100.declared, {"source": source})
 
 
 def test_mini_imagenet_merges_the_lists(mini_files: Path) -> None:

@@ -98,13 +98,14 @@ def test_the_sheets_are_the_whole_of_cifar100(real_root: Path) -> None:
 
 
 def test_sheets_and_official_files_hold_the_same_images(real_root: Path) -> None:
-    files = cifar100.load(real_root, {"part": "all"})
+    files = cifar100.load(real_root, {"part": "all", "source": "files"})
     sheets = cifar100_sheets.prepare(real_root, {"part": "all"})
     assert files.classes == sheets.classes
     known = {(image.tobytes(), int(label)) for image, label in zip(sheets.items, sheets.labels, strict=True)}
     assert all((image.tobytes(), int(label)) in known for image, label in zip(files.items, files.labels, strict=True))
     assert files.name == "cifar100 (400 of 50000 training and 100 of 10000 test images)"
-    coarse = cifar100.load(real_root, {"part": "all", "labels": "coarse"})
+    assert cifar100.load(real_root, {"part": "all"}).digest == sheets.digest
+    coarse = cifar100.load(real_root, {"part": "all", "labels": "coarse", "source": "files"})
     both = cifar100_sheets.load(real_root, {"part": "all", "labels": "coarse"})
     known = {(image.tobytes(), int(label)) for image, label in zip(both.items, both.labels, strict=True)}
     assert all((image.tobytes(), int(label)) in known for image, label in zip(coarse.items, coarse.labels, strict=True))
