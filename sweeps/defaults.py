@@ -65,8 +65,8 @@ SPACES: dict[str, tuple[Default, ...]] = {
             domain=Domain(kind="loguniform", args=(1.0, 20.0)),
             reason=(
                 "Steepness over progress 0 to 1; 5 and 10 were published. At 1 the slope covers a quarter of "
-                "the way from a to b, at 20 it covers nine tenths of it within a quarter of the training, so "
-                "that more is a step. It acts by its ratio, hence log."
+                "the way from a to b, at 20 it covers 85 % of it within a quarter of the training, so that "
+                "more is a step. It acts by its ratio, hence log."
             ),
         ),
     ),
