@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeps.progress import PHASES
+from sweeps.progress import duration, sizes
 from sweeps.study import Study, digest
 from trainer.errors import JournalError, SpecError
 from trainer.journal import read_fold
-from trainer.spec import FoldSpec, Phase, from_text
+from trainer.spec import FoldSpec, from_text
 
 ITEMS = {
     "breast_cancer": 569,
@@ -35,26 +35,6 @@ at batch 32 and 32x32 pixels is expected to take on an H100, most of it launchin
 def headline(text: str) -> str:
     """The first comment line of a study file: what it answers."""
     return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Size:
-    """Folds and at most so many epochs of one phase."""
-
-    trials: int
-    folds: int
-    epochs: int
-
-
-def sizes(study: Study) -> dict[Phase, Size]:
-    """By phase, in order."""
-    result: dict[Phase, Size] = {}
-    for phase in PHASES:
-        trials = sum(study.trials(label, phase) for label in study.compared())
-        folds = trials * len(study.repeats(phase)) * len(study.fold_numbers(phase))
-        if folds:
-            result[phase] = Size(trials=trials, folds=folds, epochs=folds * study.epochs(phase))
-    return result
 
 
 def plan(study: Study) -> str:
@@ -87,7 +67,7 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     if found:
         seconds = statistics.median(found.values())
         return (
-            f"price: at most {epochs * seconds / 3600:.2f} device hours: {epochs} epochs of {seconds:.2f} s, the "
+            f"price: at most {duration(epochs * seconds)} of one device: {epochs} epochs of {seconds:.2f} s, the "
             f"median of {len(found)} folds run before on {_devices(found)}; early stopping makes it less"
         )
     items = study.data.options.get("sample") or ITEMS.get(study.data.name)
@@ -98,7 +78,7 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     steps = max(1, round(items * share / study.training.batch))
     hours = epochs * steps * STEP_MS / 3.6e6
     return (
-        f"price: about {hours:.2f} GPU hours at most, an estimate: {epochs} epochs of {steps} steps, at "
+        f"price: about {duration(3600 * hours)} of a GPU at most, an estimate: {epochs} epochs of {steps} steps, at "
         f"{STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured); --measured DIR reckons from your runs"
     )
 

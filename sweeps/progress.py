@@ -53,6 +53,8 @@ class Snapshot:
     epochs_done: int
     epochs_most: int
     """As many as there would be if no fold ended early."""
+    folds: int
+    """Planned, in all phases."""
     put_off: str
     tracking: str
     finished: bool
@@ -60,10 +62,6 @@ class Snapshot:
     @property
     def folds_done(self) -> int:
         return sum(row.folds_done for row in self.rows)
-
-    @property
-    def folds(self) -> int:
-        return sum(row.folds for row in self.rows)
 
 
 def snapshot(
@@ -77,14 +75,15 @@ def snapshot(
 ) -> Snapshot:
     """How a sweep stands."""
     rows: list[Row] = []
-    epochs_done = epochs_most = 0
+    epochs_done = 0
     for label in study.compared():
         for phase in PHASES:
             trials = [trial for trial in state.of_phase(phase) if trial.label == label]
             if trials:
-                row, done, most = _row(study, state, journals, trials)
+                row, done = _row(study, state, journals, trials)
                 rows.append(row)
-                epochs_done, epochs_most = epochs_done + done, epochs_most + most
+                epochs_done += done
+    planned = sizes(study).values()
     states = [report.state for report in reports]
     return Snapshot(
         study=study.name,
@@ -93,17 +92,18 @@ def snapshot(
         jobs_running=states.count(JobState.RUNNING),
         jobs_pending=states.count(JobState.PENDING) + states.count(JobState.UNKNOWN),
         epochs_done=epochs_done,
-        epochs_most=epochs_most,
+        epochs_most=sum(size.epochs for size in planned),
+        folds=sum(size.folds for size in planned),
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
     )
 
 
-def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded]) -> tuple[Row, int, int]:
+def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded]) -> tuple[Row, int]:
     metric = study.select_on()
     best: float | None = None
-    done = running = epochs_done = epochs_most = 0
+    done = running = epochs_done = 0
     problems: list[str] = []
     for trial in trials:
         epochs = int(trial.training.get("epochs") or study.epochs(trial.phase))
@@ -120,7 +120,6 @@ def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded
             running += sum(history is not None and history.end is None for history in histories)
             epochs_done += sum(_epochs(history, epochs) for history in histories)
             value = _current(histories, metric)
-        epochs_most += epochs * len(trial.folds)
         if math.isfinite(value) and (best is None or combine.better(metric, value, best)):
             best = value
     row = Row(
@@ -134,7 +133,7 @@ def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded
         best=best,
         problems=tuple(problems),
     )
-    return row, epochs_done, epochs_most
+    return row, epochs_done
 
 
 def _epochs(history: FoldHistory | None, epochs: int) -> int:
@@ -147,6 +146,26 @@ def _epochs(history: FoldHistory | None, epochs: int) -> int:
 def _current(histories: list[FoldHistory | None], metric: str) -> float:
     values = [h.epochs[-1].metrics.get(metric, math.nan) for h in histories if h is not None and h.epochs]
     return sum(values) / len(values) if len(values) == len(histories) else math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """Trials, folds and at most so many epochs of one phase."""
+
+    trials: int
+    folds: int
+    epochs: int
+
+
+def sizes(study: Study) -> dict[Phase, Size]:
+    """What a study plans, by phase, in order."""
+    result: dict[Phase, Size] = {}
+    for phase in PHASES:
+        trials = sum(study.trials(label, phase) for label in study.compared())
+        folds = trials * len(study.repeats(phase)) * len(study.fold_numbers(phase))
+        if folds:
+            result[phase] = Size(trials=trials, folds=folds, epochs=folds * study.epochs(phase))
+    return result
 
 
 class Eta:

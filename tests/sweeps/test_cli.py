@@ -1,0 +1,179 @@
+"""The command line as a user meets it: help, exit codes, and what is left on disk."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sweeps.cli import main
+
+HELP = Path(__file__).parent / "help"
+COMMANDS = ("", "check", "studies", "data", "run", "resume", "tick", "status", "logs", "stop", "sync", "ui", "report",
+            "doctor", "cluster")  # fmt: skip
+
+
+def call(*words: str, folder: Path | None = None, timeout: int = 300) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "sweeps.cli", *words]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_it_said(command: str) -> None:
+    """To accept a change: run with the file deleted, and read what was written before committing it."""
+    shown = CliRunner().invoke(
+        main, [*([command] if command else []), "--help"], prog_name="actsweep", terminal_width=100
+    )
+    assert shown.exit_code == 0
+    snapshot = HELP / f"{command or 'actsweep'}.txt"
+    if not snapshot.exists():
+        snapshot.parent.mkdir(exist_ok=True)
+        snapshot.write_text(shown.output)
+        pytest.fail(f"{snapshot.name} was missing and has been written: read it")
+    assert shown.output == snapshot.read_text()
+
+
+def test_every_command_has_a_snapshot() -> None:
+    assert set(main.commands) == {command for command in COMMANDS if command}
+
+
+def test_a_wrong_study_is_refused_with_code_2_and_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("name: wrong\ndata: {name: digitz}\nactivations: [relu, dsrelu]\n")
+    done = call("run", "wrong.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    assert "wrong.yaml:2" in done.stderr
+    assert "digits" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["wrong.yaml"]
+
+
+def test_folds_that_the_data_cannot_give_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "many.yaml").write_text(
+        "name: many\ndata: {name: digits}\nfolds: {folds: 500}\nactivations: [relu, dsrelu]\n"
+    )
+    done = call("run", "many.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    assert "500" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["many.yaml"]
+
+
+def test_a_module_that_is_not_installed_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\ndata: {name: digits}\nactivations: [relu, {activation: 'no_lab.act:MyAct', label: mine}]\n"
+    )
+    done = call("run", "mine.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    assert "there is no module no_lab.act here" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["resume", "status", "stop", "sync", "ui", "tick"])
+def test_a_folder_without_a_study_is_refused_by_name(command: str, tmp_path: Path) -> None:
+    done = call(command, str(tmp_path))
+    assert done.returncode == 2
+    assert f"{tmp_path}: not a study folder" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_study_is_answered_with_those_there_are(tmp_path: Path) -> None:
+    done = call("run", "smok", folder=tmp_path)
+    assert done.returncode == 2
+    assert "smoke" in done.stderr
+
+
+def test_check_shows_plan_price_and_packs() -> None:
+    done = call("check", "smoke")
+    assert done.returncode == 0
+    assert "confirm: 3 trials x 3 folds of repeat 1 = 9 folds" in done.stdout
+    assert "price:" in done.stdout
+    assert "cluster: profile local: 7 packs" in done.stdout
+
+
+def test_a_resolved_study_is_the_same_study(tmp_path: Path) -> None:
+    (tmp_path / "resolved.yaml").write_text(call("check", "smoke", "--resolved").stdout)
+    one, other = call("check", "smoke").stdout, call("check", "resolved.yaml", folder=tmp_path).stdout
+    assert one.splitlines()[0] == other.splitlines()[0]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("smoke")
+    return folder / "runs" / "smoke", call("run", "smoke", folder=folder)
+
+
+@pytest.mark.slow
+def test_the_smoke_study_ends_in_a_report(smoke: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    path, done = smoke
+    assert done.returncode == 0, done.stderr
+    assert f"report: {path / 'report' / 'report.html'}" in done.stdout
+    assert "MLflow: actsweep ui runs/smoke" in done.stdout
+    assert "driver:" in done.stdout
+    page = (path / "report" / "report.html").read_text()
+    assert all(label in page for label in ("relu", "dsrelu", "lelu"))
+
+
+@pytest.mark.slow
+def test_running_it_again_trains_nothing_and_reports_again(
+    smoke: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    path, _ = smoke
+    before = (path / "ledger.jsonl").read_bytes()
+    done = call("run", "smoke", folder=path.parent.parent)
+    assert done.returncode == 0, done.stderr
+    assert "goes on where it ended" in done.stdout
+    assert (path / "ledger.jsonl").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_status_and_logs_speak_of_a_finished_study(smoke: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    path, _ = smoke
+    status = json.loads(call("status", str(path), "--json").stdout)
+    assert status["finished"]
+    assert not status["driver_alive"]
+    logs = call("logs", str(path), "relu-c000", "1-2").stdout
+    assert "relu-c000/fold-1-2: finished after 3 epochs (all epochs)" in logs
+    assert "Job completed successfully" in logs
+
+
+@pytest.mark.slow
+def test_another_version_of_a_study_does_not_mix_with_the_first(
+    smoke: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    path, _ = smoke
+    changed = call("check", "smoke", "--resolved").stdout.replace("seed: 7", "seed: 8")
+    (tmp_path / "changed.yaml").write_text(changed)
+    done = call("run", "changed.yaml", "--folder", str(path), folder=tmp_path)
+    assert done.returncode == 2
+    assert "holds another version of study 'smoke'" in done.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_the_jobs_and_resume_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "sweeps.cli", "run", "smoke"]
+    child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             stdin=subprocess.DEVNULL)  # fmt: skip
+    ledger = tmp_path / "runs" / "smoke" / "ledger.jsonl"
+    deadline = time.monotonic() + 120
+    while not ledger.exists() or '"submitted"' not in ledger.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "go on with `actsweep resume runs/smoke`" in errors.lower()
+    done = call("resume", "runs/smoke", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_doctor_finds_this_machine_well() -> None:
+    done = call("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "good   torch" in done.stdout

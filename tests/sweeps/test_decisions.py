@@ -1,0 +1,188 @@
+"""The pure decisions: what a trial's folds come to, what to submit, what a loss means, who wins."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurm.jobs import JobReport, JobState
+from sweeps import combine, plan
+from sweeps.ledger import JobOver, Opened, State, Stopping, Submitted, Submitting, TrialAdded, replay
+from trainer.journal import End, Epoch, FoldHistory, Outcome, Start, Status
+
+FOLDS = tuple(f"relu-s000/fold-0-{number}" for number in range(5))
+
+
+def start() -> Start:
+    return Start(
+        digest="d", attempt=1, resumed_epoch=0, time=0.0, data_digest="", split_hash="", n_train=1, n_validation=1,
+        n_heldout=1, n_classes=2, chance=0.5, n_parameters=1, device="cpu", device_name="", threads=1, host="h", pid=1,
+    )  # fmt: skip
+
+
+def history(losses: list[float], status: Status | None = None, best: int = 1) -> FoldHistory:
+    epochs = tuple(
+        Epoch(
+            epoch=number,
+            time=0.0,
+            metrics={"validation/loss": loss},
+            train_s=0,
+            evaluate_s=0,
+            rest_s=0,
+            peak_memory_mb=0,
+        )
+        for number, loss in enumerate(losses, start=1)
+    )
+    end = None
+    if status is not None:
+        metrics = {"validation/loss": losses[best - 1], "heldout/accuracy": 0.9} if losses else {}
+        outcomes = {"validation_loss": Outcome(epoch=best, metrics=metrics)} if losses else {}
+        end = End(time=0.0, status=status, epochs=len(losses), reason="", rule="validation_loss", outcomes=outcomes)
+    return FoldHistory(start=start(), epochs=epochs, end=end, attempts=1)
+
+
+def trial(folds: tuple[str, ...] = FOLDS, name: str = "relu-s000", index: int = 0) -> TrialAdded:
+    return TrialAdded(
+        trial=name,
+        label="relu",
+        activation="relu",
+        phase="search",
+        index=index,
+        params={},
+        training={},
+        folds=folds,
+        config={},
+    )
+
+
+def state(*more: object) -> State:
+    opened = Opened(sweep="a", study="s", study_digest="d", time=0.0)
+    return replay([opened, trial(), *more])  # type: ignore[list-item]
+
+
+def test_folds_are_compared_at_the_epoch_that_the_slowest_has_reached() -> None:
+    folds = [history([3, 2, 1]), history([3, 2])]
+    assert combine.comparable_epoch(folds, [None, None]) == 2
+    assert combine.comparable_epoch([*folds, None], [None] * 3) == 0
+
+
+def test_a_fold_that_ended_early_no_longer_holds_the_others_back() -> None:
+    folds = [history([3, 2, 1]), history([3, 2], "finished", best=2)]
+    assert combine.comparable_epoch(folds, [None, None]) == 3
+    assert combine.means_at(folds, 3, "validation/loss") == {"validation/loss": pytest.approx(1.5)}
+
+
+def test_it_goes_on_counting_with_the_epoch_that_its_rule_picked() -> None:
+    folds = [history([3, 2, 1]), history([1, 9], "finished", best=1)]
+    assert combine.means_at(folds, 3, "validation/loss") == {"validation/loss": pytest.approx(1.0)}
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_mean_over_something_that_is_no_number_is_no_result(bad: float) -> None:
+    assert combine.means_at([history([1.0]), history([bad])], 1, "validation/loss") is None
+
+
+def test_the_outcome_waits_for_every_fold_and_leaves_held_out_metrics_out() -> None:
+    done, training = history([2, 1], "finished", best=2), history([2])
+    assert combine.outcome([done, training], [None, None]) is None
+    assert combine.outcome([done, done], [None, None]) == ("finished", {"validation/loss": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("other", "closed", "status"),
+    [
+        (history([], "diverged"), None, "diverged"),
+        (history([], "failed"), None, "failed"),
+        (None, "infra_failed", "infra_failed"),
+        (None, "stopped", "stopped"),
+    ],
+)
+def test_the_worst_end_of_a_fold_is_the_trials_and_takes_its_metrics(
+    other: FoldHistory | None, closed: combine.TrialStatus | None, status: str
+) -> None:
+    assert combine.outcome([history([1], "finished"), other], [None, closed]) == (status, {})
+
+
+def test_losses_are_better_low_and_the_rest_high() -> None:
+    assert combine.better("validation/loss", 1.0, 2.0)
+    assert not combine.better("validation/accuracy", 1.0, 2.0)
+
+
+@given(st.sets(st.sampled_from(FOLDS)), st.integers(min_value=1, max_value=6))
+def test_packs_hold_every_waiting_fold_once_and_no_more_than_they_may(waiting: set[str], size: int) -> None:
+    packs = plan.packs(state(), sorted(waiting), size)
+    assert sorted(fold for pack in packs for fold in pack) == sorted(waiting)
+    assert all(1 <= len(pack) <= size for pack in packs)
+
+
+def test_a_trials_folds_share_a_pack_by_default() -> None:
+    assert plan.packs(state(), FOLDS, None) == [FOLDS]
+
+
+def test_nothing_is_submitted_twice() -> None:
+    begun = Submitting(batch=0, name="n", packs=(FOLDS[:2], FOLDS[2:3]))
+    assert plan.open_folds(state(begun), over=()) == list(FOLDS[3:])
+    taken = Submitted(batch=0, jobs=("1", None))
+    assert plan.open_folds(state(begun, taken), over=(FOLDS[4],)) == [FOLDS[2], FOLDS[3]]
+
+
+def test_what_was_stopped_before_it_began_is_not_submitted() -> None:
+    assert plan.open_folds(state(Stopping(trial="relu-s000", epoch=1, reason="")), over=()) == []
+
+
+def lost(word: JobState, epochs: int, *, before: State | None = None, retries: int = 2) -> plan.Loss:
+    return plan.judge_loss(
+        before or state(), JobReport(job="1", state=word, reason="r"), FOLDS[:1], epochs=epochs, max_retries=retries
+    )
+
+
+@pytest.mark.parametrize("word", [JobState.OUT_OF_MEMORY, JobState.CANCELLED])
+def test_some_ends_are_not_worth_a_retry(word: JobState) -> None:
+    assert lost(word, 3).give_up == f"{word.value}: r"
+
+
+def after(*epochs: int, counted: bool = True) -> State:
+    return state(
+        *(
+            JobOver(job="1", state="failed", reason="", node="n1", folds=FOLDS[:1], epochs=done, counted=counted)
+            for done in epochs
+        )
+    )
+
+
+def test_failures_are_capped() -> None:
+    assert lost(JobState.FAILED, 0, before=after(0)).give_up == ""
+    assert lost(JobState.FAILED, 0, before=after(0, 0)).give_up == "lost 3 times without getting on (last: failed: r)"
+
+
+def test_preemptions_are_not() -> None:
+    loss = lost(JobState.PREEMPTED, 0, before=after(*[0] * 50, counted=False))
+    assert loss == plan.Loss(counted=False, give_up="")
+
+
+@pytest.mark.parametrize("word", [JobState.TIMED_OUT, JobState.NODE_FAILED])
+def test_a_time_limit_counts_only_without_progress(word: JobState) -> None:
+    assert not lost(word, 5, before=after(3, counted=False)).counted
+    assert lost(word, 3, before=after(3, counted=False)).counted
+
+
+def test_a_node_that_keeps_losing_a_fold_is_avoided() -> None:
+    assert plan.bad_nodes(after(1), FOLDS[:1]) == ()
+    assert plan.bad_nodes(after(1, 2), FOLDS[:1]) == ("n1",)
+
+
+def test_the_winner_is_the_best_and_of_equals_the_first() -> None:
+    trials = [trial(name=f"relu-s{n:03d}", index=n) for n in (2, 0, 1, 3)]
+    metrics = {
+        "relu-s000": {"v/loss": 2.0},
+        "relu-s001": {"v/loss": 1.0},
+        "relu-s002": {"v/loss": 1.0},
+        "relu-s003": {},
+    }
+    won = plan.winner(trials, metrics, "v/loss", combine.better)
+    assert won is not None
+    assert (won[0].trial, won[1]) == ("relu-s001", 1.0)
+    assert plan.winner(trials, {}, "v/loss", combine.better) is None
