@@ -25,6 +25,7 @@ GRID = {"activation.g": Domain(kind="grid_search", args=(1, 2)), **DOMAINS}
 
 def tuner(algorithm: str, folder: Path) -> dict:
     script = Path(__file__).with_name("tune_reference.py")
+    # Ray's own deprecations, in a process of its own, are not ours to hear about.
     quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
         [sys.executable, str(script), algorithm, str(folder)], capture_output=True, text=True, env=quiet, timeout=280
