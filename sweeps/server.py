@@ -1,15 +1,23 @@
-"""The MLflow UI of one study: a server process of its own, on this machine only."""
+"""The MLflow UI of one study: a server process of its own, on this machine only.
+
+MLflow's default server also answers for its AI assistant, which runs shell commands for whoever reaches it from the
+same machine: on a login node that is every user. The server started here is MLflow's plain web application under gunicorn,
+which has no assistant, and it answers to the names of this machine only.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 from urllib.error import URLError
@@ -30,6 +38,9 @@ class Ui:
     that runs anyway."""
 
     url: str
+    """What to open: the study's runs where they are known, in MLflow's view for trained models."""
+    address: str
+    """Of the server itself."""
     process: subprocess.Popen[bytes] | None = None
     log: Path | None = None
 
@@ -72,21 +83,22 @@ def ui(
     """
     store = locate(uri, study_folder)
     if store.uri.startswith("http"):
-        return Ui(redact(store.uri))
+        return Ui(redact(store.uri), redact(store.uri))
     if store.database is not None and not store.database.exists():
         initialise(store.database)
     chosen = _port(host, port)
     log = study_folder / LOG
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command(store, host, chosen),
+            command(host, chosen),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env=_environment(store),
+            env=environment(store, host, chosen),
             start_new_session=True,
         )
-    served = Ui(f"http://{_in_url(host)}:{chosen}", process, log)
+    address = f"http://{_in_url(host)}:{chosen}"
+    served = Ui(address + _page(store, study_folder), address, process, log)
     try:
         _wait(served, timeout_s)
     except BaseException:
@@ -95,28 +107,42 @@ def ui(
     return served
 
 
-def command(store: Store, host: str, port: int) -> list[str]:
+def command(host: str, port: int) -> list[str]:
     """The server's command line. The store's URI is not in it: a process list is public, and a database's URI may carry
     a password."""
-    hosts = sorted({host, f"{_in_url(host)}:{port}", f"localhost:{port}", f"127.0.0.1:{port}"})
     return [
         sys.executable,
         "-P",
         *("-m", "mlflow", "server"),
         *("--host", host, "--port", str(port), "--workers", "1"),
-        *("--allowed-hosts", ",".join(hosts)),
+        *("--gunicorn-opts", "--threads 8" + (" --no-control-socket" if find_spec("gunicorn.ctl") else "")),
     ]
 
 
-def _environment(store: Store) -> dict[str, str]:
-    environment = settle(dict(os.environ))
-    environment["MLFLOW_BACKEND_STORE_URI"] = store.uri
+def environment(store: Store, host: str, port: int) -> dict[str, str]:
+    """The server's environment: this process's, with the store, the names it answers to, and no telemetry."""
+    variables = settle(dict(os.environ))
+    variables["MLFLOW_BACKEND_STORE_URI"] = store.uri
     if store.artifacts is not None:
-        environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = store.artifacts
-    environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # a queue and its workers, for what a study has no use
-    environment["PYTHONSAFEPATH"] = "1"  # -P for the workers: a folder named slurm in the current one is not ours
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    return environment
+        variables["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = store.artifacts
+        variables["MLFLOW_ARTIFACTS_DESTINATION"] = store.artifacts
+    names = {host, f"{_in_url(host)}:{port}", f"localhost:{port}", f"127.0.0.1:{port}"}
+    variables["MLFLOW_SERVER_ALLOWED_HOSTS"] = ",".join(sorted(names))
+    variables["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # a queue and its workers, for what a study has no use
+    variables["PYTHONSAFEPATH"] = "1"  # -P for the workers: a folder named slurm in the current one is not ours
+    variables.pop("MLFLOW_TRACKING_URI", None)
+    return variables
+
+
+def _page(store: Store, study_folder: Path) -> str:
+    """The page of the study's runs. The UI opens on its view for language models unless the address says otherwise."""
+    with contextlib.suppress(OSError, ValueError, KeyError, sqlite3.Error):
+        name = json.loads((study_folder / "plan.json").read_text(encoding="utf-8"))["study"]
+        with contextlib.closing(sqlite3.connect(f"file:{store.database}?mode=ro", uri=True)) as database:
+            asked = "select experiment_id from experiments where name = ? and lifecycle_stage = 'active'"
+            for (identity,) in database.execute(asked, (name,)):
+                return f"/#/experiments/{identity}/runs?workflowType=machine_learning"
+    return "/#/experiments?workflowType=machine_learning"
 
 
 def _port(host: str, wanted: int | None) -> int:
@@ -145,11 +171,11 @@ def _wait(served: Ui, timeout_s: float) -> None:
             raise TrackingError(
                 f"the MLflow server ended at its start (exit {served.process.returncode}): {_tail(served)}"
             )
-        with contextlib.suppress(URLError, OSError), opener.open(f"{served.url}/health", timeout=5) as answer:
+        with contextlib.suppress(URLError, OSError), opener.open(f"{served.address}/health", timeout=5) as answer:
             if answer.status == 200:
                 return
         time.sleep(0.2)
-    raise TrackingError(f"the MLflow server did not answer on {served.url} in {timeout_s:.0f} s: {_tail(served)}")
+    raise TrackingError(f"the MLflow server did not answer on {served.address} in {timeout_s:.0f} s: {_tail(served)}")
 
 
 def _tail(served: Ui) -> str:

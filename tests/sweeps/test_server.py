@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sweeps.errors import TrackingError
-from sweeps.server import Ui, command, ui
+from sweeps.server import Ui, command, environment, ui
 from sweeps.store import locate, settle
 from sweeps.testing import InventedTrial, invent_study
 from sweeps.tracking import Tracker
@@ -35,30 +35,36 @@ def served(tmp_path: Path) -> Iterator[tuple[Ui, Tracker]]:
 @pytest.mark.slow
 def test_the_ui_serves_the_studys_store_on_localhost_only(served: tuple[Ui, Tracker]) -> None:
     running, tracker = served
-    assert running.url.startswith("http://127.0.0.1:")
-    with urlopen(running.url) as page:
+    assert running.address.startswith("http://127.0.0.1:")
+    assert running.url == f"{running.address}/#/experiments/{tracker.experiment_id}/runs?workflowType=machine_learning"
+    with urlopen(running.address) as page:
         assert b"<html" in page.read()
     asked = Request(  # localhost
-        f"{running.url}/api/2.0/mlflow/runs/search",
+        f"{running.address}/api/2.0/mlflow/runs/search",
         json.dumps({"experiment_ids": [tracker.experiment_id]}).encode(),
         {"Content-Type": "application/json"},
     )
     with urlopen(asked) as answer:
         names = {run["info"]["run_name"] for run in json.load(answer)["runs"]}
     assert names == {"invented", "relu · c000", "relu · c000 · r0 f0"}
-    with urlopen(f"{running.url}/ajax-api/3.0/mlflow/ui-telemetry") as answer:
+    with urlopen(f"{running.address}/ajax-api/3.0/mlflow/ui-telemetry") as answer:
         assert json.load(answer)["disable_ui_telemetry"] is True
     # A page of another site cannot talk to it by a name of its own.
     with pytest.raises(HTTPError) as refused:
-        urlopen(Request(f"{running.url}/api/2.0/mlflow/experiments/search", headers={"Host": "evil.example.org"}))
+        urlopen(Request(f"{running.address}/api/2.0/mlflow/experiments/search", headers={"Host": "evil.example.org"}))
     assert refused.value.code == 403
     refused.value.close()
+    # Whoever is on the machine can reach this server: nothing of it runs commands.
+    with pytest.raises(HTTPError) as missing:
+        urlopen(f"{running.address}/ajax-api/3.0/mlflow/assistant/config")
+    assert missing.value.code == 404
+    missing.value.close()
     assert running.process is not None
     running.stop()
     running.stop()
     assert running.process.returncode is not None
     with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", int(running.url.rpartition(":")[2]))) != 0
+        assert probe.connect_ex(("127.0.0.1", int(running.address.rpartition(":")[2]))) != 0
 
 
 def test_a_port_in_use_is_refused_by_name(tmp_path: Path) -> None:
@@ -86,11 +92,13 @@ def test_a_study_on_a_server_gets_that_servers_address(tmp_path: Path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_line_carries_no_uri_and_names_the_allowed_hosts(tmp_path: Path) -> None:
-    words = command(locate("postgresql://anna:s3cret@db/mlflow", tmp_path), "127.0.0.1", 5001)
-    assert "s3cret" not in " ".join(words)
+def test_the_command_line_carries_no_uri_and_the_environment_names_the_hosts(tmp_path: Path) -> None:
+    words = command("127.0.0.1", 5001)
     assert words[words.index("--host") + 1] == "127.0.0.1"
-    assert words[words.index("--allowed-hosts") + 1].split(",") == ["127.0.0.1", "127.0.0.1:5001", "localhost:5001"]
+    store = locate("postgresql://anna:s3cret@db/mlflow", tmp_path)
+    variables = environment(store, "127.0.0.1", 5001)
+    assert variables["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",") == ["127.0.0.1", "127.0.0.1:5001", "localhost:5001"]
+    assert variables["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
 def test_settings_for_a_child_leave_this_process_alone() -> None:

@@ -715,7 +715,7 @@ def test_a_server_that_dies_and_comes_back_loses_nothing(tmp_path: Path, open_tr
     served.mkdir()
     server = ui(served)
     try:
-        port = int(server.url.rpartition(":")[2])
+        port = int(server.address.rpartition(":")[2])
         now = [0.0]
         tracker = Tracker(f"http://anna:s3cret@127.0.0.1:{port}", folder, clock=lambda: now[0])
         for key in keys[:2]:

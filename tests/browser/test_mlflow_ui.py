@@ -1,0 +1,145 @@
+"""The MLflow UI of a study as a person sees it. Set ``ACTSWEEP_SCREENSHOTS`` to a folder to keep the pictures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps.server import Ui, ui
+from sweeps.store import settle
+from sweeps.testing import InventedTrial, invent_attempt, invent_study
+from sweeps.tracking import Tracker
+
+selenium = pytest.importorskip("selenium")
+
+settle()
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    # MLflow 3.17 asks SQLAlchemy 2.1 for a loader that is on its way out.
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
+]
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+WAIT_S = 90.0
+DSRELU = {"a": 3.73, "b": 0.58, "k": 5.0}
+TRIALS = [
+    InventedTrial(label="relu"),
+    InventedTrial(label="dsrelu-75-30", activation="dsrelu", index=3, phase="search", params=DSRELU),
+    InventedTrial(label="dsrelu-75-30", activation="dsrelu", params=DSRELU),
+    InventedTrial(label="apalu", params={"a": 0.055, "b": 0.065}),
+]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ui, Tracker]]:
+    folder = tmp_path_factory.mktemp("ui") / "study"
+    keys = invent_study(folder, TRIALS, name="digits-comparison", folds=3, epochs=12, write_folds=False)
+    for key in keys:
+        if key == "apalu-c000/fold-0-1":
+            invent_attempt(folder, key, epochs=3, status="diverged", loss=float("nan"))
+        elif key == "apalu-c000/fold-0-2":
+            invent_attempt(folder, key, epochs=7)
+        else:
+            invent_attempt(folder, key, epochs=12, status="finished")
+    tracker = Tracker(None, folder)
+    tracker.sync()
+    with ui(folder) as running:
+        yield running, tracker
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    if BROWSER is None or DRIVER is None:
+        pytest.skip("needs chromium and chromedriver on the PATH")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for word in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--window-size=1700,1000",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(word)
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def wait(browser: Any, condition: Callable[[Any], Any], what: str) -> Any:
+    from selenium.common.exceptions import StaleElementReferenceException
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    waiting = WebDriverWait(browser, WAIT_S, ignored_exceptions=[StaleElementReferenceException])
+    return waiting.until(condition, f"{what}: not in {WAIT_S:.0f} s")
+
+
+def text(browser: Any) -> str:
+    return str(browser.find_element("tag name", "body").text)
+
+
+def keep(browser: Any, name: str, tmp_path: Path) -> None:
+    """Takes the picture; fails if there is none."""
+    folder = Path(os.environ.get("ACTSWEEP_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / name
+    assert browser.save_screenshot(str(picture))
+    width, height = struct.unpack(">II", picture.read_bytes()[16:24])
+    assert width > 1000
+    assert height > 500
+
+
+def test_the_run_list_shows_the_folds_below_their_trial(
+    study: tuple[Ui, Tracker], browser: Any, tmp_path: Path
+) -> None:
+    running, _ = study
+    browser.get(running.url)
+    wait(browser, lambda page: "relu · c000" in text(page), "the list of runs")
+    shown = text(browser)
+    assert {"dsrelu-75-30 · c000", "dsrelu-75-30 · s003", "apalu · c000", "digits-comparison"} <= set(
+        shown.splitlines()
+    )
+    assert " r0 f" not in shown  # folds are folded away until asked for
+    row = browser.find_element("link text", "apalu · c000").find_element("xpath", "./ancestor::*[@role='gridcell'][1]")
+    row.find_element("css selector", "[role='button'], button").click()
+    wait(browser, lambda page: "apalu · c000 · r0 f2" in text(page), "the folds")
+    assert {f"apalu · c000 · r0 f{fold}" for fold in range(3)} <= set(text(browser).splitlines())
+    keep(browser, "mlflow-runs.png", tmp_path)
+
+
+def test_a_folds_page_draws_its_curves(study: tuple[Ui, Tracker], browser: Any, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    running, tracker = study
+    client = MlflowClient(tracking_uri=tracker.store.uri)
+    found = client.search_runs([tracker.experiment_id], "attributes.run_name = 'dsrelu-75-30 · c000 · r0 f0'")
+    page = f"{running.address}/#/experiments/{tracker.experiment_id}/runs/{found[0].info.run_id}"
+    browser.get(f"{page}?workflowType=machine_learning")
+    wait(browser, lambda here: "activation.k" in text(here), "the fold's params")
+    keep(browser, "mlflow-fold.png", tmp_path)
+    browser.get(f"{page}/model-metrics?workflowType=machine_learning")
+    search = wait(browser, lambda here: here.find_elements("css selector", "input[type='text']"), "the search field")[0]
+    search.send_keys("^(train|validation)/(loss|accuracy)")
+    drawn = "path.js-line, .scatterlayer .lines path, .scatterlayer path"
+    wait(browser, lambda here: len(here.find_elements("css selector", drawn)) >= 4, "the curves")
+    shown = text(browser)
+    assert "dsrelu-75-30 · c000 · r0 f0" in shown
+    keep(browser, "mlflow-curves.png", tmp_path)
