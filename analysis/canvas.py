@@ -121,8 +121,12 @@ def sheet(height_in: float, width_in: float = WIDTH_IN) -> Iterator[Figure]:
 
 def keep(figure: Figure, *, name: str, title: str, caption: str, data: pd.DataFrame) -> Plot:
     vector, raster = io.BytesIO(), io.BytesIO()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        # Once, and then off: each file would lay the figure out anew.
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     figure.savefig(vector, format="svg", metadata={"Date": None, "Creator": None})
-    figure.set_layout_engine("none")
     figure.savefig(raster, format="png", dpi=120, facecolor="white", metadata={"Software": None})
     return Plot(
         name=name, title=title, caption=caption, svg=vector.getvalue().decode(), png=raster.getvalue(), data=data

@@ -38,6 +38,8 @@ from analysis.pairs import SCORED, Handling, Scores, pair, scores, sign
 from analysis.plan import Plan
 from analysis.verdict import Verdict, Word
 
+SMALL = "A difference is there, but it may be too small to matter."
+ALONE = "Alone it would pass, in its family of comparisons it does not."
 METHOD = "corrected resampled t with Holm; Bayesian correlated t"
 
 
@@ -195,7 +197,9 @@ def decide(verdict: Verdict, *, alpha: float = 0.05) -> Verdict:
     elif apart and worse >= 1 - alpha:
         word = Word.WORSE
     elif apart:
-        why = "A difference is there, but it may be too small to matter."
+        why = SMALL
     elif max(worse, better) >= 1 - alpha:
-        why = "Alone it would pass, in its family of comparisons it does not."
-    return dataclasses.replace(verdict, word=word, note=" ".join(filter(None, (verdict.note, why))))
+        why = ALONE
+    # A verdict that was decided in a smaller family before has its old reason taken back.
+    told = verdict.note.removesuffix(SMALL).removesuffix(ALONE).strip()
+    return dataclasses.replace(verdict, word=word, note=" ".join(filter(None, (told, why))))

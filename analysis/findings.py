@@ -108,10 +108,17 @@ class Findings:
         """For every resampling: from the input, so that the same input gives the same report."""
         return int(self.digest[:8], 16)
 
+    @cached_property
+    def _scores(self) -> dict[tuple[str, str, Handling], Scores]:
+        return {}
+
     def scores(self, dataset: str, metric: str | None = None, handling: Handling = "penalised") -> Scores:
-        rows = self.claimed[self.claimed["dataset"] == dataset]
-        labels = self.plan_of(dataset).activations
-        return scores(rows, dataset=dataset, metric=metric or self.metric, activations=labels, handling=handling)
+        key = (dataset, metric or self.metric, handling)
+        if key not in self._scores:
+            rows = self.claimed[self.claimed["dataset"] == dataset]
+            labels = self.plan_of(dataset).activations
+            self._scores[key] = scores(rows, dataset=dataset, metric=key[1], activations=labels, handling=handling)
+        return self._scores[key]
 
     def pairs(self, dataset: str, activation: str, metric: str | None = None) -> Pairs:
         return pair(self.scores(dataset, metric), activation, self.plan_of(dataset).declaration.control)

@@ -172,17 +172,15 @@ def _apart(
         )
         panel.plot(best[control]["epoch"], best[control]["median"], ":", color=INK, linewidth=1.0)
         panel.plot(frame["epoch"], frame["median"], color=canvas.PALETTE[0])
-        share = panel.twinx()
-        share.fill_between(
+        panel.fill_between(
             np.arange(1, len(alive[label]) + 1),
-            alive[label] / max(1, int(np.max(alive[label], initial=1))),
+            0.17 * alive[label] / max(1, int(np.max(alive[label], initial=1))),
             color=MUTED,
-            alpha=0.18,
+            alpha=0.25,
             linewidth=0,
             step="mid",
+            transform=panel.get_xaxis_transform(),
         )
-        share.set_ylim(0, 6)
-        share.set_axis_off()
         panel.set_title(canvas.clip(label, 20), loc="left", fontsize=8.5)
         panel.set_xlim(1, max(longest, 2))
     figure.supxlabel("epoch", fontsize=9)

@@ -6,7 +6,7 @@ The formulas are written here a second time on purpose: a report is made where n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import erf
 
 from analysis import canvas
+from analysis import slopes as schedule
 from analysis.canvas import FAINT, INK, PALETTE, Plot
 from analysis.findings import Findings
 
@@ -38,13 +39,8 @@ def sigmoid(x: Array) -> Array:
     return np.asarray(np.exp(-np.logaddexp(0.0, -x)), dtype=np.float64)
 
 
-def slope(t: Array, a: float, b: float, k: float) -> Array:
-    """DSReLU's positive slope s(t) = a + (b - a) / (1 + exp(-k (t - 0.5)))."""
-    return a + (b - a) * sigmoid(k * (t - 0.5))
-
-
 def _dsrelu(x: Array, p: Params) -> Array:
-    return np.where(x > 0, x * slope(np.array(p["t"]), p["a"], p["b"], p["k"]), x)
+    return np.where(x > 0, x * schedule.slope(np.array(p["t"]), p["a"], p["b"], p["k"]), x)
 
 
 def _apalu(x: Array, p: Params) -> Array:
@@ -185,7 +181,7 @@ def slopes(findings: Findings) -> Plot | None:
     with canvas.sheet(2.9) as figure:
         panel = figure.subplots()
         for at, (label, p) in enumerate(list(used.items())[: 2 * canvas.FEW]):
-            y = slope(t, p["a"], p["b"], p["k"])
+            y = schedule.slope(t, p["a"], p["b"], p["k"])
             text = f"{canvas.clip(label)}: k = {p['k']:.3g}, {p['a']:.3g} to {p['b']:.3g}"
             colour, dash = PALETTE[at % len(PALETTE)], canvas.DASHES[(at // len(PALETTE)) % 3]
             panel.plot(t, y, color=colour, linestyle=dash, label=text)
@@ -217,13 +213,44 @@ def slope_table(findings: Findings) -> pd.DataFrame:
         for params in starts(findings, label) or [{}]:
             p = {**STARTS["dsrelu"], **params}
             t = np.linspace(0, 1, 2001)
-            y = slope(t, p["a"], p["b"], p["k"])
-            crossed: Sequence[int] = np.flatnonzero(np.diff(np.sign(y - 1.0)) != 0).tolist()
+            y = schedule.slope(t, p["a"], p["b"], p["k"])
             rows.append(
                 {
                     **{"activation": label, "a": p["a"], "b": p["b"], "k": p["k"], "s(0)": float(y[0])},
                     **{"s(1)": float(y[-1]), "mean slope": float(y.mean())},
-                    "t where s = 1": float(t[crossed[0]]) if crossed else math.nan,
+                    "t where s = 1": schedule.crossing(p["a"], p["b"], p["k"]),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def realised(findings: Findings) -> Plot | None:
+    """The slope that DSReLU's runs really had after each epoch; None where no run says."""
+    found = schedule.realised(findings.claimed[findings.claimed["run_id"] != ""])
+    if found.empty:
+        return None
+    keys = ["dataset", "activation", "epoch"]
+    bands = found.groupby(keys, sort=False)["slope"].agg(["median", "min", "max", "size"]).reset_index()
+    with canvas.sheet(2.9) as figure:
+        panel = figure.subplots()
+        lines = bands.groupby(["dataset", "activation"], sort=False)
+        for at, ((dataset, label), part) in enumerate(list(lines)[: 2 * canvas.FEW]):
+            colour, dash = PALETTE[at % len(PALETTE)], canvas.DASHES[(at // len(PALETTE)) % 3]
+            panel.fill_between(part["epoch"], part["min"], part["max"], color=colour, alpha=0.15, linewidth=0)
+            text = f"{canvas.clip(str(label))}, {canvas.clip(str(dataset))}"
+            panel.plot(part["epoch"], part["median"], color=colour, linestyle=dash, label=text)
+        panel.axhline(1.0, color=INK, linewidth=0.8, linestyle=":")
+        panel.set_xlabel("epoch")
+        panel.set_ylabel("slope")
+        figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        return canvas.keep(
+            figure,
+            name="figure-8-realised",
+            title="The slope that the runs really had",
+            caption=(
+                f"Median and range over runs after each epoch ({int(bands['size'].max())} runs at most), as the "
+                "reading of training progress in use moved it. Runs that stopped early never saw the rest of "
+                "the schedule."
+            ),
+            data=bands,
+        )

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis import aggregate, canvas, ranks
 from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.canvas import FAINT, INK, PALETTE, Plot
-from analysis.figures import WORD_COLOURS, WORD_MARKERS
+from analysis.figures import WORD_COLOURS, WORD_MARKERS, ranged
 from analysis.findings import Findings
 from analysis.ranks import LEAST_DATASETS, Diagram
 from analysis.tables import Table, decimals
@@ -22,7 +22,17 @@ def section(findings: Findings) -> Section:
     blocks: list[Block] = []
     matrix = ranks.matrix(tables, alpha=findings.alpha, activations=common(findings))
     if len(matrix):
-        blocks += [Drawn(matrix_figure(matrix, common(findings))), Tabled(matrix_table(matrix))]
+        if matrix["word"].nunique() > 1:
+            blocks.append(Drawn(matrix_figure(matrix, common(findings))))
+        else:
+            blocks.append(
+                Notice(
+                    f"All {len(matrix) // 2} pairs of activations over n = {counted(matrix)} {matrix['of'].iloc[0]}: "
+                    f"{matrix['word'].iloc[0]}.",
+                    tone="note",
+                )
+            )
+        blocks.append(Tabled(matrix_table(matrix)))
     blocks += ranked(findings)
     blocks += normalised(findings)
     return Section(anchor="across", title="Across data sets", blocks=blocks)
@@ -31,6 +41,10 @@ def section(findings: Findings) -> Section:
 def common(findings: Findings) -> list[str]:
     """Activations that every study has."""
     return [label for label in findings.labels if all(label in plan.activations for plan in findings.plans)]
+
+
+def counted(matrix: pd.DataFrame) -> str:
+    return ranged({int(n) for n in matrix["n"]})
 
 
 def matrix_figure(matrix: pd.DataFrame, labels: list[str]) -> Plot:
@@ -55,7 +69,7 @@ def matrix_figure(matrix: pd.DataFrame, labels: list[str]) -> Plot:
         panel.set_xlabel("… than the column's")
         panel.set_ylabel("the row's is …")
         figure.legend(list(used.values()), list(used), loc="outside lower center", ncols=min(4, len(used)))
-        test = "corrected resampled t on splits" if one else "exact Wilcoxon over data sets"
+        test = "Corrected resampled t on splits" if one else "Exact Wilcoxon over data sets"
         return canvas.keep(
             figure,
             name="figure-6-matrix",

@@ -33,10 +33,17 @@ def subjects(findings: Findings) -> list[Block]:
         percent = float(best["percent"])
         word = "ahead of" if percent > 0 else "not better than"
         lines.append(
-            f"{dataset}: {subject} ({best['score']:.6g}) is {word} the runner-up {best['runner_up']} "
-            f"({best['runner_up_score']:.6g}), {percent:+.2f} % by equation (1) on the best rows."
+            f"{dataset}, {part_of(rows)} {plan.declaration.metric}: {subject} ({best['score']:.6g}) is {word} "
+            f"the runner-up {best['runner_up']} ({best['runner_up_score']:.6g}): "
+            f"{f'{percent:+.2f}'.replace('-', '−')} % by equation (1), best row against best row."
         )
     return [Text(line) for line in lines]
+
+
+def part_of(rows: pd.DataFrame) -> str:
+    """The part that imported scores are of; where none was held out, the validation part's stand in for it."""
+    both = {"heldout/accuracy", "validation/accuracy"} <= set(rows.columns)
+    return "validation" if both and (rows["heldout/accuracy"] == rows["validation/accuracy"]).all() else "held-out"
 
 
 def own(findings: Findings) -> list[Block]:

@@ -14,10 +14,16 @@ def section(findings: Findings) -> Section:
     status = {str(name): int(count) for name, count in claimed["status"].value_counts().items()}
     finished = status.pop("finished", 0) + status.pop("imported", 0)
     rest = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(status.items()))
+    imported = bool((claimed["status"] == "imported").all())
     declared = {plan.study: when(findings, at) for at, plan in enumerate(plans)}
-    facts = [
+    facts: list[tuple[str, str]] = [
         ("Question", each({plan.study: plan.declaration.question or "none was written down" for plan in plans})),
-        ("Primary metric", f"{findings.plan.declaration.metric} on the held-out part of each fold"),
+        (
+            "Primary metric",
+            f"{findings.plan.declaration.metric} on the held-out part of each fold"
+            if not imported
+            else f"{findings.plan.declaration.metric}, as published; its rows are taken as folds, as the paper says",
+        ),
         ("Checkpoint rule", findings.plan.declaration.rule.replace("_", " ")),
         ("Control", each({plan.study: plan.declaration.control for plan in plans})),
         ("Practical equivalence", each({plan.study: rope(findings, plan.study) for plan in plans})),
@@ -25,13 +31,18 @@ def section(findings: Findings) -> Section:
             "Family",
             f"{findings.family} comparisons, Holm; {each({p.study: family(p.declaration.family) for p in plans})}",
         ),
-        ("Alpha", f"{findings.alpha:g}, two-sided; one look, at a fixed number of runs"),
+        ("Alpha", f"{findings.alpha:g}, two-sided" + ("" if imported else "; one look, at a fixed number of runs")),
         ("Declared", each(declared)),
         (
             "Claims rest on",
             each({plan.study: phase(plan.claims_phase, len(plan.repeats), plan.folds) for plan in plans}),
         ),
-        ("Runs", f"{finished} of {len(claimed)} planned runs finished" + (f"; {rest}" if rest else "")),
+        (
+            "Runs",
+            f"none; {len(claimed)} imported rows"
+            if imported
+            else f"{finished} of {len(claimed)} planned runs finished" + (f"; {rest}" if rest else ""),
+        ),
         ("Data set, model", each({plan.study: f"{plan.dataset}, {plan.model}" for plan in plans})),
         ("Studies", ", ".join(f"{plan.study} (digest {plan.study_digest}, seed {plan.study_seed})" for plan in plans)),
         ("Read from", ", ".join(f"{study.source}{run(study.study_run)}" for study in findings.studies)),
@@ -90,7 +101,7 @@ def when(findings: Findings, at: int) -> str:
     text = study.plan.declaration.declared_at
     first = study.curves["time"].min() if len(study.curves) else float("nan")
     if first != first:
-        return f"{text} (no run's time is known)"
+        return text if text == "not declared" else f"{text} (no run's time is known)"
     try:
         declared = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

@@ -22,6 +22,7 @@ def section(findings: Findings) -> Section:
         blocks.append(Notice("No comparison is left undecided, so there is no next step to plan.", tone="note"))
     else:
         frames = []
+        fold_seconds = {dataset: seconds(findings, dataset) for dataset in findings.datasets}
         for found in open_rows:
             plan = findings.plan_of(found.dataset)
             pairs = findings.pairs(found.dataset, found.activation)
@@ -38,7 +39,7 @@ def section(findings: Findings) -> Section:
                     alpha=findings.alpha,
                     m=max(1, findings.family),
                     seeds=findings.scores(found.dataset).seeds or 1,
-                    seconds_per_fold=seconds(findings, found.dataset),
+                    seconds_per_fold=fold_seconds[found.dataset],
                 )
             )
         frame = pd.concat(frames, ignore_index=True)

@@ -90,7 +90,6 @@ def means(findings: Findings) -> Table:
             "dataset": "data set",
             "low": f"{100 * (1 - findings.alpha):g} % from",
             "high": "to",
-            "epochs": "epochs (median)",
         },
     )
 
