@@ -113,19 +113,20 @@ def granularity(rows: pd.DataFrame) -> Found:
 def order(rows: pd.DataFrame) -> Found:
     """Folds come in no order: scores that rise or fall over them look sorted, or like epochs of one run."""
     done = rows[rows["status"].isin(SCORED)].sort_values(["repeat", "fold"], kind="stable")
+    keys = [done[name] for name in ("activation", "trial", "repeat", "seed")]
+    columns = _metric_columns(done)
+    values = done[columns].astype(float)
+    steps = values.groupby(keys, sort=False, dropna=False).diff()
+    least, most = (getattr(steps.groupby(keys, sort=False, dropna=False), name)() for name in ("min", "max"))
+    counts = steps.groupby(keys, sort=False, dropna=False).count()
+    # Four values or more; all equal says nothing of order.
+    counted = (counts >= 3) & ((least != 0) | (most != 0))
+    runs = counted & ((least >= 0) | (most <= 0))
     result: Found = []
-    for column in _metric_columns(done):
-        tried = sorted_ = 0
-        for _, of_repeat in done.groupby(["activation", "trial", "repeat", "seed"], sort=False, dropna=False):
-            values = of_repeat[column].to_numpy(dtype=float)
-            values = values[np.isfinite(values)]
-            if len(values) < 4 or np.ptp(values) == 0:
-                continue
-            steps = np.diff(values)
-            tried += 1
-            sorted_ += bool((steps >= 0).all() or (steps <= 0).all())
-        if tried >= 3 and sorted_ > tried / 2:
-            result.append(("fail", f"Rows look sorted or like epochs: {column} in {sorted_} of {tried} columns."))
+    for column in columns:
+        tried, found = int(counted[column].sum()), int(runs[column].sum())
+        if tried >= 3 and found > tried / 2:
+            result.append(("fail", f"Rows look sorted or like epochs: {column} in {found} of {tried} columns."))
     return result
 
 

@@ -24,6 +24,7 @@ RUN_COLUMNS = [
     *("run_id", "dataset", "activation", "split_hash", "device_name", "host", "packed", "epochs_timed"),
     *("epoch_s", "train_s", "evaluate_s", "rest_s", "total_s", "checkpoint_s", "spread", "drift", "noisy"),
 ]
+USED = [*RUN_COLUMNS[:6], "pack_size", "best_epoch"]
 SUMMARY = [
     *("dataset", "activation", "control", "runs", "epoch_s", "mad_s", "train_s", "evaluate_s", "rest_s"),
     *("ratio", "ratio_low", "ratio_high", "shift_s", "pairs", "total_s", "total_ratio"),
@@ -42,24 +43,36 @@ def runs(cube: pd.DataFrame, curves: pd.DataFrame, *, warmup: int = 1) -> pd.Dat
     parts = [name for name in (SECONDS_TRAIN, SECONDS_EVALUATE, SECONDS_REST) if name in curves.columns]
     if finished.empty or not parts:
         return pd.DataFrame(columns=pd.Index(RUN_COLUMNS))
-    epochs = curves[curves["run_id"].isin(finished["run_id"])].sort_values(["run_id", "epoch"], kind="stable")
-    timed = {str(run): of_run for run, of_run in epochs.groupby("run_id", sort=False, observed=True)}
+    timed = _epochs(curves, finished["run_id"], parts)
     rows = []
-    for run in finished.to_dict("records"):
-        of_run = timed.get(str(run["run_id"]))
-        if of_run is None:
+    for run in finished[[name for name in USED if name in finished]].to_dict("records"):
+        if str(run["run_id"]) not in timed:
             continue
-        seconds = of_run[parts].to_numpy(dtype=float)
+        number, seconds = timed[str(run["run_id"])]
         whole = seconds.sum(axis=1)
-        kept = of_run["epoch"].to_numpy() > warmup
+        kept = number > warmup
         row: dict[str, object] = {name: run.get(name, "") for name in RUN_COLUMNS[:6]}
         row |= {"packed": bool(run.get("pack_size", 1) > 1), "epochs_timed": int(kept.sum())}
         row["total_s"] = float(whole.sum())
         best = int(run.get("best_epoch", -1))
-        row["checkpoint_s"] = float(whole[of_run["epoch"].to_numpy() <= best].sum()) if best > 0 else math.nan
+        row["checkpoint_s"] = float(whole[number <= best].sum()) if best > 0 else math.nan
         row |= _medians(seconds[kept], parts)
         rows.append(row)
     return pd.DataFrame(rows, columns=pd.Index(RUN_COLUMNS))
+
+
+def _epochs(curves: pd.DataFrame, run_ids: pd.Series, columns: list[str]) -> dict[str, tuple[Array, Array]]:
+    """Epoch numbers (epochs,) and the named columns (epochs, columns) of each run, in order."""
+    mine = curves[curves["run_id"].isin(run_ids)]
+    names, codes = np.unique(mine["run_id"].astype(str).to_numpy(), return_inverse=True)
+    number = mine["epoch"].to_numpy(dtype=float)
+    order = np.lexsort((number, codes))
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))[:-1]
+    values = mine[columns].to_numpy(dtype=float)[order]
+    return {
+        str(name): (epochs, of_run)
+        for name, epochs, of_run in zip(names, np.split(number[order], ends), np.split(values, ends), strict=True)
+    }
 
 
 def _medians(seconds: Array, parts: list[str]) -> dict[str, object]:
@@ -152,15 +165,18 @@ def equal_time(
     areas = pd.Index(["activation", "area", "at_end", "seconds", "runs"])
     if rows.empty or not parts or metric not in curves:
         return pd.DataFrame(columns=columns), pd.DataFrame(columns=areas)
-    mine = curves[curves["run_id"].isin(rows["run_id"])].sort_values(["run_id", "epoch"], kind="stable")
-    of = dict(zip(rows["run_id"].astype(str), rows["activation"], strict=True))
+    timed = _epochs(curves, rows["run_id"], [*parts, metric])
     loss = metric.endswith("loss")
     found: dict[str, list[tuple[Array, Array]]] = {}
-    for run, of_run in mine.groupby("run_id", sort=False, observed=True):
-        clock = np.cumsum(of_run[parts].to_numpy(dtype=float).sum(axis=1))
-        values = of_run[metric].to_numpy(dtype=float)
-        best = np.fmin.accumulate(values) if loss else np.fmax.accumulate(values)
-        found.setdefault(str(of[str(run)]), []).append((clock, best))
+    for run_id, label in zip(rows["run_id"].astype(str), rows["activation"], strict=True):
+        if run_id not in timed:
+            continue
+        _, values = timed[run_id]
+        clock = np.cumsum(values[:, :-1].sum(axis=1))
+        best = np.fmin.accumulate(values[:, -1]) if loss else np.fmax.accumulate(values[:, -1])
+        found.setdefault(str(label), []).append((clock, best))
+    if not found:
+        return pd.DataFrame(columns=columns), pd.DataFrame(columns=areas)
     end = max(clock[-1] for of_label in found.values() for clock, _ in of_label)
     limit = min(float(np.median([clock[-1] for clock, _ in of_label])) for of_label in found.values())
     grid = np.unique(np.append(np.linspace(0, end, points), limit))
