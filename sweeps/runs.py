@@ -316,7 +316,8 @@ def fold_run(
     tags[schema.STATUS] = status
     run = FoldRun(
         key=key,
-        name=f"{trial.name} · r{spec.repeat} f{spec.fold}",
+        # What tells a trial's folds apart comes first: the UI's list cuts long names at their end.
+        name=f"r{spec.repeat} f{spec.fold} · {trial.name}",
         start_ms=milliseconds(first_start_s),
         tags=tags,
         params=param_texts(spec.activation.params, dataclasses.asdict(spec.training)),

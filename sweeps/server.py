@@ -1,8 +1,8 @@
 """The MLflow UI of one study: a server process of its own, on this machine only.
 
 MLflow's default server also answers for its AI assistant, which runs shell commands for whoever reaches it from the
-same machine: on a login node that is every user. The server started here is MLflow's plain web application under gunicorn,
-which has no assistant, and it answers to the names of this machine only.
+same machine: on a login node that is every user. The server started here is MLflow's plain web application under
+gunicorn, which has no assistant, and it answers to the names of this machine only.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def test_the_ui_serves_the_studys_store_on_localhost_only(served: tuple[Ui, Trac
     )
     with urlopen(asked) as answer:
         names = {run["info"]["run_name"] for run in json.load(answer)["runs"]}
-    assert names == {"invented", "relu · c000", "relu · c000 · r0 f0"}
+    assert names == {"invented", "relu · c000", "r0 f0 · relu · c000"}
     with urlopen(f"{running.address}/ajax-api/3.0/mlflow/ui-telemetry") as answer:
         assert json.load(answer)["disable_ui_telemetry"] is True
     # A page of another site cannot talk to it by a name of its own.
