@@ -208,7 +208,7 @@ def tick(folder: Path) -> None:
 def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
     from rich.console import Console
 
-    from sweeps import overview, progress, session
+    from sweeps import overview, progress, savings, session
 
     with session.driving(path) as driver:
         try:
@@ -219,6 +219,9 @@ def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
         given_up = dict(driver.state.gave_up)
         tracking = driver.tracking_problem
         click.echo(session.footprint(driver.cluster.costs).words())
+        saved = savings.savings(driver.study, driver.state, path / "trials")
+        if saved is not None:
+            click.echo(saved.words())
     if tracking:
         click.echo(f"MLflow is behind: {tracking}. `actsweep sync {path}` catches up.", err=True)
     for reason, folds in overview.by_reason(given_up).items():

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps.defaults import explain
 from sweeps.progress import duration, sizes
 from sweeps.study import Study, digest
 from trainer.errors import JournalError, SpecError
@@ -55,6 +56,9 @@ def plan(study: Study) -> str:
         words = "; ".join(f"{key} in {domain.plain()}" for key, domain in domains.items()) or "nothing searched"
         tried = f"{study.trials(label, 'search')} settings tried; " if domains else ""
         lines.append(f"  {label}: {tried}{words}")
+        for name, domain, why in explain(study.activation(label).activation):
+            if domains.get(f"activation.{name}") == domain:
+                lines.append(f"    {name}: {why}")
     if study.searched():
         lines.append(f"winners by {study.select_on()}; claims rest on the {declared.claims_phase} phase")
     return "\n".join(lines)

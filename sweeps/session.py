@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import importlib.util
+import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +20,7 @@ from analysis.plan import to_json
 from slurm.jobs import Costs
 from sweeps import folder
 from sweeps.driver import Driver, Node
-from sweeps.errors import StudyError
+from sweeps.errors import StudyError, SweepError
 from sweeps.lock import Lock, held
 from sweeps.progress import Snapshot, snapshot
 from sweeps.study import Study, digest, load, resolved_yaml
@@ -167,7 +170,8 @@ def footprint(costs: Costs) -> Footprint:
 
 def ready(study: Study) -> None:
     """Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
-    there or cannot be dealt to these folds. Reads the data set (its cache, where there is one), not torch."""
+    there or cannot be dealt to these folds, a model or an activation that cannot be built at the bounds of its space.
+    Reads the data set (its cache, where there is one); torch is loaded by another process."""
     from slurm.profile import load as load_profile
     from trainer.catalogue import DATASETS, resolve
     from trainer.datasets.reader import Reader
@@ -188,6 +192,26 @@ def ready(study: Study) -> None:
         for repeat in study.repeats(phase)[:1]:
             for fold in study.fold_numbers(phase)[:1]:
                 split(dataset, study.split_spec(), seed=study.seed, repeat=repeat, fold=fold)
+
+    _build(study, channels=dataset.items.shape[1], classes=len(dataset.classes))
+
+
+def _build(study: Study, *, channels: int, classes: int) -> None:
+    phase = study.claims_phase()
+    specs = []
+    for label in study.compared():
+        domains = study.space_of(label).domains
+        for end in (0, -1):
+            bounds = {key.partition(".")[2]: domain.extremes()[end] for key, domain in domains.items() if key[0] == "a"}
+            specs.append(study.fold_specs(phase=phase, trial="t", label=label, params=bounds)[0])
+    asked = {"channels": channels, "classes": classes, "specs": [dataclasses.asdict(spec) for spec in specs]}
+    run = subprocess.run(
+        [sys.executable, "-P", "-m", "trainer.dry"], input=json.dumps(asked), capture_output=True, text=True
+    )
+    if run.returncode != 0:
+        raise SweepError(f"{study.name}: models cannot be built here:\n{run.stderr.strip()}")
+    if found := json.loads(run.stdout):
+        raise StudyError("\n".join(f"{study.name}: {problem}" for problem in found))
 
 
 def _importable(module: str) -> bool:

@@ -20,6 +20,7 @@ from sweeps import ledger, session
 from sweeps.driver import Driver, Node
 from sweeps.ledger import Completed, GaveUp, JobOver, Reported, Selected, Stopping, Submitting, TrialAdded
 from sweeps.lock import Lock
+from sweeps.savings import savings
 from sweeps.study import Study, load
 from trainer.journal import FoldHistory, read_fold
 
@@ -222,6 +223,17 @@ def test_asha_stops_losers_of_a_search_and_never_a_confirmation(
     ended = {record.trial: record.status for record in records if isinstance(record, Completed)}
     assert {ended[record.trial] for record in stopped} <= {"stopped", "finished"}
     assert "stopped" in ended.values()
+    saved = savings(session.opened(path), ledger.replay(records), path / "trials")
+    assert saved is not None
+    assert saved.trials == len(stopped)
+    trained = sum(
+        len(h.epochs)
+        for r in stopped
+        for f in driver.state.trials[r.trial].folds
+        if (h := read_fold(path / "trials" / f))
+    )
+    assert saved.epochs == saved.planned - trained > 0
+    assert saved.device_s == pytest.approx(0.4 * saved.epochs, rel=0.3)
     reported = [record for record in records if isinstance(record, Reported) and record.stop]
     assert [record.trial for record in reported] == [record.trial for record in stopped]
 
