@@ -96,6 +96,12 @@ def text(browser: Any) -> str:
     return str(browser.find_element("tag name", "body").text)
 
 
+def close_assistant(browser: Any) -> None:
+    """The panel of MLflow's assistant covers a third of the page at the first visit."""
+    for button in browser.find_elements("css selector", "[data-component-id='mlflow.assistant.chat_panel.close']"):
+        button.click()
+
+
 def keep(browser: Any, name: str, tmp_path: Path) -> None:
     """Takes the picture; fails if there is none."""
     folder = Path(os.environ.get("ACTSWEEP_SCREENSHOTS", tmp_path))
@@ -113,6 +119,7 @@ def test_the_run_list_shows_the_folds_below_their_trial(
     running, _ = study
     browser.get(running.url)
     wait(browser, lambda page: "relu · c000" in text(page), "the list of runs")
+    close_assistant(browser)
     shown = text(browser)
     assert {"dsrelu-75-30 · c000", "dsrelu-75-30 · s003", "apalu · c000", "digits-comparison"} <= set(
         shown.splitlines()
@@ -134,6 +141,7 @@ def test_a_folds_page_draws_its_curves(study: tuple[Ui, Tracker], browser: Any, 
     page = f"{running.address}/#/experiments/{tracker.experiment_id}/runs/{found[0].info.run_id}"
     browser.get(f"{page}?workflowType=machine_learning")
     wait(browser, lambda here: "activation.k" in text(here), "the fold's params")
+    close_assistant(browser)
     keep(browser, "mlflow-fold.png", tmp_path)
     browser.get(f"{page}/model-metrics?workflowType=machine_learning")
     search = wait(browser, lambda here: here.find_elements("css selector", "input[type='text']"), "the search field")[0]
