@@ -36,8 +36,8 @@ class Resident:
 
 
 def resident(dataset: Dataset, device: torch.device) -> Resident:
-    """Copies ``dataset`` to ``device`` once; memory-mapped arrays are read here and nowhere later."""
-    items = torch.from_numpy(np.array(dataset.items, order="C"))
+    """Copies ``dataset`` to ``device`` once; read-only memory maps are read here and nowhere later."""
+    items = torch.from_numpy(np.require(dataset.items, requirements=["C", "W", "A"]))
     mean, std = (torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1) for values in (dataset.mean, dataset.std))
     whole = 255.0 if items.dtype == torch.uint8 else 1.0
     return Resident(

@@ -118,6 +118,6 @@ def utilisation(device: torch.device) -> dict[str, float]:
     sampled = {"gpu_memory_mb": (total - free) / 2**20}
     try:
         sampled["gpu_percent"] = float(torch.cuda.utilization(device))
-    except (ImportError, RuntimeError) as error:
+    except Exception as error:  # no library for it, or one of the library's own errors; training does not hang on it
         logging.getLogger(__name__).debug("no GPU utilisation: %s", error)
     return sampled

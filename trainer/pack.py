@@ -98,6 +98,7 @@ class _Run:
         """Runs ``action`` for a fold and settles the fold where that ends it."""
         fold = self.active[name]
         status = otherwise
+        failure: Exception | None = None
         try:
             status = action() or otherwise
         except Superseded as taken:
@@ -109,7 +110,10 @@ class _Run:
             raise
         except Exception as error:
             logging.getLogger(__name__).exception("fold %s failed", name)
-            status = self._fail(fold, error)
+            # The traceback holds the frames, and they hold the tensors that other folds may need the memory of.
+            failure = error.with_traceback(None)
+        if failure is not None:
+            status = self._fail(fold, failure)
         if status is not None:
             self.statuses[name] = status
             del self.active[name]
