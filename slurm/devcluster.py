@@ -62,7 +62,7 @@ class Shape:
     slurmd_timeout_s: int = 60
     """After this long without an answer a node is down and its jobs have failed with it."""
     requeue_wait_s: int = 10
-    """How long a requeued job waits before it may start again (120 on a cluster left as it comes)."""
+    """How long a requeued job waits before it may start again: 5 at least, 120 on a cluster left as it comes."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further lines of slurm.conf."""
 
@@ -179,11 +179,9 @@ class DevCluster:
         return list(found.values())
 
     def _start_database(self) -> None:
-        folder, user = self.folder / "database", getpass.getuser()
-        account = ["--user=mysql"] if user == "root" else []
+        folder = self.folder / "database"
+        account = ["--user=root"] if getpass.getuser() == "root" else []  # else it refuses to run as root
         folder.mkdir(exist_ok=True)
-        if account:
-            shutil.chown(folder, "mysql")
         if not (folder / "mysql").exists():
             words = [_find("mariadb-install-db"), "--no-defaults", *account, f"--datadir={folder}", "--skip-test-db"]
             done = subprocess.run(words, capture_output=True, text=True, check=False)

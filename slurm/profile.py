@@ -221,7 +221,7 @@ def _refuse_duplicates(node: yaml.Node, source: str) -> None:
             line = key.start_mark.line + 1
             if key.value in first:
                 raise ProfileError(
-                    f"{source}, line {line}: {key.value} is given twice (first in line {first[key.value]})"
+                    f"{source}, line {line}: {key.value} is given twice, first in line {first[key.value]}"
                 )
             first[key.value] = line
             _refuse_duplicates(value, source)

@@ -22,8 +22,8 @@ from slurm.jobs import JobReport, JobState, Retry, retry
 from slurm.profile import Profile
 
 STAND_IN = '''
-"""A pack of one fold as a cluster sees it: claims an attempt, writes an epoch at a time, goes on where an earlier attempt
-was, saves and leaves on a signal, and ends itself when a newer attempt is there."""
+"""A pack of one fold as a cluster sees it: claims an attempt, writes an epoch at a time, goes on where an earlier
+attempt was, saves and leaves on a signal, and ends itself when a newer attempt is there."""
 import json, os, signal, time
 from pathlib import Path
 
@@ -48,8 +48,9 @@ def train(text):
             done = max([done, *(line["epoch"] for line in lines if "epoch" in line)])
     with (folder / f"attempt-{number}" / "journal.jsonl").open("a") as journal:
         def write(**record):
-            record |= {"at": time.time(), "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"), "node": os.environ.get("SLURMD_NODENAME"),
-                       "job": os.environ.get("SLURM_JOB_ID"), "pid": os.getpid()}
+            names = {"gpu": "CUDA_VISIBLE_DEVICES", "node": "SLURMD_NODENAME", "job": "SLURM_JOB_ID"}
+            record |= {key: os.environ.get(name) for key, name in names.items()}
+            record |= {"at": time.time(), "pid": os.getpid()}
             journal.write(json.dumps(record) + "\\n")
             journal.flush()
         write(start=done)

@@ -141,7 +141,7 @@ def test_a_node_that_is_cut_off_trains_on_and_spoils_nothing(
     dev: DevCluster, profile: Profile, stand_in: str, folds: Folds, wait: Wait, tmp_path: Path
 ) -> None:
     cluster = SlurmCluster(profile, tmp_path)
-    (mine,) = folds(1, epochs=150)
+    (mine,) = folds(1, epochs=300)
     jobs = cluster.submit(stand_in, texts([mine], 0.2), name="zombie", folder=tmp_path)
     reports = wait(cluster, jobs, begun([mine], 2))
     wait(cluster, jobs, lambda reports: reports[jobs[0]].node is not None)
@@ -244,7 +244,7 @@ def test_a_driver_killed_while_it_submits_loses_and_doubles_nothing(
 def test_an_impossible_request_is_rejected_with_slurms_words(
     profile: Profile, stand_in: str, folds: Folds, tmp_path: Path
 ) -> None:
-    for change, words in (({"partition": "nowhere"}, "partition"), ({"cpus_per_pack": 999}, "not available")):
+    for change, words in (({"partition": "nowhere"}, "partition"), ({"gpus_per_pack": 9}, "not available")):
         cluster = SlurmCluster(profile.model_copy(update=change), tmp_path)
         with pytest.raises(SubmissionRejected, match=words):
             cluster.submit(stand_in, texts(folds(1)), name="never", folder=tmp_path)

@@ -1,0 +1,282 @@
+"""Fake sbatch, squeue, sacct, scancel, scontrol and srun, for tests without a cluster.
+
+:class:`FakeSlurm` puts executables into a folder for the PATH and keeps their state in files beside them, so that real
+programs (submitit, ours, yours) talk to them as to Slurm. Nothing happens by itself: the test says which job runs, ends
+or is forgotten, and which command refuses, hangs, answers garbage or breaks off after it did its work.
+
+    fake = FakeSlurm(tmp_path / "slurm")
+    monkeypatch.setenv("PATH", f"{fake.install()}:{os.environ['PATH']}")
+    fake.refuse("sbatch", "sbatch: error: Batch job submission failed: Socket timed out", accept=True)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "srun")
+LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD")
+NO_ACCOUNTING = "Slurm accounting storage is disabled"
+SUBMIT_LIMIT = (
+    "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: "
+    "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+)
+ARRAY_LIMIT = "sbatch: error: Batch job submission failed: Invalid job array specification"
+EMPTY = {
+    "jobs": {},
+    "next": 100,
+    "calls": [],
+    "faults": [],
+    "config": {"MaxArraySize": "1001", "MaxJobCount": "10000"},
+    "accounting": True,
+    "max_submit": None,
+}
+
+Job = dict[str, Any]
+
+
+class FakeSlurm:
+    """The state of the fake cluster in a folder, as the test sees and sets it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def install(self) -> Path:
+        """Writes the executables and gives the folder to put first on the PATH."""
+        programs = self.folder / "bin"
+        programs.mkdir(parents=True, exist_ok=True)
+        for command in COMMANDS:
+            program = programs / command
+            program.write_text(
+                f"#!{sys.executable} -PS\nimport sys\nsys.path.append({str(Path(__file__).parents[1])!r})\n"
+                f"from slurm.testing import main\nmain({command!r}, {str(self.folder)!r})\n",
+                encoding="utf-8",
+            )
+            program.chmod(0o755)
+        return programs
+
+    @contextlib.contextmanager
+    def state(self) -> Iterator[dict[str, Any]]:
+        """The whole state, held against the commands until the end of the block, then written."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            path = self.folder / "state.json"
+            state = json.loads(path.read_text(encoding="utf-8") if path.exists() else json.dumps(EMPTY))
+            yield state
+            path.write_text(json.dumps(state), encoding="utf-8")
+
+    def jobs(self) -> dict[str, Job]:
+        """Each job (each task of an array) by its id: name, word (Slurm's state), node, reason, partition, script."""
+        with self.state() as state:
+            return dict(state["jobs"])
+
+    def put(self, job: str, word: str, *, node: str | None = None, reason: str = "") -> None:
+        """Sets a job's state to one of Slurm's words."""
+        with self.state() as state:
+            state["jobs"][job] |= {"word": word, "reason": reason} | ({"node": node} if node else {})
+
+    def forget(self, *jobs: str) -> None:
+        """Lets the queue forget jobs, as after MinJobAge; accounting still knows them."""
+        with self.state() as state:
+            for job in jobs:
+                state["jobs"][job]["forgotten"] = True
+
+    def run(self, job: str, *, node: str = "node1") -> int:
+        """Runs a job's script to its end as its node would, sets COMPLETED or FAILED, and gives the exit status."""
+        self.put(job, "RUNNING", node=node)
+        root, _, task = job.partition("_")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "SUBMITIT_"))}
+        environment |= {"SLURM_JOB_ID": root, "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NTASKS": "1"}
+        environment |= {"SLURM_JOB_NODELIST": node, "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0"}
+        if task:
+            environment |= {"SLURM_ARRAY_JOB_ID": root, "SLURM_ARRAY_TASK_ID": task}
+        done = subprocess.run(["bash", "-c", self.jobs()[job]["script"]], env=environment, check=False)
+        if self.jobs()[job]["word"] == "RUNNING":
+            self.put(job, "FAILED" if done.returncode else "COMPLETED")
+        return done.returncode
+
+    def refuse(self, command: str, words: str, *, times: int = 1, accept: bool = False) -> None:
+        """The next calls of a command fail with these words; with ``accept`` only after doing their work."""
+        self._fault(command, {"kind": "refuse", "words": words, "accept": accept}, times)
+
+    def garble(self, command: str, *, times: int = 1) -> None:
+        """The next answers of a command have a torn line and one of nonsense in them."""
+        self._fault(command, {"kind": "garble"}, times)
+
+    def delay(self, command: str, seconds: float, *, times: int = 1) -> None:
+        """The next calls of a command take that much longer."""
+        self._fault(command, {"kind": "delay", "seconds": seconds}, times)
+
+    def site(self, *, accounting: bool = True, max_submit: int | None = None, **config: str) -> None:
+        """Sets whether there is accounting, the limit of submitted jobs, and entries of ``scontrol show config``."""
+        with self.state() as state:
+            state["accounting"], state["max_submit"] = accounting, max_submit
+            state["config"] |= config
+
+    def calls(self, command: str) -> list[list[str]]:
+        """The arguments of each call of a command so far."""
+        with self.state() as state:
+            return [call[1:] for call in state["calls"] if call[0] == command]
+
+    def _fault(self, command: str, fault: Job, times: int) -> None:
+        with self.state() as state:
+            state["faults"] += [{"command": command, **fault}] * times
+
+
+def main(command: str, folder: str) -> None:
+    """What the executables run."""
+    words = sys.argv[1:]
+    if command == "srun":
+        _srun(words)
+    fake = FakeSlurm(Path(folder))
+    with fake.state() as state:
+        state["calls"].append([command, *words])
+        fault = next((each for each in state["faults"] if each["command"] == command), None)
+        if fault is not None:
+            state["faults"].remove(fault)
+    kind = fault["kind"] if fault else ""
+    if fault and kind == "delay":
+        time.sleep(fault["seconds"])
+    if fault and kind == "refuse" and not fault["accept"]:
+        _exit(fault["words"])
+    with fake.state() as state:
+        out, err = {"sbatch": _sbatch, "squeue": _squeue, "sacct": _sacct, "scancel": _scancel, "scontrol": _scontrol}[
+            command
+        ](state, words)
+    if fault and kind == "refuse":
+        _exit(fault["words"])
+    if fault and kind == "garble":
+        lines = out.splitlines()
+        out = "\n".join([*lines[1:], lines[0][:4] if lines else "", "\x00|slurm_load_jobs|?"])
+    if err:
+        _exit(err)
+    sys.stdout.write(out + "\n" if out else "")
+
+
+def _exit(words: str) -> None:
+    sys.stderr.write(words + "\n")
+    raise SystemExit(1)
+
+
+def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
+    script = Path(words[-1]).read_text(encoding="utf-8")
+    options = dict(re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", script, flags=re.MULTILINE))
+    root, tasks = str(state["next"]), [""]
+    if "array" in options:
+        first, last = options["array"].partition("%")[0].split("-")
+        if int(last) >= int(state["config"]["MaxArraySize"]):
+            return "", ARRAY_LIMIT
+        tasks = [f"_{task}" for task in range(int(first), int(last) + 1)]
+    live = sum(job["word"] in LIVE for job in state["jobs"].values())
+    if state["max_submit"] is not None and live + len(tasks) > state["max_submit"]:
+        return "", SUBMIT_LIMIT
+    state["next"] += 1
+    job = {
+        "name": options.get("job-name", "sbatch"),
+        "word": "PENDING",
+        "node": "",
+        "reason": "Priority",
+        "script": script,
+    }
+    job |= {"partition": options.get("partition", "main"), "options": options, "forgotten": False}
+    state["jobs"] |= {root + task: dict(job) for task in tasks}
+    return f"Submitted batch job {root}", ""
+
+
+def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
+    option = _options(words)
+    names = option["name"].split(",") if "name" in option else None
+    lines: list[str] = []
+    waiting: dict[str, list[int]] = {}
+    for id_, job in state["jobs"].items():
+        if job["forgotten"] or (names is not None and job["name"] not in names):
+            continue
+        if option.get("states") != "all" and job["word"] not in LIVE:
+            continue
+        root, _, task = id_.partition("_")
+        if job["word"] == "PENDING" and task:
+            waiting.setdefault(root, []).append(int(task))
+            continue
+        lines.append(_format(option["format"], root, task or "N/A", job))
+    for root, tasks in waiting.items():
+        listed = ",".join(str(task) for task in tasks) + "%4"
+        if len(tasks) > 2 and tasks == list(range(tasks[0], tasks[-1] + 1)):
+            listed = f"{tasks[0]}-{tasks[-1]}"
+        lines.append(_format(option["format"], root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
+    return "\n".join(lines), ""
+
+
+def _format(pattern: str, root: str, tasks: str, job: Job) -> str:
+    values = {"%F": root, "%K": tasks, "%T": job["word"].split()[0], "%N": job["node"], "%j": job["name"]}
+    values |= {"%r": job["reason"] or "None"}
+    return re.sub(r"%[A-Za-z]", lambda found: values.get(found.group(), "?"), pattern)
+
+
+def _sacct(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
+    if not state["accounting"]:
+        return "", NO_ACCOUNTING
+    option = _options(words)
+    roots = option["jobs"].split(",") if "jobs" in option else None
+    lines = []
+    for id_, job in state["jobs"].items():
+        if roots is not None and id_.partition("_")[0] not in roots:
+            continue
+        values = {
+            "JobID": id_,
+            "State": job["word"],
+            "NodeList": job["node"] or "None assigned",
+            "JobName": job["name"],
+        }
+        lines.append("|".join(values.get(column, "") for column in option["format"].split(",")))
+    return "\n".join(lines), ""
+
+
+def _scancel(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
+    for id_, job in state["jobs"].items():
+        if (id_ in words or id_.partition("_")[0] in words) and job["word"] in LIVE:
+            job["word"] = f"CANCELLED by {os.getuid()}"
+    return "", ""
+
+
+def _scontrol(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
+    if list(words[:2]) == ["show", "config"]:
+        return "\n".join(f"{key:<24}= {value}" for key, value in state["config"].items()), ""
+    if words[0] == "requeue" and words[1] in state["jobs"]:
+        state["jobs"][words[1]] |= {"word": "PENDING", "reason": "BeginTime", "node": ""}
+        return "", ""
+    return "", f"scontrol: error: cannot {' '.join(words)}"
+
+
+def _options(words: Sequence[str]) -> dict[str, str]:
+    pairs = (word.removeprefix("--").partition("=") for word in words if word.startswith("--"))
+    return {key: value for key, _, value in pairs}
+
+
+def _srun(words: list[str]) -> None:
+    """Becomes the step's program, with its output where ``--output`` says."""
+    rest = list(words)
+    output = ""
+    while rest and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option == "--output":
+            output = rest.pop(0)
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID", ""), os.environ.get("SLURM_ARRAY_TASK_ID", "")
+    for pattern, value in (("%A", array), ("%a", task), ("%t", "0"), ("%j", os.environ["SLURM_JOB_ID"])):
+        output = output.replace(pattern, value)
+    if output:
+        log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+    program = shutil.which(rest[0]) or rest[0]
+    os.execv(program, rest)  # noqa: S606
