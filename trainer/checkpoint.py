@@ -27,25 +27,33 @@ State = dict[str, Any]
 
 def save(path: Path, state: State) -> None:
     """Writes ``state`` so that ``path`` is either as it was or whole. Raises OSError."""
+    _write(path, state).replace(path)
+    _sync(path.parent)
+
+
+def save_generation(folder: Path, state: State) -> None:
+    """A new newest checkpoint in an attempt's ``folder``; the one before it stays as its understudy."""
+    newest = folder / FILE
+    # Whole before anything moves: a full disk leaves both generations as they were.
+    aside = _write(newest, state)
+    if newest.exists():
+        newest.replace(folder / PREVIOUS)
+    aside.replace(newest)
+    _sync(folder)
+
+
+def _write(path: Path, state: State) -> Path:
+    """``state`` in a file beside ``path``, on disk."""
     aside = path.with_name(path.name + ".part")
     try:
         with aside.open("wb") as file:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
-        _sync(path.parent)
     except RuntimeError as error:
         # torch's archive writer hides the system's word (disk full, quota) behind its own.
         raise OSError(errno.EIO, f"cannot write the checkpoint ({error}); is the disk full?", str(path)) from error
-
-
-def save_generation(folder: Path, state: State) -> None:
-    """A new newest checkpoint in an attempt's ``folder``; the one before it stays as its understudy."""
-    newest = folder / FILE
-    if newest.exists():
-        newest.replace(folder / PREVIOUS)
-    save(newest, state)
+    return aside
 
 
 def newest(fold: Path, digest: str, *, before: int) -> State | None:
