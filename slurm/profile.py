@@ -68,6 +68,18 @@ class Partition(_Strict):
     """Overrides of the profile's own account, qos and time limit."""
 
 
+class DriverJob(_Strict):
+    """The small job that `actsweep run --detach` submits the driver as."""
+
+    partition: str | None = None
+    """None: the profile's own; name a CPU partition where there is one."""
+    account: str | None = None
+    qos: str | None = None
+    time_min: PositiveInt = 1440
+    """It asks to be requeued before its limit, so that a study may last longer."""
+    mem_gb: PositiveFloat = 2.0
+
+
 class Profile(_Strict):
     """Where packs run, what each of them gets, and how gently the cluster is asked."""
 
@@ -103,6 +115,7 @@ class Profile(_Strict):
     scratch: str | None = None
     """Node-local folder for staging data; may name a variable of the node, as ``$TMPDIR``."""
 
+    driver: DriverJob = DriverJob()
     array_throttle: PositiveInt | None = None
     """Most tasks of one array that run at a time."""
     max_jobs: PositiveInt | None = None
@@ -117,6 +130,26 @@ class Profile(_Strict):
     poll_min_s: PositiveFloat = 5.0
     poll_max_s: PositiveFloat = 60.0
     """Bounds of the time between two questions to the scheduler, and of the wait after a refusal, in seconds."""
+
+    def for_driver(self) -> Profile:
+        """The profile of the driver's own job: one core, no GPU, one task."""
+        own = self.driver
+        first = self.partitions[0] if self.partitions else None
+        return self.model_copy(
+            update={
+                "partition": own.partition or (first.name if first else self.partition),
+                "partitions": (),
+                "account": own.account or (first.account if first and not own.partition else None) or self.account,
+                "qos": own.qos or (first.qos if first and not own.partition else None) or self.qos,
+                "time_min": own.time_min,
+                "mem_gb": own.mem_gb,
+                "gpus_per_pack": 0,
+                "gpu_type": None,
+                "constraint": None,
+                "cpus_per_pack": 1,
+                "array_throttle": None,
+            }
+        )
 
     @model_validator(mode="after")
     def _possible(self) -> Profile:

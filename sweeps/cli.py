@@ -180,7 +180,9 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     else:
         click.echo(f"study folder: {path} (goes on where it ended)")
     if detach:
-        click.echo(session.detach(path, interval_s))
+        from sweeps import detached
+
+        click.echo(detached.submit(path, interval_s))
         return
     _drive(path, no_report=no_report, interval_s=interval_s)
 

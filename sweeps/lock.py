@@ -26,7 +26,12 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._text = json.dumps(
-            {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+            {
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "started": psutil.Process().create_time(),
+                "job": os.environ.get("SLURM_JOB_ID"),
+            }
         )
         for _ in range(2):
             try:
@@ -68,7 +73,8 @@ def held(folder: Path) -> bool:
     except json.JSONDecodeError:
         return age_s < STALE_S  # its maker died, or is about to write it
     if holder["host"] != socket.gethostname():
-        return age_s < STALE_S
+        requeued = holder["job"] is not None and holder["job"] == os.environ.get("SLURM_JOB_ID")
+        return age_s < STALE_S and not requeued  # a job that Slurm started elsewhere has ended where it was
     try:
         return bool(abs(psutil.Process(holder["pid"]).create_time() - holder["started"]) < 1.0)
     except psutil.NoSuchProcess:

@@ -122,7 +122,7 @@ def _devices(found: Iterable[_Where]) -> str:
 
 def submission(study: Study, profile: str | None) -> str:
     """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time."""
-    from slurm.cluster import open_cluster
+    from slurm.cluster import open_cluster, render
     from slurm.profile import load
 
     chosen = load(profile or study.cluster.profile)
@@ -133,6 +133,10 @@ def submission(study: Study, profile: str | None) -> str:
     if chosen.executor == "local":
         at_a_time = open_cluster(chosen, Path("jobs")).room(0)
         return f"cluster: profile {chosen.name}: {jobs} packs on this machine, {at_a_time} at a time"
-    from slurm import script
-
-    return script.preview(chosen, name=study.name, tasks=jobs)
+    rendering = render(chosen, jobs, name=study.name, folder=Path("runs") / study.name / "jobs")
+    largest = max(range(len(rendering.tasks)), key=rendering.tasks.__getitem__)
+    return (
+        f"cluster: profile {chosen.name}: at most {jobs} packs; all at once {len(rendering.tasks)} arrays of "
+        f"{', '.join(map(str, rendering.tasks))} tasks\nbatch script of the largest:\n"
+        f"{rendering.scripts[largest].rstrip()}"
+    )

@@ -43,7 +43,11 @@ class Submitter:
         if self._clock() < self._again_at:
             return
         for begun in list(self._ledger.state.unanswered.values()):
-            found = self._cluster.recover(begun.name, self._folder)
+            try:
+                found = self._cluster.recover(begun.name, self._folder)
+            except SubmissionRefused as error:
+                self._put_off(error)
+                return
             jobs = tuple(found.get(index) for index in range(len(begun.packs)))
             self._ledger.write(Submitted(batch=begun.batch, jobs=jobs, reason="found again after an interruption"))
 
@@ -74,9 +78,7 @@ class Submitter:
             jobs = self._cluster.submit(self._call, texts, name=begun.name, folder=self._folder, avoid=avoid)
         except SubmissionRefused as error:
             # A refusal by time-out may have got through after all: the submission stays without an answer until then.
-            self._put_off_s = min(max(2 * self._put_off_s, PUT_OFF_S[0]), PUT_OFF_S[1])
-            self._again_at = self._clock() + self._put_off_s
-            self.refused = str(error)
+            self._put_off(error)
             return False
         except SubmissionRejected as error:
             self._ledger.write(Submitted(batch=number, jobs=(None,) * len(packs), reason=str(error)))
@@ -84,3 +86,8 @@ class Submitter:
         self._put_off_s, self.refused = 0.0, ""
         self._ledger.write(Submitted(batch=number, jobs=tuple(jobs)))
         return True
+
+    def _put_off(self, why: SubmissionRefused) -> None:
+        self._put_off_s = min(max(2 * self._put_off_s, PUT_OFF_S[0]), PUT_OFF_S[1])
+        self._again_at = self._clock() + self._put_off_s
+        self.refused = str(why)
