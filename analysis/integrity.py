@@ -86,7 +86,7 @@ def granularity(rows: pd.DataFrame) -> Found:
     done = rows[rows["status"].isin(SCORED)]
     if "heldout/accuracy" not in done or done["heldout/accuracy"].dropna().empty:
         return []
-    done = done.dropna(subset=["heldout/accuracy"])
+    done = done[np.isfinite(done["heldout/accuracy"].astype(float))]
     measured = done[done["status"] == "finished"]
     sized = measured[measured["n_heldout"] > 0] if "n_heldout" in measured else measured.iloc[:0]
     result: Found = []

@@ -332,6 +332,7 @@ def pair(table: Scores, activation: str, control: str) -> Pairs:
         diverged=table.diverged[activation] + table.diverged[control],
         unequal=table.unequal,
         seed_sd=table.seed_sd,
-        handling=table.handling,
+        # Where chance is unknown, diverged runs have no score whatever was asked for.
+        handling="complete" if math.isnan(table.chance) else table.handling,
         verifiable=table.verifiable,
     )
