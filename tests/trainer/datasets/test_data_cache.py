@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainer import staging
 from trainer.datasets import cache
 from trainer.datasets.content import Content, array_digest, content_digest
 from trainer.datasets.mnist import mnist
 from trainer.datasets.sampling import shares, stratified
+from trainer.spec import DataSpec
 
 _PROGRAM = """
 import sys, time
@@ -157,3 +159,11 @@ def test_a_stratified_sample_is_ascending_without_doubles() -> None:
     assert len(found) == 90
     assert (np.diff(found) > 0).all()
     assert found.tolist() != stratified(labels, groups, 90, 1, lambda place: str(place).encode()).tolist()
+
+
+def test_a_data_set_can_be_staged_on_a_node(idx_files: Path, tmp_path: Path) -> None:
+    spec = DataSpec(name="mnist", options={"part": "all"})
+    staged = staging.load(mnist, spec, idx_files, str(tmp_path / "scratch"), code="")
+    assert list((tmp_path / "scratch").glob("*/*")) != []
+    assert staged.digest == mnist.load(idx_files, {"part": "all"}).digest
+    assert staged.fixed_heldout is not None
