@@ -15,56 +15,23 @@ import os
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from slurm import processes
+from slurm import devconf, processes
+from slurm.devconf import Shape, missing_packages
 from slurm.errors import DevClusterError
 
 SCHEMA = 1
 MARK = "ACTSWEEP_CLUSTER"
 """Variable by which the daemons, and the steps that they start, are recognised."""
 START_S = 60.0
-PACKAGES = {
-    "munged": "munge",
-    "slurmctld": "slurm-wlm",
-    "slurmd": "slurm-wlm",
-    "sbatch": "slurm-wlm",
-    "slurmdbd": "slurmdbd",
-    "mariadbd": "mariadb-server",
-    "mariadb-install-db": "mariadb-server",
-}
-ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db")
-STANDARD_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """What the development cluster looks like."""
-
-    nodes: int = 4
-    gpus_per_node: int = 4
-    cpus_per_node: int = 8
-    mem_gb_per_node: int = 16
-    accounting: bool = True
-    """With MariaDB and slurmdbd, so that sacct answers."""
-    max_array_size: int = 1001
-    max_submit: int | None = None
-    """Most jobs a user may have submitted, by a QOS; needs accounting."""
-    slurmd_timeout_s: int = 60
-    """After this long without an answer a node is down and its jobs have failed with it."""
-    requeue_wait_s: int = 10
-    """How long a requeued job waits before it may start again: 5 at least, 120 on a cluster left as it comes."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """Further lines of slurm.conf."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +62,7 @@ class DevCluster:
 
     @property
     def nodes(self) -> list[str]:
-        return [f"gpu{number}" for number in range(1, self.shape.nodes + 1)]
+        return self.shape.node_names
 
     def environment(self) -> dict[str, str]:
         """What a shell needs to reach it."""
@@ -103,7 +70,7 @@ class DevCluster:
 
     def start_controller(self) -> None:
         """Starts slurmctld and waits for its answer."""
-        self._daemon("slurmctld", [_find("slurmctld"), "-D", "-f", str(self.conf)])
+        self._daemon("slurmctld", [devconf.find("slurmctld"), "-D", "-f", str(self.conf)])
         self._until("slurmctld", lambda: self._ask("scontrol", "ping") is not None)
 
     def stop_controller(self) -> None:
@@ -112,7 +79,7 @@ class DevCluster:
 
     def start_node(self, node: str) -> None:
         """Starts a node's slurmd."""
-        self._daemon(node, [_find("slurmd"), "-D", "-f", str(self.conf), "-N", node])
+        self._daemon(node, [devconf.find("slurmd"), "-D", "-f", str(self.conf), "-N", node])
 
     def kill_node(self, node: str) -> None:
         """Kills a node's slurmd: the node is cut off, its job steps run on unseen."""
@@ -131,19 +98,19 @@ class DevCluster:
 
     def start(self) -> None:
         """Starts everything; raises :class:`slurm.errors.DevClusterError` with the tail of the log that says why."""
-        ports = _free_ports(2 + self.shape.nodes)
-        self._write_configuration(ports)
+        ports = devconf.free_ports(2 + self.shape.nodes)
+        devconf.write(self.folder, self.shape, ports)
         self._daemon("munged", self._munged())
         if self.shape.accounting:
             self._start_database()
         self._until("munged", (self.folder / "munge.socket").exists)
         if self.shape.accounting:
-            self._daemon("slurmdbd", [_find("slurmdbd"), "-D"])
+            self._daemon("slurmdbd", [devconf.find("slurmdbd"), "-D"])
             self._until("slurmdbd", lambda: _listens(ports[1]))
             self._ask("sacctmgr", "--immediate", "add", "cluster", "dev")
             if self.shape.max_submit is not None:
                 self._limit(self.shape.max_submit)
-        self._daemon("slurmctld", [_find("slurmctld"), "-D", "-f", str(self.conf)])
+        self._daemon("slurmctld", [devconf.find("slurmctld"), "-D", "-f", str(self.conf)])
         for node in self.nodes:
             self.start_node(node)
         self._until("slurmctld", lambda: self._ask("scontrol", "ping") is not None)
@@ -183,7 +150,13 @@ class DevCluster:
         account = ["--user=root"] if getpass.getuser() == "root" else []  # else it refuses to run as root
         folder.mkdir(exist_ok=True)
         if not (folder / "mysql").exists():
-            words = [_find("mariadb-install-db"), "--no-defaults", *account, f"--datadir={folder}", "--skip-test-db"]
+            words = [
+                devconf.find("mariadb-install-db"),
+                "--no-defaults",
+                *account,
+                f"--datadir={folder}",
+                "--skip-test-db",
+            ]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise DevClusterError(f"mariadb-install-db failed: {_last_words(done.stderr or done.stdout)}")
@@ -205,7 +178,7 @@ class DevCluster:
             "--innodb-buffer-pool-size=64M",
             "--innodb-lock-wait-timeout=900",
         ]
-        self._daemon("mariadbd", [_find("mariadbd"), "--no-defaults", *account, *options])
+        self._daemon("mariadbd", [devconf.find("mariadbd"), "--no-defaults", *account, *options])
         self._until("mariadbd", (folder / "db.socket").exists)
 
     def _munged(self) -> list[str]:
@@ -215,7 +188,7 @@ class DevCluster:
             key.chmod(0o600)
         named = ("key-file=munge.key", "socket=munge.socket", "pid-file=munge.pid", "seed-file=munge.seed")
         options = [f"--{name.replace('=', f'={self.folder}/')}" for name in (*named, "log-file=munge.log")]
-        return [_find("munged"), "--foreground", "--force", *options]
+        return [devconf.find("munged"), "--foreground", "--force", *options]
 
     def _limit(self, max_submit: int) -> None:
         """Registers this user and limits what the user may have submitted."""
@@ -227,52 +200,6 @@ class DevCluster:
         ):
             if self._ask("sacctmgr", "--immediate", *words) is None:
                 raise DevClusterError(f"sacctmgr {' '.join(words)} failed; see {self.folder}/slurmdbd.log")
-
-    def _write_configuration(self, ports: Sequence[int]) -> None:
-        munge = self.folder / "munge.socket"
-        lines = _slurm_conf(self.folder, self.shape, ports)
-        for number, node in enumerate(self.nodes):
-            lines.append(
-                f"NodeName={node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2 + number]} "
-                f"CPUs={self.shape.cpus_per_node} RealMemory={1024 * self.shape.mem_gb_per_node} "
-                + (f"Gres=gpu:{self.shape.gpus_per_node} " if self.shape.gpus_per_node else "")
-                + "State=UNKNOWN"
-            )
-        lines += [
-            "PartitionName=main Nodes=ALL Default=YES State=UP MaxTime=INFINITE PriorityTier=1 PreemptMode=REQUEUE",
-            "PartitionName=urgent Nodes=ALL State=UP MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF",
-        ]
-        self.conf.write_text("\n".join([*lines, ""]), encoding="utf-8")
-        gres = [f"NodeName={node} Name=gpu File={device}" for node in self.nodes for device in self._devices()]
-        (self.folder / "gres.conf").write_text("\n".join([*gres, ""]), encoding="utf-8")
-        database = self.folder / "slurmdbd.conf"
-        database.write_text(
-            f"AuthType=auth/munge\nAuthInfo=socket={munge}\nDbdHost=localhost\nDbdPort={ports[1]}\n"
-            f"SlurmUser={getpass.getuser()}\nStorageType=accounting_storage/mysql\nStorageHost=localhost\n"
-            f"StorageUser=slurm\nStoragePass=dev\nStorageLoc=slurm_acct_db\n"
-            f"LogFile={self.folder}/slurmdbd.log\nPidFile={self.folder}/slurmdbd.pid\n",
-            encoding="utf-8",
-        )
-        database.chmod(0o600)
-
-    def _devices(self) -> list[str]:
-        """A character device per pretended GPU: new ones where we may make them, else ones that every system has."""
-        devices = self.folder / "devices"
-        devices.mkdir(exist_ok=True)
-        wanted = [devices / f"gpu{number}" for number in range(self.shape.gpus_per_node)]
-        try:
-            for path in wanted:
-                if not path.exists():
-                    os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
-            return [str(path) for path in wanted]
-        except PermissionError:
-            usable = [f"/dev/{name}" for name in STANDARD_DEVICES if Path(f"/dev/{name}").is_char_device()]
-            if len(usable) < self.shape.gpus_per_node:
-                raise DevClusterError(
-                    f"without the right to make devices a node can pretend {len(usable)} GPUs, "
-                    f"not {self.shape.gpus_per_node}; ask for fewer, or run as root"
-                ) from None
-            return usable[: self.shape.gpus_per_node]
 
     def _daemon(self, name: str, words: Sequence[str]) -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "SBATCH_"))}
@@ -414,97 +341,12 @@ def down(folder: Path | None = None) -> None:
     shutil.rmtree(cluster.folder)
 
 
-def missing_packages(shape: Shape) -> list[str]:
-    """Packages (as Debian names them) whose programs are not installed."""
-    needed = [name for name in PACKAGES if shape.accounting or name not in ACCOUNTING]
-    return sorted({PACKAGES[name] for name in needed if _which(name) is None})
-
-
 def _existing(folder: Path | None) -> DevCluster:
     folder = (folder or default_folder()).absolute()
     cluster = DevCluster.of(folder)
     if cluster is None:
         raise DevClusterError(f"no development cluster in {folder}; `actsweep cluster up` starts one")
     return cluster
-
-
-def _slurm_conf(folder: Path, shape: Shape, ports: Sequence[int]) -> list[str]:
-    munge = folder / "munge.socket"
-    settings = {
-        "ClusterName": "dev",
-        "SlurmctldHost": "localhost(127.0.0.1)",
-        "SlurmctldPort": str(ports[0]),
-        "SlurmUser": getpass.getuser(),
-        "SlurmdUser": getpass.getuser(),
-        "AuthType": "auth/munge",
-        "CredType": "cred/munge",
-        "AuthInfo": f"socket={munge},cred_expire={shape.requeue_wait_s}",
-        "StateSaveLocation": f"{folder}/state",
-        "SlurmdSpoolDir": f"{folder}/spool-%n",
-        "SlurmctldPidFile": f"{folder}/slurmctld.pid",
-        "SlurmdPidFile": f"{folder}/slurmd-%n.pid",
-        "SlurmctldLogFile": f"{folder}/slurmctld.log",
-        "SlurmdLogFile": f"{folder}/%n.log",
-        "ProctrackType": "proctrack/linuxproc",
-        "TaskPlugin": "task/none",
-        "MpiDefault": "none",
-        "SwitchType": "switch/none",
-        "SelectType": "select/cons_tres",
-        "SelectTypeParameters": "CR_Core",
-        "SlurmdParameters": "config_overrides",
-        "SchedulerType": "sched/backfill",
-        "SchedulerParameters": "sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0",
-        "PreemptType": "preempt/partition_prio",
-        "PreemptMode": "REQUEUE",
-        "GresTypes": "gpu",
-        "ReturnToService": "2",
-        "SlurmdTimeout": str(shape.slurmd_timeout_s),
-        "SlurmctldTimeout": "60",
-        "InactiveLimit": "0",
-        "KillWait": "10",
-        "MinJobAge": "300",
-        "MaxArraySize": str(shape.max_array_size),
-        "JobAcctGatherType": "jobacct_gather/none",
-        "JobCompType": "jobcomp/none",
-    }
-    if shape.accounting:
-        settings |= {
-            "AccountingStorageType": "accounting_storage/slurmdbd",
-            "AccountingStorageHost": "localhost",
-            "AccountingStoragePort": str(ports[1]),
-            "AccountingStoragePass": str(munge),
-            "AccountingStorageTRES": "gres/gpu",
-        }
-        if shape.max_submit is not None:
-            settings["AccountingStorageEnforce"] = "limits,qos"
-    else:
-        settings["AccountingStorageType"] = "accounting_storage/none"
-    settings |= shape.settings
-    (folder / "state").mkdir(exist_ok=True)
-    return [f"{key}={value}" for key, value in settings.items()]
-
-
-def _which(name: str) -> str | None:
-    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *SYSTEM_FOLDERS]))
-
-
-def _find(name: str) -> str:
-    found = _which(name)
-    if found is None:
-        raise DevClusterError(f"the development cluster needs {PACKAGES[name]}: apt-get install {PACKAGES[name]}")
-    return found
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now; held together while they are chosen, so that all differ."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()
 
 
 def _listens(port: int) -> bool:

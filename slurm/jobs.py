@@ -105,5 +105,5 @@ RETRY: dict[JobState, Retry] = {
     JobState.NODE_FAILED: Retry.ALWAYS,
     JobState.PREEMPTED: Retry.ALWAYS,
     JobState.CANCELLED_BY_US: Retry.NEVER,
-    JobState.CANCELLED: Retry.NEVER,
+    JobState.CANCELLED: Retry.CAPPED,  # an administrator's, mostly; a user ends a study with `actsweep stop`
 }

@@ -18,6 +18,7 @@ from slurm.scheduler import Row, Scheduler
 NAMES_AT_MOST = 100
 """More job names than this are not listed: all of the user's jobs are asked for."""
 HISTORY_AT_MOST = 500
+COMPLETING = "COMPLETING"
 FORGOTTEN_BEFORE_LOST = 3
 """So many sound answers without a job, from squeue and then from accounting, before it counts as lost."""
 LOST_ANYWAY = 30
@@ -177,6 +178,8 @@ class Poller:
 
     def _take(self, job: str, row: Row) -> None:
         memory = self._memory[job]
+        if states.word(row.word) == COMPLETING and self._take_result(job):
+            return  # Slurm may need minutes to notice, after an interruption of its own
         memory.state = self._ours(job, states.read(row.word))
         memory.node = row.node or memory.node
         memory.reason = row.reason if memory.state is JobState.PENDING else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from slurm import devcluster, processes
 from slurm.cluster import SlurmCluster
 from slurm.devcluster import DevCluster, Shape
 from slurm.errors import SubmissionRefused, SubmissionRejected
@@ -328,13 +330,9 @@ print(json.dumps([time.monotonic() - begin, cluster.status().nodes]))
 """
     folder = tmp_path_factory.mktemp("up") / "c"
     up = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
-    import json
-
     seconds, nodes = json.loads(up.stdout)
     assert seconds < 20
     assert nodes == {"gpu1": "idle", "gpu2": "idle"}
-    from slurm import devcluster, processes
-
     environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
     subprocess.run(
         ["sbatch", "--output=/dev/null", "--wrap=sleep 600"], env=environment, check=True, capture_output=True

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm import devcluster
+from slurm import devcluster, devconf
 from slurm.devcluster import Shape
 from slurm.errors import DevClusterError
 
@@ -14,7 +14,7 @@ from slurm.errors import DevClusterError
 def test_missing_packages_are_named_with_the_line_that_installs_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devcluster, "SYSTEM_FOLDERS", ())
+    monkeypatch.setattr(devconf, "SYSTEM_FOLDERS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DevClusterError, match="apt-get install mariadb-server munge slurm-wlm slurmdbd"):
         devcluster.up(folder=tmp_path / "c")
@@ -38,4 +38,4 @@ def test_folders_of_others_are_left_alone(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_free_ports_differ() -> None:
-    assert len(set(devcluster._free_ports(20))) == 20
+    assert len(set(devconf.free_ports(20))) == 20

@@ -462,6 +462,19 @@ def test_a_requeued_task_and_a_held_one_are_pending(
     assert reports[jobs[1]].state is JobState.RUNNING
 
 
+def test_a_job_that_slurm_is_slow_to_clear_away_has_ended_by_its_own_result(
+    fake: FakeSlurm, profile: Profile, open_slurm: Open, clock: Clock, payloads: str, tmp_path: Path
+) -> None:
+    cluster = open_slurm(profile)
+    jobs = cluster.submit(f"{payloads}:shout", ["a", "b"], name="n", folder=tmp_path / "jobs")
+    fake.run(jobs[0])
+    for job in jobs:
+        fake.put(job, "COMPLETING")
+    clock.time += 5
+    reports = cluster.poll(jobs)
+    assert [reports[job].state for job in jobs] == [JobState.FINISHED, JobState.RUNNING]
+
+
 def test_room_keeps_to_the_profile_and_the_site(
     fake: FakeSlurm, profile: Profile, open_slurm: Open, tmp_path: Path
 ) -> None:

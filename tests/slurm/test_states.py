@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from slurm import processes, states
@@ -96,8 +98,6 @@ def test_lists_of_array_tasks(tasks: str, ids: list[str]) -> None:
 
 
 def test_a_process_is_itself_only() -> None:
-    import os
-
     me = processes.identify(os.getpid())
     assert me is not None
     assert processes.alive(me)
