@@ -87,6 +87,9 @@ class SlurmCluster:
         self._not_before = 0.0
         self._wait = profile.poll_min_s
         self._disowned: dict[str, float] = {}
+        self._to_cancel: set[str] = set()
+        """Jobs whose scancel did not reach the scheduler."""
+        self._cancel_again = 0.0
         if folder is not None:
             self._know(folder)
 
@@ -133,6 +136,9 @@ class SlurmCluster:
         return found
 
     def poll(self, jobs: Collection[str]) -> Mapping[str, JobReport]:
+        if self._to_cancel and self._now() >= self._cancel_again:
+            again, self._to_cancel = sorted(self._to_cancel), set()
+            self._scancel(again)
         reports = self._poller.poll(jobs)
         self._end_strangers()
         return reports
@@ -255,7 +261,11 @@ class SlurmCluster:
 
     def _scancel(self, jobs: Sequence[str]) -> None:
         for first in range(0, len(jobs), CANCEL_AT_ONCE):
-            self.scheduler.ask("scancel", *jobs[first : first + CANCEL_AT_ONCE])
+            batch = jobs[first : first + CANCEL_AT_ONCE]
+            answer = self.scheduler.ask("scancel", *batch)
+            if not answer.ok and refusals.judge(answer.err) is not Verdict.NEVER:
+                self._to_cancel.update(batch)
+                self._cancel_again = self._now() + self.profile.poll_max_s
         if jobs:
             self._poller.soon()
 

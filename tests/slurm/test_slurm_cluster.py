@@ -448,6 +448,20 @@ def test_cancelling_is_remembered_by_the_next_driver(
     }
 
 
+def test_a_cancellation_that_did_not_get_through_is_repeated(
+    fake: FakeSlurm, profile: Profile, open_slurm: Open, clock: Clock, tmp_path: Path
+) -> None:
+    cluster = open_slurm(profile)
+    jobs = cluster.submit("m:f", ["a"] * 2, name="n", folder=tmp_path / "jobs")
+    fake.refuse("scancel", "scancel: error: Kill job error on job id 100: Unable to contact slurm controller", times=2)
+    cluster.cancel(jobs)
+    for _ in range(8):
+        clock.time += 5
+        reports = cluster.poll(jobs)
+    assert {report.state for report in reports.values()} == {JobState.CANCELLED_BY_US}
+    assert len(fake.calls("scancel")) == 3
+
+
 def test_a_requeued_task_and_a_held_one_are_pending(
     fake: FakeSlurm, profile: Profile, open_slurm: Open, clock: Clock, tmp_path: Path
 ) -> None:
