@@ -11,6 +11,7 @@ root; else, where the root cannot be written, ``~/.cache/actsweep``. An entry in
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -64,7 +65,12 @@ class Folder:
     path: Path
 
     def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        return np.lib.format.open_memmap(self.path / f"{name}.npy", mode="w+", dtype=np.dtype(dtype), shape=shape)
+        file = self.path / f"{name}.npy"
+        array = np.lib.format.open_memmap(file, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        with file.open("r+b") as stream:
+            # A mapped file has holes: without this, a full disk would end the process by a signal while it writes.
+            os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
+        return array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +107,9 @@ def places(root: Path | None) -> list[Path]:
     found = [Path(named).expanduser()] if named else []
     if root is not None:
         found.append(root / ".actsweep-cache")
-    return [*found, Path("~/.cache/actsweep").expanduser()]
+    with contextlib.suppress(RuntimeError):  # in a container, a user may have no home
+        found.append(Path("~/.cache/actsweep").expanduser())
+    return found
 
 
 def find(key: Key, root: Path | None) -> Entry | None:
@@ -166,6 +174,11 @@ def _build(key: Key, place: Path, convert: Callable[[Store], Content]) -> None:
         except OSError:
             if not (place / key.folder).is_dir():  # else another process was first: its entry is as good as ours
                 raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        told = f"data cache: {place} has no room for {key.reader}; set the environment variable {VARIABLE} to another place"
+        raise DataError(told) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -16,8 +17,10 @@ import pytest
 from trainer import staging
 from trainer.datasets import cache
 from trainer.datasets.content import Content, array_digest, content_digest
+from trainer.datasets.mini_imagenet import mini_imagenet
 from trainer.datasets.mnist import mnist
 from trainer.datasets.sampling import shares, stratified
+from trainer.errors import DataError
 from trainer.spec import DataSpec
 
 _PROGRAM = """
@@ -167,3 +170,23 @@ def test_a_data_set_can_be_staged_on_a_node(idx_files: Path, tmp_path: Path) -> 
     assert list((tmp_path / "scratch").glob("*/*")) != []
     assert staged.digest == mnist.load(idx_files, {"part": "all"}).digest
     assert staged.fixed_heldout is not None
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(
+    mini_files: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DataError, match="has no room for mini_imagenet; set the environment variable ACTSWEEP_CACHE"):
+        mini_imagenet.prepare(mini_files, {})
+    assert list(cache_folder.iterdir()) == []
+
+
+def test_data_sets_are_listed_and_shown_without_torch() -> None:
+    program = (
+        "import sys; from trainer.datasets import preparation as p; "
+        "[p.about(name) for name in p.names()]; sys.exit(bool({'torch', 'torchvision', 'pandas'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
