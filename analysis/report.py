@@ -69,8 +69,11 @@ def write(
     The folder gets ``report.html`` (self-contained), ``report.md``, ``tables/*.csv`` and ``*.tex``, ``numbers.json``
     and ``figures/*.svg``, ``*.png`` and ``*.csv``; what an earlier report left there is replaced. Raises
     :class:`~analysis.errors.IncompleteFolds`, naming them, where planned folds have no result, unless
-    ``allow_incomplete``; nothing is written then. ``published`` tables are shown beside the study's numbers.
+    ``allow_incomplete``; nothing is written then. ``published`` tables are shown beside the studies' numbers, or
+    alone where there are no studies.
     """
+    if published is not None and not isinstance(studies, Study) and not studies:
+        studies = imported(published)
     findings = gather(studies, allow_incomplete=allow_incomplete, published=published)
     return write_findings(findings, folder)
 

@@ -1,0 +1,153 @@
+"""The report in a real browser: nothing wider than the screen, nothing fetched, tables that sort, a PDF with text.
+
+Set ``ACTSWEEP_SCREENSHOTS`` to a folder to keep the pictures."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import pdf, report, simulated
+
+selenium = pytest.importorskip("selenium")
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver"),
+]
+WIDER = """
+return Array.prototype.filter.call(document.querySelectorAll('body *'), function (part) {
+  if (part.closest('.wide') || part.closest('svg')) { return false; }
+  return part.getBoundingClientRect().right > document.documentElement.clientWidth + 1;
+}).map(function (part) { return part.tagName + '.' + part.className; });
+"""
+CUT = """
+return Array.prototype.filter.call(document.querySelectorAll('figure svg'), function (svg) {
+  var frame = svg.getBoundingClientRect();
+  return Array.prototype.some.call(svg.querySelectorAll('g[id*="text_"]'), function (text) {
+    var box = text.getBoundingClientRect();
+    return box.width > 0 && (box.left < frame.left - 1 || box.right > frame.right + 1 ||
+      box.top < frame.top - 1 || box.bottom > frame.bottom + 1);
+  });
+}).map(function (svg) { return svg.getAttribute('aria-label'); });
+"""
+OVERLAP = """
+return Array.prototype.filter.call(document.querySelectorAll('figure svg'), function (svg) {
+  var boxes = Array.prototype.map.call(svg.querySelectorAll('g[id*="text_"]'), function (text) {
+    return text.getBoundingClientRect();
+  }).filter(function (box) { return box.width > 0; });
+  return boxes.some(function (a, i) {
+    return boxes.slice(i + 1).some(function (b) {
+      return a.left + 1 < b.right && b.left + 1 < a.right && a.top + 1 < b.bottom && b.top + 1 < a.bottom;
+    });
+  });
+}).map(function (svg) { return svg.getAttribute('aria-label'); });
+"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    six = simulated.study(seed=1, diverged=[("lelu", 0, 2)])
+    names = ("cifar100", "mini-imagenet", "mitbih")
+    twenty = [
+        simulated.study(seed=at, name=f"s-{name}", dataset=name, activations=simulated.TWENTY, repeats=10)
+        for at, name in enumerate(names)
+    ]
+    return {"six": report.write(six, folder / "six"), "twenty": report.write(twenty, folder / "twenty")}
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    options = Options()
+    options.binary_location = BROWSER
+    for argument in (*pdf.QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--hide-scrollbars"):
+        options.add_argument(argument)
+    found = webdriver.Chrome(options=options, service=Service(executable_path=DRIVER))
+    try:
+        yield found
+    finally:
+        found.quit()
+
+
+def shown(driver: Any, page: Path, width: int, *, dark: bool = False) -> None:
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    )
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    driver.get(page.as_uri())
+    driver.execute_script("document.querySelectorAll('details').forEach(function (part) { part.open = true; });")
+
+
+def keep(driver: Any, name: str) -> None:
+    folder = os.environ.get("ACTSWEEP_SCREENSHOTS")
+    if folder:
+        options = {"captureBeyondViewport": True, "format": "png"}
+        driver.execute_script("document.querySelectorAll('details').forEach(function (part) { part.open = false; });")
+        picture = driver.execute_cdp_cmd("Page.captureScreenshot", options)
+        (Path(folder) / f"{name}.png").write_bytes(base64.b64decode(picture["data"]))
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("name", ["six", "twenty"])
+def test_nothing_is_wider_than_the_screen_and_no_text_is_cut(
+    driver: Any, pages: dict[str, Path], name: str, width: int
+) -> None:
+    shown(driver, pages[name], width)
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    assert driver.execute_script(WIDER) == []
+    assert driver.execute_script(CUT) == []
+    assert driver.execute_script(OVERLAP) == []
+    keep(driver, f"report-{name}-{width}")
+
+
+def test_the_page_fetches_nothing_and_logs_no_error(driver: Any, pages: dict[str, Path]) -> None:
+    shown(driver, pages["six"], 1280)
+    fetched = driver.execute_script(
+        "return performance.getEntriesByType('resource').map(function (e) { return e.name; })"
+    )
+    assert [name for name in fetched if not name.startswith("data:")] == []
+
+
+def test_a_table_sorts_by_number_on_a_click(driver: Any, pages: dict[str, Path]) -> None:
+    shown(driver, pages["six"], 1280)
+    column = "return Array.prototype.map.call(document.querySelectorAll('#table-2-means tbody td:nth-child(3)'),"
+    read = column + "function (cell) { return Number(cell.dataset.v); });"
+    head = driver.find_element("css selector", "#table-2-means th:nth-child(3)")
+    driver.execute_script("arguments[0].click()", head)
+    up = driver.execute_script(read)
+    driver.execute_script("arguments[0].click()", head)
+    assert up == sorted(up)
+    assert driver.execute_script(read) == sorted(up, reverse=True)
+
+
+def test_figures_follow_the_dark_scheme(driver: Any, pages: dict[str, Path]) -> None:
+    ink = "return getComputedStyle(document.querySelector('figure svg')).color"
+    shown(driver, pages["six"], 1280)
+    light = driver.execute_script(ink)
+    shown(driver, pages["six"], 1280, dark=True)
+    assert driver.execute_script(ink) != light
+    keep(driver, "report-six-dark")
+
+
+def test_the_page_prints(pages: dict[str, Path]) -> None:
+    printed = pdf.write(pages["twenty"])
+    content = printed.read_bytes()
+    assert content.startswith(b"%PDF")
+    assert len(content) > 100_000
+    folder = os.environ.get("ACTSWEEP_SCREENSHOTS")
+    if folder:
+        shutil.copy(printed, Path(folder) / "report-twenty.pdf")
