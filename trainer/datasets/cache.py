@@ -177,7 +177,7 @@ def _build(key: Key, place: Path, convert: Callable[[Store], Content]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        told = f"data cache: {place} has no room for {key.reader}; set the environment variable {VARIABLE} to another place"
+        told = f"data cache: no room in {place} for {key.reader}; set the variable {VARIABLE} to another folder"
         raise DataError(told) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
