@@ -28,7 +28,7 @@ from slurm.profile import Profile
 
 FOREVER_MIN = 10 * 365 * 24 * 60
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-ENCLOSING = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_")
+ENCLOSING = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_", "MLFLOW_TRACKING_")
 KEPT = ("SLURM_CONF",)
 """Says where the scheduler's configuration is, and is nothing of an enclosing job's."""
 
@@ -49,7 +49,8 @@ def node_environment(profile: Profile) -> dict[str, str]:
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what an enclosing Slurm job or submitit left in it."""
+    """The environment without what an enclosing Slurm job or submitit left in it, and without the credentials of a tracking
+    server: nodes write journals, not MLflow."""
     return {key: value for key, value in environment.items() if key in KEPT or not key.startswith(ENCLOSING)}
 
 

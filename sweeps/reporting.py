@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeps import folder
-from sweeps.errors import TrackingError
+from sweeps.errors import FolderBusy, TrackingError
 
 
 def write(
@@ -35,10 +35,11 @@ def write(
 
 def _caught_up(path: Path) -> list[str]:
     from sweeps import session
-    from sweeps.tracking import Tracker
 
     try:
-        Tracker(session.opened(path).tracking.uri, path).sync()
+        session.sync(path)
+    except FolderBusy:
+        return [f"{path}: a driver is at work; the report shows what it has logged so far"]
     except TrackingError as error:
         return [f"MLflow could not be brought up to date, the report may miss what came last: {error}"]
     return []

@@ -318,3 +318,13 @@ class Cluster(Section):
 class Tracking(Section):
     uri: str | None = None
     """MLflow tracking address; None: the SQLite store in the study's folder."""
+
+    @field_validator("uri")
+    @classmethod
+    def _without_credentials(cls, uri: str | None) -> str | None:
+        if uri is not None and "@" in uri.partition("://")[2].partition("/")[0]:
+            raise refusal(
+                "accepts an address without credentials: a study file is copied and logged; set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        return uri

@@ -241,9 +241,13 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
 
 
 def sync(path: Path) -> str:
-    """Makes MLflow say what the folder says."""
+    """Makes MLflow say what the folder says. Raises :class:`sweeps.errors.FolderBusy` while a driver writes it."""
     from sweeps.tracking import Tracker
 
     study = opened(path)
-    synced = Tracker(study.tracking.uri, path).sync()
+    lock = Lock(path)
+    try:
+        synced = Tracker(study.tracking.uri, path).sync()
+    finally:
+        lock.release()
     return f"MLflow has {synced.trials} trials and {synced.folds} folds of {study.name}"

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.plan import Declaration, Plan, to_json
-from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, attempt_folder
+from sweeps import ledger
+from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, attempt_folder, read_fold
 from trainer.spec import (
     CHECKPOINT_RULES,
     ActivationSpec,
@@ -211,3 +212,34 @@ def _value(spec: FoldSpec, part: str, name: str, epoch: int) -> float:
     offset = sum(map(ord, spec.trial)) % 7 * 0.004 + spec.fold * 0.006 + {"train": 0.0}.get(part, 0.02)
     decay = math.exp(-epoch / 4)
     return round(2.2 * decay + 0.1 + offset if name == "loss" else 0.98 - 0.8 * decay - offset, 6)
+
+
+def numbers(folder: Path) -> dict[str, object]:
+    """What the journals of a finished study say, without times, hosts and attempts: fold -> its epochs and its end.
+    Two runs of one study that were disturbed in different ways must agree on it."""
+    found: dict[str, object] = {}
+    for spec in sorted((folder / "trials").glob("*/fold-*/spec.json")):
+        history = read_fold(spec.parent)
+        if history is None or history.end is None:
+            raise ValueError(f"{spec.parent}: has no end")
+        epochs = [(epoch.epoch, dict(epoch.metrics)) for epoch in history.epochs]
+        key = f"{spec.parent.parent.name}/{spec.parent.name}"
+        found[key] = (epochs, history.end.status, dict(history.end.outcomes))
+    return found
+
+
+def decisions(folder: Path) -> tuple[dict[str, object], dict[str, object]]:
+    """Suggestions (trial -> parameters, searched values, folds) and winners (label -> trial, among how many)."""
+    records = list(ledger.read(folder / ledger.FILE))
+    added = {r.trial: (dict(r.params), dict(r.config), r.folds) for r in records if isinstance(r, ledger.TrialAdded)}
+    chosen = {r.label: (r.trial, r.among) for r in records if isinstance(r, ledger.Selected)}
+    return dict(added), dict(chosen)
+
+
+def attempts(folder: Path) -> dict[str, int]:
+    """Attempts that each fold took."""
+    return {
+        f"{spec.parent.parent.name}/{spec.parent.name}": history.attempts
+        for spec in sorted((folder / "trials").glob("*/fold-*/spec.json"))
+        if (history := read_fold(spec.parent)) is not None
+    }

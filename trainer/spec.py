@@ -7,6 +7,7 @@ it runs (folders, device, threads) is a :class:`Launch` and takes no part in the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import types
@@ -199,10 +200,15 @@ def _decode(kind: Any, raw: object, path: str) -> object:
     raise SpecError(f"{path}: got {raw!r}, accepts {getattr(kind, '__name__', kind)}")
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _decode_dataclass(kind: Any, raw: object, path: str) -> object:
     if not isinstance(raw, dict):
         raise SpecError(f"{path}: got {type(raw).__name__}, accepts an object")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     names = {item.name for item in dataclasses.fields(kind)}
     if missing := sorted(names - raw.keys()):
         raise SpecError(f"{path}: missing {', '.join(missing)}")

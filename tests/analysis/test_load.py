@@ -24,7 +24,6 @@ from analysis import load, plan, schema
 from analysis.errors import DuplicateRuns, SourceError
 
 # MLflow's own models warn under SQLAlchemy 2.1.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
 PLAN = plan.Plan(
     study="tiny",

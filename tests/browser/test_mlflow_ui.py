@@ -24,7 +24,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     # MLflow 3.17 asks SQLAlchemy 2.1 for a loader that is on its way out.
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
 ]
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

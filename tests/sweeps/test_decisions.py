@@ -139,7 +139,7 @@ def lost(word: JobState, epochs: int, *, before: State | None = None, retries: i
     )
 
 
-@pytest.mark.parametrize("word", [JobState.OUT_OF_MEMORY, JobState.CANCELLED])
+@pytest.mark.parametrize("word", [JobState.OUT_OF_MEMORY, JobState.CANCELLED_BY_US])
 def test_some_ends_are_not_worth_a_retry(word: JobState) -> None:
     assert lost(word, 3).give_up == f"{word.value}: r"
 

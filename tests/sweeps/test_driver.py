@@ -18,10 +18,11 @@ from slurm.cluster import open_cluster
 from slurm.profile import parse
 from sweeps import ledger, session
 from sweeps.driver import Driver, Node
-from sweeps.ledger import Completed, GaveUp, JobOver, Reported, Selected, Stopping, Submitting, TrialAdded
+from sweeps.ledger import Completed, GaveUp, JobOver, Reported, Stopping, Submitting
 from sweeps.lock import Lock
 from sweeps.savings import savings
 from sweeps.study import Study, load
+from sweeps.testing import decisions, numbers
 from trainer.journal import FoldHistory, read_fold
 
 PRETEND = "trainer.testing:pretend"
@@ -72,27 +73,6 @@ def finish(driver: Driver, *, limit_s: float = 120.0) -> None:
         driver.tick()
         time.sleep(0.02)
         assert time.monotonic() < deadline, "the study did not finish"
-
-
-def numbers(path: Path) -> dict[str, object]:
-    """What the journals say, without times, hosts and attempts."""
-    found: dict[str, object] = {}
-    for spec in sorted((path / "trials").glob("*/fold-*/spec.json")):
-        history = read_fold(spec.parent)
-        assert history is not None
-        assert history.end is not None
-        key = f"{spec.parent.parent.name}/{spec.parent.name}"
-        epochs = [(epoch.epoch, dict(epoch.metrics)) for epoch in history.epochs]
-        found[key] = (epochs, history.end.status, dict(history.end.outcomes))
-    return found
-
-
-def decisions(path: Path) -> tuple[dict[str, object], dict[str, object]]:
-    """Suggestions and winners, by name."""
-    records = list(ledger.read(path / ledger.FILE))
-    added = {r.trial: (dict(r.params), dict(r.config), r.folds) for r in records if isinstance(r, TrialAdded)}
-    chosen = {r.label: (r.trial, r.among) for r in records if isinstance(r, Selected)}
-    return added, chosen
 
 
 def histories(path: Path) -> list[FoldHistory]:

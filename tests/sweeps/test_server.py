@@ -19,7 +19,6 @@ from sweeps.tracking import Tracker
 settle()
 
 # MLflow 3.17 asks SQLAlchemy 2.1 for a loader that is on its way out.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from sweeps.tracking import Tracker
 settle()
 
 # MLflow 3.17 asks SQLAlchemy 2.1 for a loader that is on its way out.
-pytestmark = pytest.mark.filterwarnings(r"ignore:The ``noload`` loader strategy is deprecated")
 
 RELU = InventedTrial(label="relu")
 DSRELU = InventedTrial(label="dsrelu", index=7, params={"a": 3.73, "k": 5, "learn": True, "b": None})
