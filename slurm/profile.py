@@ -124,7 +124,6 @@ class Profile(_Strict):
     """The site's MaxArraySize (tasks are numbered below it). None: asked from ``scontrol show config``."""
     max_submit: PositiveInt | None = None
     """The site's limit of submitted jobs per user. None: learnt from refusals."""
-    max_retries: int = Field(default=3, ge=0)
     accounting: bool = True
     """Whether sacct may be asked for jobs that squeue has forgotten."""
     poll_min_s: PositiveFloat = 5.0

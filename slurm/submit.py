@@ -49,8 +49,8 @@ def node_environment(profile: Profile) -> dict[str, str]:
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what an enclosing Slurm job or submitit left in it, and without the credentials of a tracking
-    server: nodes write journals, not MLflow."""
+    """The environment without what an enclosing Slurm job or submitit left in it, and without a tracking server's
+    credentials: nodes write journals, not MLflow."""
     return {key: value for key, value in environment.items() if key in KEPT or not key.startswith(ENCLOSING)}
 
 

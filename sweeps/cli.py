@@ -70,7 +70,7 @@ def main() -> None:
               help="Study folders whose epoch times the price is reckoned from.")  # fmt: skip
 @click.option("--resolved", is_flag=True, help="Print the study with all defaults written out, and nothing else.")
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    """Validate STUDY (a file or a shipped name); show its plan, its price and what would be submitted."""
+    """Validate STUDY (a file or a shipped name); show plan and price."""
     from sweeps import preview, session
     from sweeps.study import resolved_yaml
 
@@ -106,7 +106,7 @@ def studies_show(name: str) -> None:
 
 @main.group(cls=Commands)
 def data() -> None:
-    """The data sets: list them, show one's terms, check and convert one."""
+    """The data sets: list them, show one's terms, prepare one."""
 
 
 @data.command("list")
@@ -167,7 +167,9 @@ def _driver_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--detach", is_flag=True, help="Submit the driver itself as a small Slurm job, and return.")
 @_driver_options
 def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_report: bool, interval_s: float) -> None:
-    """Run STUDY (a file or a shipped name) to its report; goes on where an earlier run of it ended."""
+    """Run STUDY (a file or a shipped name) to its report.
+
+    Goes on where an earlier run of the same study in the same folder ended."""
     from sweeps import session
 
     found = session.find(study)
@@ -191,20 +193,22 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 @FOLDER
 @_driver_options
 def resume(folder: Path, no_report: bool, interval_s: float) -> None:
-    """Go on with the study in DIR, after a kill, a crash, a stop or a reboot."""
+    """Go on with the study in DIR, after whatever ended it."""
     _drive(folder, no_report=no_report, interval_s=interval_s)
 
 
 @main.command()
 @FOLDER
 def tick(folder: Path) -> None:
-    """Make one decision step in DIR and return: for cron, or a job that resubmits itself."""
+    """Make one decision step in DIR and return.
+
+    For cron, or for a job that resubmits itself."""
     from sweeps import progress, session
 
     with session.driving(folder) as driver:
         driver.tick()
         driver.track(at_once=True)
-        click.echo(progress.line(session.view(driver), "an unknown time"))
+        click.echo(progress.line(session.view(driver), progress.to_go(None)))
 
 
 def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
@@ -262,7 +266,9 @@ def _interrupted(driver: Any, path: Path) -> None:
 @FOLDER
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(folder: Path, as_json: bool) -> None:
-    """Show how the study in DIR stands, from its files alone: changes nothing, asks no scheduler."""
+    """Show how the study in DIR stands.
+
+    From its files alone: changes nothing, asks no scheduler."""
     from sweeps import overview
 
     view = overview.read(folder)
@@ -275,7 +281,9 @@ def status(folder: Path, as_json: bool) -> None:
 @click.argument("fold", required=False)
 @click.option("-n", "--lines", default=40, show_default=True, help="Lines of each log's end.")
 def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
-    """Print the end of the job logs of TRIAL's FOLD (as fold-0-2 or 0-2), and how its journal ended."""
+    """Print the end of the job logs of TRIAL's FOLD.
+
+    FOLD as fold-0-2 or 0-2; all of the trial without it. Says also how each journal ended."""
     from sweeps import overview
 
     click.echo(overview.logs(folder, trial, fold, lines))
@@ -284,7 +292,9 @@ def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
 @main.command()
 @FOLDER
 def stop(folder: Path) -> None:
-    """Stop the study in DIR: its jobs are cancelled, its checkpoints stay, `resume` goes on."""
+    """Cancel the jobs of the study in DIR.
+
+    Checkpoints stay, and `resume` goes on from them."""
     from sweeps import session
 
     click.echo(session.stop(folder))
@@ -306,7 +316,7 @@ def sync(folder: Path) -> None:
 @FOLDER
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on localhost (default: a free one).")
 def ui(folder: Path, port: int | None) -> None:
-    """Open the MLflow UI on the runs of the study in DIR, on localhost, until Ctrl-C."""
+    """Open the MLflow UI of the study in DIR on localhost."""
     from sweeps import server, session
 
     running = server.ui(folder, session.opened(folder).tracking.uri, port=port)
@@ -338,7 +348,7 @@ def report(
     allow_incomplete: bool,
     pdf: bool,
 ) -> None:
-    """Write the comparison report of study folders, MLflow stores or published tables."""
+    """Write the report of folders, stores or published tables."""
     if not sources and not imported:
         raise click.UsageError("name a study folder, a tracking URI, or --import CSV")
     _report(sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf=pdf)
@@ -367,7 +377,7 @@ def _report(
 @main.command()
 @click.option("--cluster", metavar="PROFILE", help="Also check this profile's cluster.")
 def doctor(cluster: str | None) -> None:
-    """Check this machine: packages, devices, data root, scheduler. Changes nothing."""
+    """Check this machine: packages, devices, data, scheduler."""
     from sweeps import doctor as examine
 
     findings = examine.examine(cluster)
@@ -379,14 +389,14 @@ def doctor(cluster: str | None) -> None:
 
 @main.group(cls=Commands)
 def cluster() -> None:
-    """A private Slurm on this machine, to try the product without a cluster."""
+    """A private Slurm on this machine, to try it all without one."""
 
 
 @cluster.command("up")
 @click.option("--nodes", default=4, show_default=True, type=click.IntRange(1, 64))
 @click.option("--gpus-per-node", default=4, show_default=True, type=click.IntRange(0, 16))
 def cluster_up(nodes: int, gpus_per_node: int) -> None:
-    """Start it; needs root and Slurm's packages, touches no system service."""
+    """Start it from Slurm's packages, in a folder of its own; touches no system service."""
     from slurm import devcluster
     from sweeps import words
 

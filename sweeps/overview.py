@@ -15,7 +15,7 @@ from sweeps import ledger, session
 from sweeps.errors import SweepError
 from sweeps.ledger import FoldKey, State
 from sweeps.lock import held
-from sweeps.progress import Snapshot, snapshot, table
+from sweeps.progress import Snapshot, snapshot, table, to_go
 from sweeps.watch import Journals
 from trainer.journal import FoldHistory
 
@@ -32,7 +32,7 @@ class Overview:
 
     def words(self) -> str:
         text = io.StringIO()
-        Console(file=text, width=110).print(table(self.now, "an unknown time"))
+        Console(file=text, width=110).print(table(self.now, to_go(None)))
         notes = [
             "a driver is at work" if self.driver_alive else "no driver is at work",
             f"{self.jobs_live} jobs not known to be over",

@@ -184,9 +184,11 @@ class Eta:
         return (now.epochs_most - now.epochs_done) * took_s / gained if gained > 0 else None
 
 
-def duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "not known yet"
+def to_go(seconds: float | None) -> str:
+    return "time to go not known yet" if seconds is None else f"about {duration(seconds)} to go"
+
+
+def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
@@ -213,11 +215,11 @@ class Show:
             self._live.stop()
 
     def __call__(self, now: Snapshot) -> None:
-        left = duration(self._eta(now))
+        left = to_go(self._eta(now))
         if self._live:
             self._live.update(table(now, left), refresh=True)
             return
-        mark = (now.folds_done, now.folds, now.put_off, now.tracking)
+        mark = (now.folds_done, now.jobs_running, now.put_off, now.tracking)
         if mark != self._last:
             self._last = mark
             self._console.print(line(now, left), soft_wrap=True, highlight=False, markup=False)
@@ -229,7 +231,7 @@ def line(now: Snapshot, left: str) -> str:
     parts = [
         f"{now.study}: {now.folds_done}/{now.folds} folds",
         f"{now.jobs_running} jobs running, {now.jobs_pending} waiting",
-        "done" if now.finished else f"about {left} to go",
+        "done" if now.finished else left,
         *([f"best {now.select_on}: {best}"] if best else []),
         *([f"submission put off: {now.put_off}"] if now.put_off else []),
         *([f"tracking: {now.tracking}"] if now.tracking else []),
@@ -240,7 +242,7 @@ def line(now: Snapshot, left: str) -> str:
 def table(now: Snapshot, left: str) -> Table:
     """The live table."""
     title = f"{now.study}   {now.jobs_running} jobs running, {now.jobs_pending} waiting   "
-    made = Table(title=title + ("done" if now.finished else f"about {left} to go"), caption=_caption(now))
+    made = Table(title=title + ("done" if now.finished else left), caption=_caption(now))
     for name in ("activation", "phase"):
         made.add_column(name)
     for name in ("trials", "folds", "training", f"best {now.select_on}"):

@@ -26,7 +26,11 @@ def test_a_broken_contract_is_found(tmp_path: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "trainer" / "leak.py").write_text("import mlflow\n")
     run = subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports; import sys; sys.exit(lint_imports(no_cache=True))"],
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports; import sys; sys.exit(lint_imports(no_cache=True))",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
