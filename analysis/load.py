@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlparse
@@ -83,39 +84,17 @@ def load(source: str | Path, experiment: str | None = None, *, histories: Iterab
     """
     uri, folder = resolve(source)
     store = open_store(uri)
-    found = store.experiments()
-    named = {name: identity for name, identity in found.items() if experiment in (None, name)}
-    candidates: dict[str, list[Run]] = {}
-    for name, identity in named.items():
-        runs = [run for run in store.runs(identity) if schema.KIND in run.tags]
-        if runs:
-            candidates[name] = runs
+    candidates = studies_in(store, experiment)
     if len(candidates) != 1:
+        known = sorted(candidates or store.experiments())
         raise SourceError(
             f"{source}: {'no study' if not candidates else 'several studies'}"
             + (f" named {experiment!r}" if experiment else "")
-            + f"; the store has {', '.join(sorted(candidates or found)) or 'no experiments'}"
+            + f"; the store has {', '.join(known) or 'no experiments'}"
             + ("" if not candidates else "; name the one that is meant")
         )
-    ((name, runs),) = candidates.items()
-    unique(runs)
-    heads = [run for run in runs if run.tags[schema.KIND] == "study"]
-    folds = [run for run in runs if run.tags[schema.KIND] == "fold"]
-    plan = read_plan(store, heads, folder, name)
-    keys = sorted({key for run in folds for key in run.metrics if key.startswith(tuple(histories))})
-    longest = max((integer(run.tags.get(schema.EPOCHS), "epochs") for run in folds), default=1)
-    run_ids = [run.run_id for run in folds]
-    curves, broken = to_curves(folds, {key: list(store.history(run_ids, key, longest)) for key in keys})
-    cube = to_cube(folds, plan, broken)
-    return Study(
-        cube=cube,
-        curves=curves,
-        plan=plan,
-        learned=to_learned(folds),
-        source=folder.name if folder else uri_without_secrets(uri),
-        study_run=heads[0].run_id if heads else "",
-        environment=environment(folds),
-    )
+    (study,) = assemble(store, candidates, uri=uri, folder=folder, histories=histories)
+    return study
 
 
 def load_all(sources: Iterable[str | Path]) -> tuple[Study, ...]:
@@ -127,14 +106,60 @@ def load_all(sources: Iterable[str | Path]) -> tuple[Study, ...]:
             studies.append(load(source))
             continue
         store = open_store(uri)
-        found = store.experiments()
-        holding = [
-            name for name, key in sorted(found.items()) if any(schema.KIND in run.tags for run in store.runs(key))
-        ]
-        if not holding:
-            raise SourceError(f"{source}: no study; the store has {', '.join(sorted(found)) or 'no experiments'}")
-        studies.extend(load(source, name) for name in holding)
+        found = studies_in(store, None)
+        if not found:
+            known = sorted(store.experiments())
+            raise SourceError(f"{source}: no study; the store has {', '.join(known) or 'no experiments'}")
+        studies.extend(assemble(store, found, uri=uri, folder=None, histories=HISTORY_PREFIXES))
     return tuple(studies)
+
+
+def studies_in(store: Store, experiment: str | None) -> dict[str, list[Run]]:
+    """The runs of each experiment that holds a study, by its name; only of ``experiment`` where one is named."""
+    found: dict[str, list[Run]] = {}
+    for name, identity in store.experiments().items():
+        if experiment in (None, name):
+            runs = [run for run in store.runs(identity) if schema.KIND in run.tags]
+            if runs:
+                found[name] = runs
+    return found
+
+
+def assemble(
+    store: Store, found: Mapping[str, Sequence[Run]], *, uri: str, folder: Path | None, histories: Iterable[str]
+) -> list[Study]:
+    """The studies of ``found`` (runs by experiment), by name. Histories are read once for all of them."""
+    kinds: dict[str, dict[str, list[Run]]] = {}
+    for name in sorted(found):
+        unique(found[name])
+        of_kind = kinds.setdefault(name, {"study": [], "trial": [], "fold": []})
+        for run in found[name]:
+            of_kind.setdefault(run.tags[schema.KIND], []).append(run)
+    plans = {name: read_plan(store, of_kind["study"], folder, name) for name, of_kind in kinds.items()}
+    every = [run for of_kind in kinds.values() for run in of_kind["fold"]]
+    keys = sorted({key for run in every for key in run.metrics if key.startswith(tuple(histories))})
+    longest = max((integer(run.tags.get(schema.EPOCHS), "epochs") for run in every), default=1)
+    run_ids = [run.run_id for run in every]
+    curves, broken = to_curves(every, {key: list(store.history(run_ids, key, longest)) for key in keys})
+    ends = np.cumsum([len(of_kind["fold"]) for of_kind in kinds.values()])
+    cuts = np.searchsorted(curves["run_id"].cat.codes.to_numpy(), [0, *ends])
+    studies = []
+    for at, (name, of_kind) in enumerate(kinds.items()):
+        mine = curves.iloc[cuts[at] : cuts[at + 1]].reset_index(drop=True)
+        mine["run_id"] = mine["run_id"].cat.remove_unused_categories()
+        heads, folds = of_kind["study"], of_kind["fold"]
+        studies.append(
+            Study(
+                cube=to_cube(folds, plans[name], broken),
+                curves=mine,
+                plan=plans[name],
+                learned=to_learned(folds),
+                source=folder.name if folder else uri_without_secrets(uri),
+                study_run=heads[0].run_id if heads else "",
+                environment=environment(folds),
+            )
+        )
+    return studies
 
 
 def resolve(source: str | Path) -> tuple[str, Path | None]:
@@ -198,6 +223,7 @@ class SqlStore:
                 raise SourceError(f"{uri}: no such file; give sqlite:///PATH of an MLflow store")
             uri = f"sqlite:///file:{file}?mode=ro&uri=true"
         self._engine = sqlalchemy.create_engine(uri)
+        self._read: set[int] = set()
 
     def experiments(self) -> dict[str, str]:
         table = self._models.SqlExperiment
@@ -207,6 +233,7 @@ class SqlStore:
     def runs(self, experiment: str) -> list[Run]:
         run, tag, param = self._models.SqlRun, self._models.SqlTag, self._models.SqlParam
         latest = self._models.SqlLatestMetric
+        self._read.add(int(experiment))
         chosen = (run.experiment_id == int(experiment)) & (run.lifecycle_stage == "active")
         heads = dict(self._rows(self._sql.select(run.run_uuid, run.artifact_uri).where(chosen)))
         tags: dict[str, dict[str, str]] = {key: {} for key in heads}
@@ -226,18 +253,32 @@ class SqlStore:
 
     def history(self, run_ids: Sequence[str], key: str, longest: int) -> Iterator[History]:
         # The primary key begins with the metric's name and holds every column: the database reads one run of its index.
-        table = self._models.SqlMetric
+        table, run = self._models.SqlMetric, self._models.SqlRun
         columns = (table.run_uuid, table.step, table.timestamp, table.value, table.is_nan)
         query = self._sql.select(*columns).where(table.key == key).order_by(table.timestamp)
+        if self._others():
+            query = query.where(table.run_uuid.in_(self._sql.select(run.run_uuid).where(self._chosen())))
+        text = str(query.compile(self._engine, compile_kwargs={"literal_binds": True}))
         index = {run_id: position for position, run_id in enumerate(run_ids)}
+        # The driver's own cursor: SQLAlchemy's rows would cost several times as much.
         with self._engine.connect() as connection:
-            result = connection.execution_options(stream_results=True).execute(query)
-            while block := result.fetchmany(CHUNK):
+            cursor = connection.connection.cursor()
+            cursor.execute(text)
+            while block := cursor.fetchmany(CHUNK):
                 runs, steps, times, values, nans = zip(*block, strict=True)
-                run = np.array([index.get(run_id, -1) for run_id in runs], dtype=np.int64)
+                place = np.fromiter(map(index.get, runs, repeat(-1)), dtype=np.int64, count=len(runs))
                 value = np.array(values, dtype=np.float64)
                 value[np.array(nans, dtype=bool)] = np.nan
-                yield to_history(run, steps, times, value)
+                yield to_history(place, steps, times, value)
+
+    def _chosen(self) -> Any:
+        return self._models.SqlRun.experiment_id.in_(sorted(self._read))
+
+    def _others(self) -> bool:
+        """Whether the store has runs of experiments that were not asked for."""
+        run = self._models.SqlRun
+        query = self._sql.select(self._sql.func.count()).select_from(run).where(~self._chosen())
+        return any(count for (count,) in self._rows(query))
 
     def artifact(self, run: Run, path: str) -> str | None:
         place = urlparse(run.artifacts)

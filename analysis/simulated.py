@@ -41,11 +41,15 @@ def study(
     base: float = 0.8,
     split_sd: float = 0.006,
     noise_sd: float = 0.004,
+    stops: bool = True,
     diverged: Sequence[tuple[str, int, int]] = (),
     missing: Sequence[tuple[str, int, int]] = (),
 ) -> Study:
-    """A finished study. ``effects`` are added to the accuracy (default: drawn, sd 0.01); ``diverged`` and ``missing``
-    name runs as (activation, repeat, fold). Same arguments, same frames."""
+    """A finished study; same arguments, same frames.
+
+    ``effects`` are added to the accuracy (default: drawn, sd 0.01). With ``stops`` runs end early, by up to a quarter
+    of the epochs. ``diverged`` and ``missing`` name runs as (activation, repeat, fold).
+    """
     rng = np.random.Generator(np.random.PCG64(seed))
     drawn = rng.normal(0.0, 0.01, len(activations))
     given = [drawn[i] if effects is None else effects.get(label, 0.0) for i, label in enumerate(activations)]
@@ -78,7 +82,9 @@ def study(
                 key = (label, repeat, fold)
                 lost, broke = key in missing, key in diverged
                 target = float(np.clip(base + given[index] + shared[repeat, fold] + rng.normal(0.0, noise_sd), 0, 1))
-                curve = history(rng, run_id, target, int(epochs - rng.integers(0, epochs // 4 + 1)), classes, index)
+                curve = history(
+                    rng, run_id, target, int(epochs - stops * rng.integers(0, epochs // 4 + 1)), classes, index
+                )
                 last = len(curve)
                 best = int(curve["validation/loss"].argmin()) + 1
                 chosen = {"validation_loss": best, "validation_accuracy": max(1, best - 1), "last": last}

@@ -73,8 +73,21 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     options = Options()
     options.binary_location = BROWSER
-    for argument in (*pdf.QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--hide-scrollbars"):
-        options.add_argument(argument)
+    profile = tmp_path_factory.mktemp("profile") / "own"
+    for word in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+        "--window-size=1280,900",
+        f"--user-data-dir={profile}",
+    ):
+        options.add_argument(word)
     found = webdriver.Chrome(options=options, service=Service(executable_path=DRIVER))
     try:
         yield found
