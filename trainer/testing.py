@@ -22,6 +22,9 @@ from trainer.errors import Superseded
 from trainer.journal import End, Epoch, Outcome, Start, Writer, read_fold
 from trainer.spec import CHECKPOINT_RULES, SCHEMA, FoldSpec, Launch, Pack, from_text
 
+VARIABLES = ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST", "CUDA_VISIBLE_DEVICES")
+"""What the journal repeats of the node's environment."""
+
 
 def pretend(text: str) -> str:
     """Writes what training the pack would have written. Raises :class:`trainer.errors.SpecError` for another text."""
@@ -106,7 +109,7 @@ def _epochs(spec: FoldSpec, claimed: Attempt, first: int, writer: Writer, told: 
 
 
 def _start(spec: FoldSpec, attempt: int, resumed: int) -> Start:
-    environment = {name: os.environ[name] for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT") if name in os.environ}
+    environment = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     split = hashlib.sha256(f"{spec.study_seed} {spec.repeat} {spec.fold}".encode()).hexdigest()
     return Start(
         digest=spec.digest,
