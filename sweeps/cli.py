@@ -366,7 +366,7 @@ def _report(
     from sweeps import reporting
 
     for line in reporting.write(
-        sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf=pdf
+        sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf_wanted=pdf
     ):
         click.echo(line)
 

@@ -49,7 +49,7 @@ def run(text: str) -> str:
         if finished:
             from sweeps import reporting
 
-            reporting.write([str(path)], None, imported=(), experiments=(), allow_incomplete=given_up, pdf=False)
+            reporting.write([str(path)], None, imported=(), experiments=(), allow_incomplete=given_up, pdf_wanted=False)
     except _Told:
         return json.dumps({"interrupted": True})
     finally:

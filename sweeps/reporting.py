@@ -16,10 +16,10 @@ def write(
     imported: Sequence[Path],
     experiments: Sequence[str],
     allow_incomplete: bool,
-    pdf: bool,
+    pdf_wanted: bool,
 ) -> list[str]:
     """Writes the report and says where it is. A study folder's MLflow is brought up to date first."""
-    from analysis import load, report
+    from analysis import load, pdf, published, report
 
     folders = [Path(source) for source in sources if (Path(source) / folder.STUDY).is_file()]
     notes = [note for path in folders for note in _caught_up(path)]
@@ -27,10 +27,17 @@ def write(
         list(load.load_all(sources)) if not experiments else [load.load(s, e) for s in sources for e in experiments]
     )
     target = out or (folders[0] / folder.REPORT if len(folders) == 1 else Path(folder.REPORT))
-    page = report.write(studies, target, allow_incomplete=allow_incomplete)
+    tables = published.read(*_csvs(imported)) if imported else None
+    page = report.write(studies, target, allow_incomplete=allow_incomplete, published=tables)
+    printed = [f"printed: {pdf.write(page).absolute()}"] if pdf_wanted else []
     if len(folders) == 1 and len(sources) == 1 and not imported:
         notes += _attached(folders[0], target)
-    return [*notes, f"report: {page.absolute()}"]
+    return [*notes, f"report: {page.absolute()}", *printed]
+
+
+def _csvs(paths: Sequence[Path]) -> list[Path]:
+    """The files named, and those in the folders named."""
+    return [file for path in paths for file in (sorted(path.glob("*.csv")) if path.is_dir() else [path])]
 
 
 def _caught_up(path: Path) -> list[str]:
