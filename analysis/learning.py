@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from analysis import canvas
 from analysis.canvas import INK, MUTED, Plot
@@ -150,6 +151,7 @@ def _together(
     lower.set_ylim(bottom=0)
     lower.set_ylabel("running")
     lower.set_xlabel("epoch")
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=4)
 
 

@@ -23,6 +23,7 @@ TWENTY = (
     *("squareplus", "snake"),
 )
 RULES = ("validation_loss", "validation_accuracy", "last")
+LEARNED = {"apalu": {"a": 0.6, "b": 0.1}, "lelu": {"beta": 0.35}}
 METRICS = ("loss", "accuracy", "f1_weighted", "f1_macro", "auc")
 
 
@@ -113,7 +114,7 @@ def study(
                 rows.append(row)
                 if not lost:
                     curves.append(curve.iloc[:2] if broke else curve)
-                if label in ("dsrelu", "apalu", "lelu") and not lost and not broke:
+                if label in LEARNED and not lost and not broke:
                     learned += learned_values(rng, run_id, label)
     return Study(
         cube=pd.DataFrame(rows),
@@ -169,9 +170,8 @@ def outcome(rng: np.random.Generator, curve: pd.DataFrame, epoch: int, target: f
 
 
 def learned_values(rng: np.random.Generator, run_id: str, label: str) -> list[tuple[str, str, str, float]]:
-    means = {"dsrelu": {"a": 3.7, "b": 0.58}, "apalu": {"a": 0.6, "b": 0.1}, "lelu": {"beta": 0.35}}[label]
     return [
         (run_id, f"layer{layer}", name, float(mean * np.exp(rng.normal(0, 0.1))))
         for layer in range(17)
-        for name, mean in means.items()
+        for name, mean in LEARNED[label].items()
     ]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis import aggregate, canvas, ranks
+from analysis import aggregate, canvas, hierarchical, ranks
 from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.canvas import FAINT, INK, PALETTE, Plot
 from analysis.figures import WORD_COLOURS, WORD_MARKERS, ranged
@@ -127,6 +127,8 @@ def ranked(findings: Findings) -> list[Block]:
             if not picture.faithful:
                 blocks.append(Text("The pairwise tests' groups do not line up with the ranks: the matrix shows them."))
         blocks += [Text(omnibus_text(omnibus)), Tabled(rank_table(frame, "data sets"))]
+        if len(tables) >= LEAST_DATASETS:
+            blocks.append(Tabled(hierarchy(findings)))
     else:
         frame = ranks.blocks_of(tables[0])
         blocks += [
@@ -136,6 +138,37 @@ def ranked(findings: Findings) -> list[Block]:
             Tabled(rank_table(frame, "splits")),
         ]
     return blocks
+
+
+def hierarchy(findings: Findings) -> Table:
+    """What the hierarchical model expects of a new data set, for each activation that every study has."""
+    ropes = [float(found.extras.get("rope", math.nan)) for found in findings.verdicts]
+    rope = max((width for width in ropes if math.isfinite(width)), default=0.0)
+    rows = []
+    for label in common(findings):
+        if label == findings.control:
+            continue
+        pairs = [findings.pairs(dataset, label) for dataset in findings.datasets]
+        found, _ = hierarchical.across(pairs, rope=rope, alpha=findings.alpha)
+        worse, same, better = found.probabilities or (math.nan,) * 3
+        rows.append(
+            {
+                **{"activation": label, "control": findings.control, "mean": found.estimate},
+                **{"worse": worse, "same": same, "better": better, "n": found.n},
+                **{"verdict": str(found.word), "note": found.note},
+            }
+        )
+    return Table(
+        name="table-9-hierarchy",
+        title="On a new data set",
+        caption=(
+            f"Hierarchical model over n data sets, computed on a grid; practical equivalence ± {rope:.4g}, the "
+            "widest in use. Probabilities that the activation is worse, the same or better on a data set not "
+            "seen. No correction."
+        ),
+        frame=pd.DataFrame(rows),
+        formats={"mean": "+.4f", **dict.fromkeys(("worse", "same", "better"), ".3f"), "n": "d"},
+    )
 
 
 def omnibus_text(found: Verdict) -> str:

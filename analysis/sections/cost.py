@@ -11,6 +11,7 @@ import pandas as pd
 from analysis import canvas, timing
 from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.canvas import INK, PALETTE, Plot
+from analysis.figures import ranged
 from analysis.findings import Findings
 from analysis.schema import PEAK_MEMORY_MB
 from analysis.sections import beside
@@ -81,7 +82,7 @@ def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
                     title="Time of an epoch against the control's",
                     caption=(
                         "exp(median log ratio) over runs paired by split and device, n = "
-                        f"{int(mine['pairs'].min())} to {int(mine['pairs'].max())}, with a "
+                        f"{ranged({int(n) for n in mine['pairs']})}, with a "
                         f"{100 * (1 - findings.alpha):g} % bootstrap interval over those pairs. First epoch "
                         "dropped. No test, no correction."
                     ),
@@ -122,7 +123,7 @@ def bars(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
                     title="Seconds an epoch",
                     caption=(
                         "Median over runs of each run's median after its first epoch, by part of the epoch; "
-                        f"n = {int(mine['runs'].min())} to {int(mine['runs'].max())} runs. No test."
+                        f"n = {ranged({int(n) for n in mine['runs']})} runs. No test."
                     ),
                     data=mine[["dataset", "activation", "train_s", "evaluate_s", "rest_s", "epoch_s", "runs"]],
                 )

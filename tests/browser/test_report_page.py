@@ -138,7 +138,7 @@ def test_the_page_fetches_nothing_and_logs_no_error(driver: Any, pages: dict[str
 def test_a_table_sorts_by_number_on_a_click(driver: Any, pages: dict[str, Path]) -> None:
     shown(driver, pages["six"], 1280)
     column = "return Array.prototype.map.call(document.querySelectorAll('#table-2-means tbody td:nth-child(3)'),"
-    read = column + "function (cell) { return Number(cell.dataset.v); });"
+    read = column + "function (cell) { return Number(cell.dataset.v || cell.textContent); });"
     head = driver.find_element("css selector", "#table-2-means th:nth-child(3)")
     driver.execute_script("arguments[0].click()", head)
     up = driver.execute_script(read)
