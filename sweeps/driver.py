@@ -10,7 +10,6 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport, JobState
@@ -33,25 +32,17 @@ from sweeps.ledger import (
     Stopping,
     TrialAdded,
 )
+from sweeps.packing import Node, pack_size, pack_text
 from sweeps.searches import Searches
 from sweeps.study import Study, digest
 from sweeps.submission import CALL, Submitter
 from sweeps.tracking import Tracker
 from sweeps.watch import Journals
 from trainer.journal import FoldHistory
-from trainer.spec import FoldSpec, Launch, Options, Pack, Phase, to_text
+from trainer.spec import FoldSpec, Options, Phase
 
 TRACK_EVERY_S, TRACK_FOR_S = 5.0, 2.0
 """How often MLflow is written, and how long a step may be kept by it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """What a pack is told beyond its folds."""
-
-    data_root: str | None
-    scratch: str | None
-    code: str
 
 
 class Driver:
@@ -118,6 +109,9 @@ class Driver:
             self._know(trial)
         for trial in self._unfinished():
             self._lay_out(trial)
+
+    def _text(self, folds: Sequence[FoldKey]) -> str:
+        return pack_text(self.study, self.node, self._specs, self._trials, folds)
 
     def _know(self, trial: TrialAdded) -> None:
         specs = self.study.fold_specs(
@@ -250,34 +244,34 @@ class Driver:
     # -- jobs that ended before their folds did ------------------------------------------------------------------------
 
     def _lose(self) -> None:
-        for job, report in sorted(self.jobs.items()):
-            if not report.state.over or job not in self.state.folds_of:
-                continue
-            pack = self.state.folds_of[job]
-            lost = self._without_end(pack)
-            if lost and self._settle_s > 0 and report.state is JobState.FINISHED:
-                self._sleep(self._settle_s)
-                lost = self._without_end(pack)
-            epochs = combine.epochs_done(self._histories(pack))
-            loss = plan.judge_loss(self.state, report, lost, epochs=epochs, max_retries=self.study.cluster.max_retries)
-            stopped = {fold for fold in lost if self._trial_of(fold) in self.state.stopping}
-            self.ledger.write(
-                JobOver(
-                    job=job,
-                    state=report.state.value,
-                    reason=report.reason,
-                    node=report.node,
-                    folds=tuple(fold for fold in lost if fold not in stopped),
-                    epochs=epochs,
-                    counted=loss.counted,
-                )
-            )
-            if loss.give_up:
-                for fold in lost:
-                    if fold not in stopped:
-                        self.ledger.write(GaveUp(fold=fold, reason=loss.give_up))
-                        folder.write_infra(self._trials / fold, loss.give_up)
+        over = [self.jobs[job] for job in sorted(self.jobs) if self.jobs[job].state.over and job in self.state.folds_of]
+        lost = {report.job: self._without_end(self.state.folds_of[report.job]) for report in over}
+        if self._settle_s > 0 and any(lost[report.job] for report in over if report.state is JobState.FINISHED):
+            self._sleep(self._settle_s)
+            lost = {job: self._without_end(folds) for job, folds in lost.items()}
+        for report in over:
+            self._judge(report, lost[report.job])
         self._complete()
+
+    def _judge(self, report: JobReport, lost: Sequence[FoldKey]) -> None:
+        """Frees or gives up the folds that a job that is over left without an end."""
+        epochs = combine.epochs_done(self._histories(self.state.folds_of[report.job]))
+        lost = [fold for fold in lost if self._trial_of(fold) not in self.state.stopping]
+        loss = plan.judge_loss(self.state, report, lost, epochs=epochs, max_retries=self.study.cluster.max_retries)
+        self.ledger.write(
+            JobOver(
+                job=report.job,
+                state=report.state.value,
+                reason=report.reason,
+                node=report.node,
+                folds=tuple(lost),
+                epochs=epochs,
+                counted=loss.counted,
+            )
+        )
+        for fold in lost if loss.give_up else ():
+            self.ledger.write(GaveUp(fold=fold, reason=loss.give_up))
+            folder.write_infra(self._trials / fold, loss.give_up)
 
     def _without_end(self, pack: Collection[FoldKey]) -> list[FoldKey]:
         self.journals.refresh(pack)
@@ -363,25 +357,7 @@ class Driver:
             for fold in self._live_folds()
             if (history := self.journals.history(fold)) is not None and history.end is not None
         }
-        self._submitter.submit(plan.open_folds(self.state, over), _pack_size(self.study))
-
-    def _text(self, folds: Sequence[FoldKey]) -> str:
-        return to_text(self._pack(folds))
-
-    def _pack(self, folds: Sequence[FoldKey]) -> Pack:
-        settings = self.study.cluster
-        launches = tuple(Launch(spec=self._specs[fold], folder=str((self._trials / fold).absolute())) for fold in folds)
-        return Pack(
-            launches=launches,
-            data_root=self.node.data_root,
-            scratch=self.node.scratch,
-            device=settings.device,
-            threads=settings.threads,
-            checkpoint_every_s=settings.checkpoint_every_s,
-            keep=settings.keep,
-            code=self.node.code,
-            on_drift=settings.on_drift,
-        )
+        self._submitter.submit(plan.open_folds(self.state, over), pack_size(self.study))
 
     # -- MLflow and the end --------------------------------------------------------------------------------------------
 
@@ -413,8 +389,3 @@ class Driver:
             self.tracker.note(self._changed)
             self.tracker.close()
         self.ledger.close()
-
-
-def _pack_size(study: Study) -> int | None:
-    pack = study.cluster.pack
-    return pack if isinstance(pack, int) else {"trial": None, "fold": 1}[pack]

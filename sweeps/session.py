@@ -19,9 +19,10 @@ from pathlib import Path
 from analysis.plan import to_json
 from slurm.jobs import Costs
 from sweeps import folder
-from sweeps.driver import Driver, Node
+from sweeps.driver import Driver
 from sweeps.errors import StudyError, SweepError
 from sweeps.lock import Lock, held
+from sweeps.packing import Node
 from sweeps.progress import Snapshot, snapshot
 from sweeps.study import Study, digest, load, resolved_yaml
 from sweeps.submission import CALL

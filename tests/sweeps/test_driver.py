@@ -17,9 +17,10 @@ import pytest
 from slurm.cluster import open_cluster
 from slurm.profile import parse
 from sweeps import ledger, session
-from sweeps.driver import Driver, Node
+from sweeps.driver import Driver
 from sweeps.ledger import Completed, GaveUp, JobOver, Reported, Stopping, Submitting
 from sweeps.lock import Lock
+from sweeps.packing import Node
 from sweeps.savings import savings
 from sweeps.study import Study, load
 from sweeps.testing import decisions, numbers
