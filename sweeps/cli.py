@@ -19,7 +19,8 @@ from sweeps import surroundings
 
 EXIT_FAILED, EXIT_WRONG, EXIT_INCOMPLETE, EXIT_BUSY, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
 
-ORDER = ["check", "studies", "data", "run", "resume", "tick", "status", "logs", "stop", "sync", "ui", "report", "doctor", "cluster"]
+BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "tick", "status", "logs", "stop")
+AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "cluster")
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 
 
@@ -27,7 +28,7 @@ class Commands(click.Group):
     """Lists commands in the order of a study's life and turns our errors into one message and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ORDER
+        return [*BEFORE, *DURING, *AFTER, *AROUND]
 
     def invoke(self, ctx: click.Context) -> Any:
         from analysis.errors import AnalysisError, IncompleteFolds
