@@ -15,6 +15,7 @@ import pytest
 
 from analysis import load as cubes
 from slurm.devcluster import DevCluster
+from slurm.devconf import Shape
 from sweeps import ledger, session
 from sweeps.driver import Driver
 from sweeps.study import load
@@ -171,6 +172,41 @@ def test_a_node_that_is_cut_off_trains_on_and_spoils_nothing(
         assert not driver.state.gave_up
     assert numbers(path) == numbers(undisturbed)
     assert held_out(path) == held_out(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "shape",
+    [Shape(nodes=2, accounting=False, max_array_size=4), Shape(nodes=2, max_submit=3)],
+    ids=["small arrays without accounting", "a submit limit"],
+)
+def test_a_narrow_site_delays_and_changes_nothing(
+    shape: Shape,
+    start_cluster: Callable[[Shape], DevCluster],
+    undisturbed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SLURM_CONF", str(start_cluster(shape).conf))
+    path = made(tmp_path / "lab", profile=PROFILE + f"accounting: {str(shape.accounting).lower()}\n")
+    with session.driving(path, call=PRETEND) as driver:
+        finish(driver)
+        assert not driver.state.gave_up
+    assert numbers(path) == numbers(undisturbed)
+    assert decisions(path) == decisions(undisturbed)
+    assert set(attempts(path).values()) == {1}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("dev")
+def test_the_time_limit_ends_in_resumed_folds(undisturbed: Path, tmp_path: Path) -> None:
+    profile = PROFILE.replace("time_min: 10\nsignal_lead_s: 30", "time_min: 1\nsignal_lead_s: 25")
+    path = made(tmp_path / "lab", profile=profile.replace('"0.4"', '"3"'))
+    with session.driving(path, call=PRETEND) as driver:
+        finish(driver, limit_s=400)
+        assert not driver.state.gave_up
+    assert max(attempts(path).values()) >= 2
+    assert numbers(path) == numbers(undisturbed)
 
 
 @pytest.mark.slow
