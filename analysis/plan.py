@@ -45,6 +45,8 @@ class Plan:
     dataset: str
     """Data set with its options, as a reader of the report should see it."""
     model: str
+    splits: str = ""
+    """How items are dealt to folds, as "5 folds, stratified by class"."""
     activations: tuple[str, ...]
     """Labels, in the study's order."""
     claims_phase: Phase

@@ -7,6 +7,7 @@ study, profile or data file, and nothing was written; 3 planned folds are missin
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -21,6 +22,20 @@ EXIT_FAILED, EXIT_WRONG, EXIT_INCOMPLETE, EXIT_BUSY, EXIT_INTERRUPTED = 1, 2, 3,
 
 BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "tick", "status", "logs", "stop")
 AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "cluster")
+_NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
+_NOT_OURS = "choose a folder that you may write, as with --folder"
+MEANT_FOR_THE_USER = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EACCES: _NOT_OURS,
+    errno.EPERM: _NOT_OURS,
+    errno.EROFS: _NOT_OURS,
+    errno.ENAMETOOLONG: "choose a shorter folder, as with --folder",
+    errno.ENOTDIR: "choose a folder that can be made, as with --folder",
+    errno.EEXIST: "choose a folder that can be made, as with --folder",
+}
+"""Refusals of the machine -> what to do. Any other is a fault of ours, and shows its traceback."""
+
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 
 
@@ -44,6 +59,12 @@ class Commands(click.Group):
             _fail(str(error), EXIT_INCOMPLETE)
         except (SweepError, ClusterError, TrainerError, AnalysisError) as error:
             _fail(str(error), EXIT_WRONG if isinstance(error, ValueError) else EXIT_FAILED)
+        except OSError as error:
+            if error.errno not in MEANT_FOR_THE_USER:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            remedy = MEANT_FOR_THE_USER[error.errno]
+            _fail(f"{where}{error.strerror}; {remedy}. Nothing that was decided is lost", EXIT_FAILED)
 
 
 def _fail(message: str, code: int) -> None:
@@ -111,11 +132,13 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     """Run STUDY (a file or a shipped name) to its report.
 
     Goes on where an earlier run of the same study in the same folder ended."""
-    from sweeps import session
+    from sweeps import detached, session
 
     found = session.find(study)
     if cluster is not None:
         found = session.on_profile(found, cluster)
+    if detach:
+        detached.check(found)
     path = folder or Path("runs") / found.name
     session.ready(found)
     if session.make(found, path, sys.argv):
@@ -123,8 +146,6 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     else:
         click.echo(f"study folder: {path} (goes on where it ended)")
     if detach:
-        from sweeps import detached
-
         click.echo(detached.submit(path, interval_s))
         return
     _drive(path, no_report=no_report, interval_s=interval_s)
@@ -163,7 +184,7 @@ def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
                 finished = session.drive(driver, lambda now: show(session.view(now)), interval_s=interval_s)
         except KeyboardInterrupt:
             _interrupted(driver, path)
-        given_up = dict(driver.state.gave_up)
+        claims = {fold for trial in driver.state.of_phase(driver.study.claims_phase()) for fold in trial.folds}
         tracking = driver.tracking_problem
         click.echo(session.footprint(driver.cluster.costs).words())
         saved = savings.savings(driver.study, driver.state, path / "trials")
@@ -171,16 +192,17 @@ def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
             click.echo(saved.words())
     if tracking:
         click.echo(f"MLflow is behind: {tracking}. `actsweep sync {path}` catches up.", err=True)
-    for reason, folds in overview.by_reason(given_up).items():
+    lost = overview.without_score(path)
+    for reason, folds in overview.by_reason(lost).items():
         first = f"`actsweep logs {path} {folds[0].replace('/', ' ')}`"
         click.echo(f"given up: {', '.join(folds)}: {reason}. See {first}", err=True)
     if not finished:
         click.echo(f"stopped; go on with `actsweep resume {path}`")
         return
     if not no_report:
-        _report((str(path),), None, allow_incomplete=bool(given_up))
+        _report((str(path),), None, allow_incomplete=bool(lost))
         click.echo(f"MLflow: actsweep ui {path}")
-    if given_up:
+    if not claims.isdisjoint(lost):
         sys.exit(EXIT_INCOMPLETE)
 
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from sweeps import session
 from sweeps.errors import StudyError
+from sweeps.study import Study
 
 CALL = "sweeps.detached:run"
 
@@ -19,16 +20,25 @@ class _Told(BaseException):
     """Slurm asks the job to end: like Ctrl-C, nothing may catch it on its way."""
 
 
+def check(study: Study) -> None:
+    """Raises :class:`StudyError` for a study that runs on this machine."""
+    from slurm.profile import load
+
+    profile = load(study.cluster.profile)
+    if profile.executor != "slurm":
+        raise StudyError(
+            f"{study.name}: --detach needs a Slurm profile, {profile.name} runs on this machine; give --cluster"
+        )
+
+
 def submit(path: Path, interval_s: float) -> str:
-    """Submits the driver of the study in ``path``; says how to follow it. Raises :class:`StudyError` for a study that
-    runs on this machine."""
+    """Submits the driver of the study in ``path``; says how to follow it. Raises as :func:`check`."""
     from slurm.cluster import open_cluster
     from slurm.profile import load
 
     study = session.opened(path)
+    check(study)
     profile = load(study.cluster.profile)
-    if profile.executor != "slurm":
-        raise StudyError(f"{path}: --detach needs a Slurm profile, {profile.name} runs on this machine; give --cluster")
     jobs = path / "jobs"
     jobs.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"path": str(path.absolute()), "interval_s": interval_s})
@@ -45,11 +55,11 @@ def run(text: str) -> str:
     try:
         with session.driving(path) as driver:
             finished = session.drive(driver, lambda now: None, interval_s=asked["interval_s"])
-            given_up = bool(driver.state.gave_up)
         if finished:
-            from sweeps import reporting
+            from sweeps import overview, reporting
 
-            reporting.write([str(path)], None, imported=(), experiments=(), allow_incomplete=given_up, pdf_wanted=False)
+            lost = bool(overview.without_score(path))
+            reporting.write([str(path)], None, imported=(), experiments=(), allow_incomplete=lost, pdf_wanted=False)
     except _Told:
         return json.dumps({"interrupted": True})
     finally:

@@ -96,6 +96,10 @@ def _scheduler() -> list[Finding]:
     run = subprocess.run(["sbatch", "--version"], capture_output=True, text=True, timeout=30)
     missing = [name for name in ("squeue", "sacct", "scancel", "scontrol") if shutil.which(name) is None]
     note = [Finding(level="note", text=f"not on PATH: {', '.join(missing)}")] if missing else []
+    if run.returncode != 0:
+        last = (run.stderr.strip().splitlines() or ["no message"])[-1]
+        text = f"sbatch is installed but reaches no Slurm ({last}): studies run on this machine (profile: local)"
+        return [Finding(level="note", text=text)]
     return [Finding(level="good", text=f"Slurm: {run.stdout.strip()}"), *note]
 
 

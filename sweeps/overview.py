@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sweeps import ledger, session
-from sweeps.errors import SweepError
+from sweeps.errors import StudyError
 from sweeps.ledger import FoldKey, State
 from sweeps.lock import held
 from sweeps.progress import Snapshot, snapshot, table, to_go
@@ -86,6 +86,21 @@ def _troubled(state: State, journals: Journals) -> dict[FoldKey, str]:
     return found
 
 
+def without_score(folder: Path) -> dict[FoldKey, str]:
+    """Folds of a finished study that nothing will try again, and why: given up, or failed by an error of their own.
+    A diverged one is not among them: it has a score, that of chance."""
+    state = ledger.replay(ledger.read(folder / ledger.FILE))
+    lost = dict(state.gave_up)
+    journals = Journals(folder / "trials")
+    for done in state.completed.values():
+        if done.status == "failed":
+            for fold in state.trials[done.trial].folds:
+                history = journals.history(fold)
+                if history is not None and history.end is not None and history.end.status == "failed":
+                    lost[fold] = f"failed: {history.end.reason}"
+    return lost
+
+
 def logs(folder: Path, trial: str, fold: str | None, lines: int) -> str:
     """The end of every job log of a trial's folds, newest job last, and how the journals ended."""
     from slurm.cluster import open_cluster
@@ -97,12 +112,12 @@ def logs(folder: Path, trial: str, fold: str | None, lines: int) -> str:
     name, _, inside = trial.partition("/")
     fold = fold or inside or None
     if name not in state.trials:
-        raise SweepError(f"{folder}: no trial {name!r}; it has {', '.join(sorted(state.trials)) or 'none yet'}")
+        raise StudyError(f"{folder}: no trial {name!r}; it has {', '.join(sorted(state.trials)) or 'none yet'}")
     folds = state.trials[name].folds
     if fold is not None:
         key = f"{name}/{fold if fold.startswith('fold-') else f'fold-{fold}'}"
         if key not in folds:
-            raise SweepError(
+            raise StudyError(
                 f"{folder}: no fold {fold!r} in {name}; it has {', '.join(f.split('/')[1] for f in folds)}"
             )
         folds = (key,)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sweeps import folder
+from sweeps import folder, store
 from sweeps.errors import FolderBusy, TrackingError
+
+if TYPE_CHECKING:
+    from analysis import load
 
 
 def write(
@@ -21,11 +25,13 @@ def write(
     """Writes the report and says where it is. A study folder's MLflow is brought up to date first."""
     from analysis import load, pdf, published, report
 
+    store.settle()  # or MLflow tries a server that does not answer for many minutes
     folders = [Path(source) for source in sources if (Path(source) / folder.STUDY).is_file()]
     notes = [note for path in folders for note in _caught_up(path)]
-    studies = (
-        list(load.load_all(sources)) if not experiments else [load.load(s, e) for s in sources for e in experiments]
-    )
+    if experiments:
+        studies = [load.load(source, experiment) for source in sources for experiment in experiments]
+    else:
+        studies = [study for source in sources for study in _studies(source)]
     target = out or (folders[0] / folder.REPORT if len(folders) == 1 else Path(folder.REPORT))
     tables = published.read(*_csvs(imported)) if imported else None
     page = report.write(studies, target, allow_incomplete=allow_incomplete, published=tables)
@@ -33,6 +39,19 @@ def write(
     if len(folders) == 1 and len(sources) == 1 and not imported:
         notes += _attached(folders[0], target)
     return [*notes, f"report: {page.absolute()}", *printed]
+
+
+def _studies(source: str) -> list[load.Study]:
+    """The studies of a source. A study's folder whose runs are tracked elsewhere stands for that store."""
+    from analysis import load
+    from sweeps import session
+
+    path = Path(source)
+    if (path / folder.STUDY).is_file():
+        study = session.opened(path)
+        if study.tracking.uri is not None:
+            return [load.load(store.locate(study.tracking.uri, path).uri, study.name)]
+    return list(load.load_all([source]))
 
 
 def _csvs(paths: Sequence[Path]) -> list[Path]:

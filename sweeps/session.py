@@ -19,6 +19,7 @@ from pathlib import Path
 from analysis.plan import to_json
 from slurm.jobs import Costs
 from sweeps import folder
+from sweeps.complaints import nearest
 from sweeps.driver import Driver
 from sweeps.errors import StudyError, SweepError
 from sweeps.lock import Lock, held
@@ -40,14 +41,27 @@ def shipped() -> dict[str, str]:
 def find(reference: str) -> Study:
     """A study by file, or by name among those shipped. Raises :class:`StudyError`."""
     path = Path(reference)
-    if path.suffix in (".yaml", ".yml") or path.exists():
-        if not path.is_file():
-            raise StudyError(f"{path}: no such study file; `actsweep studies` lists those that come with actsweep")
+    if path.is_file() or path.suffix in (".yaml", ".yml"):
         return load(path)
     known = shipped()
-    if reference not in known:
-        raise StudyError(f"{reference}: neither a file nor one of the shipped studies: {', '.join(sorted(known))}")
-    return load(known[reference], origin=f"{reference}.yaml")
+    if reference in known:  # also where a folder here happens to have its name
+        return load(known[reference], origin=f"{reference}.yaml")
+    if (path / folder.STUDY).is_file():
+        raise StudyError(f"{path}: a study's folder, not its file; `actsweep resume {path}` goes on with it")
+    raise StudyError(_unknown(reference, "neither a file nor one of the shipped studies"))
+
+
+def text_of(name: str) -> str:
+    """The text of a shipped study. Raises :class:`StudyError`."""
+    known = shipped()
+    if name not in known:
+        raise StudyError(_unknown(name, "not one of the shipped studies"))
+    return known[name]
+
+
+def _unknown(name: str, what: str) -> str:
+    near = nearest(name, shipped())
+    return f"{name}: {what}{near + ' `actsweep' if near else '; `actsweep'} studies` lists them"
 
 
 def on_profile(study: Study, profile: str) -> Study:
@@ -235,6 +249,8 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
             time.sleep(0.2)
         return f"the driver stopped its jobs; go on with `actsweep resume {path}`"
     with driving(path) as driver:
+        if driver.done:
+            return f"nothing to stop: the study in {path} is finished"
         count = len(driver.state.folds_of)
         driver.pause()
     request.unlink(missing_ok=True)

@@ -224,6 +224,7 @@ class Study(Section):
             study_seed=self.seed,
             dataset=_named(self.data.name, self.data.options),
             model=_named(self.model.name, self.model.options),
+            splits=_splits(self.split_spec()),
             activations=self.compared(),
             claims_phase=phase,
             repeats=self.repeats(phase),
@@ -248,10 +249,10 @@ class Study(Section):
 def load(path_or_text: pathlib.Path | str, *, origin: str | None = None, check_files: bool = True) -> Study:
     """The study in a file (given as a Path) or in a text (given as str).
 
-    ``origin`` is the name shown in messages; the path itself by default. Relative ``root`` and ``cluster.profile``
-    paths are taken from the file's folder (a text's: from the current one) and made absolute; ``check_files=False``
-    does not ask whether they exist, for a study folder that was moved. Raises :class:`StudyError` with all problems
-    that can be told at once.
+    ``origin`` is the name shown in messages; the path itself by default. Relative paths in ``root``,
+    ``cluster.profile`` and a ``tracking.uri`` of SQLite are taken from the file's folder (a text's: from the current
+    one) and made absolute; ``check_files=False`` does not ask whether they exist, for a study folder that was moved.
+    Raises :class:`StudyError` with all problems that can be told at once.
     """
     if isinstance(path_or_text, pathlib.Path):
         origin, folder = origin or str(path_or_text), path_or_text.absolute().parent
@@ -314,6 +315,10 @@ def _absolute(study: Study, folder: pathlib.Path) -> tuple[Study, list[Problem]]
                     message=f"got {profile!r}; no such file: {file}; give a profile's name or its file",
                 )
             )
+    uri = study.tracking.uri
+    if uri is not None and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
+        database = folder / pathlib.Path(uri.removeprefix("sqlite:///")).expanduser()
+        update["tracking"] = study.tracking.model_copy(update={"uri": f"sqlite:///{database}"})
     return (study.model_copy(update=update) if update else study), missing
 
 
@@ -325,6 +330,14 @@ def _label(item: object) -> object:
     if isinstance(item, Mapping):
         return item.get("label", item.get("activation"))
     return getattr(item, "label", item)
+
+
+def _splits(spec: SplitSpec) -> str:
+    """How items are dealt to folds, as a reader of the report should see it."""
+    parts = "the held-out part that the data set declares" if spec.scheme == "fixed" else f"{spec.folds} folds"
+    stratified = ", stratified by class" if spec.stratify else ""
+    grouped = f", no {spec.group} on two sides" if spec.group else ", items dealt one by one"
+    return f"{parts}{stratified}{grouped if spec.scheme == 'kfold' else ''}; validation {spec.validation:g} of the rest"
 
 
 def _named(name: str, options: Mapping[str, Scalar]) -> str:

@@ -26,8 +26,7 @@ def studies_show(name: str) -> None:
     """Print the study NAME, to be saved and changed."""
     from sweeps import session
 
-    session.find(name)
-    click.echo(session.shipped()[name], nl=False)
+    click.echo(session.text_of(name), nl=False)
 
 
 @click.group()
