@@ -139,7 +139,7 @@ def columns(
     """Panels side by side that share their rows; an array (rows, len(titles))."""
     panels = figure.subplots(rows, len(titles), sharey=sharey, squeeze=False, height_ratios=ratios)
     for panel, title in zip(panels[0], titles, strict=True):
-        panel.set_title(clip(title), loc="left")
+        panel.set_title(clip(title, 72 // len(titles)), loc="left")
     for panel in panels.flat:
         panel.xaxis.set_major_locator(MaxNLocator(3 if len(titles) > 2 else 6))
     return panels

@@ -341,7 +341,7 @@ def completeness(findings: Findings) -> Plot:
                         hatch="////" if empty else ("xx" if status == "diverged" else ""),
                         linewidth=0.6,
                     )
-            panel.set_title(canvas.clip(dataset, 22), loc="left")
+            panel.set_title(canvas.clip(dataset, 66 // len(datasets)), loc="left")
             panel.set_xlim(0, max(len(splits), 1))
             panel.set_xticks([0, len(splits)])
             panel.set_xlabel("split")
