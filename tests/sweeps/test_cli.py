@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -89,6 +91,48 @@ def test_an_unknown_study_is_answered_with_those_there_are(tmp_path: Path) -> No
     assert "smoke" in done.stderr
 
 
+def test_a_shipped_study_is_shown_by_its_name_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\ndata: {name: digits}\nactivations: [relu, dsrelu]\n")
+    done = call("studies", "show", "mine.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    assert "mine.yaml: not one of the shipped studies; `actsweep studies` lists them" in done.stderr
+    assert "did you mean smoke?" in call("studies", "show", "smok").stderr
+
+
+def test_a_folder_of_its_name_hides_no_shipped_study(tmp_path: Path) -> None:
+    (tmp_path / "smoke").mkdir()
+    assert "study smoke" in call("check", "smoke", folder=tmp_path).stdout
+    (tmp_path / "smoke" / "study.yaml").write_text("name: smoke\n")
+    done = call("run", "./smoke", folder=tmp_path)
+    assert done.returncode == 2
+    assert "a study's folder, not its file; `actsweep resume smoke` goes on with it" in done.stderr
+
+
+def test_a_driver_cannot_be_detached_on_this_machine_and_nothing_is_written(tmp_path: Path) -> None:
+    done = call("run", "smoke", "--detach", folder=tmp_path)
+    assert done.returncode == 2
+    assert "smoke: --detach needs a Slurm profile, local runs on this machine; give --cluster" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.ENOSPC, "go on with `actsweep resume DIR`"), (errno.EACCES, "choose a folder that you may write")],
+)
+def test_what_the_machine_refuses_is_told_without_a_traceback(
+    number: int, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path / "study.yaml"))
+
+    monkeypatch.setattr("sweeps.folder.write_aside", refused)
+    monkeypatch.setattr("sweeps.session.ready", lambda study: None)
+    done = CliRunner().invoke(main, ["run", "smoke", "--folder", str(tmp_path)])
+    assert done.exit_code == 1
+    assert f"{tmp_path / 'study.yaml'}: {os.strerror(number)}" in done.stderr
+    assert remedy in done.stderr
+
+
 def test_check_shows_plan_price_and_packs() -> None:
     done = call("check", "smoke")
     assert done.returncode == 0
@@ -130,6 +174,40 @@ def test_running_it_again_trains_nothing_and_reports_again(
     assert done.returncode == 0, done.stderr
     assert "goes on where it ended" in done.stdout
     assert (path / "ledger.jsonl").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_finished_study_has_nothing_to_stop(smoke: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    path, _ = smoke
+    before = (path / "ledger.jsonl").read_bytes()
+    assert f"nothing to stop: the study in {path} is finished" in call("stop", str(path)).stdout
+    assert (path / "ledger.jsonl").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n\n\nclass Breaks(nn.Module):\n    def forward(self, x):\n"
+        "        raise RuntimeError('my own mistake')\n"
+    )
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\ndata: {name: digits}\nmodel: tiny_cnn\ntraining: {epochs: 1, batch: 256}\nfolds: {folds: 2}\n"
+        "activations: [relu, {activation: 'mine:Breaks', label: breaks}]\ntracking: {uri: 'sqlite:///all.db'}\n"
+    )
+    command = [sys.executable, "-P", "-m", "sweeps.cli", "run", str(tmp_path / "mine.yaml"), "--folder", "runs/mine"]
+    (tmp_path / "elsewhere").mkdir()
+    done = subprocess.run(
+        command,
+        cwd=tmp_path / "elsewhere",
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+    )
+    assert done.returncode == 3, done.stderr
+    assert "given up: breaks-c000/fold-0-0, breaks-c000/fold-0-1: failed: RuntimeError: my own mistake" in done.stderr
+    assert "`actsweep logs runs/mine breaks-c000 fold-0-0`" in done.stderr
+    assert (tmp_path / "all.db").is_file()
+    assert (tmp_path / "elsewhere" / "runs" / "mine" / "report" / "report.html").is_file()
 
 
 @pytest.mark.slow
