@@ -177,6 +177,7 @@ def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
     from rich.console import Console
 
     from sweeps import overview, progress, savings, session
+    from sweeps.folder import shown
 
     with session.driving(path) as driver:
         try:
@@ -191,17 +192,17 @@ def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
         if saved is not None:
             click.echo(saved.words())
     if tracking:
-        click.echo(f"MLflow is behind: {tracking}. `actsweep sync {path}` catches up.", err=True)
+        click.echo(f"MLflow is behind: {tracking}. `actsweep sync {shown(path)}` catches up.", err=True)
     lost = overview.without_score(path)
     for reason, folds in overview.by_reason(lost).items():
-        first = f"`actsweep logs {path} {folds[0].replace('/', ' ')}`"
+        first = f"`actsweep logs {shown(path)} {folds[0].replace('/', ' ')}`"
         click.echo(f"given up: {', '.join(folds)}: {reason}. See {first}", err=True)
     if not finished:
-        click.echo(f"stopped; go on with `actsweep resume {path}`")
-        return
+        click.echo(f"stopped; go on with `actsweep resume {shown(path)}`")
+        sys.exit(EXIT_INTERRUPTED)
     if not no_report:
         _report((str(path),), None, allow_incomplete=bool(lost))
-        click.echo(f"MLflow: actsweep ui {path}")
+        click.echo(f"MLflow: actsweep ui {shown(path)}")
     if not claims.isdisjoint(lost):
         sys.exit(EXIT_INCOMPLETE)
 
@@ -209,6 +210,7 @@ def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
 def _interrupted(driver: Any, path: Path) -> None:
     """Ctrl-C: leave the jobs or stop them; asked once, and a second Ctrl-C leaves them."""
     from sweeps import session
+    from sweeps.folder import shown
 
     live = len(driver.state.folds_of)
     stop = False
@@ -220,7 +222,7 @@ def _interrupted(driver: Any, path: Path) -> None:
     if stop:
         driver.pause()
     what = "stopped" if stop else "left as they are" if live else "none"
-    click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {path}`", err=True)
+    click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {shown(path)}`", err=True)
     click.echo(session.footprint(driver.cluster.costs).words(), err=True)
     sys.exit(EXIT_INTERRUPTED)
 

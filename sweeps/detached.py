@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from sweeps import session
 from sweeps.errors import StudyError
+from sweeps.folder import shown
 from sweeps.study import Study
 
 CALL = "sweeps.detached:run"
@@ -44,7 +45,8 @@ def submit(path: Path, interval_s: float) -> str:
     text = json.dumps({"path": str(path.absolute()), "interval_s": interval_s})
     name = f"{study.name}.driver.{secrets.token_hex(3)}"
     (job,) = open_cluster(profile.for_driver(), jobs).submit(CALL, [text], name=name, folder=jobs)
-    return f"the driver is job {job}; follow it with `actsweep status {path}`, stop it with `actsweep stop {path}`"
+    where = shown(path)
+    return f"the driver is job {job}; follow it with `actsweep status {where}`, stop it with `actsweep stop {where}`"
 
 
 def run(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 from sweeps.ledger import TrialAdded
@@ -17,6 +18,11 @@ INFRA = "infra.json"
 TRIAL = "trial.json"
 SPEC = "spec.json"
 REPORT = "report"
+
+
+def shown(path: Path) -> str:
+    """The path as a user can paste it into a command."""
+    return shlex.quote(str(path))
 
 
 def trial_name(label: str, phase: Phase, index: int) -> str:

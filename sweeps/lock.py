@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from sweeps.errors import FolderBusy
+from sweeps.folder import shown
 
 FILE = "driver.lock"
 STALE_S = 900.0
@@ -87,7 +88,8 @@ def busy(path: Path) -> str:
         who = f"process {holder['pid']} on {holder['host']}"
     except (OSError, json.JSONDecodeError, KeyError):
         who = "an unknown process"
+    study = shown(path.parent)
     return (
-        f"{path.parent}: another driver ({who}) holds this study. Watch it with `actsweep status {path.parent}`, or "
-        f"end it with `actsweep stop {path.parent}`; if that host is gone for good, delete {path}"
+        f"{path.parent}: another driver ({who}) holds this study. Watch it with `actsweep status {study}`, or "
+        f"end it with `actsweep stop {study}`; if that host is gone for good, delete {path}"
     )

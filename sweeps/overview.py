@@ -13,6 +13,7 @@ from rich.console import Console
 
 from sweeps import ledger, session
 from sweeps.errors import StudyError
+from sweeps.folder import shown
 from sweeps.ledger import FoldKey, State
 from sweeps.lock import held
 from sweeps.progress import Snapshot, snapshot, table, to_go
@@ -32,16 +33,17 @@ class Overview:
 
     def words(self) -> str:
         text = io.StringIO()
-        Console(file=text, width=110).print(table(self.now, to_go(None)))
-        notes = [
-            "a driver is at work" if self.driver_alive else "no driver is at work",
-            f"{self.jobs_live} jobs not known to be over",
-        ]
-        if not self.driver_alive and not self.now.finished:
-            notes.append(f"go on with `actsweep resume {self.folder}`")
+        # Whether they run or wait, only the scheduler knows, and it is not asked here.
+        jobs = f"{self.jobs_live} jobs not known to be over" if not self.now.finished else "no jobs"
+        Console(file=text, width=110).print(table(self.now, to_go(None), jobs))
+        notes = ["a driver is at work" if self.driver_alive else "no driver is at work"]
+        if self.now.finished:
+            notes.append(f"`actsweep report {shown(self.folder)}` writes its report")
+        elif not self.driver_alive:
+            notes.append(f"go on with `actsweep resume {shown(self.folder)}`")
         lines = [text.getvalue().rstrip(), "; ".join(notes)]
         for reason, folds in by_reason(self.troubled).items():
-            first = f"`actsweep logs {self.folder} {folds[0].replace('/', ' ')}`"
+            first = f"`actsweep logs {shown(self.folder)} {folds[0].replace('/', ' ')}`"
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
         return "\n".join(lines)
 

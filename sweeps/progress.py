@@ -239,9 +239,9 @@ def line(now: Snapshot, left: str) -> str:
     return " | ".join(parts)
 
 
-def table(now: Snapshot, left: str) -> Table:
-    """The live table."""
-    title = f"{now.study}   {now.jobs_running} jobs running, {now.jobs_pending} waiting   "
+def table(now: Snapshot, left: str, jobs: str | None = None) -> Table:
+    """The live table. ``jobs``: what is known of them, where that is not how many run and wait."""
+    title = f"{now.study}   {jobs or f'{now.jobs_running} jobs running, {now.jobs_pending} waiting'}   "
     made = Table(title=title + ("done" if now.finished else left), caption=_caption(now))
     for name in ("activation", "phase"):
         made.add_column(name)

@@ -36,11 +36,14 @@ class Records:
 
     @staticmethod
     def open(folder: Path) -> Records:
-        """Raises :class:`Unreadable` for a folder without a plan."""
+        """Raises :class:`Unreadable` for a folder without a plan, or with a damaged one."""
+        path = folder / schema.PLAN_ARTIFACT
         try:
-            plan = planning.from_json((folder / schema.PLAN_ARTIFACT).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise Unreadable(f"{folder}: no study folder, it has no {schema.PLAN_ARTIFACT}; give the folder") from error
+            plan = planning.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise Unreadable(
+                f"{path}: cannot be read ({error}); restore it: it alone says what was declared before the first epoch"
+            ) from error
         return Records(folder, plan, _commit(folder / PROVENANCE))
 
     def trials(self) -> list[str]:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from analysis.plan import to_json
 from slurm.jobs import Costs
-from sweeps import folder
+from sweeps import folder, store
 from sweeps.complaints import nearest
 from sweeps.driver import Driver
-from sweeps.errors import StudyError, SweepError
+from sweeps.errors import StudyError, SweepError, TrackingError
 from sweeps.lock import Lock, held
 from sweeps.packing import Node
 from sweeps.progress import Snapshot, snapshot
@@ -47,7 +47,9 @@ def find(reference: str) -> Study:
     if reference in known:  # also where a folder here happens to have its name
         return load(known[reference], origin=f"{reference}.yaml")
     if (path / folder.STUDY).is_file():
-        raise StudyError(f"{path}: a study's folder, not its file; `actsweep resume {path}` goes on with it")
+        raise StudyError(
+            f"{path}: a study's folder, not its file; go on with it by `actsweep resume {folder.shown(path)}`"
+        )
     raise StudyError(_unknown(reference, "neither a file nor one of the shipped studies"))
 
 
@@ -86,6 +88,10 @@ def make(study: Study, path: Path, command: Sequence[str]) -> bool:
             f"{path}: holds another version of study {study.name!r} (digest {digest(opened(path))}, this is "
             f"{digest(study)}). Runs of different settings do not mix: choose another folder with --folder"
         )
+    try:
+        store.locate(study.tracking.uri, path)
+    except TrackingError as error:  # before anything is written
+        raise StudyError(str(error)) from error
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     folder.write_aside(path / folder.PLAN, to_json(study.plan(declared_at)))
     provenance.record(path, provenance.collect(command, Path.cwd()))
@@ -208,10 +214,10 @@ def ready(study: Study) -> None:
             for fold in study.fold_numbers(phase)[:1]:
                 split(dataset, study.split_spec(), seed=study.seed, repeat=repeat, fold=fold)
 
-    _build(study, channels=dataset.items.shape[1], classes=len(dataset.classes))
+    _build(study, shape=dataset.items.shape[1:], classes=len(dataset.classes))
 
 
-def _build(study: Study, *, channels: int, classes: int) -> None:
+def _build(study: Study, *, shape: Sequence[int], classes: int) -> None:
     phase = study.claims_phase()
     specs = []
     for label in study.compared():
@@ -219,7 +225,7 @@ def _build(study: Study, *, channels: int, classes: int) -> None:
         for end in (0, -1):
             bounds = {key.partition(".")[2]: domain.extremes()[end] for key, domain in domains.items() if key[0] == "a"}
             specs.append(study.fold_specs(phase=phase, trial="t", label=label, params=bounds)[0])
-    asked = {"channels": channels, "classes": classes, "specs": [dataclasses.asdict(spec) for spec in specs]}
+    asked = {"shape": list(shape), "classes": classes, "specs": [dataclasses.asdict(spec) for spec in specs]}
     run = subprocess.run(
         [sys.executable, "-P", "-m", "trainer.dry"], input=json.dumps(asked), capture_output=True, text=True
     )
@@ -247,14 +253,14 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
             if time.monotonic() > deadline:
                 return f"the driver has not answered for {wait_s:.0f} s; it stops its jobs at its next step"
             time.sleep(0.2)
-        return f"the driver stopped its jobs; go on with `actsweep resume {path}`"
+        return f"the driver stopped its jobs; go on with `actsweep resume {folder.shown(path)}`"
     with driving(path) as driver:
         if driver.done:
             return f"nothing to stop: the study in {path} is finished"
         count = len(driver.state.folds_of)
         driver.pause()
     request.unlink(missing_ok=True)
-    return f"{count} jobs cancelled; go on with `actsweep resume {path}`"
+    return f"{count} jobs cancelled; go on with `actsweep resume {folder.shown(path)}`"
 
 
 def sync(path: Path) -> str:

@@ -71,11 +71,9 @@ def settle(environment: dict[str, str] | None = None) -> dict[str, str]:
 
 def locate(uri: str | None, study_folder: Path) -> Store:
     """The study's store: the embedded one for no URI. Credentials in a server's URI move to MLflow's own environment
-    variables. Raises :class:`TrackingError` for a file store or a URI that is none."""
+    variables. Raises :class:`TrackingError` for a file store, a URI that is none, or a path that no URI can have."""
     if uri is None:
-        folder = study_folder.resolve()
-        database = folder / DATABASE
-        return Store(uri=f"sqlite:///{database}", artifacts=(folder / ARTIFACTS).as_uri(), database=database)
+        return _sqlite(study_folder.resolve() / DATABASE)
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https") and parts.hostname:
         if "@" in parts.netloc:
@@ -84,8 +82,7 @@ def locate(uri: str | None, study_folder: Path) -> Store:
         clean = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
         return Store(uri=clean.rstrip("/"), artifacts=None, database=None)
     if parts.scheme == "sqlite" and parts.path:
-        database = Path(uri.removeprefix("sqlite:///")).resolve()
-        return Store(uri=f"sqlite:///{database}", artifacts=(database.parent / ARTIFACTS).as_uri(), database=database)
+        return _sqlite(Path(uri.removeprefix("sqlite:///")).resolve())
     if re.match(r"(postgresql|mysql|mssql)(\+\w+)?$", parts.scheme):
         return Store(uri=uri, artifacts=(study_folder.resolve() / ARTIFACTS).as_uri(), database=None)
     raise TrackingError(
@@ -93,6 +90,15 @@ def locate(uri: str | None, study_folder: Path) -> Store:
         "postgresql://..., mysql://..., mssql://... or the http(s) address of an MLflow server; plain folders are no "
         "longer a store for MLflow"
     )
+
+
+def _sqlite(database: Path) -> Store:
+    if found := next((sign for sign in "?#%" if sign in str(database)), None):
+        raise TrackingError(
+            f"{database.parent}: MLflow cannot address a SQLite file in a path with {found}; choose another folder, or "
+            "set tracking: {uri: sqlite:///FILE} in the study"
+        )
+    return Store(uri=f"sqlite:///{database}", artifacts=(database.parent / ARTIFACTS).as_uri(), database=database)
 
 
 def connect(store: Store) -> MlflowClient:

@@ -73,6 +73,9 @@ class Synced:
     folds: int
 
 
+_DAMAGED = ("file is not a database", "database disk image is malformed")
+
+
 class Tracker:
     """Keeps the MLflow view of one study folder. Not for two processes at once.
 
@@ -292,8 +295,11 @@ class Tracker:
 
     def _fail(self, error: Exception) -> None:
         """The store cannot be written: forget what we believe of it, and come back later."""
-        text = redact(str(error)).strip() or type(error).__name__
-        self.trouble = f"MLflow store {redact(self.store.uri)}: {text}; the journals keep everything, sync catches up"
+        # SQLAlchemy adds the statement and an address on further lines.
+        text = redact(str(error)).strip().partition("\n[SQL: ")[0] or type(error).__name__
+        anew = self.store.database is not None and any(words in text for words in _DAMAGED)
+        remedy = f"delete {self.store.database}, and sync builds it anew" if anew else "sync catches up"
+        self.trouble = f"MLflow store {redact(self.store.uri)}: {text}; the journals keep everything, {remedy}"
         self._client = None
         self._not_before = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

@@ -105,7 +105,7 @@ def test_a_folder_of_its_name_hides_no_shipped_study(tmp_path: Path) -> None:
     (tmp_path / "smoke" / "study.yaml").write_text("name: smoke\n")
     done = call("run", "./smoke", folder=tmp_path)
     assert done.returncode == 2
-    assert "a study's folder, not its file; `actsweep resume smoke` goes on with it" in done.stderr
+    assert "a study's folder, not its file; go on with it by `actsweep resume smoke`" in done.stderr
 
 
 def test_a_driver_cannot_be_detached_on_this_machine_and_nothing_is_written(tmp_path: Path) -> None:
@@ -187,8 +187,9 @@ def test_a_finished_study_has_nothing_to_stop(smoke: tuple[Path, subprocess.Comp
 @pytest.mark.slow
 def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "from torch import nn\n\n\nclass Breaks(nn.Module):\n    def forward(self, x):\n"
-        "        raise RuntimeError('my own mistake')\n"
+        "from torch import nn\n\n\nclass Breaks(nn.Module):\n    calls = 0\n\n    def forward(self, x):\n"
+        "        self.calls += 1\n        if self.calls > 1:\n            raise RuntimeError('my own mistake')\n"
+        "        return x\n"
     )
     (tmp_path / "mine.yaml").write_text(
         "name: mine\ndata: {name: digits}\nmodel: tiny_cnn\ntraining: {epochs: 1, batch: 256}\nfolds: {folds: 2}\n"
