@@ -209,14 +209,15 @@ def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
 
 def _interrupted(driver: Any, path: Path) -> None:
     """Ctrl-C: leave the jobs or stop them; asked once, and a second Ctrl-C leaves them."""
-    from sweeps import session
+    from sweeps import progress, session
     from sweeps.folder import shown
 
     live = len(driver.state.folds_of)
     stop = False
     if live and sys.stdin.isatty():
         try:
-            stop = click.confirm(f"\n{live} jobs are running or waiting. Stop them? (no: they go on)", default=False)
+            asked = f"\n{progress.jobs(live)} running or waiting. Stop what has begun? (no: it goes on)"
+            stop = click.confirm(asked, default=False)
         except (click.Abort, KeyboardInterrupt):
             stop = False
     if stop:

@@ -16,7 +16,7 @@ from sweeps.errors import StudyError
 from sweeps.folder import shown
 from sweeps.ledger import FoldKey, State
 from sweeps.lock import held
-from sweeps.progress import Snapshot, snapshot, table, to_go
+from sweeps.progress import Snapshot, jobs, snapshot, table, to_go
 from sweeps.watch import Journals
 from trainer.journal import FoldHistory
 
@@ -34,8 +34,8 @@ class Overview:
     def words(self) -> str:
         text = io.StringIO()
         # Whether they run or wait, only the scheduler knows, and it is not asked here.
-        jobs = f"{self.jobs_live} jobs not known to be over" if not self.now.finished else "no jobs"
-        Console(file=text, width=110).print(table(self.now, to_go(None), jobs))
+        known = f"{jobs(self.jobs_live)} not known to be over" if not self.now.finished else "no jobs"
+        Console(file=text, width=110).print(table(self.now, to_go(None), known))
         notes = ["a driver is at work" if self.driver_alive else "no driver is at work"]
         if self.now.finished:
             notes.append(f"`actsweep report {shown(self.folder)}` writes its report")

@@ -184,6 +184,14 @@ class Eta:
         return (now.epochs_most - now.epochs_done) * took_s / gained if gained > 0 else None
 
 
+def jobs(count: int) -> str:
+    return f"{count} job" + ("s" if count != 1 else "")
+
+
+def jobs_now(now: Snapshot) -> str:
+    return f"{jobs(now.jobs_running)} running, {now.jobs_pending} waiting"
+
+
 def to_go(seconds: float | None) -> str:
     return "time to go not known yet" if seconds is None else f"about {duration(seconds)} to go"
 
@@ -230,7 +238,7 @@ def line(now: Snapshot, left: str) -> str:
     best = "; ".join(f"{row.label} {row.best:.4g}" for row in now.rows if row.best is not None)
     parts = [
         f"{now.study}: {now.folds_done}/{now.folds} folds",
-        f"{now.jobs_running} jobs running, {now.jobs_pending} waiting",
+        jobs_now(now),
         "done" if now.finished else left,
         *([f"best {now.select_on}: {best}"] if best else []),
         *([f"submission put off: {now.put_off}"] if now.put_off else []),
@@ -239,15 +247,17 @@ def line(now: Snapshot, left: str) -> str:
     return " | ".join(parts)
 
 
-def table(now: Snapshot, left: str, jobs: str | None = None) -> Table:
-    """The live table. ``jobs``: what is known of them, where that is not how many run and wait."""
-    title = f"{now.study}   {jobs or f'{now.jobs_running} jobs running, {now.jobs_pending} waiting'}   "
+def table(now: Snapshot, left: str, known: str | None = None) -> Table:
+    """The live table. ``known``: what is known of the jobs, where that is not how many run and wait."""
+    title = f"{now.study}   {known or jobs_now(now)}   "
+    troubled = any(row.problems for row in now.rows)
     made = Table(title=title + ("done" if now.finished else left), caption=_caption(now))
     for name in ("activation", "phase"):
-        made.add_column(name)
-    for name in ("trials", "folds", "training", f"best {now.select_on}"):
-        made.add_column(name, justify="right")
-    made.add_column("problems")
+        made.add_column(name, no_wrap=True, overflow="fold")
+    for name in ("trials", "folds", "training", f"best\n{now.select_on}"):
+        made.add_column(name, justify="right", overflow="fold")
+    if troubled:
+        made.add_column("problems")
     for row in now.rows:
         made.add_row(
             row.label,
@@ -256,7 +266,7 @@ def table(now: Snapshot, left: str, jobs: str | None = None) -> Table:
             f"{row.folds_done}/{row.folds}",
             str(row.folds_running or ""),
             "" if row.best is None else f"{row.best:.4g}",
-            ", ".join(row.problems),
+            *([", ".join(row.problems)] if troubled else []),
         )
     return made
 

@@ -24,7 +24,7 @@ from sweeps.driver import Driver
 from sweeps.errors import StudyError, SweepError, TrackingError
 from sweeps.lock import Lock, held
 from sweeps.packing import Node
-from sweeps.progress import Snapshot, snapshot
+from sweeps.progress import Snapshot, jobs, snapshot
 from sweeps.study import Study, digest, load, resolved_yaml
 from sweeps.submission import CALL
 
@@ -260,7 +260,7 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
         count = len(driver.state.folds_of)
         driver.pause()
     request.unlink(missing_ok=True)
-    return f"{count} jobs cancelled; go on with `actsweep resume {folder.shown(path)}`"
+    return f"{jobs(count)} cancelled; go on with `actsweep resume {folder.shown(path)}`"
 
 
 def sync(path: Path) -> str:
