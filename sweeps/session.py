@@ -27,6 +27,8 @@ from sweeps.packing import Node
 from sweeps.progress import Snapshot, jobs, snapshot
 from sweeps.study import Study, digest, load, resolved_yaml
 from sweeps.submission import CALL
+from trainer.datasets.reader import Dataset, Reader, faults
+from trainer.errors import TrainerError
 
 SETTLE_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
@@ -195,7 +197,6 @@ def ready(study: Study) -> None:
     Reads the data set (its cache, where there is one); torch is loaded by another process."""
     from slurm.profile import load as load_profile
     from trainer.catalogue import DATASETS, resolve
-    from trainer.datasets.reader import Reader
     from trainer.splits import split
 
     load_profile(study.cluster.profile)
@@ -208,13 +209,32 @@ def ready(study: Study) -> None:
             )
     reader: Reader = resolve("data set", study.data.name, DATASETS)
     root = data_root(study)
-    dataset = reader.load(Path(root) if root else None, study.data.options)
+    dataset = _read(study, reader, Path(root) if root else None)
     for phase in study.phases():
         for repeat in study.repeats(phase)[:1]:
             for fold in study.fold_numbers(phase)[:1]:
                 split(dataset, study.split_spec(), seed=study.seed, repeat=repeat, fold=fold)
 
     _build(study, shape=dataset.items.shape[1:], classes=len(dataset.classes))
+
+
+def _read(study: Study, reader: Reader, root: Path | None) -> Dataset:
+    """The data set. What a reader of the user's own does wrong is told, not raised."""
+    if ":" not in study.data.name:
+        return reader.load(root, study.data.options)
+    where = f"data set {study.data.name!r}"
+    if isinstance(reader, type) or not hasattr(reader, "load"):
+        got = f"the class {reader.__name__}" if isinstance(reader, type) else f"a {type(reader).__name__}"
+        raise StudyError(f"{where}: got {got}; accepts an object with the methods of trainer.datasets.reader.Reader")
+    try:
+        dataset = reader.load(root, study.data.options)
+    except TrainerError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        raise StudyError(f"{where}: its load raises {type(error).__name__}: {error}") from error
+    if found := faults(dataset):
+        raise StudyError(f"{where}: " + "; ".join(found))
+    return dataset
 
 
 def _build(study: Study, *, shape: Sequence[int], classes: int) -> None:

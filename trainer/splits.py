@@ -92,7 +92,10 @@ def _check(dataset: Dataset, spec: SplitSpec, fold: int) -> None:
 
 def _fixed(dataset: Dataset) -> Indices:
     if dataset.fixed_heldout is None:
-        raise DataError(f"data set {dataset.name!r} declares no held-out part of its own; use folds: {{scheme: kfold}}")
+        raise DataError(
+            f"data set {dataset.name!r} declares no held-out part of its own, at least with these options (`actsweep "
+            "data show` lists them); use folds: {scheme: kfold}"
+        )
     return np.flatnonzero(dataset.fixed_heldout).astype(np.int64)
 
 

@@ -56,6 +56,26 @@ class Dataset:
     """SHA-256 over items, labels, classes and groups: 64 hexadecimal digits."""
 
 
+def faults(got: object) -> list[str]:
+    """What keeps a reader's answer from being a :class:`Dataset` that can be trained on; for readers of one's own.
+    Looks at labels and shapes, not at every item."""
+    if not isinstance(got, Dataset):
+        return [f"load gives {type(got).__name__}; accepts a trainer.datasets.reader.Dataset"]
+    found = []
+    if got.items.ndim != 4:
+        found.append(f"items have shape {got.items.shape}; accepts [n, channels, height, width]")
+    elif {len(got.mean), len(got.std)} - {1, got.items.shape[1]}:
+        found.append(f"mean and std have {len(got.mean)} and {len(got.std)} numbers; accepts {got.items.shape[1]}")
+    if got.labels.shape != got.items.shape[:1]:
+        found.append(f"labels have shape {got.labels.shape}; accepts one of each of the {len(got.items)} items")
+    elif got.labels.size and not 0 <= got.labels.min() <= got.labels.max() < len(got.classes):
+        found.append(
+            f"labels are {got.labels.min()} to {got.labels.max()}; accepts 0 to {len(got.classes) - 1}, one of the "
+            f"{len(got.classes)} classes"
+        )
+    return found
+
+
 class Reader(Protocol):
     about: About
 
