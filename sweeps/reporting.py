@@ -24,6 +24,7 @@ def write(
 ) -> list[str]:
     """Writes the report and says where it is. A study folder's MLflow is brought up to date first."""
     from analysis import load, pdf, published, report
+    from analysis.errors import IncompleteFolds
 
     store.settle()  # or MLflow tries a server that does not answer for many minutes
     folders = [Path(source) for source in sources if (Path(source) / folder.STUDY).is_file()]
@@ -32,6 +33,10 @@ def write(
         studies = [load.load(source, experiment) for source in sources for experiment in experiments]
     else:
         studies = [study for source in sources for study in _studies(source)]
+    if studies and not imported and not any((study.cube["status"] == "finished").any() for study in studies):
+        raise IncompleteFolds(
+            f"{', '.join(sources)}: no fold has finished, so there is nothing to report; go on with `actsweep resume`"
+        )
     target = out or (folders[0] / folder.REPORT if len(folders) == 1 else Path(folder.REPORT))
     tables = published.read(*_csvs(imported)) if imported else None
     page = report.write(studies, target, allow_incomplete=allow_incomplete, published=tables)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import session
+from analysis.errors import IncompleteFolds
+from sweeps import reporting, session
 from sweeps.errors import StudyError, TrackingError
 from sweeps.folder import shown
 from sweeps.store import locate
@@ -59,3 +60,17 @@ def test_a_plan_that_is_gone_or_damaged_is_named(tmp_path: Path) -> None:
 def test_a_path_is_shown_as_it_can_be_pasted() -> None:
     assert shown(Path("runs/my study")) == "'runs/my study'"
     assert shown(Path("runs/smoke")) == "runs/smoke"
+
+
+def test_a_study_without_a_finished_fold_has_nothing_to_report(tmp_path: Path) -> None:
+    invent_study(tmp_path, [InventedTrial(label="relu")], write_folds=False)
+    assert Tracker(None, tmp_path).sync().folds == 3
+    with pytest.raises(IncompleteFolds, match="no fold has finished, so there is nothing to report"):
+        reporting.write(
+            [f"sqlite:///{tmp_path}/mlflow.db"],
+            None,
+            imported=(),
+            experiments=(),
+            allow_incomplete=True,
+            pdf_wanted=False,
+        )
