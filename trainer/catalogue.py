@@ -51,13 +51,16 @@ DATASETS: dict[str, str] = {
 }
 
 
+_EXAMPLE = {"activation": "mylab.act:MyAct", "model": "mylab.nets:build", "data set": "mylab.data:reader"}
+
+
 def check(kind: str, name: str, catalogue: Mapping[str, str]) -> None:
     """Raises :class:`UnknownName` for a name that is neither listed nor shaped like an import path."""
     if ":" in name or name in catalogue:
         return
     near = difflib.get_close_matches(name, catalogue, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(catalogue))}."
-    raise UnknownName(f"unknown {kind} {name!r}: {hint} Your own is named by its import path, as mylab.act:MyAct")
+    raise UnknownName(f"unknown {kind} {name!r}: {hint} Your own is named by its import path, as {_EXAMPLE[kind]}")
 
 
 def resolve(kind: str, name: str, catalogue: Mapping[str, str]) -> Any:
