@@ -27,8 +27,7 @@ from sweeps.packing import Node
 from sweeps.progress import Snapshot, jobs, snapshot
 from sweeps.study import Study, digest, load, resolved_yaml
 from sweeps.submission import CALL
-from trainer.datasets.reader import Dataset, Reader, faults
-from trainer.errors import TrainerError
+from trainer.spec import FoldSpec
 
 SETTLE_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
@@ -194,10 +193,8 @@ def footprint(costs: Costs) -> Footprint:
 def ready(study: Study) -> None:
     """Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
     there or cannot be dealt to these folds, a model or an activation that cannot be built at the bounds of its space.
-    Reads the data set (its cache, where there is one); torch is loaded by another process."""
+    Data set and torch are loaded by another process, so that the driver stays small."""
     from slurm.profile import load as load_profile
-    from trainer.catalogue import DATASETS, resolve
-    from trainer.splits import split
 
     load_profile(study.cluster.profile)
     for name in {study.activation(label).activation for label in study.compared()} | {study.model.name}:
@@ -207,52 +204,26 @@ def ready(study: Study) -> None:
                 f"{study.name}: {name}: there is no module {module} here; install it for {sys.executable}, or put its "
                 "folder on PYTHONPATH, here and on the nodes"
             )
-    reader: Reader = resolve("data set", study.data.name, DATASETS)
-    root = data_root(study)
-    dataset = _read(study, reader, Path(root) if root else None)
-    for phase in study.phases():
-        for repeat in study.repeats(phase)[:1]:
-            for fold in study.fold_numbers(phase)[:1]:
-                split(dataset, study.split_spec(), seed=study.seed, repeat=repeat, fold=fold)
-
-    _build(study, shape=dataset.items.shape[1:], classes=len(dataset.classes))
-
-
-def _read(study: Study, reader: Reader, root: Path | None) -> Dataset:
-    """The data set. What a reader of the user's own does wrong is told, not raised."""
-    if ":" not in study.data.name:
-        return reader.load(root, study.data.options)
-    where = f"data set {study.data.name!r}"
-    if isinstance(reader, type) or not hasattr(reader, "load"):
-        got = f"the class {reader.__name__}" if isinstance(reader, type) else f"a {type(reader).__name__}"
-        raise StudyError(f"{where}: got {got}; accepts an object with the methods of trainer.datasets.reader.Reader")
-    try:
-        dataset = reader.load(root, study.data.options)
-    except TrainerError:
-        raise
-    except Exception as error:  # the user's own code may raise anything
-        raise StudyError(f"{where}: its load raises {type(error).__name__}: {error}") from error
-    if found := faults(dataset):
-        raise StudyError(f"{where}: " + "; ".join(found))
-    return dataset
-
-
-def _build(study: Study, *, shape: Sequence[int], classes: int) -> None:
-    phase = study.claims_phase()
-    specs = []
-    for label in study.compared():
-        domains = study.space_of(label).domains
-        for end in (0, -1):
-            bounds = {key.partition(".")[2]: domain.extremes()[end] for key, domain in domains.items() if key[0] == "a"}
-            specs.append(study.fold_specs(phase=phase, trial="t", label=label, params=bounds)[0])
-    asked = {"shape": list(shape), "classes": classes, "specs": [dataclasses.asdict(spec) for spec in specs]}
+    asked = {"data_root": data_root(study), "specs": [dataclasses.asdict(spec) for spec in _bounds(study)]}
     run = subprocess.run(
         [sys.executable, "-P", "-m", "trainer.dry"], input=json.dumps(asked), capture_output=True, text=True
     )
     if run.returncode != 0:
-        raise SweepError(f"{study.name}: models cannot be built here:\n{run.stderr.strip()}")
-    if found := json.loads(run.stdout):
+        raise SweepError(f"{study.name}: cannot be tried here:\n{run.stderr.strip()}")
+    if found := json.loads(run.stdout.splitlines()[-1]):
         raise StudyError("\n".join(f"{study.name}: {problem}" for problem in found))
+
+
+def _bounds(study: Study) -> Iterator[FoldSpec]:
+    """A fold of each activation in each phase, at both ends of its space."""
+    for phase in study.phases():
+        for label in study.compared():
+            domains = study.space_of(label).domains
+            for end in (0, -1):
+                ends = {
+                    key.partition(".")[2]: domain.extremes()[end] for key, domain in domains.items() if key[0] == "a"
+                }
+                yield study.fold_specs(phase=phase, trial="t", label=label, params=ends)[0]
 
 
 def _importable(module: str) -> bool:

@@ -1,41 +1,88 @@
-"""Builds the models that specifications ask for, sends two blank items through each, and trains nothing:
-``python -P -m trainer.dry`` finds in seconds what would fail every fold of a trial hours later. A process of its own,
-because it loads torch."""
+"""Tries what specifications ask for and trains nothing: reads the data set, deals it to folds, builds each model and
+sends two blank items through it. ``python -P -m trainer.dry`` finds in seconds what would fail every fold of a trial
+hours later; a process of its own, because it loads torch and the data set."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from pathlib import Path
 
-from trainer.spec import FoldSpec, from_plain
+from trainer.catalogue import DATASETS, resolve
+from trainer.datasets.reader import Dataset, Reader, faults
+from trainer.errors import DataError, TrainerError
+from trainer.spec import DataSpec, FoldSpec, from_plain, to_text
 
 
-def problems(specs: list[FoldSpec], *, shape: Sequence[int], classes: int) -> list[str]:
-    """What is wrong with the models and activations of ``specs``, each said once. ``shape``: of an item, channels
-    first."""
-    import torch
-
-    from trainer import models
-
+def problems(specs: list[FoldSpec], data_root: Path | None) -> list[str]:
+    """What is wrong with data sets, splits, models and activations of ``specs``, each said once."""
     found: dict[str, None] = {}
+    datasets: dict[str, Dataset] = {}
+    tried: set[str] = set()
     for spec in specs:
         try:
-            model = models.build(spec.model, spec.activation, channels=shape[0], classes=classes, generator_seed=0)
-            with torch.no_grad():
-                got = tuple(model(torch.zeros(2, *shape)).shape)
-            if got != (2, classes):
-                raise ValueError(f"model {spec.model.name!r}: gives {got} for 2 items; accepts logits (2, {classes})")
+            key = to_text(spec.data)
+            if key not in datasets:
+                datasets[key] = _read(spec.data, data_root)
+            deal = f"{key} {to_text(spec.split)} {spec.repeat}"
+            if deal not in tried:
+                tried.add(deal)
+                _deal(datasets[key], spec)
+        except TrainerError as error:
+            return [str(error)]
+        try:
+            _build(spec, datasets[key])
         except Exception as error:  # a user's own class may raise anything
             found[f"{spec.activation.name}: {error}" if spec.activation.name not in str(error) else str(error)] = None
     return list(found)
 
 
+def _read(spec: DataSpec, root: Path | None) -> Dataset:
+    """The data set. What a reader of the user's own does wrong is told as a :class:`DataError`."""
+    reader: Reader = resolve("data set", spec.name, DATASETS)
+    if ":" not in spec.name:
+        return reader.load(root, spec.options)
+    where = f"data set {spec.name!r}"
+    if isinstance(reader, type) or not hasattr(reader, "load"):
+        got = f"the class {reader.__name__}" if isinstance(reader, type) else f"a {type(reader).__name__}"
+        raise DataError(f"{where}: got {got}; accepts an object with the methods of trainer.datasets.reader.Reader")
+    try:
+        dataset = reader.load(root, spec.options)
+    except TrainerError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        raise DataError(f"{where}: its load raises {type(error).__name__}: {error}") from error
+    if wrong := faults(dataset):
+        raise DataError(f"{where}: " + "; ".join(wrong))
+    return dataset
+
+
+def _deal(dataset: Dataset, spec: FoldSpec) -> None:
+    from trainer.splits import split
+
+    split(dataset, spec.split, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold)
+
+
+def _build(spec: FoldSpec, dataset: Dataset) -> None:
+    import torch
+
+    from trainer import models
+
+    shape, classes = dataset.items.shape[1:], len(dataset.classes)
+    model = models.build(spec.model, spec.activation, channels=shape[0], classes=classes, generator_seed=0)
+    with torch.no_grad():
+        got = tuple(model(torch.zeros(2, *shape)).shape)
+    if got != (2, classes):
+        raise ValueError(f"model {spec.model.name!r}: gives {got} for 2 items; accepts logits (2, {classes})")
+
+
 def main() -> None:
-    """Reads ``{"shape": [...], "classes": n, "specs": [...]}`` from standard input, prints the problems as JSON."""
+    """Reads ``{"data_root": text or null, "specs": [...]}`` from standard input; its last line of output is the problems
+    as JSON."""
     asked = json.load(sys.stdin)
-    specs = [from_plain(FoldSpec, raw) for raw in asked["specs"]]
-    print(json.dumps(problems(specs, shape=asked["shape"], classes=asked["classes"])))  # noqa: T201  # its answer
+    root = None if asked["data_root"] is None else Path(asked["data_root"])
+    found = problems([from_plain(FoldSpec, raw) for raw in asked["specs"]], root)
+    print(json.dumps(found))  # noqa: T201  # its answer
 
 
 if __name__ == "__main__":
