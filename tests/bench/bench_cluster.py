@@ -3,7 +3,7 @@ submit one fold each through submitit and wait for it.
 
     python tests/bench/bench_cluster.py --folds 64 --seconds 8
 
-Starts a development cluster of its own (4 nodes x 4 pretended GPUs) in a temporary folder and ends it. Every way gets
+Starts a development cluster of its own (4 nodes, pretended GPUs) in a temporary folder and ends it. Every way gets
 as many folds of one payload (the stand-in ``trainer.testing:pretend``), one a job, and asks for the same resources.
 ``bare`` starts Python from the batch script, ``bare, srun`` by srun, as submitit does for the others; ``ours`` has
 nothing to search, ``ours, search`` has two random searches. Each way is a process of its own, watched twice a second
@@ -299,11 +299,11 @@ def count_calls(place: Path) -> None:
     os.environ["PATH"] = f"{place}{os.pathsep}{os.environ['PATH']}"
 
 
-def compare(asked: Asked, ways: Sequence[str]) -> list[Row]:
+def compare(asked: Asked, ways: Sequence[str], shape: Shape) -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory(prefix="actsweep-", ignore_cleanup_errors=True) as name:
         place = Path(name)
-        cluster = devcluster.up(folder=place / "cluster", shape=Shape(nodes=4, gpus_per_node=4))
+        cluster = devcluster.up(folder=place / "cluster", shape=shape)
         try:
             os.environ |= cluster.environment()
             count_calls(place / "bin")
@@ -320,6 +320,7 @@ def compare(asked: Asked, ways: Sequence[str]) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folds", type=int, default=64, help=f"a multiple of {2 * FOLDS}")
+    parser.add_argument("--gpus-per-node", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=8.0, help="how long a fold trains")
     parser.add_argument("--concurrent", type=int, default=32, help="trials that the Tuner runs at a time")
     parser.add_argument(
@@ -332,8 +333,8 @@ def main() -> None:
     asked = Asked(folds=given.folds, seconds=given.seconds, concurrent=given.concurrent, poll=tuple(given.poll))
     match given.way:
         case None:
-            rows = compare(asked, given.ways)
-            print(f"\n{asked.folds} folds of {asked.seconds:g} s, one a job, on 16 GPUs\n")
+            rows = compare(asked, given.ways, Shape(nodes=4, gpus_per_node=given.gpus_per_node))
+            print(f"\n{asked.folds} folds of {asked.seconds:g} s, one a job, on {4 * given.gpus_per_node} GPUs\n")
             print("| " + " | ".join(HEAD) + " |\n|" + " --- |" * len(HEAD))
             for row in rows:
                 print("| " + " | ".join(row.cells()) + " |")
