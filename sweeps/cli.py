@@ -189,7 +189,7 @@ def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
         tracking = driver.tracking_problem
         click.echo(session.footprint(driver.cluster.costs).words())
         saved = savings.savings(driver.study, driver.state, path / "trials")
-        if saved is not None:
+        if saved is not None and saved.epochs:
             click.echo(saved.words())
     if tracking:
         click.echo(f"MLflow is behind: {tracking}. `actsweep sync {shown(path)}` catches up.", err=True)

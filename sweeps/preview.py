@@ -72,7 +72,8 @@ def price(study: Study, measured: Sequence[Path]) -> str:
         seconds = statistics.median(found.values())
         return (
             f"price: at most {duration(epochs * seconds)} of one device: {epochs} epochs of {seconds:.2f} s, the "
-            f"median of {len(found)} folds run before on {_devices(found)}; early stopping makes it less"
+            f"median of {len(found)} folds run before on {_devices(found)}"
+            + ("; early stopping makes it less" if study.training.patience else "")
         )
     items = _items(study.data.name, study.data.options)
     if items is None:

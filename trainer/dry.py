@@ -1,6 +1,9 @@
-"""Tries what specifications ask for and trains nothing: reads the data set, deals it to folds, builds each model and
-sends two blank items through it. ``python -P -m trainer.dry`` finds in seconds what would fail every fold of a trial
-hours later; a process of its own, because it loads torch and the data set."""
+"""Tries what specifications ask for and trains nothing.
+
+Reads the data set, deals it to folds, builds each model and sends two blank items through it. ``python -P -m
+trainer.dry`` finds in seconds what would fail every fold of a trial hours later; a process of its own, because it loads
+torch and the data set.
+"""
 
 from __future__ import annotations
 
@@ -77,8 +80,8 @@ def _build(spec: FoldSpec, dataset: Dataset) -> None:
 
 
 def main() -> None:
-    """Reads ``{"data_root": text or null, "specs": [...]}`` from standard input; its last line of output is the problems
-    as JSON."""
+    """Reads ``{"data_root": text or null, "specs": [...]}`` from standard input; its last line of output is the
+    problems as JSON."""
     asked = json.load(sys.stdin)
     root = None if asked["data_root"] is None else Path(asked["data_root"])
     found = problems([from_plain(FoldSpec, raw) for raw in asked["specs"]], root)
