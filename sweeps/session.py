@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from analysis.plan import to_json
+from analysis.plan import from_json, to_json
 from slurm.jobs import Costs
 from sweeps import folder, store
 from sweeps.complaints import nearest
@@ -101,11 +101,21 @@ def make(study: Study, path: Path, command: Sequence[str]) -> bool:
 
 
 def opened(path: Path) -> Study:
-    """The study of a folder. Raises :class:`StudyError` where there is none."""
+    """The study of a folder. Raises :class:`StudyError` where there is none, and where ``study.yaml`` is no longer what
+    was declared in ``plan.json`` before the first run."""
     file = path / folder.STUDY
     if not file.is_file():
         raise StudyError(f"{path}: not a study folder (it has no {folder.STUDY}); `actsweep run STUDY` makes one")
-    return load(file, check_files=False)
+    study = load(file, check_files=False)
+    declared = path / folder.PLAN
+    if declared.is_file():
+        planned = from_json(declared.read_text(encoding="utf-8")).study_digest
+        if planned != digest(study):
+            raise StudyError(
+                f"{file}: was changed after its study was declared (digest {planned} in {folder.PLAN}, now "
+                f"{digest(study)}); restore it, or run the changed file in another folder"
+            )
+    return study
 
 
 def data_root(study: Study) -> str | None:

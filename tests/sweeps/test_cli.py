@@ -256,3 +256,19 @@ def test_the_doctor_finds_this_machine_well() -> None:
     done = call("doctor")
     assert done.returncode == 0, done.stdout
     assert "good   torch" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_study_file_changed_behind_its_declaration_is_not_reported(
+    smoke: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    path, _ = smoke
+    file = path / "study.yaml"
+    kept = file.read_text()
+    file.write_text(kept.replace("alpha: 0.05", "alpha: 0.5"))
+    try:
+        done = call("report", str(path))
+    finally:
+        file.write_text(kept)
+    assert done.returncode == 2
+    assert "was changed after its study was declared" in done.stderr
