@@ -7,14 +7,18 @@ import datetime
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from types import FrameType
+from typing import Any, Self
 
 from analysis.plan import from_json, to_json
 from slurm.jobs import Costs
@@ -165,16 +169,48 @@ def view(driver: Driver) -> Snapshot:
 def drive(driver: Driver, show: Callable[[Driver], None], *, interval_s: float) -> bool:
     """Ticks until the study is finished (True) or was asked to stop (False). KeyboardInterrupt is the caller's."""
     request = driver.path / folder.STOP
-    while True:
-        driver.tick()
-        show(driver)
-        if driver.done:
-            return True
-        if request.exists():
-            driver.pause()
-            request.unlink(missing_ok=True)
-            return False
-        time.sleep(interval_s)
+    with Interrupt() as interrupt:
+        while True:
+            driver.tick()
+            show(driver)
+            if driver.done:
+                return True
+            if request.exists():
+                driver.pause()
+                request.unlink(missing_ok=True)
+                return False
+            interrupt.wait(interval_s)
+
+
+class Interrupt:
+    """Keeps Ctrl-C until a decision step is over, so that nothing a step calls can swallow it. A second Ctrl-C does not
+    wait. Elsewhere than in the main thread, where signals cannot be heard, it only waits."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def wait(self, seconds: float) -> None:
+        """Raises KeyboardInterrupt once asked to."""
+        end = time.monotonic() + seconds
+        while not self._asked and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ activations:
   - {activation: dsrelu, space: {k: {uniform: [1, 9]}}}
 control: relu
 """
-ASHA = STUDY.replace("samples: 3", "samples: 4, scheduler: {name: asha, grace_epochs: 1, reduction_factor: 2}")
+ASHA = STUDY.replace("samples: 3", "samples: 8, scheduler: {name: asha, grace_epochs: 1, reduction_factor: 2}")
 DRIVE = f"""
 import pathlib, sys
 from sweeps import session

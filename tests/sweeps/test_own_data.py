@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def test_a_reader_that_gives_no_data_set_is_told_what_is_accepted(
 ) -> None:
     (tmp_path / "own_readers.py").write_text(READERS)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # for the process that tries it
     study = load(f"name: mine\ndata: {{name: 'own_readers:{name}'}}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n")
     with pytest.raises(StudyError, match=f"data set 'own_readers:{name}': {told}"):
         session.ready(study)
@@ -58,4 +60,5 @@ def test_a_reader_that_gives_no_data_set_is_told_what_is_accepted(
 def test_a_good_one_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_readers.py").write_text(READERS)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # for the process that tries it
     session.ready(load("name: mine\ndata: {name: 'own_readers:good'}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n"))

@@ -508,7 +508,7 @@ def test_an_experiment_of_another_study_is_left_alone(tmp_path: Path, open_track
 
 
 def test_a_folder_without_a_plan_is_refused(tmp_path: Path, open_tracker: Callable[..., Tracker]) -> None:
-    with pytest.raises(TrackingError, match=r"no study folder, it has no plan\.json"):
+    with pytest.raises(TrackingError, match=r"plan\.json: cannot be read .* restore it"):
         open_tracker(tmp_path).sync()
 
 
