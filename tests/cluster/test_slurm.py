@@ -102,7 +102,7 @@ def test_scancel_by_another_and_by_us(
     assert reports[jobs[0]].state is JobState.CANCELLED
     assert reports[jobs[1]].state is JobState.CANCELLED_BY_US
     assert SlurmCluster(profile, tmp_path).poll(jobs)[jobs[1]].state is JobState.CANCELLED_BY_US
-    assert cluster.poll(jobs)[jobs[2]].state is JobState.RUNNING
+    wait(cluster, jobs, lambda reports: reports[jobs[2]].state is JobState.RUNNING, seconds=20)
     cluster.cancel(jobs)
     wait(cluster, jobs)
     assert [fold.attempts() for fold in mine] == [1, 1, 1]
