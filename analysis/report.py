@@ -18,7 +18,7 @@ from analysis import tables
 from analysis.blocks import Block, Drawn, Facts, Listing, Notice, Section, Tabled, Text
 from analysis.findings import Findings, gather, imported
 from analysis.load import Study
-from analysis.published import Published, read
+from analysis.published import Published
 from analysis.sections import (
     across,
     appendix,
@@ -76,13 +76,6 @@ def write(
         studies = imported(published)
     findings = gather(studies, allow_incomplete=allow_incomplete, published=published)
     return write_findings(findings, folder)
-
-
-def write_published(paths: Sequence[str | Path], folder: str | Path, *, control: str | None = None) -> Path:
-    """The report of published tables alone (CSV, see :mod:`analysis.published`); claims nothing, shows what "
-    "they say."""
-    published = read(*paths)
-    return write_findings(gather(imported(published, control=control), published=published), folder)
 
 
 def write_findings(findings: Findings, folder: str | Path) -> Path:

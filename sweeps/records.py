@@ -12,13 +12,12 @@ from analysis import plan as planning
 from analysis import schema
 from analysis.plan import Plan
 from sweeps.errors import TrackingError
+from sweeps.folder import PROVENANCE
 from sweeps.runs import FoldResult, FoldRun, Trial, fold_result, fold_run, milliseconds
 from sweeps.store import redact
 from trainer.errors import JournalError, SpecError
 from trainer.journal import FILE, Record, attempt_folder, attempts, follow, resolve
 from trainer.spec import FoldSpec, from_text
-
-PROVENANCE = "provenance.json"
 
 
 class Unreadable(TrackingError):
