@@ -143,10 +143,16 @@ def main_cluster(start_cluster: Callable[[Shape], DevCluster]) -> DevCluster:
 
 
 @pytest.fixture
-def dev(main_cluster: DevCluster, monkeypatch: pytest.MonkeyPatch) -> DevCluster:
-    """The main development cluster, reached by this test's commands."""
+def dev(main_cluster: DevCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[DevCluster]:
+    """The main development cluster, reached by this test's commands; whole again when the test is over, however."""
     monkeypatch.setenv("SLURM_CONF", str(main_cluster.conf))
-    return main_cluster
+    yield main_cluster
+    daemons = main_cluster.status().daemons
+    if not daemons["slurmctld"]:
+        main_cluster.start_controller()
+    for node in main_cluster.nodes:
+        if not daemons[node]:
+            main_cluster.start_node(node)
 
 
 @pytest.fixture

@@ -170,6 +170,7 @@ def test_a_scheduler_that_is_away_delays_and_loses_nothing(
     mine = folds(4, epochs=40)
     jobs = cluster.submit(stand_in, texts(mine[:2], 0.2), name="before", folder=tmp_path)
     wait(cluster, jobs, begun(mine[:2]))
+    wait(cluster, jobs, lambda reports: {report.state for report in reports.values()} == {JobState.RUNNING})
     dev.stop_controller()
     away = time.monotonic()
     with pytest.raises(SubmissionRefused, match="sbatch"):
