@@ -153,10 +153,12 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 
 @main.command()
 @FOLDER
+@click.option("--retry-failed", is_flag=True,
+              help="Try folds again that failed or were given up, once their cause is mended.")  # fmt: skip
 @_driver_options
-def resume(folder: Path, no_report: bool, interval_s: float) -> None:
+def resume(folder: Path, retry_failed: bool, no_report: bool, interval_s: float) -> None:
     """Go on with the study in DIR, after whatever ended it."""
-    _drive(folder, no_report=no_report, interval_s=interval_s)
+    _drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed)
 
 
 @main.command()
@@ -173,19 +175,23 @@ def tick(folder: Path) -> None:
         click.echo(progress.line(session.view(driver), progress.to_go(None)))
 
 
-def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
+def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False) -> None:
     from rich.console import Console
 
     from sweeps import overview, progress, savings, session
     from sweeps.folder import shown
 
     with session.driving(path) as driver:
+        if retry_failed:
+            again = driver.retry_failed()
+            click.echo(f"tried again: {', '.join(again)}" if again else "no fold to try again")
         try:
             with progress.Show(Console()) as show:
                 finished = session.drive(driver, lambda now: show(session.view(now)), interval_s=interval_s)
         except KeyboardInterrupt:
             _interrupted(driver, path)
         claims = {fold for trial in driver.state.of_phase(driver.study.claims_phase()) for fold in trial.folds}
+        unchosen = [label for label in driver.study.compared() if label not in driver.state.selected]
         tracking = driver.tracking_problem
         click.echo(session.footprint(driver.cluster.costs).words())
         saved = savings.savings(driver.study, driver.state, path / "trials")
@@ -197,13 +203,17 @@ def _drive(path: Path, *, no_report: bool, interval_s: float) -> None:
     for reason, folds in overview.by_reason(lost).items():
         first = f"`actsweep logs {shown(path)} {folds[0].replace('/', ' ')}`"
         click.echo(f"given up: {', '.join(folds)}: {reason}. See {first}", err=True)
+    if finished and unchosen:
+        click.echo(f"not compared: {', '.join(unchosen)}: no setting searched has a result", err=True)
+    if lost:
+        click.echo(overview.retry_hint(path), err=True)
     if not finished:
         click.echo(f"stopped; go on with `actsweep resume {shown(path)}`")
         sys.exit(EXIT_INTERRUPTED)
     if not no_report:
         _report((str(path),), None, allow_incomplete=bool(lost))
         click.echo(f"MLflow: actsweep ui {shown(path)}")
-    if not claims.isdisjoint(lost):
+    if unchosen or not claims.isdisjoint(lost):
         sys.exit(EXIT_INCOMPLETE)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport, JobState
@@ -21,8 +21,6 @@ from sweeps.ledger import (
     Exhausted,
     Finished,
     FoldKey,
-    GaveUp,
-    JobOver,
     Ledger,
     Opened,
     Paused,
@@ -31,7 +29,9 @@ from sweeps.ledger import (
     State,
     Stopping,
     TrialAdded,
+    trial_of,
 )
+from sweeps.losses import Losses
 from sweeps.packing import Node, pack_size, pack_text
 from sweeps.searches import Searches
 from sweeps.study import Study, digest
@@ -66,12 +66,20 @@ class Driver:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.path, self.study, self.cluster, self.tracker, self.node = path, study, cluster, tracker, node
-        self._settle_s, self._clock, self._sleep = settle_s, clock, sleep
+        self._clock, self._sleep = clock, sleep
         self._trials = path / "trials"
         self._jobs = (path / "jobs").absolute()
         self.journals = Journals(self._trials)
         self.ledger = Ledger(path)
         self.jobs: dict[str, JobReport] = {}
+        self._losses = Losses(
+            self.ledger,
+            self.journals,
+            self._trials,
+            max_retries=study.cluster.max_retries,
+            settle_s=settle_s,
+            sleep=sleep,
+        )
         self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock, call)
         self._changed: set[FoldKey] = set()
         """Folds with journal records that the tracker has not seen."""
@@ -109,6 +117,9 @@ class Driver:
             self._know(trial)
         for trial in self._unfinished():
             self._lay_out(trial)
+            for again in self.state.reopened.get(trial.trial, []):
+                self._losses.free(again)
+                self._changed.update(again.folds)
 
     def _text(self, folds: Sequence[FoldKey]) -> str:
         return pack_text(self.study, self.node, self._specs, self._trials, folds)
@@ -182,7 +193,9 @@ class Driver:
         """Tells the scheduler each epoch that all folds of a search trial have reached; stops what it gives up."""
         metric = self._searches.metric
         for trial in self._unfinished():
-            if not self._searches.concerns(trial) or trial.trial in self.state.stopping:
+            if trial.trial in self.state.stopping or trial.trial in self.state.reopened:
+                continue
+            if not self._searches.concerns(trial):
                 continue
             histories, closed = self._histories(trial.folds), self._closed(trial)
             known = [history for history in histories if history is not None]
@@ -220,14 +233,10 @@ class Driver:
             if (job := self.state.job_of.get(fold)) is not None
             and (report := self.jobs.get(job)) is not None
             and report.state is JobState.PENDING
-            and all(self._trial_of(other) == trial.trial for other in self.state.folds_of[job])
+            and all(trial_of(other) == trial.trial for other in self.state.folds_of[job])
         }
         if pending:
             self.cluster.cancel(pending)
-
-    @staticmethod
-    def _trial_of(fold: FoldKey) -> str:
-        return fold.partition("/")[0]
 
     def _complete(self) -> None:
         for trial in self._unfinished():
@@ -238,44 +247,21 @@ class Driver:
                 status, metrics = result
                 end = Completed(trial=trial.trial, status=status, metrics=metrics)
                 self.ledger.write(end)
-                self._searches.completed(trial, end)
+                if trial.trial not in self.state.reopened:
+                    self._searches.completed(trial, end)
                 self.journals.forget(trial.folds)
 
     # -- jobs that ended before their folds did ------------------------------------------------------------------------
 
     def _lose(self) -> None:
-        over = [self.jobs[job] for job in sorted(self.jobs) if self.jobs[job].state.over and job in self.state.folds_of]
-        lost = {report.job: self._without_end(self.state.folds_of[report.job]) for report in over}
-        if self._settle_s > 0 and any(lost[report.job] for report in over if report.state is JobState.FINISHED):
-            self._sleep(self._settle_s)
-            lost = {job: self._without_end(folds) for job, folds in lost.items()}
-        for report in over:
-            self._judge(report, lost[report.job])
+        self._losses.judge(self.jobs)
         self._complete()
 
-    def _judge(self, report: JobReport, lost: Sequence[FoldKey]) -> None:
-        """Frees or gives up the folds that a job that is over left without an end."""
-        epochs = combine.epochs_done(self._histories(self.state.folds_of[report.job]))
-        lost = [fold for fold in lost if self._trial_of(fold) not in self.state.stopping]
-        loss = plan.judge_loss(self.state, report, lost, epochs=epochs, max_retries=self.study.cluster.max_retries)
-        self.ledger.write(
-            JobOver(
-                job=report.job,
-                state=report.state.value,
-                reason=report.reason,
-                node=report.node,
-                folds=tuple(lost),
-                epochs=epochs,
-                counted=loss.counted,
-            )
-        )
-        for fold in lost if loss.give_up else ():
-            self.ledger.write(GaveUp(fold=fold, reason=loss.give_up))
-            folder.write_infra(self._trials / fold, loss.give_up)
-
-    def _without_end(self, pack: Collection[FoldKey]) -> list[FoldKey]:
-        self.journals.refresh(pack)
-        return [fold for fold in pack if (history := self.journals.history(fold)) is None or history.end is None]
+    def retry_failed(self) -> list[FoldKey]:
+        """Gives every fold that failed or was given up another try, if its result can still count; those folds."""
+        freed = self._losses.retry(self._searches.labels)
+        self._changed.update(freed)
+        return freed
 
     # -- new trials ----------------------------------------------------------------------------------------------------
 
@@ -292,12 +278,18 @@ class Driver:
                     index += 1
 
     def _select(self) -> None:
-        """Sends the winner of each search that is over to the confirm phase, and at once what had nothing to search."""
+        """Sends the winner of each search that is over to the confirm phase, and at once what had nothing to search. A
+        search without a winner stays as it is, for the user to mend what made it fail and to retry it."""
+        open_searches = set()
         for label in self.study.compared():
             if label in self._searches.labels and not self._search_over(label):
+                open_searches.add(label)
                 continue
             if label not in self.state.selected:
-                self.ledger.write(self._winner(label))
+                chosen = self._winner(label)
+                if chosen is None:
+                    continue
+                self.ledger.write(chosen)
             phase = self.study.claims_phase()
             if label in self._searches.labels and phase == "search":
                 continue
@@ -305,21 +297,18 @@ class Driver:
                 won = self.state.trials.get(self.state.selected[label].trial)
                 params, training = (won.params, won.training) if won else self.study.fixed(label)
                 self._add(label, phase, 0, params, training, {})
-        complete = not self._unfinished() and all(label in self.state.selected for label in self.study.compared())
-        if complete and not self.state.finished:
+        if not self._unfinished() and not open_searches and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
 
-    def _winner(self, label: str) -> Selected:
+    def _winner(self, label: str) -> Selected | None:
+        """None where every setting failed or was given up, which says nothing of the activation."""
         metric = self._searches.metric
         trials = [trial for trial in self.state.of_phase("search") if trial.label == label]
         if not trials:
             trial = folder.trial_name(label, self.study.claims_phase(), 0)
             return Selected(label=label, trial=trial, metric=metric, value=math.nan, among=0)
-        metrics = {name: done.metrics for name, done in self.state.completed.items()}
-        best = plan.winner(trials, metrics, metric, combine.better)
-        # Where every setting failed, the first stands for them all, so that its failure is confirmed or refuted.
-        trial, value = (best[0].trial, best[1]) if best else (trials[0].trial, math.nan)
-        return Selected(label=label, trial=trial, metric=metric, value=value, among=len(trials))
+        won = plan.winner(trials, self.state.completed, metric, combine.better)
+        return won and Selected(label=label, trial=won[0], metric=metric, value=won[1], among=len(trials))
 
     def _search_over(self, label: str) -> bool:
         return label in self.state.exhausted and all(

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 from sweeps.ledger import TrialAdded
+from trainer.journal import set_aside
 from trainer.spec import FoldSpec, Phase, to_text
 
 STUDY = "study.yaml"
@@ -64,3 +65,10 @@ def write_stop(path: Path) -> None:
 def write_infra(path: Path, reason: str) -> None:
     """Says that the driver gave the fold up."""
     write_aside(path / INFRA, json.dumps({"reason": reason}))
+
+
+def reopen(path: Path, failed: int | None) -> None:
+    """Frees a fold that was given up or that ended with attempt ``failed``; doing it again changes nothing."""
+    if failed is not None:
+        set_aside(path, failed)
+    (path / INFRA).unlink(missing_ok=True)

@@ -25,6 +25,10 @@ FoldKey = str
 """``<trial>/fold-<repeat>-<fold>``: the fold's folder below ``trials/``."""
 
 
+def trial_of(fold: FoldKey) -> str:
+    return fold.partition("/")[0]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Opened:
     kind: Literal["opened"] = "opened"
@@ -140,6 +144,18 @@ class Completed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reopened:
+    """The user wants another try of a trial that is over: ``folds`` are those that failed or were given up. What a
+    search was told of the trial stays told, so that its later suggestions can be replayed."""
+
+    kind: Literal["reopened"] = "reopened"
+    trial: str
+    folds: tuple[FoldKey, ...]
+    failed: Mapping[FoldKey, int]
+    """The attempt with which a fold of them ended; that attempt is set aside after this record."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Selected:
     """The winner of a label's search, chosen on validation metrics alone."""
 
@@ -176,6 +192,7 @@ Record = (
     | JobOver
     | GaveUp
     | Completed
+    | Reopened
     | Selected
     | Paused
     | Finished
@@ -191,6 +208,7 @@ _TYPES: tuple[type[Record], ...] = (
     JobOver,
     GaveUp,
     Completed,
+    Reopened,
     Selected,
     Paused,
     Finished,
@@ -224,6 +242,8 @@ class State:
     """Trial -> last epoch told."""
     stopping: dict[str, Stopping] = field(default_factory=dict)
     completed: dict[str, Completed] = field(default_factory=dict)
+    reopened: dict[str, list[Reopened]] = field(default_factory=dict)
+    """Trials with another try: searcher and scheduler hear of them no more."""
     selected: dict[str, Selected] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     """Jobs that a pause cancelled: their folds are free again and lost nothing."""
@@ -251,6 +271,8 @@ class State:
             self.gave_up[record.fold] = record.reason
         elif isinstance(record, Completed):
             self.completed[record.trial] = record
+        elif isinstance(record, Reopened):
+            self._reopened(record)
         elif isinstance(record, Selected):
             self.selected[record.label] = record
         elif isinstance(record, Paused):
@@ -275,6 +297,17 @@ class State:
                 self.spent[fold] = self.spent.get(fold, 0) + 1
             if record.node is not None:
                 self.nodes.setdefault(fold, []).append(record.node)
+
+    def _reopened(self, record: Reopened) -> None:
+        self.reopened.setdefault(record.trial, []).append(record)
+        del self.completed[record.trial]
+        self.finished = False
+        for fold in record.folds:
+            for known in (self.gave_up, self.spent, self.epochs_at_loss):
+                known.pop(fold, None)
+            job = self.job_of.pop(fold, None)  # that it has left this fold behind need not be known yet
+            if job is not None:
+                self.folds_of[job] = tuple(other for other in self.folds_of[job] if other != fold)
 
     def of_phase(self, phase: Phase) -> list[TrialAdded]:
         return [trial for trial in self.trials.values() if trial.phase == phase]

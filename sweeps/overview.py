@@ -45,12 +45,18 @@ class Overview:
         for reason, folds in by_reason(self.troubled).items():
             first = f"`actsweep logs {shown(self.folder)} {folds[0].replace('/', ' ')}`"
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
+        if self.now.finished and without_score(self.folder):
+            lines.append(retry_hint(self.folder))
         return "\n".join(lines)
 
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
         plain |= {"driver_alive": self.driver_alive, "jobs_live": self.jobs_live, "troubled": self.troubled}
         return json.dumps(plain, indent=1)
+
+
+def retry_hint(folder: Path) -> str:
+    return f"once that is mended, `actsweep resume {shown(folder)} --retry-failed` tries them again"
 
 
 def by_reason(reasons: Mapping[FoldKey, str]) -> dict[str, list[FoldKey]]:
@@ -89,7 +95,7 @@ def _troubled(state: State, journals: Journals) -> dict[FoldKey, str]:
 
 
 def without_score(folder: Path) -> dict[FoldKey, str]:
-    """Folds of a finished study that nothing will try again, and why: given up, or failed by an error of their own.
+    """Folds that nothing tries again unless told to, and why: given up, or failed by an error of their own.
     A diverged one is not among them: it has a score, that of chance."""
     state = ledger.replay(ledger.read(folder / ledger.FILE))
     lost = dict(state.gave_up)

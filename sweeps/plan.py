@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState, Retry, retry
-from sweeps.ledger import FoldKey, State, TrialAdded
+from sweeps.ledger import Completed, FoldKey, State, TrialAdded
 
 
 def open_folds(state: State, over: Collection[FoldKey]) -> list[FoldKey]:
@@ -72,16 +73,36 @@ def bad_nodes(state: State, folds: Sequence[FoldKey], *, limit: int = 2) -> tupl
     return tuple(sorted(node for node, count in counts.items() if count >= limit))
 
 
+def reopenable(state: State, searched: Collection[str]) -> list[TrialAdded]:
+    """Trials that are over without a result and whose result could still count: those that failed or were given up,
+    unless the winner of their search is chosen already."""
+    return [
+        state.trials[name]
+        for name, done in state.completed.items()
+        if done.status in ("failed", "infra_failed")
+        and name not in state.stopping
+        and not (state.trials[name].phase == "search" and _chosen(state, state.trials[name].label, searched))
+    ]
+
+
+def _chosen(state: State, label: str, searched: Collection[str]) -> bool:
+    return label in searched and label in state.selected
+
+
 def winner(
     trials: Sequence[TrialAdded],
-    metrics: Mapping[str, Mapping[str, float]],
+    completed: Mapping[str, Completed],
     select_on: str,
     better: Callable[[str, float, float], bool],
-) -> tuple[TrialAdded, float] | None:
-    """The trial with the best ``select_on``; the earliest of equals; None where no trial has that metric."""
-    best: tuple[TrialAdded, float] | None = None
-    for trial in sorted(trials, key=lambda item: item.index):
-        value = metrics.get(trial.trial, {}).get(select_on)
+) -> tuple[str, float] | None:
+    """The trial with the best ``select_on``, and that value; the earliest of equals. Where none has a value, the first
+    that diverged stands for them all, with NaN: a result, to be confirmed or refuted. None where all failed or were
+    given up, which says nothing of the activation."""
+    best: tuple[str, float] | None = None
+    in_order = [trial.trial for trial in sorted(trials, key=lambda item: item.index) if trial.trial in completed]
+    for trial in in_order:
+        value = completed[trial].metrics.get(select_on)
         if value is not None and (best is None or better(select_on, value, best[1])):
             best = (trial, value)
-    return best
+    diverged = [trial for trial in in_order if completed[trial].status == "diverged"]
+    return best or ((diverged[0], math.nan) if diverged else None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sweeps.errors import LedgerError
-from sweeps.ledger import Completed, Record, Reported, TrialAdded
+from sweeps.ledger import Completed, Record, Reopened, Reported, TrialAdded
 from sweeps.study import Study
 from trainer.spec import Options, Scalar
 
@@ -31,6 +31,7 @@ class Searches:
         """Brings searchers and schedulers to where the ledger ends. Raises :class:`LedgerError` where they would
         suggest something else than is recorded."""
         trials: dict[str, TrialAdded] = {}
+        reopened: set[str] = set()
         for record in records:
             if isinstance(record, TrialAdded):
                 trials[record.trial] = record
@@ -38,7 +39,9 @@ class Searches:
                     self._replay_ask(record)
             elif isinstance(record, Reported):
                 self.reported(trials[record.trial], record.epoch, record.metrics)
-            elif isinstance(record, Completed):
+            elif isinstance(record, Reopened):
+                reopened.add(record.trial)
+            elif isinstance(record, Completed) and record.trial not in reopened:
                 self.completed(trials[record.trial], record)
 
     def _replay_ask(self, record: TrialAdded) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.jobs import Cluster
 from sweeps import plan
-from sweeps.ledger import FoldKey, Ledger, Submitted, Submitting
+from sweeps.ledger import FoldKey, Ledger, Submitted, Submitting, trial_of
 
 CALL = "trainer.entry:run"
 PUT_OFF_S = (15.0, 300.0)
@@ -68,7 +68,7 @@ class Submitter:
         opened = self._ledger.state.opened
         assert opened is not None
         number = len(self._ledger.state.batches)
-        trials = {fold.partition("/")[0] for pack in packs for fold in pack}
+        trials = {trial_of(fold) for pack in packs for fold in pack}
         what = trials.pop() if len(trials) == 1 else f"{len(packs)}-packs"
         begun = Submitting(batch=number, name=f"{opened.study}.{opened.sweep}.{number}.{what}", packs=packs)
         self._ledger.write(begun)

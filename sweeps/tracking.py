@@ -266,8 +266,11 @@ class Tracker:
         return [fold for trial in self._records.trials() for fold in self._records.folds(trial)]
 
     def _is_closed(self, fold: str) -> bool:
+        return self._closed(self._run_key(fold))
+
+    def _run_key(self, fold: str) -> str:
         trial, _, name = fold.partition("/")
-        return self._closed(f"{self._records.plan.study}/{trial}/{name.removeprefix('fold-')}")
+        return f"{self._records.plan.study}/{trial}/{name.removeprefix('fold-')}"
 
     def _closed(self, key: str) -> bool:
         return key in self._known and self._known[key].closed
@@ -310,6 +313,7 @@ class Tracker:
         trial = key.partition("/")[0]
         wanted, result = self._records.fold(key)
         if wanted is None:
+            self._forget(key)
             return
         known = self._known.get(wanted.key)
         if known is not None and (known.suspect or not self._is_beginning(wanted, known)):
@@ -324,6 +328,19 @@ class Tracker:
         if key not in results or results[key] != result:
             results[key] = result
             self._trials_due[trial] = None
+
+    def _forget(self, key: str) -> None:
+        """A fold that waits for another try, and of which nothing counts so far."""
+        if self._run_key(key) not in self._known:
+            return
+        self._delete(self._run_key(key))
+        trial = key.partition("/")[0]
+        if any(self._run_key(fold) in self._known for fold in self._records.folds(trial)):
+            self._results.setdefault(trial, {})[key] = None
+            self._trials_due[trial] = None
+        else:
+            self._delete(f"{self._records.plan.study}/{trial}")
+            self._results.pop(trial, None)
 
     def _is_beginning(self, wanted: FoldRun, known: _Known) -> bool:
         last = self._last_marker.get(known.run_id)
@@ -398,7 +415,8 @@ class Tracker:
     def _replace_trial(self, trial: str, old: _Known) -> _Known:
         """A trial that had ended goes on, or ended otherwise: a new run, with the folds below it."""
         key = f"{self._records.plan.study}/{trial}"
-        start_ms = self._api.get_run(old.run_id).info.start_time
+        begun = next(run for fold in self._records.folds(trial) if (run := self._records.fold(fold)[0]) is not None)
+        start_ms = self._records.first_start_ms(trial, begun.start_ms)
         wanted = trial_run(self._records.plan, self._records.trial(trial), start_ms, [None], self._records.commit)
         del self._known[key]
         known = self._create(wanted, "")

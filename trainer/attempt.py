@@ -78,7 +78,7 @@ def claim(fold: Path) -> Attempt | str:
                 return history.end.status
             if history.start.attempt == numbers[-1] and _alive(history.start):
                 return RUNNING_ELSEWHERE
-        attempt = Attempt(fold=fold, number=numbers[-1] + 1 if numbers else 1)
+        attempt = Attempt(fold=fold, number=journal.newest_number(fold) + 1)
         try:
             attempt.folder.mkdir()
         except FileExistsError:

@@ -158,14 +158,30 @@ def follow(path: Path, offset: int = 0) -> tuple[list[Record], int]:
 
 def attempts(folder: Path) -> list[int]:
     """Numbers of the attempts below a fold's folder, ascending."""
+    return _numbers(folder, "attempt-")
+
+
+def _numbers(folder: Path, prefix: str) -> list[int]:
     if not folder.is_dir():
         return []
-    names = (entry.name.removeprefix("attempt-") for entry in folder.iterdir() if entry.name.startswith("attempt-"))
+    names = (entry.name.removeprefix(prefix) for entry in folder.iterdir() if entry.name.startswith(prefix))
     return sorted(int(name) for name in names if name.isdigit())
 
 
 def attempt_folder(folder: Path, attempt: int) -> Path:
     return folder / f"attempt-{attempt}"
+
+
+def newest_number(folder: Path) -> int:
+    """The highest number that any attempt had, set aside or not; 0 before the first."""
+    return max([0, *_numbers(folder, "attempt-"), *_numbers(folder, "failed-")])
+
+
+def set_aside(folder: Path, attempt: int) -> None:
+    """Makes the end that an attempt gave its fold count no more: ``attempt-<n>`` becomes ``failed-<n>``, which no
+    reader looks into, and its number stays taken. Does nothing where that was done before."""
+    if attempt_folder(folder, attempt).is_dir():
+        attempt_folder(folder, attempt).rename(folder / f"failed-{attempt}")
 
 
 def read_fold(folder: Path) -> FoldHistory | None:

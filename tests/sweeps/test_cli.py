@@ -195,20 +195,33 @@ def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_n
         "name: mine\ndata: {name: digits}\nmodel: tiny_cnn\ntraining: {epochs: 1, batch: 256}\nfolds: {folds: 2}\n"
         "activations: [relu, {activation: 'mine:Breaks', label: breaks}]\ntracking: {uri: 'sqlite:///all.db'}\n"
     )
-    command = [sys.executable, "-P", "-m", "sweeps.cli", "run", str(tmp_path / "mine.yaml"), "--folder", "runs/mine"]
     (tmp_path / "elsewhere").mkdir()
-    done = subprocess.run(
-        command,
-        cwd=tmp_path / "elsewhere",
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
-    )
+
+    def actsweep(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "sweeps.cli", *words],
+            cwd=tmp_path / "elsewhere",
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        )
+
+    done = actsweep("run", str(tmp_path / "mine.yaml"), "--folder", "runs/mine")
     assert done.returncode == 3, done.stderr
     assert "given up: breaks-c000/fold-0-0, breaks-c000/fold-0-1: failed: RuntimeError: my own mistake" in done.stderr
     assert "`actsweep logs runs/mine breaks-c000 fold-0-0`" in done.stderr
     assert (tmp_path / "all.db").is_file()
     assert (tmp_path / "elsewhere" / "runs" / "mine" / "report" / "report.html").is_file()
+    assert "`actsweep resume runs/mine --retry-failed`" in done.stderr
+    assert "`actsweep resume runs/mine --retry-failed`" in actsweep("status", "runs/mine").stdout
+    mine = tmp_path / "mine.py"
+    mine.write_text(mine.read_text().replace("self.calls > 1", "False"))
+    assert actsweep("resume", "runs/mine").returncode == 3  # without the word, nothing is tried again
+    mended = actsweep("resume", "runs/mine", "--retry-failed")
+    assert mended.returncode == 0, mended.stderr
+    assert "tried again: breaks-c000/fold-0-0, breaks-c000/fold-0-1" in mended.stdout
+    assert "MLflow has 2 trials and 4 folds" in actsweep("sync", "runs/mine").stdout
+    assert "no fold to try again" in actsweep("resume", "runs/mine", "--retry-failed").stdout
 
 
 @pytest.mark.slow

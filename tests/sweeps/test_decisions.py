@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from slurm.jobs import JobReport, JobState
 from sweeps import combine, plan
-from sweeps.ledger import JobOver, Opened, State, Stopping, Submitted, Submitting, TrialAdded, replay
+from sweeps.ledger import Completed, JobOver, Opened, State, Stopping, Submitted, Submitting, TrialAdded, replay
 from trainer.journal import End, Epoch, FoldHistory, Outcome, Start, Status
 
 FOLDS = tuple(f"relu-s000/fold-0-{number}" for number in range(5))
@@ -176,13 +176,22 @@ def test_a_node_that_keeps_losing_a_fold_is_avoided() -> None:
 
 def test_the_winner_is_the_best_and_of_equals_the_first() -> None:
     trials = [trial(name=f"relu-s{n:03d}", index=n) for n in (2, 0, 1, 3)]
-    metrics = {
-        "relu-s000": {"v/loss": 2.0},
-        "relu-s001": {"v/loss": 1.0},
-        "relu-s002": {"v/loss": 1.0},
-        "relu-s003": {},
-    }
-    won = plan.winner(trials, metrics, "v/loss", combine.better)
+    ends = [
+        Completed(trial="relu-s000", status="finished", metrics={"v/loss": 2.0}),
+        Completed(trial="relu-s001", status="finished", metrics={"v/loss": 1.0}),
+        Completed(trial="relu-s002", status="stopped", metrics={"v/loss": 1.0}),
+        Completed(trial="relu-s003", status="diverged", metrics={}),
+    ]
+    completed = {end.trial: end for end in ends}
+    assert plan.winner(trials, completed, "v/loss", combine.better) == ("relu-s001", 1.0)
+
+
+def test_without_a_score_the_first_that_diverged_stands_for_all_and_a_failure_for_none() -> None:
+    trials = [trial(name=f"relu-s{n:03d}", index=n) for n in range(3)]
+    failed = Completed(trial="relu-s000", status="failed", metrics={})
+    diverged = Completed(trial="relu-s002", status="diverged", metrics={})
+    won = plan.winner(trials, {"relu-s000": failed, "relu-s002": diverged}, "v/loss", combine.better)
     assert won is not None
-    assert (won[0].trial, won[1]) == ("relu-s001", 1.0)
-    assert plan.winner(trials, {}, "v/loss", combine.better) is None
+    assert won[0] == "relu-s002"
+    assert math.isnan(won[1])
+    assert plan.winner(trials, {"relu-s000": failed}, "v/loss", combine.better) is None

@@ -23,6 +23,7 @@ from sweeps.runs import LOGGED, PARENT, Mark, metric_key, value_text
 from sweeps.store import initialise, locate, redact, settle
 from sweeps.testing import InventedTrial, invent_attempt, invent_fold, invent_study, invent_trial
 from sweeps.tracking import Tracker
+from trainer.journal import set_aside
 
 settle()
 
@@ -298,6 +299,37 @@ def test_a_failed_fold_that_is_tried_again_replaces_its_end_and_its_trials(
     assert kept["invented/relu-c000"]["status"] == "FINISHED"
     assert kept["invented"]["status"] == "FINISHED"
     assert kept["invented/relu-c000/0-0"]["tags"][PARENT] == "invented/relu-c000"
+    assert kept == rebuilt(folder, open_tracker, tmp_path)
+
+
+def test_a_failed_end_that_was_set_aside_leaves_no_run_until_the_fold_begins_again(
+    tmp_path: Path, open_tracker: Callable[..., Tracker]
+) -> None:
+    folder = tmp_path / "study"
+    keys = invent_study(folder, [RELU], folds=2, epochs=3, write_folds=False)
+    invent_attempt(folder, keys[0], epochs=3, status="finished")
+    invent_attempt(folder, keys[1], epochs=2, status="failed")
+    tracker = open_tracker(folder)
+    tracker.sync()
+    set_aside(folder / "trials" / keys[1], 1)
+    tracker.note([keys[1]])
+    tracker.flush()
+    waiting = view(tracker)
+    assert "invented/relu-c000/0-1" not in waiting
+    assert waiting["invented/relu-c000"]["status"] == "RUNNING"
+    assert {key: run for key, run in rebuilt(folder, open_tracker, tmp_path).items() if key != "invented"} == {
+        key: run for key, run in waiting.items() if key != "invented"
+    }
+    set_aside(folder / "trials" / keys[0], 1)
+    tracker.note([keys[0]])
+    assert tracker.close()
+    assert set(view(tracker)) == {"invented"}
+    for key in keys:
+        invent_attempt(folder, key, attempt=2, epochs=3, status="finished")
+    tracker.note(keys)
+    assert tracker.close()
+    kept = view(tracker)
+    assert kept["invented/relu-c000"]["status"] == "FINISHED"
     assert kept == rebuilt(folder, open_tracker, tmp_path)
 
 
