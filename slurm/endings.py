@@ -28,8 +28,9 @@ def from_result(folder: Path, job: str) -> tuple[JobState, str] | None:
 
 
 def last_words(folder: Path, job: str) -> str:
-    """The last line of the job's log, or "none"."""
-    return last_line(tail(submit.log_path(folder, job))) or "none"
+    """The last line of the job's log that is not submitit's account of its own start, or "none"."""
+    lines = tail(submit.log_path(folder, job)).splitlines()
+    return last_line("\n".join(line for line in lines if not line.startswith("submitit INFO"))) or "none"
 
 
 def last_line(text: str) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.defaults import explain
+from sweeps.errors import StudyError
+from sweeps.folder import STUDY
 from sweeps.progress import duration, sizes
 from sweeps.study import Study, digest
 from trainer.errors import JournalError, SpecError
@@ -19,6 +21,7 @@ ITEMS = {
     "cifar10": 50_000,
     "cifar100": 50_000,
     "cifar100_sheets": 50_000,
+    "diabetes": 442,
     "digits": 1_797,
     "fashion_mnist": 60_000,
     "heartbeat_187": 109_446,
@@ -65,8 +68,12 @@ def plan(study: Study) -> str:
 
 
 def price(study: Study, measured: Sequence[Path]) -> str:
-    """Device hours, from epoch times of earlier runs of the same data and model, or from a named assumption."""
+    """Device hours, from epoch times of earlier runs of the same data and model, or from a named assumption. Raises
+    :class:`StudyError` for a ``measured`` folder that is no study's."""
     epochs = sum(size.epochs for size in sizes(study).values())
+    for folder in measured:
+        if not (folder / STUDY).is_file():
+            raise StudyError(f"{folder}: not a study folder (it has no {STUDY}), so there is nothing to reckon from")
     found = _epoch_seconds(study, measured or _neighbours())
     if found:
         seconds = statistics.median(found.values())
@@ -99,7 +106,7 @@ def _items(name: str, options: Options) -> int | None:
 
 
 def _neighbours() -> list[Path]:
-    return [path.parent for path in Path("runs").glob("*/study.yaml")]
+    return [path.parent for path in Path("runs").glob(f"*/{STUDY}")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -184,8 +184,12 @@ class Eta:
         return (now.epochs_most - now.epochs_done) * took_s / gained if gained > 0 else None
 
 
+def counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("s" if count != 1 else "")
+
+
 def jobs(count: int) -> str:
-    return f"{count} job" + ("s" if count != 1 else "")
+    return counted(count, "job")
 
 
 def jobs_now(now: Snapshot) -> str:
@@ -235,7 +239,7 @@ class Show:
 
 def line(now: Snapshot, left: str) -> str:
     """One plain line."""
-    best = "; ".join(f"{row.label} {row.best:.4g}" for row in now.rows if row.best is not None)
+    best = "; ".join(f"{row.label} {row.phase} {row.best:.4g}" for row in now.rows if row.best is not None)
     parts = [
         f"{now.study}: {now.folds_done}/{now.folds} folds",
         jobs_now(now),

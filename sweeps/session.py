@@ -28,7 +28,7 @@ from sweeps.driver import Driver
 from sweeps.errors import StudyError, SweepError, TrackingError
 from sweeps.lock import Lock, held
 from sweeps.packing import Node
-from sweeps.progress import Snapshot, jobs, snapshot
+from sweeps.progress import Snapshot, counted, jobs, snapshot
 from sweeps.study import Study, digest, load, resolved_yaml
 from sweeps.submission import CALL
 from trainer.spec import FoldSpec
@@ -310,4 +310,4 @@ def sync(path: Path) -> str:
         synced = Tracker(study.tracking.uri, path).sync()
     finally:
         lock.release()
-    return f"MLflow has {synced.trials} trials and {synced.folds} folds of {study.name}"
+    return f"MLflow has {counted(synced.trials, 'trial')} and {counted(synced.folds, 'fold')} of {study.name}"

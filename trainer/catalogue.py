@@ -40,6 +40,7 @@ DATASETS: dict[str, str] = {
     "cifar10": "trainer.datasets.cifar:cifar10",
     "cifar100": "trainer.datasets.cifar:cifar100",
     "cifar100_sheets": "trainer.datasets.sheets:cifar100_sheets",
+    "diabetes": "trainer.datasets.tabular:diabetes",
     "digits": "trainer.datasets.digits:digits",
     "fashion_mnist": "trainer.datasets.mnist:fashion_mnist",
     "heartbeat_187": "trainer.datasets.mitbih:heartbeat_187",

@@ -55,6 +55,9 @@ def deaf(text):
 def vanish(text):
     print("about to go", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
+
+def vanish_silently(text):
+    os.kill(os.getpid(), signal.SIGKILL)
 '''
 
 

@@ -126,10 +126,12 @@ def test_a_failure_gives_the_last_line_of_its_error(local: Profile, payloads: st
     cluster = LocalCluster(local, tmp_path)
     jobs = cluster.submit(f"{payloads}:fail", ["this"], name="bad", folder=tmp_path)
     jobs += cluster.submit(f"{payloads}:vanish", ["this"], name="gone", folder=tmp_path)
+    jobs += cluster.submit(f"{payloads}:vanish_silently", ["this"], name="still", folder=tmp_path)
     reports = wait(cluster, jobs)
-    assert [report.state for report in reports.values()] == [JobState.FAILED] * 2
+    assert [report.state for report in reports.values()] == [JobState.FAILED] * 3
     assert reports["bad.0"].reason == "ValueError: cannot work on this"
     assert reports["gone.0"].reason.endswith("last words: about to go")
+    assert reports["still.0"].reason.endswith("last words: none")
 
 
 def test_cancelling_ends_waiting_and_running_jobs(local: Profile, payloads: str, tmp_path: Path, wait: Wait) -> None:

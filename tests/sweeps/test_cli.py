@@ -141,6 +141,12 @@ def test_check_shows_plan_price_and_packs() -> None:
     assert "cluster: profile local: 7 packs" in done.stdout
 
 
+def test_a_price_is_not_reckoned_from_a_folder_that_is_no_study(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["check", "smoke", "--measured", str(tmp_path)])
+    assert done.exit_code == 2
+    assert f"{tmp_path}: not a study folder" in done.output
+
+
 def test_a_resolved_study_is_the_same_study(tmp_path: Path) -> None:
     (tmp_path / "resolved.yaml").write_text(call("check", "smoke", "--resolved").stdout)
     one, other = call("check", "smoke").stdout, call("check", "resolved.yaml", folder=tmp_path).stdout

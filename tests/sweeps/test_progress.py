@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -104,6 +105,13 @@ def test_a_line_says_what_holds_a_study_up() -> None:
     assert "time to go not known yet" in shown
     assert "submission put off: the queue is full" in shown
     assert "tracking: no answer" in shown
+
+
+def test_a_line_tells_the_best_of_a_search_from_that_of_its_confirmation(study: Study, tmp_path: Path) -> None:
+    confirmed = dataclasses.replace(trial(9), trial="dsrelu-c000", phase="confirm", index=0)
+    end = dataclasses.replace(done(0, 0.6), trial="dsrelu-c000")
+    now = snapshot(study, state(trial(0), done(0, 0.7), confirmed, end), Journals(tmp_path))
+    assert "best validation/loss: dsrelu search 0.7; dsrelu confirm 0.6" in line(now, to_go(None))
 
 
 def test_away_from_a_terminal_a_line_comes_only_with_news() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class Option:
             values = {int: "a whole number", str: "text", bool: "true or false"}[kind]
             if self.least is not None:
                 values += f" of at least {self.least}"
-        shown = "null" if self.default is None else str(self.default).lower()
+        shown = self.default if isinstance(self.default, str) else json.dumps(self.default)
         return f"{self.meaning}; {values}; default {shown}"
 
 

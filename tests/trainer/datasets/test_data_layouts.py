@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from trainer.catalogue import DATASETS, resolve
 from trainer.datasets import beats, preparation
@@ -18,9 +20,9 @@ from trainer.datasets.image_folder import image_folder
 from trainer.datasets.mini_imagenet import mini_imagenet
 from trainer.datasets.mitbih import heartbeat_187, mitbih_windows
 from trainer.datasets.mnist import mnist
-from trainer.datasets.options import Chosen, choose
+from trainer.datasets.options import Chosen, Option, choose
 from trainer.datasets.sheets import cifar100_sheets
-from trainer.datasets.tabular import breast_cancer, wine
+from trainer.datasets.tabular import Table, breast_cancer, diabetes, wine
 from trainer.errors import DataError
 
 
@@ -189,15 +191,24 @@ def test_class_folders_of_any_images(tmp_path: Path) -> None:
     assert grey.items.shape == (4, 1, 64, 64)
 
 
-@pytest.mark.parametrize(("reader", "source"), [(breast_cancer, load_breast_cancer), (wine, load_wine)])
-def test_tables_are_standardised_by_their_own_constants(reader: object, source: object) -> None:
-    found = reader.load(None, {})  # type: ignore[attr-defined]
-    bunch = source()  # type: ignore[operator]
-    values = found.items[:, 0, 0].astype(np.float64)
+@pytest.mark.parametrize("reader", [breast_cancer, diabetes, wine], ids=lambda reader: reader.name)
+def test_tables_are_standardised_by_their_own_constants(reader: Table) -> None:
+    values = reader.load(None, {}).items[:, 0, 0].astype(np.float64)
     np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(values.std(axis=0), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(("reader", "source"), [(breast_cancer, load_breast_cancer), (wine, load_wine)])
+def test_tables_have_the_classes_of_their_source(reader: Table, source: Callable[[], Any]) -> None:
+    found, bunch = reader.load(None, {}), source()
     np.testing.assert_array_equal(found.labels, bunch.target)
     assert list(found.classes) == bunch.target_names.tolist()
+
+
+def test_a_quantity_is_cut_into_classes_of_equal_size() -> None:
+    found, target = diabetes.load(None, {}), load_diabetes(scaled=False).target
+    assert np.bincount(found.labels).tolist() == [221, 221]
+    assert target[found.labels == 0].max() < 140.5 < target[found.labels == 1].min()
 
 
 def test_a_summary_counts_classes_and_groups(records: Path) -> None:
@@ -220,6 +231,18 @@ def test_downloads_only_where_torchvision_can_and_never_in_a_job(
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     with pytest.raises(DataError, match="no downloads inside Slurm job 17"):
         preparation.prepare("mnist", tmp_path, download=True)
+
+
+@pytest.mark.parametrize(
+    ("option", "shown"),
+    [
+        (Option(default="MLII", meaning="m"), "default MLII"),
+        (Option(default=True, meaning="m"), "default true"),
+        (Option(default=None, meaning="m", kind=int), "default null"),
+    ],
+)
+def test_an_options_default_is_shown_as_a_study_file_has_it(option: Option, shown: str) -> None:
+    assert option.describe().endswith(shown)
 
 
 def test_the_order_of_files_on_disk_plays_no_part(mini_files: Path, tmp_path: Path) -> None:
