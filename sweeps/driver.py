@@ -17,6 +17,7 @@ from sweeps import combine, folder, plan
 from sweeps.combine import TrialStatus
 from sweeps.errors import LedgerError
 from sweeps.ledger import (
+    FILE,
     Completed,
     Exhausted,
     Finished,
@@ -87,7 +88,11 @@ class Driver:
         self._searches = Searches(study)
         self._specs: dict[FoldKey, FoldSpec] = {}
         self.on_tick: Callable[[], None] = lambda: None
-        self._prepare()
+        try:
+            self._prepare()
+        except BaseException:
+            self.ledger.close()
+            raise
 
     @property
     def state(self) -> State:
@@ -99,6 +104,11 @@ class Driver:
         """Opens the ledger, or replays it into fresh searchers and schedulers."""
         opened = self.state.opened
         if opened is None:
+            if self._trials.is_dir() and any(self._trials.iterdir()):
+                raise LedgerError(
+                    f"{self.path}: has trials but no {FILE} that says what was decided and submitted; restore the file "
+                    "from a backup, or start the study in another folder"
+                )
             self.ledger.write(
                 Opened(
                     sweep=secrets.token_hex(3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from slurm.cluster import open_cluster
 from slurm.profile import parse
 from sweeps import ledger, session
 from sweeps.driver import Driver
+from sweeps.errors import LedgerError
 from sweeps.ledger import Completed, GaveUp, JobOver, Reported, Stopping, Submitting
 from sweeps.lock import Lock
 from sweeps.packing import Node
@@ -271,6 +273,14 @@ def test_a_submission_cut_short_is_looked_up_by_name(undisturbed: Path, tmp_path
     assert len({pack for record in begun for pack in record.packs}) == sum(len(record.packs) for record in begun)
     assert {history.attempts for history in histories(path)} == {1}
     assert numbers(path) == numbers(undisturbed)
+
+
+def test_trials_without_a_ledger_are_not_taken_up(undisturbed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "study"
+    study = made(path)
+    shutil.copytree(undisturbed / "trials", path / "trials")
+    with pytest.raises(LedgerError, match=r"has trials but no ledger\.jsonl"):
+        driver_on(path, study)
 
 
 def test_two_drivers_never_hold_one_folder(tmp_path: Path) -> None:
