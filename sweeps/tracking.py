@@ -15,56 +15,21 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
 
 from analysis import schema
 from sweeps.errors import TrackingError
+from sweeps.mirror import Known, Mirror
 from sweeps.records import Records, Unreadable
-from sweeps.runs import (
-    LOGGED,
-    MARKER,
-    PARENT,
-    STATUSES,
-    FoldResult,
-    FoldRun,
-    Mark,
-    Point,
-    Run,
-    checksum,
-    study_run,
-    trial_run,
-)
-from sweeps.store import connect, locate, redact
+from sweeps.runs import LOGGED, PARENT, FoldResult, FoldRun, Run, study_run, trial_run
+from sweeps.store import locate, redact
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-EXPERIMENT_KIND = "mlflow.experimentKind"  # else the UI asks at first sight what the experiment is about
-PAGE = 200
-"""Runs in one answer when the store is read at the start: whole runs are large."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 """Pause after a failed attempt to reach the store, doubled from one failure to the next."""
-
-
-@dataclass(kw_only=True)
-class _Known:
-    """What the store holds of one run."""
-
-    run_id: str
-    parent: str = ""
-    mark: Mark = field(default_factory=Mark)
-    summary: str = ""
-    """A trial's or study's checksum of what was logged at its end."""
-    attempts: int = 0
-    closed: bool = False
-    params: bool = False
-    suspect: bool = False
-    """It may hold more than we can tell without reading it whole: replaced at the next occasion."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +58,9 @@ class Tracker:
         self.trouble: str | None = None
         """What keeps the view from being complete, without secrets; None when all is well."""
         self._clock = clock
-        self._client: MlflowClient | None = None
+        self._opened: Mirror | None = None
         self._experiment = ""
-        self._known: dict[str, _Known] = {}
         self._pending: dict[str, None] = {}
-        self._last_marker: dict[str, tuple[int, int]] = {}
-        """Run id -> (epoch, time) of the last marker found in the store, while it is unsure what came behind it."""
         self._refused: dict[str, str] = {}
         self._trials_due: dict[str, None] = {}
         self._results: dict[str, dict[str, FoldResult | None]] = {}
@@ -163,117 +125,46 @@ class Tracker:
 
     def log_report(self, folder: Path) -> None:
         """Attaches a report's files to the study's run. Raises :class:`TrackingError`."""
-        if not (
-            self._guard(self._open)
-            and self._guard(lambda: self._api.log_artifacts(self._study().run_id, str(folder), schema.REPORT_ARTIFACT))
-        ):
+
+        def attach() -> None:
+            self._mirror.api.log_artifacts(self._study().run_id, str(folder), schema.REPORT_ARTIFACT)
+
+        if not self._guard(attach):
             raise TrackingError(self.trouble or "the report could not be logged")
 
     # The store: reached, left and learned again.
 
     @property
-    def _api(self) -> MlflowClient:
-        assert self._client is not None
-        return self._client
+    def _mirror(self) -> Mirror:
+        assert self._opened is not None
+        return self._opened
 
     def _open(self) -> None:
-        if self._client is not None:
+        if self._opened is not None:
             return
         self._records = Records.open(self.folder)
-        client = connect(self.store)
-        self._experiment = self._find_experiment(client)
-        self._known, self._last_marker = {}, {}
+        plan = self._records.plan
+        mirror = Mirror(self.store, plan.study, plan.study_digest)
+        self._experiment = mirror.experiment
         self._results.clear()
-        self._client = client
+        self._opened = mirror
         try:
-            self._learn()
             self._study()
             # What another process, or this one before the store went away, left undone.
-            self.note(fold for fold in self._folds() if not self._is_closed(fold))
+            self.note(fold for fold in self._folds() if not mirror.closed(self._run_key(fold)))
             self._trials_due |= dict.fromkeys(
-                trial for trial in self._records.trials() if not self._closed(f"{self._records.plan.study}/{trial}")
+                trial for trial in self._records.trials() if not mirror.closed(f"{plan.study}/{trial}")
             )
         except BaseException:
-            self._client = None
+            self._opened = None
             raise
-
-    def _find_experiment(self, client: MlflowClient) -> str:
-        name, digest = self._records.plan.study, self._records.plan.study_digest
-        found = client.get_experiment_by_name(name)
-        if found is None:
-            tags = {schema.STUDY_DIGEST: digest, EXPERIMENT_KIND: "custom_model_development"}
-            return str(client.create_experiment(name, artifact_location=self.store.artifacts, tags=tags))
-        if found.lifecycle_stage != "active":
-            raise TrackingError(
-                f"experiment {name!r} is in the trash of {redact(self.store.uri)}; restore it, "
-                "or give the study another name"
-            )
-        other = found.tags.get(schema.STUDY_DIGEST, digest)
-        if other != digest:
-            raise TrackingError(
-                f"experiment {name!r} in {redact(self.store.uri)} holds a study of digest {other}, this one has "
-                f"{digest}; give the study another name, or delete that experiment"
-            )
-        return str(found.experiment_id)
-
-    def _learn(self) -> None:
-        """Reads from the store which runs there are and how much each holds."""
-        token: str | None = None
-        while True:
-            page = self._api.search_runs([self._experiment], max_results=PAGE, page_token=token)
-            for run in page:
-                key = run.data.tags.get(schema.KEY)
-                if key is None:
-                    continue
-                if key in self._known:  # two writers met, or an answer was lost after the server had done its work
-                    self._api.delete_run(run.info.run_id)
-                else:
-                    self._known[key] = self._learn_run(run)
-            token = page.token
-            if not token:
-                return
-
-    def _learn_run(self, run: Any) -> _Known:
-        tags: Mapping[str, str] = run.data.tags
-        logged = tags.get(LOGGED, "")
-        known = _Known(
-            run_id=run.info.run_id,
-            parent=tags.get(PARENT, ""),
-            summary=logged,
-            attempts=int(tags.get(schema.ATTEMPTS, "0")),
-            closed=run.info.status not in ("RUNNING", "SCHEDULED"),
-            params=bool(run.data.params),
-        )
-        if tags.get(schema.KIND) == "study":
-            return known
-        finals = (schema.OUTCOME_PREFIX, schema.MEAN_PREFIX, "heldout/")
-        if not known.closed:
-            known.suspect = LOGGED in tags or any(key.startswith(finals) for key in run.data.metrics)
-        if tags.get(schema.KIND) != "fold":
-            return known
-        if known.closed:
-            mark = Mark.parse(logged)
-            known.mark, known.suspect = mark or Mark(), mark is None
-        elif MARKER in run.data.metrics:
-            history = sorted(self._api.get_metric_history(known.run_id, MARKER), key=lambda entry: entry.step)
-            # The last one may have been cut off behind its marker: it is sent again, and MLflow drops equal points.
-            times = [(entry.step, entry.timestamp) for entry in history]
-            known.mark = Mark(epochs=len(times) - 1, checksum=checksum(times[:-1]))
-            self._last_marker[known.run_id] = times[-1]
-        return known
 
     def _folds(self) -> list[str]:
         return [fold for trial in self._records.trials() for fold in self._records.folds(trial)]
 
-    def _is_closed(self, fold: str) -> bool:
-        return self._closed(self._run_key(fold))
-
     def _run_key(self, fold: str) -> str:
         trial, _, name = fold.partition("/")
         return f"{self._records.plan.study}/{trial}/{name.removeprefix('fold-')}"
-
-    def _closed(self, key: str) -> bool:
-        return key in self._known and self._known[key].closed
 
     def _attempt(self, key: str, update: Callable[[str], None]) -> None:
         """One update; what is wrong with this fold alone does not keep the others."""
@@ -303,7 +194,7 @@ class Tracker:
         anew = self.store.database is not None and any(words in text for words in _DAMAGED)
         remedy = f"delete {self.store.database}, and sync builds it anew" if anew else "sync catches up"
         self.trouble = f"MLflow store {redact(self.store.uri)}: {text}; the journals keep everything, {remedy}"
-        self._client = None
+        self._opened = None
         self._not_before = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
@@ -315,14 +206,14 @@ class Tracker:
         if wanted is None:
             self._forget(key)
             return
-        known = self._known.get(wanted.key)
+        known = self._mirror.runs.get(wanted.key)
         if known is not None and (known.suspect or not self._is_beginning(wanted, known)):
-            self._delete(wanted.key)
+            self._mirror.delete(wanted.key)
             known = None
         if known is None or not known.closed:
             parent = self._trial_run(trial, wanted)
             if known is None:
-                known = self._create(wanted, parent)
+                known = self._mirror.create(wanted, parent)
             self._extend(wanted, known, parent)
         results = self._results.setdefault(trial, {})
         if key not in results or results[key] != result:
@@ -331,47 +222,47 @@ class Tracker:
 
     def _forget(self, key: str) -> None:
         """A fold that waits for another try, and of which nothing counts so far."""
-        if self._run_key(key) not in self._known:
+        if self._run_key(key) not in self._mirror.runs:
             return
-        self._delete(self._run_key(key))
+        self._mirror.delete(self._run_key(key))
         trial = key.partition("/")[0]
-        if any(self._run_key(fold) in self._known for fold in self._records.folds(trial)):
+        if any(self._run_key(fold) in self._mirror.runs for fold in self._records.folds(trial)):
             self._results.setdefault(trial, {})[key] = None
             self._trials_due[trial] = None
         else:
-            self._delete(f"{self._records.plan.study}/{trial}")
+            self._mirror.delete(f"{self._records.plan.study}/{trial}")
             self._results.pop(trial, None)
 
-    def _is_beginning(self, wanted: FoldRun, known: _Known) -> bool:
-        last = self._last_marker.get(known.run_id)
+    def _is_beginning(self, wanted: FoldRun, known: Known) -> bool:
+        last = self._mirror.last_marker.get(known.run_id)
         if last is not None and wanted.times()[known.mark.epochs : known.mark.epochs + 1] != [last]:
             return False
         return wanted.continues(known.mark)
 
-    def _extend(self, wanted: FoldRun, known: _Known, parent: str) -> None:
+    def _extend(self, wanted: FoldRun, known: Known, parent: str) -> None:
         tags: dict[str, str] = {}
         if wanted.attempts != known.attempts and known.attempts:
             tags = dict(wanted.tags)
-            for name in self._api.get_run(known.run_id).data.tags:
+            for name in self._mirror.api.get_run(known.run_id).data.tags:
                 if name.startswith(schema.PREFIX) and name not in wanted.tags:
-                    self._api.delete_tag(known.run_id, name)
+                    self._mirror.api.delete_tag(known.run_id, name)
         elif wanted.end_ms:
             tags = {name: wanted.tags[name] for name in _END_TAGS if name in wanted.tags}
         if known.parent != parent:
             tags[PARENT] = parent
         params = {} if known.params else wanted.params
         points = wanted.points_after(known.mark.epochs)
-        self._send(known.run_id, [*points, *wanted.final], params, tags)
+        self._mirror.send(known.run_id, [*points, *wanted.final], params, tags)
         if wanted.end_ms:
-            self._terminate(known.run_id, wanted)
-        self._last_marker.pop(known.run_id, None)
+            self._mirror.terminate(known.run_id, wanted)
+        self._mirror.last_marker.pop(known.run_id, None)
         known.mark, known.attempts, known.params = wanted.mark(), wanted.attempts, True
         known.parent, known.closed = parent, bool(wanted.end_ms)
 
     def _trial_run(self, trial: str, fold: FoldRun) -> str:
         """Id of the trial's run, made at the first start of one of its folds."""
         key = f"{self._records.plan.study}/{trial}"
-        known = self._known.get(key)
+        known = self._mirror.runs.get(key)
         if known is None:
             results: list[FoldResult | None] = [None]
             wanted = trial_run(
@@ -381,8 +272,8 @@ class Tracker:
                 results,
                 self._records.commit,
             )
-            known = self._create(wanted, "")
-            self._send(known.run_id, [], wanted.params, {})
+            known = self._mirror.create(wanted, "")
+            self._mirror.send(known.run_id, [], wanted.params, {})
             known.params = True
         return known.run_id
 
@@ -392,7 +283,7 @@ class Tracker:
             if fold not in results:
                 results[fold] = self._records.fold(fold)[1]
         key = f"{self._records.plan.study}/{trial}"
-        known = self._known.get(key)
+        known = self._mirror.runs.get(key)
         if known is None:
             return
         wanted = trial_run(
@@ -402,91 +293,58 @@ class Tracker:
         if known.suspect or (known.closed and known.summary != summary):
             known = self._replace_trial(trial, known)
         if not known.params:
-            self._send(known.run_id, [], wanted.params, {})
+            self._mirror.send(known.run_id, [], wanted.params, {})
             known.params = True
         if wanted.end_ms and not known.closed:
             tags = {name: wanted.tags[name] for name in _END_TAGS if name in wanted.tags} | {LOGGED: summary}
-            self._send(known.run_id, wanted.final, {}, tags)
-            self._terminate(known.run_id, wanted)
+            self._mirror.send(known.run_id, wanted.final, {}, tags)
+            self._mirror.terminate(known.run_id, wanted)
             known.closed, known.summary = True, summary
         if known.closed:
             del self._results[trial]
 
-    def _replace_trial(self, trial: str, old: _Known) -> _Known:
+    def _replace_trial(self, trial: str, old: Known) -> Known:
         """A trial that had ended goes on, or ended otherwise: a new run, with the folds below it."""
         key = f"{self._records.plan.study}/{trial}"
         begun = next(run for fold in self._records.folds(trial) if (run := self._records.fold(fold)[0]) is not None)
         start_ms = self._records.first_start_ms(trial, begun.start_ms)
         wanted = trial_run(self._records.plan, self._records.trial(trial), start_ms, [None], self._records.commit)
-        del self._known[key]
-        known = self._create(wanted, "")
-        for name, fold in self._known.items():
+        del self._mirror.runs[key]
+        known = self._mirror.create(wanted, "")
+        for name, fold in self._mirror.runs.items():
             if name.startswith(key + "/"):
-                self._api.set_tag(fold.run_id, PARENT, known.run_id)
+                self._mirror.api.set_tag(fold.run_id, PARENT, known.run_id)
                 fold.parent = known.run_id
-        self._api.delete_run(old.run_id)
+        self._mirror.api.delete_run(old.run_id)
         return known
 
-    def _study(self) -> _Known:
-        known = self._known.get(self._records.plan.study)
+    def _study(self) -> Known:
+        known = self._mirror.runs.get(self._records.plan.study)
         if known is None:
             declared = datetime.fromisoformat(self._records.plan.declaration.declared_at).timestamp()
-            known = self._create(study_run(self._records.plan, round(declared * 1000), self._records.commit), "")
+            known = self._mirror.create(study_run(self._records.plan, round(declared * 1000), self._records.commit), "")
         texts = self._records.artifacts()
         logged = f"{zlib.crc32(repr(texts).encode()):08x}"
         if known.summary != logged:
             with TemporaryDirectory() as folder:
                 for name, text in texts.items():
                     (Path(folder) / name).write_text(text, encoding="utf-8")
-                self._api.log_artifacts(known.run_id, folder)
-            self._api.set_tag(known.run_id, LOGGED, logged)
+                self._mirror.api.log_artifacts(known.run_id, folder)
+            self._mirror.api.set_tag(known.run_id, LOGGED, logged)
             known.summary = logged
         return known
 
     def _update_study(self) -> None:
         """The study's run has ended when each of its trials has."""
         known = self._study()
-        trials = [self._known.get(f"{self._records.plan.study}/{name}") for name in self._records.trials()]
+        trials = [self._mirror.runs.get(f"{self._records.plan.study}/{name}") for name in self._records.trials()]
         ended = bool(trials) and all(trial is not None and trial.closed for trial in trials)
         if ended:
-            ends = (self._api.get_run(trial.run_id).info.end_time for trial in trials if trial is not None)
-            self._api.set_terminated(known.run_id, "FINISHED", max(end for end in ends if end is not None))
+            ends = (self._mirror.api.get_run(trial.run_id).info.end_time for trial in trials if trial is not None)
+            self._mirror.api.set_terminated(known.run_id, "FINISHED", max(end for end in ends if end is not None))
         elif known.closed:
-            self._api.update_run(known.run_id, status="RUNNING")
+            self._mirror.api.update_run(known.run_id, status="RUNNING")
         known.closed = ended
-
-    # Writing.
-
-    def _create(self, wanted: Run, parent: str) -> _Known:
-        tags = dict(wanted.tags)
-        tags.pop(LOGGED, None)  # says that all is there; sent with the last batch
-        if parent:
-            tags[PARENT] = parent
-        run = self._api.create_run(self._experiment, start_time=wanted.start_ms, tags=tags, run_name=wanted.name)
-        known = _Known(run_id=run.info.run_id, parent=parent)
-        if isinstance(wanted, FoldRun):
-            known.attempts = wanted.attempts
-        self._known[wanted.key] = known
-        return known
-
-    def _delete(self, key: str) -> None:
-        self._api.delete_run(self._known[key].run_id)
-        del self._known[key]
-
-    def _terminate(self, run_id: str, wanted: Run) -> None:
-        self._api.set_terminated(run_id, STATUSES[wanted.status], wanted.end_ms)
-
-    def _send(self, run_id: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """One ``log_batch``; the client cuts it into as many requests as MLflow's limits ask for, metrics in order."""
-        from mlflow.entities import Metric, Param, RunTag
-
-        if points or params or tags:
-            self._api.log_batch(
-                run_id,
-                metrics=[Metric(*point) for point in points],
-                params=[Param(*pair) for pair in params.items()],
-                tags=[RunTag(*pair) for pair in tags.items()],
-            )
 
 
 _END_TAGS = (schema.STATUS, schema.REASON, schema.EPOCHS, LOGGED)
