@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import (
-    GroupKFold,
-    KFold,
-    ShuffleSplit,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-    StratifiedShuffleSplit,
-)
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedKFold, StratifiedShuffleSplit
 
 from trainer import seeds
 from trainer.datasets.reader import Dataset
@@ -108,18 +102,43 @@ def _deal(
     labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, parts: int, stratify: bool, seed: int
 ) -> list[Indices]:
     """The items in ``parts`` disjoint parts, each ascending."""
-    kinds = {
-        (True, False): StratifiedKFold,
-        (False, False): KFold,
-        (True, True): StratifiedGroupKFold,
-        (False, True): GroupKFold,
-    }
-    dealer = kinds[stratify, groups is not None](n_splits=parts, shuffle=True, random_state=seed % 2**32)
+    if stratify and groups is not None:
+        return _deal_groups(labels, groups, parts, seed)
+    kind = StratifiedKFold if stratify else KFold if groups is None else GroupKFold
+    dealer = kind(n_splits=parts, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():
         # Groups may hold a class in fewer places than there are parts; the counts were checked where they matter.
         warnings.filterwarnings("ignore", message="The least populated class in y")
         pairs = list(dealer.split(np.zeros(len(labels)), labels, groups))
     return [np.sort(part).astype(np.int64) for _, part in pairs]
+
+
+def _deal_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], parts: int, seed: int) -> list[Indices]:
+    """Whole groups in ``parts`` parts with about the same share of every class: roughly the largest groups first, each
+    to the part in which it leaves the classes most even.
+
+    The seed decides the order. scikit-learn's StratifiedGroupKFold shuffles groups only where their class counts spread
+    alike, which patients' never do: there, every seed and repeat would get the same parts.
+    """
+    generator = np.random.default_rng(seed)
+    _, owner = np.unique(groups, return_inverse=True)
+    counts = np.zeros((owner.max() + 1, labels.max() + 1))
+    np.add.at(counts, (owner, labels), 1.0)
+    shares = counts / np.maximum(counts.sum(axis=0), 1.0)
+    sizes = shares.std(axis=1) * generator.uniform(0.5, 2.0, len(shares))
+    filled = np.zeros((parts, shares.shape[1]))
+    part_of = np.zeros(len(shares), dtype=np.int64)
+    for group in np.argsort(-sizes, kind="stable"):
+        best, least = 0, (math.inf, math.inf)
+        for part in generator.permutation(parts):
+            filled[part] += shares[group]
+            cost = (float(filled.std(axis=0).mean()), float(filled[part].sum()))
+            filled[part] -= shares[group]
+            if cost < least:
+                best, least = int(part), cost
+        filled[best] += shares[group]
+        part_of[group] = best
+    return [np.flatnonzero(part_of[owner] == part).astype(np.int64) for part in range(parts)]
 
 
 def _validation(dataset: Dataset, spec: SplitSpec, rest: Indices, seed: int) -> Indices:
@@ -133,7 +152,7 @@ def _validation(dataset: Dataset, spec: SplitSpec, rest: Indices, seed: int) -> 
         count = len(np.unique(groups))
         if count < 2:
             raise DataError(f"{where}: they belong to {count} group of {spec.group!r}, needs 2; use more folds")
-        share = Fraction(spec.validation).limit_denominator(10)
+        share = Fraction(min(max(spec.validation, 0.05), 0.95)).limit_denominator(20)
         parts = min(max(share.denominator, 2), count)
         taken = min(max(round(spec.validation * parts), 1), parts - 1)
         if spec.stratify and np.bincount(labels).max() < parts:

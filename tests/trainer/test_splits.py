@@ -128,6 +128,42 @@ def test_other_seed_repeat_or_fold_is_another_split():
     assert len(found) == len(places)
 
 
+@pytest.mark.parametrize("stratify", [True, False])
+def test_groups_that_no_two_are_alike_are_dealt_anew_by_seed_repeat_and_fold(stratify):
+    generator = np.random.default_rng(5)
+    groups = np.repeat(np.arange(24), generator.integers(20, 90, 24))
+    rare = generator.uniform(0.02, 0.6, 24)[groups]
+    data = dataset((generator.random(len(groups)) < rare).astype(np.int64), groups=groups)
+    spec = SplitSpec(folds=4, stratify=stratify, group="patient")
+    places = list(itertools.product((1, 2), range(5)))
+    heldout = {splits.split(data, spec, seed=seed, repeat=n, fold=0).heldout.tobytes() for seed, n in places}
+    assert len(heldout) == len(places)
+    fixed = dataclasses.replace(data, fixed_heldout=groups % 3 == 0)
+    spec = SplitSpec(scheme="fixed", folds=1, stratify=stratify, group="patient")
+    hashes = {splits.split(fixed, spec, seed=seed, repeat=n, fold=0).hash for seed, n in places}
+    assert len(hashes) == len(places)
+
+
+def test_grouped_parts_hold_about_the_same_share_of_every_class():
+    generator = np.random.default_rng(6)
+    groups = np.repeat(np.arange(40), generator.integers(20, 60, 40))
+    data = dataset(generator.choice(3, len(groups), p=[0.7, 0.2, 0.1]), groups=groups)
+    for seed in range(5):
+        for part in all_folds(data, SplitSpec(folds=5, group="patient"), seed=seed):
+            for number in range(3):
+                share = np.sum(data.labels[part.heldout] == number) / np.sum(data.labels == number)
+                assert share == pytest.approx(0.2, abs=0.06)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.01, 0.05), (0.04, 0.05), (0.05, 0.05), (0.15, 0.15), (0.97, 0.95)])
+def test_a_grouped_validation_part_is_about_as_large_as_asked(share, expected):
+    groups = np.repeat(np.arange(60), 10)
+    data = dataset(np.arange(600) % 2, groups=groups)
+    spec = SplitSpec(folds=2, group="patient", validation=share)
+    part = splits.split(data, spec, seed=1, repeat=0, fold=0)
+    assert len(part.validation) / 300 == pytest.approx(expected, abs=0.04)
+
+
 def test_the_activation_cannot_reach_a_split():
     assert set(inspect.signature(splits.split).parameters) == {"dataset", "spec", "seed", "repeat", "fold"}
 
