@@ -33,10 +33,11 @@ def power(size: float, sd: float, n: int, ratio: float, *, alpha: float = 0.05) 
         return math.nan
     shift = abs(size) / sd / math.sqrt(1 / n + ratio)
     limit = float(stats.t.isf(alpha / 2, n - 1))
-    if shift > 37:
-        # scipy's noncentral t loses its footing far out, where the power is 1 to all digits.
-        return 1.0
-    return float(stats.nct.sf(limit, n - 1, shift) + stats.nct.cdf(-limit, n - 1, shift))
+    if shift > 1e4:
+        # Beyond scipy's reach, and the mean's own noise no longer counts: only that of its standard error does.
+        return float(stats.chi2.cdf((n - 1) * (shift / limit) ** 2, n - 1))
+    # The lower tail by symmetry: scipy's noncentral t has no cdf that far out (nan for shifts above 6).
+    return float(stats.nct.sf(limit, n - 1, shift) + stats.nct.sf(limit, n - 1, -shift))
 
 
 def ceiling(size: float, sd: float, ratio: float, *, alpha: float = 0.05) -> float:
@@ -107,7 +108,8 @@ def seeds_needed(
 
 
 def datasets_needed(m: int, *, alpha: float = 0.05) -> int:
-    """Fewest data sets on which Wilcoxon's test can pass alpha/m at all: 2/2^N <= alpha/m, and at least six."""
+    """Fewest data sets on which Wilcoxon's test can pass alpha/m at all, if every one agrees: 2/2^N <= alpha/m, and at
+    least six. No power is promised there."""
     return max(6, math.ceil(math.log2(2 * m / alpha)))
 
 
@@ -116,26 +118,33 @@ def outlook(
     *,
     folds: int,
     effects: Mapping[str, float] | None = None,
+    rope: float = 0.0,
     target: float = 0.8,
     alpha: float = 0.05,
     m: int = 1,
+    m_datasets: int | None = None,
     seeds: int = 1,
     seconds_per_fold: float = math.nan,
 ) -> pd.DataFrame:
     """The planner for one comparison: a row for each effect and each end of what the spread may be.
 
     ``effects`` names true differences in metric units to plan for (default: the observed one, which flatters a lucky
-    study); alpha is divided by the family's ``m``. ``sd_at`` is low, observed or high (chi-square interval): the
-    answer is a band. ``repeats_needed`` is nan where no number of repeats is enough, and the note says so. ``hours``
-    is device time for both activations at that many repeats.
+    study). The power is that of the word better (or worse), which asks for two things: a difference from 0 at alpha
+    over the family's ``m``, and 1-alpha of the posterior beyond ``rope``, which is a one-sided t at alpha for the
+    distance from its end. The harder one decides: both see the same mean and spread, so that the power of the two
+    together is that of the harder one but for a percent or two. ``m_datasets`` is the family of a test over data sets.
+    ``sd_at`` is low, observed or high (chi-square interval): the answer is a band. ``repeats_needed`` is nan where no
+    number of repeats is enough, and the note says so. ``hours`` is device time for both activations at that many
+    repeats.
     """
     d = pairs.d
-    level = alpha / m
     sd = float(d.std(ddof=1)) if pairs.n > 1 else math.nan
     low, high = sd_interval(sd, pairs.n)
     named = dict(effects) if effects is not None else {"observed": abs(float(d.mean())) if pairs.n else math.nan}
     rows = []
     for effect, size in named.items():
+        # Distance to be told from 0 and two-sided level, for each of the two.
+        asked = ((size, alpha / m), (max(0.0, size - rope), min(1.0, 2 * alpha)))
         for at, spread in (("low", low), ("observed", sd), ("high", high)):
             row: dict[str, object] = {
                 "dataset": pairs.dataset,
@@ -151,20 +160,24 @@ def outlook(
             if pairs.n < 2 or pairs.zero_variance or not math.isfinite(pairs.ratio):
                 rows.append(row | {"note": "The spread of the differences is unknown: nothing to plan with."})
                 continue
-            needed = repeats_needed(size, spread, folds, pairs.ratio, target=target, alpha=level)
-            by_seeds = seeds_needed(
-                size, spread, pairs.seed_sd, seeds, pairs.n, pairs.ratio, target=target, alpha=level
-            )
+            ratio, n = pairs.ratio, pairs.n
+            repeats = [repeats_needed(far, spread, folds, ratio, target=target, alpha=level) for far, level in asked]
+            needed = math.nan if None in repeats else max(count for count in repeats if count is not None)
+            by_seeds = [
+                seeds_needed(far, spread, pairs.seed_sd, seeds, n, ratio, target=target, alpha=level)
+                for far, level in asked
+            ]
+            seen = [detectable(spread, n, ratio, target=target, alpha=level) for _, level in asked]
             row |= {
-                "power": power(size, spread, pairs.n, pairs.ratio, alpha=level),
-                "detectable": detectable(spread, pairs.n, pairs.ratio, target=target, alpha=level),
-                "repeats_needed": math.nan if needed is None else needed,
-                "ceiling": ceiling(size, spread, pairs.ratio, alpha=level),
-                "seeds_needed": by_seeds,
-                "datasets_needed": datasets_needed(m, alpha=alpha),
-                "hours": math.nan if needed is None else 2 * needed * folds * seconds_per_fold / 3600,
+                "power": min(power(far, spread, n, ratio, alpha=level) for far, level in asked),
+                "detectable": max(seen[0], rope + seen[1]),
+                "repeats_needed": needed,
+                "ceiling": min(ceiling(far, spread, ratio, alpha=level) for far, level in asked),
+                "seeds_needed": max(by_seeds),
+                "datasets_needed": datasets_needed(m if m_datasets is None else m_datasets, alpha=alpha),
+                "hours": 2 * needed * folds * seconds_per_fold / 3600,
             }
-            if needed is None:
+            if math.isnan(needed):
                 row["note"] = "Not reachable by repeats: add seeds on each split, or data sets."
             rows.append(row)
     return pd.DataFrame(rows, columns=pd.Index(COLUMNS))

@@ -38,6 +38,52 @@ def test_power_rises_to_a_ceiling_that_repeats_do_not_pass() -> None:
     assert top == pytest.approx(stats.norm.sf(1.959964 - 2) + stats.norm.cdf(-1.959964 - 2), abs=1e-6)
 
 
+def test_power_is_a_number_and_rises_with_the_difference_however_far_out() -> None:
+    sizes = np.concatenate([np.linspace(0, 40, 81), [1e3, 1e4, 1e5, 1e7]])
+    for n in (2, 3, 5, 20, 50, 1000):
+        for alpha in (0.05, 0.05 / 15, 0.05 / 57):
+            found = np.array([power.power(size, 1.0, n, 0.25, alpha=alpha) for size in sizes])
+            assert np.isfinite(found).all()
+            assert (np.diff(found) > -1e-9).all()
+            assert found[-1] == pytest.approx(1)
+            # P(|T| > limit) by the chi-square of the standard error, item by item.
+            limit, shift = stats.t.isf(alpha / 2, n - 1), 30 / math.sqrt(1 / n + 0.25)
+            root = np.sqrt(stats.chi2.ppf((np.arange(20_000) + 0.5) / 20_000, n - 1) / (n - 1))
+            known = (stats.norm.sf(limit * root - shift) + stats.norm.cdf(-limit * root - shift)).mean()
+            assert power.power(30, 1.0, n, 0.25, alpha=alpha) == pytest.approx(known, abs=1e-3)
+    assert power.detectable(1, n=50, ratio=0.25, alpha=0.05 / 57) == pytest.approx(2.296, abs=1e-3)
+    assert power.repeats_needed(8, 1, 5, 0.25, alpha=0.05 / 15) == 1
+
+
+def test_outlook_plans_for_the_rule_of_the_verdicts() -> None:
+    """Power of "better", simulated: Holm's first step against 0, and 95 % of the posterior beyond the region."""
+    rng = np.random.default_rng(4)
+    n, ratio, rope, m = 10, 0.25, 1.0, 5
+    rho = ratio / (1 + ratio)
+    for size in (1.5, 2.0, 3.0):
+        noise = math.sqrt(rho) * rng.normal(size=(20_000, 1)) + math.sqrt(1 - rho) * rng.normal(size=(20_000, n))
+        d = size + noise
+        mean, se = d.mean(axis=1), d.std(axis=1, ddof=1) * math.sqrt(1 / n + ratio)
+        passed = (mean / se > stats.t.isf(0.05 / m / 2, n - 1)) & ((mean - rope) / se > stats.t.isf(0.05, n - 1))
+        # Differences whose standard deviation is what the formula takes it to be.
+        shape = stats.zscore(np.arange(n), ddof=1) * math.sqrt(1 - rho)
+        pairs = of_arrays(shape + size, shape * 0, ratio=ratio)
+        row = power.outlook(pairs, folds=5, rope=rope, m=m).set_index("sd_at").loc["observed"]
+        assert row["power"] == pytest.approx(passed.mean(), abs=0.02)
+
+
+def test_a_difference_within_practical_equivalence_is_never_reached() -> None:
+    d = np.array([0.010, 0.020, -0.005, 0.015, 0.000])
+    ask = {"folds": 5, "effects": {"within": 0.01, "beyond": 0.2}}
+    free, held = (power.outlook(of_arrays(d, d * 0, ratio=0.25), rope=rope, **ask) for rope in (0.0, 0.01))  # type: ignore[arg-type]
+    within = held[held["effect"] == "within"]
+    assert within["repeats_needed"].isna().all()
+    assert (within["power"] <= 0.1 + 1e-9).all()
+    assert (held["detectable"] >= free["detectable"]).all()
+    assert (held["detectable"] > 0.01).all()
+    assert power.outlook(of_arrays(d, d * 0, ratio=0.25), m=4, m_datasets=15, **ask)["datasets_needed"].iloc[0] == 10  # type: ignore[arg-type]
+
+
 def test_repeats_needed_is_the_smallest_that_is_enough_or_none() -> None:
     needed = power.repeats_needed(1.5, 1.0, 5, 0.25)
     assert needed is not None
