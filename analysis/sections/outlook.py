@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from analysis import learning, power
 from analysis.blocks import Block, Listing, Notice, Section, Tabled, Text
 from analysis.findings import Findings
+from analysis.pairs import pair
 from analysis.tables import Table, decimals
-from analysis.verdict import Word
+from analysis.verdict import Verdict, Word
 
 TARGET = 0.8
 
@@ -18,43 +21,66 @@ def section(findings: Findings) -> Section:
         found for found in findings.verdicts if found.word in (Word.UNDECIDED, Word.CANNOT_TELL) and found.n >= 2
     ]
     blocks: list[Block] = []
-    if not open_rows:
-        blocks.append(Notice("No comparison is left undecided, so there is no next step to plan.", tone="note"))
-    else:
-        frames = []
+    if open_rows:
         fold_seconds = {dataset: seconds(findings, dataset) for dataset in findings.datasets}
-        for found in open_rows:
-            plan = findings.plan_of(found.dataset)
-            pairs = findings.pairs(found.dataset, found.activation)
-            effects = {"as observed": abs(found.estimate)}
-            rope = float(found.extras.get("rope", float("nan")))
-            if plan.declaration.rope is not None and rope > 0:
-                effects["the declared equivalence"] = rope
-            frames.append(
-                power.outlook(
-                    pairs,
-                    folds=plan.folds,
-                    effects=effects,
-                    target=TARGET,
-                    alpha=findings.alpha,
-                    m=max(1, findings.family),
-                    seeds=findings.scores(found.dataset).seeds or 1,
-                    seconds_per_fold=fold_seconds[found.dataset],
-                )
-            )
-        frame = pd.concat(frames, ignore_index=True)
-        never = frame[
-            (frame["sd_at"] == "observed") & frame["repeats_needed"].isna() & (frame["effect"] == "as observed")
-        ]
+        frame = pd.concat([planned(findings, found, fold_seconds) for found in open_rows], ignore_index=True)
+        observed = frame[(frame["sd_at"] == "observed") & (frame["effect"] == OBSERVED)]
+        never = observed[observed["ceiling"].notna() & observed["repeats_needed"].isna()]
         blocks.append(
             Text(
-                f"Of {len(open_rows)} undecided comparisons, {len(never)} would stay so however often the folds were "
-                "repeated, if the true difference is the observed one: they need more seeds on each split, or "
-                "more data sets."
+                f"Of {counted(len(open_rows), 'open comparison')}, {len(never)} cannot reach {100 * TARGET:g} % power "
+                "by repeats alone, if the true difference is the observed one; the table says what seeds on each "
+                "split and data sets would do."
             )
         )
         blocks.append(Tabled(table(frame, findings.family)))
+    unplanned = [found for found in findings.verdicts if found.word not in DECIDED and found not in open_rows]
+    if unplanned:
+        named = [f"{found.dataset}, {found.activation} against {found.control}" for found in unplanned]
+        more = f"; and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+        blocks.append(
+            Notice(
+                f"No next step can be planned for {counted(len(named), 'comparison')} left as "
+                f"{' or '.join(sorted({str(found.word) for found in unplanned}))}: {'; '.join(named[:SHOWN])}{more}.",
+                tone="note",
+            )
+        )
+    if not blocks:
+        blocks.append(Notice("No comparison is left undecided, so there is no next step to plan.", tone="note"))
     return Section(anchor="power", title="Power and the next step", blocks=blocks)
+
+
+OBSERVED = "as observed"
+DECIDED = (Word.BETTER, Word.WORSE, Word.EQUIVALENT)
+SHOWN = 8
+
+
+def counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def planned(findings: Findings, found: Verdict, fold_seconds: dict[str, float]) -> pd.DataFrame:
+    """The planner's rows for one open comparison, by the rule that its verdict follows."""
+    plan = findings.plan_of(found.dataset)
+    scores = findings.scores(found.dataset)
+    effects = {OBSERVED: abs(found.estimate)}
+    rope = float(found.extras.get("rope", math.nan))
+    if plan.declaration.rope is not None and rope > 0:
+        effects["twice the declared equivalence"] = 2 * rope
+    common = sum(all(label in other.activations for other in findings.plans) for label in findings.labels)
+    return power.outlook(
+        pair(scores, found.activation, found.control),
+        folds=plan.folds,
+        effects=effects,
+        rope=rope if math.isfinite(rope) else 0.0,
+        target=TARGET,
+        alpha=findings.alpha,
+        m=max(1, findings.family),
+        # The matrix of section 7 compares all pairs over data sets.
+        m_datasets=max(1, common * (common - 1) // 2),
+        seeds=scores.seeds or 1,
+        seconds_per_fold=fold_seconds[found.dataset],
+    )
 
 
 def seconds(findings: Findings, dataset: str) -> float:
@@ -67,18 +93,20 @@ def seconds(findings: Findings, dataset: str) -> float:
 
 
 def table(frame: pd.DataFrame, family: int) -> Table:
-    kept = frame.drop(columns=["control"]).reset_index(drop=True)
-    digits = max(4, decimals(kept["size"]))
+    digits = max(4, decimals(frame["size"]))
     return Table(
         name="table-14-power",
         title="What would be needed",
         caption=(
-            f"Corrected resampled t at alpha over a family of {family} (Bonferroni's bound on Holm), for "
-            f"{TARGET:.0%} power. The spread of the differences is itself uncertain: rows for the low, observed "
-            "and high end of its chi-square interval. Detectable: smallest true difference that n splits see. "
-            "Ceiling: power with endless repeats. Hours: device time of both activations."
+            f"Power of the words better and worse; {100 * TARGET:g} % is asked. The corrected resampled t must pass "
+            f"alpha over a family of {family} (Bonferroni's bound on Holm), and the posterior must lie beyond "
+            "practical equivalence; the harder of the two decides. The spread of the differences is itself uncertain: "
+            "rows for the low, observed and high end of its chi-square interval. Detectable: smallest true "
+            "difference that n splits see. Ceiling: power with endless repeats. Data sets: the fewest on which "
+            "Wilcoxon's test over all pairs could pass at all, if every one agreed. Hours: device time of both "
+            "activations."
         ),
-        frame=kept,
+        frame=frame,
         formats={
             **dict.fromkeys(("size", "sd", "detectable"), f".{digits}f"),
             **dict.fromkeys(("power", "ceiling"), ".2f"),
@@ -93,7 +121,7 @@ def table(frame: pd.DataFrame, family: int) -> Table:
             "seeds_needed": "seeds",
             "datasets_needed": "data sets",
         },
-        fold=len(kept) > 18,
+        fold=len(frame) > 18,
     )
 
 
@@ -102,17 +130,22 @@ def limits(findings: Findings) -> Section:
     searched = [plan for plan in plans if any(plan.search_trials.values())]
     budgets = {count for plan in searched for count in plan.search_trials.values()}
     seeds = max((findings.scores(dataset).seeds for dataset in findings.datasets), default=1)
+    imported = bool((claimed["status"] == "imported").all())
     items = [
         "Training parts of folds overlap. The corrected tests allow for it by a rule of thumb that is right on "
         "average, not for every data set.",
         f"{len(findings.datasets)} data set{'s' if len(findings.datasets) > 1 else ''}, one model each: a verdict "
         "speaks of these, trained like this.",
-        f"{seeds} seed{'s' if seeds > 1 else ''} a split: differences between splits and between seeds "
+        "Seeds are not stated: differences between splits and between seeds cannot be told apart."
+        if imported
+        else f"{seeds} seed{'s' if seeds > 1 else ''} a split: differences between splits and between seeds "
         + ("can be told apart." if seeds > 1 else "cannot be told apart."),
         (
             f"Settings were searched with {', '.join(map(str, sorted(budgets)))} tries per activation"
             + ("; the budgets are not equal." if len(budgets) > 1 else ", the same for each.")
             if searched
+            else "How the settings were chosen, and with how many tries for each activation, is not known."
+            if imported
             else "No settings were searched: every activation ran with the settings of the study file, which may suit "
             "some better than others."
         ),
@@ -126,5 +159,7 @@ def limits(findings: Findings) -> Section:
         items.append("Claims rest on the search phase: exploratory until confirmed on fresh splits.")
     lost = int((~claimed["status"].isin(("finished", "imported"))).sum())
     if lost:
-        items.append(f"{lost} of {len(claimed)} planned runs have no score of their own; section 3 lists them.")
+        items.append(
+            f"{lost} of {len(claimed)} planned runs have no score that counts as measured; section 3 lists them."
+        )
     return Section(anchor="limits", title="Limits", blocks=[Listing(items)])
