@@ -57,7 +57,8 @@ def compare(
     smaller gap comes with a lower training score.
     """
     train, other = _tables(cube, dataset, metric, against, activations)
-    name = f"gap/{metric}"
+    # Already signed, so no metric of its own: "gap/loss" would be turned round a second time.
+    name = f"gap of {metric}"
     difference = sign(metric) * (other.values - train.values)
     table = dataclasses.replace(other, values=difference, metric=name)
     verdicts = []

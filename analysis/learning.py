@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis import canvas
 from analysis.canvas import INK, MUTED, Plot
 from analysis.findings import Findings
-from analysis.pairs import sign
+from analysis.pairs import SCORED, sign
 
 Array = npt.NDArray[np.float64]
 SECONDS = ("seconds/train", "seconds/evaluate", "seconds/rest")
@@ -228,8 +228,8 @@ def times(findings: Findings) -> list[Plot]:
                     title="Learning curves against wall time",
                     caption=(
                         f"Best {metric} so far against the run's own training, evaluation and remaining "
-                        "seconds; median over runs, a stopped run carried forward. A curve that is higher at "
-                        "the same time learns faster on this machine."
+                        "seconds; median over runs, a stopped run carried forward. A curve that is "
+                        f"{'lower' if sign(metric) < 0 else 'higher'} at the same time learns faster on this machine."
                     ),
                     data=pd.concat(rows, ignore_index=True),
                 )
@@ -238,11 +238,13 @@ def times(findings: Findings) -> list[Plot]:
 
 
 def gaps(findings: Findings) -> pd.DataFrame:
-    """Train minus validation at the declared checkpoint, by run: dataset, activation, repeat, fold, train, validation,
-    gap, measured (``at rest`` in evaluation mode, or ``running``: the epoch's average while weights moved)."""
+    """How much better the training part does than the validation part at the declared checkpoint, by run: dataset,
+    activation, repeat, fold, train, validation, gap (positive: better on the training part, for a loss lower there),
+    measured (``at rest`` in evaluation mode, ``running``: the epoch's average while weights moved, or ``as
+    published``)."""
     name = findings.plan.declaration.metric
     columns = ["dataset", "activation", "repeat", "fold", "run_id", "best_epoch"]
-    done = findings.claimed[findings.claimed["status"] == "finished"]
+    done = findings.claimed[findings.claimed["status"].isin(SCORED)]
     frame = done[columns].copy()
     if f"validation/{name}" not in done:
         return frame.iloc[:0].assign(train=np.nan, validation=np.nan, gap=np.nan, measured="")
@@ -250,13 +252,22 @@ def gaps(findings: Findings) -> pd.DataFrame:
     rest = f"train_clean/{name}"
     frame["train"] = done[rest].astype(float) if rest in done else np.nan
     frame["measured"] = np.where(frame["train"].notna(), "at rest", "running")
+    if (done["status"] == "imported").any() and f"train/{name}" in done:
+        typed = (done["status"] == "imported") & frame["train"].isna()
+        frame.loc[typed, "train"] = done.loc[typed, f"train/{name}"].astype(float)
+        frame.loc[typed, "measured"] = "as published"
     if frame["train"].isna().any() and f"train/{name}" in findings.curves:
         moving = findings.curves.loc[
             findings.curves["epoch"] == findings.curves["best_epoch"], ["run_id", f"train/{name}"]
         ].set_index("run_id")[f"train/{name}"]
         frame["train"] = frame["train"].fillna(frame["run_id"].map(moving))
-    frame["gap"] = frame["train"] - frame["validation"]
+    frame["gap"] = sign(name) * (frame["train"] - frame["validation"])
     return frame.dropna(subset=["gap"]).reset_index(drop=True)
+
+
+def difference_of(metric: str, other: str = "validation") -> str:
+    """The gap in words, the way round in which positive means better on the training part."""
+    return f"{other} − train" if sign(metric) < 0 else f"train − {other}"
 
 
 def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
@@ -284,7 +295,7 @@ def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
                         marker=canvas.MARKERS[(order[str(label)] // len(canvas.PALETTE)) % len(canvas.MARKERS)],
                     )
                 panel.set_xlabel(f"train {name}")
-            panels[0].set_ylabel("train − validation")
+            panels[0].set_ylabel(difference_of(name))
             drawn = [label for label in labels if label in handles]
             figure.legend(
                 [handles[label] for label in drawn],
@@ -297,10 +308,11 @@ def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
                 canvas.keep(
                     figure,
                     name=f"figure-5-gap{'' if at == 0 else f'-{at + 1}'}",
-                    title=f"Generalisation gap against train {name}",
+                    title=f"Gap from train to validation, against train {name}",
                     caption=(
-                        "One point a run at the declared checkpoint. A small gap beside a low train value is a "
-                        "model that fits less, not one that generalises better."
+                        "One point a run at the declared checkpoint. A small gap beside a "
+                        f"{'high' if sign(name) < 0 else 'low'} train {name} is a model that fits less, not one that "
+                        "generalises better."
                     ),
                     data=mine.drop(columns="best_epoch"),
                 )

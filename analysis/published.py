@@ -38,6 +38,8 @@ class Published:
     """Mean epoch times as published: dataset, activation, seconds, source, verifiable (always false)."""
     digest: str
     """SHA-256 of the files read, 16 digits."""
+    files: tuple[str, ...] = ()
+    """Their names."""
 
 
 def read(*paths: str | Path) -> Published:
@@ -61,7 +63,22 @@ def read(*paths: str | Path) -> Published:
                 f"accepts {', '.join(SCORES)} or {', '.join(SECONDS)}"
             )
     times = pd.concat(seconds, ignore_index=True) if seconds else pd.DataFrame(columns=pd.Index([*SECONDS, "source"]))
-    return Published(cube=_cube(scores), seconds=times, digest=digest.hexdigest()[:16])
+    names = tuple(Path(path).name for path in paths)
+    return Published(cube=_cube(scores), seconds=times, digest=digest.hexdigest()[:16], files=names)
+
+
+def part_of(rows: pd.DataFrame, metric: str) -> str:
+    """The part that the scores of some rows are of: ``validation`` for imported ones without a held-out part, whose
+    validation scores stand in for it."""
+    held, other = f"heldout/{metric}", f"validation/{metric}"
+    if rows.empty or not {held, other} <= set(rows.columns) or not (rows["status"] == "imported").all():
+        return "held-out"
+    return "validation" if (rows[held] == rows[other]).all() else "held-out"
+
+
+def parts_of(rows: pd.DataFrame, metric: str) -> str:
+    """:func:`part_of` over all data sets of the rows."""
+    return " or ".join(dict.fromkeys(part_of(of_set, metric) for _, of_set in rows.groupby("dataset", sort=False)))
 
 
 def _long(frame: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.blocks import Block, Notice, Tabled, Text
 from analysis.effects import improvement
 from analysis.findings import Findings
-from analysis.published import Published
+from analysis.published import Published, part_of, parts_of
 from analysis.tables import Table
 
 METRICS = ("accuracy", "f1_weighted", "auc")
@@ -24,6 +24,7 @@ def subjects(findings: Findings) -> list[Block]:
     lines = []
     for plan in findings.plans:
         dataset = plan.dataset
+        metric = plan.declaration.metric
         rows = findings.claimed[findings.claimed["dataset"] == dataset]
         if not (rows["status"] == "imported").any():
             continue
@@ -33,17 +34,11 @@ def subjects(findings: Findings) -> list[Block]:
         percent = float(best["percent"])
         word = "ahead of" if percent > 0 else "not better than"
         lines.append(
-            f"{dataset}, {part_of(rows)} {plan.declaration.metric}: {subject} ({best['score']:.6g}) is {word} "
+            f"{dataset}, {part_of(rows, metric)} {metric}: {subject} ({best['score']:.6g}) is {word} "
             f"the runner-up {best['runner_up']} ({best['runner_up_score']:.6g}): "
             f"{f'{percent:+.2f}'.replace('-', '−')} % by equation (1), best row against best row."
         )
     return [Text(line) for line in lines]
-
-
-def part_of(rows: pd.DataFrame) -> str:
-    """The part that imported scores are of; where none was held out, the validation part's stand in for it."""
-    both = {"heldout/accuracy", "validation/accuracy"} <= set(rows.columns)
-    return "validation" if both and (rows["heldout/accuracy"] == rows["validation/accuracy"]).all() else "held-out"
 
 
 def own(findings: Findings) -> list[Block]:
@@ -91,7 +86,10 @@ def score_table(findings: Findings, published: Published) -> Table | None:
     return Table(
         name="table-18-published",
         title="Beside the published numbers",
-        caption=f"Held-out mean here over n splits; mean and best of the published rows. {NOT_VERIFIABLE} No test.",
+        caption=(
+            f"Held-out mean here over n splits; mean and best of the published {parts_of(published.cube, METRICS[0])} "
+            f"rows. {NOT_VERIFIABLE} No test."
+        ),
         frame=frame,
         formats={**dict.fromkeys(("here", "published", "published best"), ".4f"), "n": "d", "rows": "d"},
         heads={"dataset": "data set"},

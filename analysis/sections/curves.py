@@ -7,6 +7,7 @@ import pandas as pd
 from analysis import gap, learning, multiplicity
 from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.findings import Findings
+from analysis.published import parts_of
 from analysis.tables import Table, decimals
 from analysis.verdict import to_frame
 
@@ -31,12 +32,18 @@ def generalisation(findings: Findings) -> Section:
                     "are smaller than they would be."
                 )
             )
+        if (frame["measured"] == "as published").any():
+            blocks.append(Text("Train values are as published: how they were measured is not known."))
         blocks += [Drawn(plot) for plot in learning.gap_figure(findings, frame)]
         blocks.append(Tabled(gap_table(findings, frame)))
         tested = gap_tests(findings)
         if tested is not None:
             blocks.append(Tabled(tested))
     return Section(anchor="generalisation", title="Generalisation", blocks=blocks)
+
+
+def published_or(findings: Findings) -> str:
+    return "as published" if (findings.claimed["status"] == "imported").all() else "at the declared checkpoint"
 
 
 def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
@@ -52,8 +59,10 @@ def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
     digits = max(3, decimals(result["gap"]))
     return Table(
         name="table-7-gap",
-        title="Generalisation gap",
-        caption=f"Train minus validation {name} at the declared checkpoint, mean and sd over n runs; no test.",
+        title="Gap from train to validation",
+        caption=(
+            f"{name}, {learning.difference_of(name)}, {published_or(findings)}: mean and sd over n runs; no test."
+        ),
         frame=result,
         formats={**dict.fromkeys(("train", "validation", "gap", "sd"), f".{digits}f"), "n": "d"},
         heads={"dataset": "data set", "sd": "sd of the gap"},
@@ -62,7 +71,7 @@ def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
 
 
 def gap_tests(findings: Findings) -> Table | None:
-    """The gap to the held-out part against the control's, on the same splits; None where train was not measured."""
+    """The gap to the scored part against the control's, on the same splits; None where train was not measured."""
     name = findings.plan.declaration.metric
     part = "train_clean" if f"train_clean/{name}" in findings.claimed else "train"
     if f"{part}/{name}" not in findings.claimed:
@@ -80,13 +89,15 @@ def gap_tests(findings: Findings) -> Table | None:
         )
     ]
     frame = to_frame(multiplicity.adjust(verdicts))
+    scored = parts_of(findings.claimed, name)
     columns = ["dataset", "activation", "control", "estimate", "low", "high", "p", "p_adjusted", "n", "note"]
     digits = max(3, decimals(frame["estimate"])) if len(frame) else 3
     return Table(
         name="table-7-gap-tests",
-        title="Gap against the control's",
+        title=f"Gap from train to {scored}, against the control's",
         caption=(
-            "Train minus held-out, difference to the control on n paired splits, positive where the gap is smaller; "
+            f"{name}, {learning.difference_of(name, scored)}: difference to the control's on n paired splits, positive "
+            "where the gap is smaller; "
             f"corrected resampled t, two-sided, Holm over {len(frame)}. Exploratory: a family of its own, not declared."
         ),
         frame=frame[columns],

@@ -34,6 +34,19 @@ def test_a_smaller_gap_by_less_fitting_is_named() -> None:
     assert float(found.extras["train"]) < float(found.extras["train_control"])
 
 
+def test_a_smaller_gap_of_the_loss_is_better() -> None:
+    study = simulated.study(seed=1, activations=("relu", "dsrelu"), repeats=4)
+    cube = study.cube.copy()
+    wide = cube["activation"] == "dsrelu"
+    cube.loc[wide, "heldout/loss"] += 0.5
+    (found,) = gap.compare(cube, "relu", dataset="digits", metric="loss")
+    frame = gap.gaps(cube, dataset="digits", metric="loss").groupby("activation")["gap"].mean()
+    assert found.estimate == pytest.approx(frame["relu"] - frame["dsrelu"])
+    assert found.estimate < 0
+    assert found.word is Word.WORSE
+    assert float(found.extras["gap"]) > float(found.extras["gap_control"])
+
+
 def test_the_running_average_is_descriptive() -> None:
     study = simulated.study(seed=1, activations=("relu", "dsrelu"))
     cube = study.cube.rename(columns={"train_clean/accuracy": "train/accuracy"})
