@@ -19,14 +19,13 @@ from analysis.pairs import Pairs
 from analysis.verdict import Extra, Interval, Probabilities, Verdict, Word
 
 
-def default_rope(*, seed_sd: float, n_heldout: float) -> float:
-    """Half-width where none was declared: max(0.1 * pooled seed sd, 1/n_heldout).
+def default_rope(*, seed_sd: float, item: float) -> float:
+    """Half-width where none was declared: max(0.1 * pooled seed sd, one held-out item).
 
     Where no split was run with two seeds, seed noise is unknown and one held-out item alone remains: a width at which
-    hardly anything is ever called equivalent. nan where neither is known.
+    hardly anything is ever called equivalent. nan where neither is known, as for a loss, which no item is a unit of.
     """
-    widths = [width for width in (0.1 * seed_sd, 1 / n_heldout if n_heldout > 0 else math.nan) if math.isfinite(width)]
-    return max(widths, default=math.nan)
+    return max((width for width in (0.1 * seed_sd, item) if math.isfinite(width)), default=math.nan)
 
 
 def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05) -> Verdict:
@@ -36,12 +35,12 @@ def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05
     1-alpha, else undecided. With zero variance all mass lies in one region and the word is descriptive.
     """
     d = pairs.d
-    width = default_rope(seed_sd=pairs.seed_sd, n_heldout=pairs.n_heldout) if rope is None else rope
+    width = default_rope(seed_sd=pairs.seed_sd, item=pairs.item) if rope is None else rope
     notes = limits(pairs)
     extras: dict[str, Extra] = {"rope": width, "rope_declared": rope is not None}
     if not math.isfinite(width):
         width = 0.0
-        notes.append("No region of practical equivalence: none declared, and neither seed noise nor sizes are known.")
+        notes.append("No region of practical equivalence: none was declared, and neither seeds nor items give one.")
     estimate = float(d.mean()) if pairs.n else math.nan
     probabilities: Probabilities | None = None
     interval: Interval | None = None

@@ -69,13 +69,12 @@ def relative_error_change(pairs: Pairs) -> float:
 
 
 def d_z(pairs: Pairs) -> float:
-    """Mean over standard deviation of the differences. nan where the standard deviation is below one held-out item:
-    there it grows without bound and means nothing."""
+    """Mean over standard deviation of the differences. nan where the standard deviation of an accuracy is below one
+    held-out item: there it grows without bound and means nothing."""
     if pairs.n < 2 or pairs.zero_variance:
         return math.nan
     sd = float(pairs.d.std(ddof=1))
-    least = 1 / pairs.n_heldout if pairs.n_heldout > 0 else 0.0
-    return float(pairs.d.mean()) / sd if sd >= least else math.nan
+    return math.nan if sd < pairs.item else float(pairs.d.mean()) / sd
 
 
 def cliff_delta(x: Array, y: Array) -> float:
@@ -94,7 +93,8 @@ def rank_biserial(d: Array) -> float:
 
 
 def improvement(table: Scores, activation: str, *, alpha: float = 0.05) -> pd.DataFrame:
-    """Equation (1) of the DSReLU paper, 100 (score - runner-up) / runner-up, beside the honest number.
+    """Equation (1) of the DSReLU paper, 100 (score - runner-up) / runner-up, beside the honest number; for a loss with
+    the sign turned, so that positive is better.
 
     Two rows: ``basis`` "mean" takes means over splits, "best" the best value of any split, as the paper does. The
     runner-up is the best of the other activations on that basis, by name. ``difference`` is the mean paired difference

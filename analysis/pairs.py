@@ -142,6 +142,13 @@ class Pairs:
         return len(self.x)
 
     @property
+    def item(self) -> float:
+        """What one held-out item changes the metric by; nan where the size is unknown, or the metric is not a share of
+        items."""
+        counts = self.metric.rsplit("/", 1)[-1] == "accuracy" and self.n_heldout > 0
+        return 1 / self.n_heldout if counts else math.nan
+
+    @property
     def missing(self) -> int:
         """Planned splits without a pair."""
         return max(0, self.planned - self.n)

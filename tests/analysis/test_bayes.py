@@ -57,17 +57,30 @@ def test_words() -> None:
 
 
 def test_default_width() -> None:
-    assert bayes.default_rope(seed_sd=0.02, n_heldout=10_000) == pytest.approx(0.002)
-    assert bayes.default_rope(seed_sd=0.0001, n_heldout=1000) == pytest.approx(0.001)
-    assert bayes.default_rope(seed_sd=math.nan, n_heldout=500) == pytest.approx(0.002)
-    assert math.isnan(bayes.default_rope(seed_sd=math.nan, n_heldout=math.nan))
+    assert bayes.default_rope(seed_sd=0.02, item=1e-4) == pytest.approx(0.002)
+    assert bayes.default_rope(seed_sd=0.0001, item=0.001) == pytest.approx(0.001)
+    assert bayes.default_rope(seed_sd=math.nan, item=0.002) == pytest.approx(0.002)
+    assert math.isnan(bayes.default_rope(seed_sd=math.nan, item=math.nan))
+
+
+def test_an_item_is_a_width_for_an_accuracy_alone() -> None:
+    x, y = [0.1, 0.3, 0.2], [0.1, 0.1, 0.1]
+    widths = {
+        metric: bayes.correlated_t(of_arrays(x, y, ratio=0.25, n_heldout=500, metric=f"heldout/{metric}")).extras[
+            "rope"
+        ]
+        for metric in ("accuracy", "loss", "auc")
+    }
+    assert widths["accuracy"] == pytest.approx(0.002)
+    assert math.isnan(float(widths["loss"]))
+    assert math.isnan(float(widths["auc"]))
 
 
 def test_without_a_width_nothing_is_the_same_and_the_note_says_so() -> None:
     verdict = bayes.correlated_t(of_arrays([0.1, 0.3, 0.2], [0.1, 0.1, 0.1], ratio=0.25))
     assert verdict.probabilities is not None
     assert verdict.probabilities.same == pytest.approx(0, abs=1e-12)
-    assert "none declared" in verdict.note
+    assert "none was declared" in verdict.note
 
 
 @pytest.mark.parametrize(("shift", "region"), [(0.0, 1), (0.05, 2), (-0.05, 0)])
