@@ -213,4 +213,4 @@ def beyond(panel: Any, values: Any, rows: Any, ends: tuple[float, float]) -> boo
     return found
 
 
-OFF_SCALE = " Triangles at an edge: beyond the scale."
+OFF_SCALE = " Triangles at an edge: a value, mean or interval reaches beyond the scale."

@@ -13,6 +13,7 @@ from scipy import stats
 from analysis import bayes, canvas
 from analysis.canvas import FAINT, INK, MUTED, PALETTE, Plot
 from analysis.findings import Findings
+from analysis.published import part_of, parts_of
 from analysis.verdict import Verdict, Word
 
 BLUE, VERMILION, GREEN, PINK, ORANGE, SKY = PALETTE[:6]
@@ -67,6 +68,7 @@ def points(findings: Findings) -> list[Plot]:
                 for line in values:
                     panel.plot(line, place, color=MUTED, linewidth=0.6, alpha=alpha, zorder=1)
                 grid = np.broadcast_to(place, values.shape)
+                means: list[tuple[float, float]] = []
                 panel.scatter(values.ravel(), grid.ravel(), s=9, color=BLUE, alpha=0.55, linewidths=0, zorder=2)
                 for row in range(len(labels)):
                     column = values[:, row][np.isfinite(values[:, row])]
@@ -74,18 +76,22 @@ def points(findings: Findings) -> list[Plot]:
                         continue
                     low, high = mean_interval(column, table.ratio, 1 - findings.alpha)
                     panel.plot([low, high], [row + 0.28] * 2, color=INK, linewidth=1.2, zorder=3)
+                    means += [(value, row + 0.28) for value in (low, column.mean(), high)]
                     panel.plot([column.mean()], [row + 0.28], "D", color=INK, markersize=3.5, zorder=4)
                     counts.add(len(column))
-                off |= canvas.beyond(panel, values.ravel(), grid.ravel(), canvas.limits(values))
+                xs, ys = (
+                    np.r_[a.ravel(), b] for a, b in zip((values, grid), np.reshape(means, (-1, 2)).T, strict=True)
+                )
+                off |= canvas.beyond(panel, xs, ys, canvas.limits(values))
                 long = table.values.rename_axis("split").reset_index().melt("split", var_name="activation")
                 rows.append(long.assign(dataset=dataset))
                 canvas.label_rows(panel, labels)
-                panel.set_xlabel(f"held-out {name}")
+                panel.set_xlabel(f"{part_of(findings.claimed[findings.claimed['dataset'] == dataset], name)} {name}")
             plots.append(
                 canvas.keep(
                     figure,
                     name=f"figure-1-points{suffix(at)}",
-                    title=f"Held-out {name} of every split",
+                    title=f"{parts_of(findings.claimed, name).capitalize()} {name} of every split",
                     caption=(
                         f"One point a split (n = {ranged(counts)} a row); thin lines join the same split. Diamonds: "
                         f"mean with its {100 * (1 - findings.alpha):g} % interval, standard error corrected for "
@@ -200,12 +206,15 @@ def forest(findings: Findings) -> list[Plot]:
 
 
 def set_scale(panel: Any, verdicts: Sequence[Verdict], labels: Sequence[str]) -> bool:
-    """An axis for the verdicts' intervals and 0; whether estimates lie beyond it."""
-    ends = [end for found in verdicts if found.interval is not None for end in found.interval]
-    estimates = [found.estimate for found in verdicts]
-    low, high = canvas.limits([*ends, *estimates, 0.0])
-    rows = [labels.index(found.activation) for found in verdicts]
-    return canvas.beyond(panel, estimates, rows, (min(low, 0.0), max(high, 0.0)))
+    """An axis for the verdicts' intervals and 0; whether any reach beyond it."""
+    drawn = [
+        (value, labels.index(found.activation))
+        for found in verdicts
+        for value in (found.estimate, *(found.interval or ()))
+    ]
+    values, rows = np.reshape(drawn, (-1, 2)).T
+    low, high = canvas.limits([*values, 0.0])
+    return canvas.beyond(panel, values, rows, (min(low, 0.0), max(high, 0.0)))
 
 
 def posteriors(findings: Findings) -> list[Plot]:

@@ -1,7 +1,7 @@
 """What an activation costs. The unit is the run, never the epoch: a run gives one median after its warm-up.
 
-Ratios to the control are of runs on the same split and the same device. Runs whose device was shared (packed) are left
-out: their epochs measure the neighbours, too.
+Ratios to the control are of runs on the same split and the same model of device. Runs whose device was shared (packed)
+are left out: their epochs measure the neighbours, too.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def summary(
     """One row a data set and activation, from :func:`runs`; columns ``SUMMARY``.
 
     ``epoch_s`` is the median of run medians and ``mad_s`` their median absolute deviation. ``ratio`` is
-    exp(median log ratio) to the control over runs paired by split and device, with a bootstrap interval over those
-    pairs; ``shift_s`` the Hodges-Lehmann shift in seconds. One pair gives no interval.
+    exp(median log ratio) to the control over runs paired by split and device model, with a bootstrap interval over
+    those pairs; ``shift_s`` the Hodges-Lehmann shift in seconds. One pair gives no interval.
     """
     rows = []
     for dataset, of_set in timed.groupby("dataset", sort=False):
@@ -137,7 +137,7 @@ def summary(
                 else:
                     notes.append("One pair of runs: no interval.")
             elif len(mine) and label != control:
-                notes.append("No run of the control on the same split and device: no ratio.")
+                notes.append("No run of the control on the same split and device model: no ratio.")
             rows.append(row | {"note": " ".join(notes)})
     return pd.DataFrame(rows, columns=pd.Index(SUMMARY))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib import metadata
 
 from analysis.blocks import Block, Facts, Listing, Section, Tabled, Text
-from analysis.findings import Findings
+from analysis.findings import INCOMPLETE, Findings
+from analysis.pairs import SCORED
+from analysis.published import parts_of
 from analysis.tables import Table
 
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib")
@@ -19,7 +22,8 @@ FORMULAS = (
     "Holm 1979 over the declared family; its size stays as planned when a comparison is missing.",
     "Pairing is by the hash of the split. Seeds are averaged within a split. A diverged run counts as chance; "
     "failed and missing runs are left out and n says so.",
-    "Equation (1) of the DSReLU paper: 100 (score − runner-up) / runner-up.",
+    "Equation (1) of the DSReLU paper: 100 (score − runner-up) / runner-up; for a loss with the sign turned, so that "
+    "positive is better.",
 )
 
 
@@ -36,12 +40,27 @@ def section(findings: Findings) -> Section:
                     (f"Runs of {study.plan.study} made with", versions(dict(study.environment)) or "not recorded")
                     for study in findings.studies
                 ],
-                ("Make this page again", "actsweep report " + " ".join(study.source for study in findings.studies)),
+                ("Make this page again", command(findings)),
             ]
         ),
         Tabled(every_fold(findings)),
     ]
     return Section(anchor="appendix", title="Appendix", blocks=blocks)
+
+
+def command(findings: Findings) -> str:
+    """What makes the page again, given where its sources lie; where it was written is no part of it."""
+    own = [study for study in findings.studies if not (study.cube["status"] == "imported").all()]
+    words = ["actsweep", "report", *dict.fromkeys(study.source for study in own)]
+    if len(words) == 3 and "://" in words[2]:
+        words += [word for study in own for word in ("--experiment", study.plan.study)]
+    files = findings.published.files if findings.published else ()
+    words += [word for name in files for word in ("--import", name)]
+    if findings.claimed["status"].isin(INCOMPLETE).any():
+        words.append("--allow-incomplete")
+    folders = [study.source for study in own if "://" not in study.source]
+    where = ", where " + ", ".join(dict.fromkeys([*folders, *files])) + " can be found" if folders or files else ""
+    return shlex.join(words) + where
 
 
 def versions(environment: dict[str, str]) -> str:
@@ -59,14 +78,22 @@ def every_fold(findings: Findings) -> Table:
     ]
     shown = [findings.metric, *(name for name in metrics if name.startswith("heldout/") and name != findings.metric)]
     shown = [name for name in shown if name in rows]
+    rows = rows.assign(**{name: rows[name].where(rows["status"].isin(SCORED)) for name in shown})
     frame = rows[
         [name for name in [*columns, *shown, "split_hash", "config_digest", "run_id", "reason"] if name in rows]
     ]
     frame = frame.assign(**{name: frame[name].astype(str).str[:12] for name in ("split_hash",) if name in frame})
+    imported = bool((rows["status"] == "imported").all())
+    part = parts_of(rows, findings.plan.declaration.metric)
     return Table(
         name="table-15-every-fold",
         title="Every fold",
-        caption=f"All {len(frame)} planned folds of the claims phase, with the run and the split behind each value.",
+        caption=(
+            f"All {len(frame)} planned folds of the claims phase, with the run and the split behind each value; a run "
+            "whose score does not count has a dash."
+            if not imported
+            else f"All {len(frame)} imported rows. {part.capitalize()} scores, as published."
+        ),
         frame=frame.reset_index(drop=True),
         formats={
             **dict.fromkeys(shown, ".5f"),
@@ -79,6 +106,6 @@ def every_fold(findings: Findings) -> Table:
             "config_digest": "configuration",
             "run_id": "run",
         }
-        | {name: name.replace("heldout/", "held-out ") for name in shown},
+        | {name: name.replace("heldout/", f"{part} ") for name in shown},
         fold=True,
     )

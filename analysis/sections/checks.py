@@ -46,7 +46,7 @@ def table(found: pd.DataFrame) -> Table:
 
 
 def lost(findings: Findings) -> Table | None:
-    """Runs without a score of their own, and what became of them."""
+    """Runs whose score does not count as measured, and what became of them."""
     rows = findings.claimed[~findings.claimed["status"].isin(("finished", "imported"))]
     if rows.empty:
         return None
@@ -54,8 +54,11 @@ def lost(findings: Findings) -> Table | None:
     frame["counted"] = ["as chance" if status == "diverged" else "left out" for status in frame["status"]]
     return Table(
         name="table-0-lost",
-        title="Planned folds without a score of their own",
-        caption="A diverged run is the method's own doing and counts as chance; the others are left out and n says so.",
+        title="Planned folds whose score does not count as measured",
+        caption=(
+            "A diverged run is the method's own doing and counts as chance, whatever it scored before; the others are "
+            "left out and n says so."
+        ),
         frame=frame,
         formats={"repeat": "d", "fold": "d"},
         heads={"dataset": "data set", "run_id": "run"},

@@ -24,8 +24,10 @@ def section(findings: Findings) -> Section:
     timed = timing.runs(findings.claimed, findings.curves)
     blocks: list[Block] = []
     if timed.empty:
-        blocks += beside.times(findings)
-        blocks.append(Notice("No epoch times were recorded with these runs.", tone="note"))
+        typed = beside.times(findings)
+        if not typed or not (findings.claimed["status"] == "imported").all():
+            blocks.append(Notice("No epoch times were recorded with these runs.", tone="note"))
+        blocks += typed
         return Section(anchor="cost", title="Cost", blocks=blocks)
     rng = np.random.Generator(np.random.PCG64(findings.seed))
     summary = pd.concat(
@@ -81,7 +83,7 @@ def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
                     name=f"figure-7-ratios{'' if at == 0 else f'-{at + 1}'}",
                     title="Time of an epoch against the control's",
                     caption=(
-                        "exp(median log ratio) over runs paired by split and device, n = "
+                        "exp(median log ratio) over runs paired by split and device model, n = "
                         f"{ranged({int(n) for n in mine['pairs']})}, with a "
                         f"{100 * (1 - findings.alpha):g} % bootstrap interval over those pairs. First epoch "
                         "dropped. No test, no correction."
@@ -141,8 +143,8 @@ def epoch_table(summary: pd.DataFrame, findings: Findings) -> Table:
         title="Time of an epoch",
         caption=(
             "Seconds: median of run medians after the first epoch, with their median absolute deviation. Ratio to the "
-            f"control on the same split and device with its {level} bootstrap interval, and the Hodges-Lehmann shift. "
-            "No test."
+            f"control on the same split and device model with its {level} bootstrap interval, and the Hodges-Lehmann "
+            "shift. No test."
         ),
         frame=frame,
         formats={

@@ -10,9 +10,12 @@ import pandas as pd
 from analysis import claims, effects, figures
 from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.findings import Findings
+from analysis.pairs import SCORED, sign
+from analysis.published import part_of, parts_of
 from analysis.sections import beside
 from analysis.tables import Table, decimals
 
+PART_WORDS = {"train_clean": "train", "heldout": "held-out"}
 PAPER_METRICS = ("accuracy", "f1_weighted", "f1_macro", "auc")
 WIDE = 8
 LONG = 30
@@ -75,7 +78,7 @@ def means(findings: Findings) -> Table:
     digits = decimals(frame["mean"])
     return Table(
         name="table-2-means",
-        title=f"Held-out {name} by activation",
+        title=f"{parts_of(findings.claimed, name).capitalize()} {name} by activation",
         caption=(
             "n counts splits; seeds are averaged within a split first. Interval of the mean with the standard error "
             "corrected for overlapping training parts. Diverged runs count as chance. No test."
@@ -104,13 +107,18 @@ def improvements(findings: Findings) -> Table:
     frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=pd.Index(effects.IMPROVEMENT))
     frame = frame.drop(columns="metric")
     digits = decimals(frame["score"].astype(float))
+    equation = (
+        "100 (score − best other) / best other,"
+        if sign(findings.metric) > 0
+        else "100 (best other − score) / best other, so that positive is better,"
+    )
     return Table(
         name="table-3-improvement",
-        title="Improvement over the runner-up, by equation (1) of the DSReLU paper",
+        title="Against the best other activation, by equation (1) of the DSReLU paper",
         caption=(
-            "100 (score − runner-up) / runner-up, on means over splits and, as the paper does, on the best "
-            "split. Beside it the mean paired difference to that runner-up with its corrected interval; the "
-            "runner-up was picked after the fact, so nothing is tested here."
+            f"{equation} on means over splits and, as the paper does, on the best split; for the activation that "
+            "leads, the best other is the runner-up. Beside it the mean paired difference to that other with its "
+            "corrected interval, positive is better; the other was picked after the fact, so nothing is tested here."
         ),
         frame=frame,
         formats={
@@ -121,7 +129,7 @@ def improvements(findings: Findings) -> Table:
         },
         heads={
             "dataset": "data set",
-            "runner_up": "runner-up",
+            "runner_up": "best other",
             "runner_up_score": "its score",
             "percent": "eq. (1), %",
         },
@@ -141,7 +149,7 @@ def sizes(findings: Findings) -> Table:
         title="Effect sizes",
         caption=(
             "Against the control over n paired splits; no test. Relative change of the error: −10 % is a tenth fewer "
-            "errors. A12: chance that a split of this activation scores above one of the control."
+            "errors. A12: chance that a split of this activation does better than one of the control, ties for half."
         ),
         frame=frame,
         formats={
@@ -219,16 +227,24 @@ def fold_tables(findings: Findings) -> list[Block]:
     for dataset in findings.datasets:
         rows = findings.claimed[findings.claimed["dataset"] == dataset]
         labels = [label for label in findings.plan_of(dataset).activations if (rows["activation"] == label).any()]
-        parts = [("train_clean", "train"), ("validation", "validation"), ("heldout", "held-out")]
+        rows = rows[rows["status"].isin(SCORED)]  # a diverged run may have scored before it broke
+        imported = bool((rows["status"] == "imported").all())
         long = []
         for metric in PAPER_METRICS:
-            for part, shown in parts:
+            given = [
+                part
+                for part in ("train_clean", "train", "validation", "heldout")
+                if f"{part}/{metric}" in rows and rows[f"{part}/{metric}"].notna().any()
+            ]
+            if "train_clean" in given and "train" in given:
+                given.remove("train")
+            if part_of(rows, metric) == "validation":
+                given.remove("heldout")
+            for part in given:
                 column = f"{part}/{metric}"
-                if column not in rows or rows[column].isna().all():
-                    continue
                 wide = rows.pivot_table(index=["repeat", "fold"], columns="activation", values=column, aggfunc="mean")
                 wide = wide.reindex(columns=labels).reset_index()
-                long.append(wide.assign(part=shown, metric=metric))
+                long.append(wide.assign(part=PART_WORDS.get(part, part), metric=metric))
         if not long:
             continue
         frame = pd.concat(long, ignore_index=True)[["metric", "part", "repeat", "fold", *labels]]
@@ -243,9 +259,12 @@ def fold_tables(findings: Findings) -> list[Block]:
             formats = {**dict.fromkeys(labels, ".4f"), "count": "d"}
         else:
             caption = (
-                "At the declared checkpoint; train is measured at rest in evaluation mode where it was. Repeat "
-                "and fold name the split, so a row is one split for all activations. No test."
-            )
+                "As published; each row is taken as a fold."
+                if imported
+                else "At the declared checkpoint; train is measured at rest in evaluation mode where it was, a dash is "
+                "a run whose score does not count. Repeat and fold name the split, so a row is one split for all "
+                "activations."
+            ) + " No test."
             formats = {**dict.fromkeys(labels, ".4f"), "repeat": "d", "fold": "d"}
         blocks.append(
             Tabled(

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.blocks import Block, Notice, Section, Tabled, Text
 from analysis.findings import Findings
+from analysis.published import parts_of
 from analysis.tables import Table, decimals
 from analysis.verdict import Verdict, Word
 
@@ -44,8 +45,8 @@ def table(findings: Findings) -> Table:
             {
                 "dataset": found.dataset,
                 "activation": found.activation,
-                "control": found.control,
                 "verdict": str(found.word),
+                "control": found.control,
                 "difference": found.estimate,
                 "low": found.interval.low if found.interval else math.nan,
                 "high": found.interval.high if found.interval else math.nan,
@@ -66,9 +67,11 @@ def table(findings: Findings) -> Table:
         name="table-1-verdicts",
         title="Verdicts",
         caption=(
-            f"Mean paired difference of held-out {name} to the control, positive is better, with its {level} interval "
-            f"and p by the corrected resampled t, two-sided, after Holm over {findings.family} comparisons; "
-            "probabilities by the Bayesian correlated t. Better or worse needs both; n counts paired splits."
+            f"Mean paired difference of {parts_of(findings.claimed, name)} {name} to the control, positive is better, "
+            f"with its {level} interval (not adjusted) and p by the corrected resampled t, two-sided, after Holm over "
+            f"{findings.family} comparisons; probabilities by the Bayesian correlated t. Better or worse needs both. "
+            "Equivalent needs P(same) alone, without a correction for the number of comparisons. n counts paired "
+            "splits."
         ),
         frame=frame,
         formats={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -15,6 +16,14 @@ from analysis.findings import Findings, gather
 @pytest.fixture(scope="module")
 def findings() -> Findings:
     return gather(simulated.study(seed=3, repeats=2, diverged=[("lelu", 0, 1)]))
+
+
+@pytest.fixture(scope="module")
+def lossy() -> Findings:
+    """A study whose primary metric is the loss."""
+    study = simulated.study(seed=3, activations=("relu", "dsrelu"), epochs=6)
+    declared = dataclasses.replace(study.plan.declaration, metric="loss")
+    return gather(dataclasses.replace(study, plan=dataclasses.replace(study.plan, declaration=declared)))
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +123,48 @@ def test_the_gap_is_taken_from_weights_at_rest_where_they_were_measured(findings
     assert set(frame["measured"]) == {"at rest"}
     row = findings.claimed.iloc[0]
     assert frame["gap"].iloc[0] == pytest.approx(row["train_clean/accuracy"] - row["validation/accuracy"])
+
+
+def test_the_gap_of_a_loss_is_validation_minus_train(lossy: Findings) -> None:
+    frame = learning.gaps(lossy)
+    row = lossy.claimed.iloc[0]
+    assert frame["gap"].iloc[0] == pytest.approx(row["validation/loss"] - row["train_clean/loss"])
+    (plot,) = learning.gap_figure(lossy, frame)
+    assert "beside a high train loss" in plot.caption
+
+
+def test_a_lower_loss_learns_faster(lossy: Findings) -> None:
+    (plot,) = learning.times(lossy)
+    assert "lower at the same time learns faster" in plot.caption
+
+
+def test_means_and_interval_ends_beyond_the_scale_are_marked(
+    findings: Findings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    marks = canvas.beyond
+
+    def watched(panel: object, values: object, rows: object, ends: tuple[float, float]) -> bool:
+        array = np.asarray(values, dtype=float)
+        outside = (array < ends[0]) | (array > ends[1])
+        seen.append((array[outside], np.asarray(rows, dtype=float)[outside]))
+        return marks(panel, values, rows, ends)
+
+    monkeypatch.setattr(canvas, "beyond", watched)
+    figures.points(findings)
+    broken = findings.labels.index("lelu")
+    ((values, rows),) = seen
+    column = findings.scores("digits").values["lelu"].to_numpy(dtype=float)
+    assert column.min() in values[rows == broken]
+    low, high = figures.mean_interval(column, findings.scores("digits").ratio, 0.95)
+    assert {low, high} <= set(values[rows == broken + 0.28])
+    seen.clear()
+    figures.forest(findings)
+    ((values, rows),) = seen
+    found = findings.verdict("digits", "lelu")
+    assert found is not None
+    assert found.interval is not None
+    assert set(found.interval) <= set(values)
 
 
 @pytest.mark.parametrize(

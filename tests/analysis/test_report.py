@@ -18,7 +18,7 @@ from analysis.errors import DeclarationError, IncompleteFolds
 from analysis.findings import Findings
 from analysis.load import Study
 from analysis.published import read
-from analysis.sections import header, results, verdicts
+from analysis.sections import appendix, curves, header, results, verdicts
 
 TITLES = [
     *("What was asked", "Verdicts", "Integrity", "Every split", "Differences and means", "How sure"),
@@ -70,6 +70,34 @@ def test_a_diverged_run_is_named_and_counts_as_chance(written: Path) -> None:
     assert "1 diverged" in text
     assert "train/loss is nan at epoch 3" in text
     assert "as chance" in text
+
+
+def test_what_a_diverged_run_scored_before_is_shown_nowhere() -> None:
+    study = simulated.study(seed=5, epochs=4, diverged=[("lelu", 0, 1)])
+    cube = study.cube.copy()
+    cube.loc[cube["status"] == "diverged", ["heldout/accuracy", "validation/accuracy"]] = 0.77777
+    found = gathering.gather(dataclasses.replace(study, cube=cube))
+    text = said(found, results.section, appendix.section)
+    assert "0.7777" not in text
+    assert "0.7778" not in text
+
+
+def test_the_page_says_what_makes_it_again(study: Study) -> None:
+    lacking = simulated.study(seed=5, epochs=4, missing=[("apalu", 0, 2)])
+    found = gathering.gather(dataclasses.replace(lacking, source="my study"), allow_incomplete=True)
+    assert appendix.command(found) == "actsweep report 'my study' --allow-incomplete, where my study can be found"
+    stored = gathering.gather(dataclasses.replace(study, source="http://host:5000"))
+    assert appendix.command(stored) == "actsweep report http://host:5000 --experiment simulated"
+
+
+def test_captions_of_a_loss_turn_round(study: Study) -> None:
+    declared = dataclasses.replace(study.plan.declaration, metric="loss")
+    found = gathering.gather(dataclasses.replace(study, plan=dataclasses.replace(study.plan, declaration=declared)))
+    text = said(found, results.section, curves.generalisation)
+    assert "100 (best other − score) / best other, so that positive is better" in text
+    assert "does better than one of the control" in text
+    assert "loss, validation − train, at the declared checkpoint" in text
+    assert "loss, held-out − train" in text
 
 
 def test_every_table_and_figure_is_a_file_and_every_number_json(written: Path) -> None:
@@ -221,6 +249,26 @@ def test_published_rows_raise_the_checks_and_are_not_verifiable(published: str) 
 def test_published_epoch_times_are_shown_with_their_note(published: str) -> None:
     assert "102.092015" in published
     assert "The published epoch times cannot be verified" in published
+
+
+def test_published_scores_are_named_by_their_part(published: str) -> None:
+    assert "Validation accuracy of every split" in published
+    assert "Validation accuracy by activation" in published
+    assert "Mean paired difference of validation accuracy to the control" in published
+    assert not re.search(r"\bheld-out accuracy\b", published, re.IGNORECASE)
+    assert "| accuracy | train | 0 | 0 | 0.9680" in published
+    assert "| accuracy | held-out |" not in published
+
+
+def test_published_train_values_make_a_gap(published: str) -> None:
+    assert "Gap from train to validation" in published
+    assert "Train values are as published" in published
+    assert "were not both recorded" not in published
+
+
+def test_published_tables_say_how_to_make_the_page_again(published: str) -> None:
+    assert "actsweep report --import scores.csv --import seconds.csv" in published
+    assert "No epoch times were recorded" not in published
 
 
 def test_a_study_is_shown_beside_the_published_numbers_of_its_data_set(tables: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs as units, warm-up dropped, ratios on the same split and device, shared devices left out."""
+"""Runs as units, warm-up dropped, ratios on the same split and device model, shared devices left out."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_ratio_is_paired_by_split_and_device() -> None:
     cube.loc[cube["activation"] == "dsrelu", "device_name"] = "another"
     other = timing.summary(timing.runs(cube, curves), "relu", rng()).set_index("activation")
     assert math.isnan(other.loc["dsrelu", "ratio"])
-    assert "same split and device" in other.loc["dsrelu", "note"]
+    assert "same split and device model" in other.loc["dsrelu", "note"]
 
 
 def test_one_pair_has_no_interval_and_packed_runs_are_left_out() -> None:
