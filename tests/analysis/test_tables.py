@@ -70,6 +70,8 @@ def test_latex_is_booktabs_with_every_special_sign_escaped() -> None:
     assert r"mean $\pm$ sd" in text
     assert r"\fbox{0.812}" in text
     assert text.count(r"\\") == 3
+    assert "$<$ 0.0001" in text
+    assert tables.escape_latex("−∞ > Δ, R²") == r"$-$$\infty$ $>$ $\Delta$, R$^2$"
 
 
 def test_sorting_compares_numbers_by_value_and_missing_ones_as_nothing() -> None:
