@@ -34,12 +34,13 @@ import pandas as pd
 
 from analysis import bayes, frequentist, multiplicity
 from analysis.errors import DeclarationError
-from analysis.pairs import SCORED, Handling, Scores, pair, scores, sign
+from analysis.pairs import SCORED, Handling, Pairs, Scores, pair, scores, sign
 from analysis.plan import Plan
 from analysis.verdict import Verdict, Word
 
 SMALL = "A difference is there, but it may be too small to matter."
 ALONE = "Alone it would pass, in its family of comparisons it does not."
+EXPLORATORY = "Chosen and scored on the same splits: exploratory."
 METHOD = "corrected resampled t with Holm; Bayesian correlated t"
 
 
@@ -137,11 +138,17 @@ def compare(
     return settle(verdicts, m=m, alpha=plan.declaration.alpha)
 
 
+def at_level(plan: Plan, alpha: float) -> Plan:
+    """The plan with another alpha: the one that several studies share."""
+    return dataclasses.replace(plan, declaration=dataclasses.replace(plan.declaration, alpha=alpha))
+
+
 def compare_studies(cube: pd.DataFrame, plans: Sequence[Plan], *, handling: Handling = "penalised") -> list[Verdict]:
-    """:func:`compare` for several studies (data sets) as one family. The strictest alpha of the plans decides."""
-    verdicts = [verdict for plan in plans for verdict in compare(cube, plan, handling=handling)]
-    m = sum(multiplicity.family_size(p.declaration.family, activations=len(p.activations), datasets=1) for p in plans)
+    """:func:`compare` for several studies (data sets) as one family. The strictest alpha of the plans decides, and the
+    intervals are of its level."""
     alpha = min((plan.declaration.alpha for plan in plans), default=0.05)
+    verdicts = [verdict for plan in plans for verdict in compare(cube, at_level(plan, alpha), handling=handling)]
+    m = sum(multiplicity.family_size(p.declaration.family, activations=len(p.activations), datasets=1) for p in plans)
     return settle(verdicts, m=max(m, len(verdicts)), alpha=alpha)
 
 
@@ -157,20 +164,35 @@ def comparisons(plan: Plan) -> list[tuple[str, str]]:
 
 def _compared(table: Scores, activation: str, control: str, plan: Plan) -> Verdict:
     pairs = pair(table, activation, control)
-    alpha = plan.declaration.alpha
-    posterior = bayes.correlated_t(pairs, rope=plan.declaration.rope, alpha=alpha)
-    rope = float(posterior.extras["rope"])
-    t = frequentist.corrected_t(pairs, alpha=alpha, rope=rope if math.isfinite(rope) else None)
-    note = t.note
-    if plan.claims_phase == "search" and plan.search_trials.get(activation, 0) > 1:
-        note = f"{note} Chosen and scored on the same splits: exploratory.".strip()
+    found = combined(pairs, rope=plan.declaration.rope, alpha=plan.declaration.alpha)
+    return explored(found) if {activation, control} & chosen(plan) else found
+
+
+def combined(pairs: Pairs, *, rope: float | None, alpha: float) -> Verdict:
+    """The corrected t's interval and p with the posterior's probabilities for ``rope`` (None: the default one); the
+    word is settled with its family."""
+    posterior = bayes.correlated_t(pairs, rope=rope, alpha=alpha)
+    width = float(posterior.extras["rope"])
+    t = frequentist.corrected_t(pairs, alpha=alpha, rope=width if math.isfinite(width) else None)
     return dataclasses.replace(
         t,
         method=METHOD,
         probabilities=posterior.probabilities,
-        note=note,
         extras={**posterior.extras, **t.extras, "planned": pairs.planned, "missing": pairs.missing},
     )
+
+
+def chosen(plan: Plan) -> frozenset[str]:
+    """Labels whose setting was chosen among several on the splits that the claims rest on."""
+    if plan.claims_phase != "search":
+        return frozenset()
+    return frozenset(label for label, count in plan.search_trials.items() if count > 1)
+
+
+def explored(verdict: Verdict) -> Verdict:
+    """Of a comparison with a setting that was chosen on the same splits: no claim, whatever it shows."""
+    word = verdict.word if verdict.word is Word.CANNOT_TELL else Word.DESCRIPTIVE
+    return dataclasses.replace(verdict, word=word, note=f"{verdict.note} {EXPLORATORY}".strip())
 
 
 def settle(verdicts: Sequence[Verdict], *, m: int, alpha: float) -> list[Verdict]:
@@ -198,7 +220,7 @@ def decide(verdict: Verdict, *, alpha: float = 0.05) -> Verdict:
         word = Word.WORSE
     elif apart:
         why = SMALL
-    elif max(worse, better) >= 1 - alpha:
+    elif verdict.p is not None and verdict.p <= alpha and max(worse, better) >= 1 - alpha:
         why = ALONE
     # A verdict that was decided in a smaller family before has its old reason taken back.
     told = verdict.note.removesuffix(SMALL).removesuffix(ALONE).strip()

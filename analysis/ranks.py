@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from analysis import frequentist, multiplicity
+from analysis import claims, frequentist, multiplicity
 from analysis.frequentist import Blocks
 from analysis.pairs import Scores, of_arrays, pair, sign
 from analysis.verdict import Verdict, Word
@@ -224,12 +224,15 @@ def matrix(
     alpha: float = 0.05,
     rope: float | None = None,
     activations: Sequence[str] | None = None,
+    chosen: Collection[str] = (),
 ) -> pd.DataFrame:
     """The multi-comparison matrix: one row an ordered pair (a, b).
 
     Columns a, b, difference (a - b, positive where a is better), low, high, wins, ties, losses, p (two-sided),
-    p_adjusted (Holm over all pairs), word, n, of. With one data set the units are splits, the test the corrected t;
-    with several they are data sets, the test Wilcoxon's, and there is no interval.
+    p_adjusted (Holm over all pairs), word, n, of. With one data set the units are splits, the test the corrected t, and
+    the word by the rule of the verdicts, ``rope`` included (None: the default one); with several they are data sets,
+    the test Wilcoxon's, and there is no interval. Pairs with an activation that is ``chosen`` (its setting, on the same
+    splits) are descriptive.
     """
     if not tables:
         return pd.DataFrame(columns=MATRIX)
@@ -243,12 +246,12 @@ def matrix(
         for b in labels[i + 1 :]:
             if one:
                 pairs = pair(tables[0], a, b)
-                test = frequentist.corrected_t(pairs, alpha=alpha, rope=rope)
+                test = claims.combined(pairs, rope=rope, alpha=alpha)
             else:
                 both = table.reindex(columns=[a, b]).dropna()
                 pairs = of_arrays(both[a].to_numpy(), both[b].to_numpy(), ratio=0.0, activation=a, control=b)
                 test = frequentist.wilcoxon(pairs, blocks="datasets", alpha=alpha, m=m)
-            tests.append(test)
+            tests.append(claims.explored(test) if {a, b} & set(chosen) else test)
             d = pairs.d
             low, high = test.interval or (math.nan, math.nan)
             rows.append(
@@ -265,12 +268,10 @@ def matrix(
                     "of": "splits" if one else "data sets",
                 }
             )
-    for row, test in zip(rows, multiplicity.adjust(tests, m), strict=True):
+    for row, test in zip(rows, claims.settle(tests, m=m, alpha=alpha), strict=True):
         row["p"] = math.nan if test.p is None else test.p
         row["p_adjusted"] = math.nan if test.p_adjusted is None else test.p_adjusted
-        told = test.p_adjusted is not None and test.p_adjusted <= alpha
-        keep = told or test.word not in (Word.BETTER, Word.WORSE)
-        row["word"] = str(test.word if keep else Word.UNDECIDED)
+        row["word"] = str(test.word if one else _by_holm(test, alpha))
     mirrored = [
         row
         | {"a": row["b"], "b": row["a"], "wins": row["losses"], "losses": row["wins"]}
@@ -279,6 +280,15 @@ def matrix(
         for row in rows
     ]
     return pd.DataFrame(rows + mirrored, columns=pd.Index(MATRIX))
+
+
+def _by_holm(test: Verdict, alpha: float) -> Word:
+    """The word of Wilcoxon's test by Holm's p, which may pass where p alone did not pass alpha/m."""
+    if test.p_adjusted is None or test.word in (Word.CANNOT_TELL, Word.DESCRIPTIVE):
+        return test.word
+    if test.p_adjusted > alpha:
+        return Word.UNDECIDED
+    return Word.BETTER if float(test.extras["r_plus"]) > float(test.extras["r_minus"]) else Word.WORSE
 
 
 MATRIX = ["a", "b", "difference", "low", "high", "wins", "ties", "losses", "p", "p_adjusted", "word", "n", "of"]

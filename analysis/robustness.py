@@ -7,11 +7,11 @@ import re
 
 import pandas as pd
 
-from analysis import claims, effects, frequentist, multiplicity
+from analysis import claims, effects, multiplicity
 from analysis.pairs import pair, scores
 from analysis.plan import Plan
 from analysis.schema import METRICS
-from analysis.verdict import Verdict, Word
+from analysis.verdict import Verdict
 
 COLUMNS = [
     *("dataset", "activation", "control", "choice", "value", "declared", "estimate", "low", "high"),
@@ -28,7 +28,7 @@ def rules(cube: pd.DataFrame, metric: str = "accuracy") -> list[str]:
 def alternatives(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Every comparison with one choice changed at a time; columns ``COLUMNS``.
 
-    ``choice`` is rule (checkpoint), handling (of diverged runs), test (the plain t, which is never right) or metric;
+    ``choice`` is rule (checkpoint), handling (of diverged runs), test (the plain t's variance, never right) or metric;
     ``declared`` marks the declared value, ``flips`` a word that differs from the declared one's. Each alternative is
     its own family.
     """
@@ -79,15 +79,19 @@ def alternatives(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
 
 
 def plain(cube: pd.DataFrame, plan: Plan) -> list[Verdict]:
-    """The comparisons by the paired t that ignores fold overlap, decided as if it were right; for contrast only."""
+    """The comparisons with the variance of the plain paired t, which ignores fold overlap, decided by the same rule as
+    if it were right; for contrast only."""
     declared = plan.declaration
     rows = claims.claimed(cube, plan)
+    found = sorted(rows["dataset"].unique())
     verdicts = []
-    for dataset in sorted(rows["dataset"].unique()):
+    for dataset in found:
         table = scores(rows, dataset=dataset, metric=f"heldout/{declared.metric}", activations=plan.activations)
         for label, control in claims.comparisons(plan):
-            pairs = pair(table, label, control)
-            naive = frequentist.corrected_t(dataclasses.replace(pairs, ratio=1e-12), alpha=declared.alpha)
+            pairs = dataclasses.replace(pair(table, label, control), ratio=INDEPENDENT)
+            naive = claims.combined(pairs, rope=declared.rope, alpha=declared.alpha)
+            if {label, control} & claims.chosen(plan):
+                naive = claims.explored(naive)
             verdicts.append(
                 dataclasses.replace(
                     naive,
@@ -95,16 +99,12 @@ def plain(cube: pd.DataFrame, plan: Plan) -> list[Verdict]:
                     note=f"{naive.note} Takes folds as independent, which they are not.".strip(),
                 )
             )
-    m = multiplicity.family_size(
-        declared.family, activations=len(plan.activations), datasets=max(1, rows["dataset"].nunique())
-    )
-    return [_by_p(verdict, declared.alpha) for verdict in multiplicity.adjust(verdicts, max(m, len(verdicts)))]
+    m = multiplicity.family_size(declared.family, activations=len(plan.activations), datasets=len(found))
+    return claims.settle(verdicts, m=m, alpha=declared.alpha)
 
 
-def _by_p(verdict: Verdict, alpha: float) -> Verdict:
-    if verdict.word in (Word.BETTER, Word.WORSE) and (verdict.p_adjusted is None or verdict.p_adjusted > alpha):
-        return dataclasses.replace(verdict, word=Word.UNDECIDED)
-    return verdict
+INDEPENDENT = 1e-12
+"""Held-out over training items as if folds did not overlap; not 0, by which the corrected t knows the plain one."""
 
 
 def gains(cube: pd.DataFrame, plan: Plan, activation: str) -> pd.DataFrame:

@@ -79,6 +79,50 @@ def test_claims_on_the_search_rest_on_the_winners_alone() -> None:
     assert set(claims.claimed(study.cube, study.plan)["trial"]) == {"relu-c", "dsrelu-c"}
 
 
+def test_a_setting_chosen_on_the_same_splits_claims_nothing_not_even_the_controls() -> None:
+    study = searched()
+    study.cube.loc[study.cube["activation"] == "dsrelu", "heldout/accuracy"] += 0.1 + 0.001 * study.cube["fold"]
+    for counts, word in (
+        ({"relu": 3, "dsrelu": 3}, Word.DESCRIPTIVE),
+        ({"relu": 3, "dsrelu": 1}, Word.DESCRIPTIVE),
+        ({"relu": 1, "dsrelu": 1}, Word.BETTER),
+    ):
+        plan = dataclasses.replace(study.plan, claims_phase="search", search_trials=counts)
+        (found,) = claims.compare(study.cube, plan)
+        assert found.word is word
+        assert ("exploratory" in found.note) is (word is Word.DESCRIPTIVE)
+    refused = verdict.Verdict(
+        dataset="d", activation="a", control="b", metric="accuracy", method="", word=Word.CANNOT_TELL
+    )
+    assert claims.explored(refused).word is Word.CANNOT_TELL
+
+
+def test_alone_it_would_pass_is_said_only_where_p_alone_does() -> None:
+    open_ = verdict.Verdict(
+        dataset="d",
+        activation="a",
+        control="b",
+        metric="accuracy",
+        method="",
+        probabilities=verdict.Probabilities(0.01, 0.03, 0.96),
+        p=0.07,
+        p_adjusted=0.14,
+        word=Word.UNDECIDED,
+    )
+    assert claims.decide(open_).note == ""
+    assert claims.decide(dataclasses.replace(open_, p=0.04)).note == claims.ALONE
+    assert claims.decide(dataclasses.replace(open_, p=0.04, p_adjusted=0.05)).word is Word.BETTER
+
+
+def test_studies_of_different_alpha_get_intervals_of_one_level() -> None:
+    a, b = of(), simulated.study(seed=4, name="other", dataset="cifar", activations=("relu", "dsrelu", "tanh"))
+    cube = pd.concat([a.cube, b.cube], ignore_index=True)
+    found = claims.compare_studies(cube, [a.plan, claims.at_level(b.plan, 0.01)])
+    assert {v.level for v in found} == {0.99}
+    same = claims.compare_studies(cube, [claims.at_level(a.plan, 0.01), claims.at_level(b.plan, 0.01)])
+    assert [v.interval for v in found] == [v.interval for v in same]
+
+
 def test_a_study_without_search_has_no_winners() -> None:
     study = of()
     assert claims.winners(study.cube, study.plan).empty

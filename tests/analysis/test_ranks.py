@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import ranks, simulated
+from analysis import claims, ranks, simulated
 from analysis.pairs import scores
 from analysis.verdict import Word
 
@@ -147,3 +149,45 @@ def test_matrix_on_three_data_sets_cannot_tell() -> None:
     assert set(frame["word"]) == {str(Word.CANNOT_TELL)}
     assert set(frame["n"]) == {3}
     assert frame["low"].isna().all()
+
+
+def test_the_matrix_of_one_data_set_gives_the_planned_words() -> None:
+    """All pairs planned, with a wide region of practical equivalence: the matrix may not call better what is the same
+    in practice."""
+    study = simulated.study(
+        seed=3, activations=("relu", "dsrelu", "tanh"), effects={"dsrelu": 0.01, "tanh": 0.1}, repeats=5, noise_sd=0.002
+    )
+    declared = dataclasses.replace(study.plan.declaration, rope=0.03, family="all_pairs")
+    planned = claims.compare(study.cube, dataclasses.replace(study.plan, declaration=declared))
+    assert {str(one.word) for one in planned} == {"equivalent", "better", "worse"}
+    table = scores(study.cube, dataset="digits", activations=study.plan.activations)
+    words = ranks.matrix([table], rope=0.03).set_index(["a", "b"])["word"].to_dict()
+    for one in planned:
+        assert words[one.activation, one.control] == str(one.word)
+    assert ranks.matrix([table], rope=0.0).set_index(["a", "b"]).loc[("dsrelu", "relu"), "word"] == "better"
+    seen = ranks.matrix([table], rope=0.03, chosen={"tanh"}).set_index(["a", "b"])["word"]
+    assert seen["tanh", "relu"] == seen["dsrelu", "tanh"] == str(Word.DESCRIPTIVE)
+    assert seen["dsrelu", "relu"] == "equivalent"
+
+
+def test_over_data_sets_the_word_is_holms() -> None:
+    """Eight data sets, three activations: one comparison passes by Holm's second step and not by alpha/3."""
+    tables = []
+    for at in range(8):
+        study = simulated.study(
+            seed=at,
+            name=f"n{at}",
+            dataset=f"d{at}",
+            activations=("relu", "dsrelu", "tanh"),
+            effects={"dsrelu": 0.2, "tanh": {0: -0.012, 1: 0.008}.get(at, 0.03)},
+            noise_sd=0.0005,
+            split_sd=0.0,
+        )
+        tables.append(scores(study.cube, dataset=study.plan.dataset, activations=study.plan.activations))
+    frame = ranks.matrix(tables).set_index(["a", "b"])
+    told = frame.loc[("tanh", "relu")]
+    assert told["p"] == pytest.approx(6 / 256)
+    assert told["p"] > 0.05 / 3
+    assert (frame["word"].isin(["better", "worse"]) == (frame["p_adjusted"] <= 0.05)).all()
+    assert frame.loc[("tanh", "relu"), "word"] == "better"
+    assert frame.loc[("relu", "tanh"), "word"] == "worse"
