@@ -188,23 +188,26 @@ def profile(
     normalised: pd.DataFrame,
     rng: np.random.Generator,
     *,
-    points: int = 50,
+    points: int = 200,
     draws: int = 500,
     level: float = 0.95,
 ) -> pd.DataFrame:
     """Performance profile: share of an activation's runs with a normalised score above tau, data sets weighing alike.
 
-    Columns activation, tau, share, low, high (pointwise, by resampling runs within data sets).
+    Columns activation, tau, share, low, high (pointwise, by resampling runs within data sets). The taus are scores of
+    the runs, all of them or ``points`` quantiles, between which a share is a step: a diverged run far below takes none
+    of them from the others.
     """
     scores = normalised.dropna(subset=["score"])
     frames = []
     if len(scores):
-        grid = np.linspace(float(scores["score"].min()), float(scores["score"].max()), points)
+        levels = np.linspace(0, 1, min(points, len(scores)))
+        grid = np.unique(np.quantile(scores["score"].to_numpy(dtype=float), levels, method="nearest"))
         for label, of_label in scores.groupby("activation", sort=False):
             strata = [group["score"].to_numpy(dtype=float) for _, group in of_label.groupby("dataset", sort=False)]
             above = [values[:, None] > grid[None, :] for values in strata]
             share = np.mean([one.mean(axis=0) for one in above], axis=0)
-            drawn = np.zeros((draws, points))
+            drawn = np.zeros((draws, len(grid)))
             for one in above:
                 counts = rng.multinomial(len(one), np.full(len(one), 1 / len(one)), size=draws)
                 drawn += counts @ one / len(one) / len(above)
@@ -220,7 +223,8 @@ def probability_of_improvement(
     """P(a run of ``activation`` beats one of ``control``), mean over data sets, ties for half, with Wilson's interval.
 
     ``paired`` compares on the same split; else every run with every run. Called meaningful (``extras``) where the
-    interval's low end passes 0.5 and the estimate 0.75 (Bouthillier et al. 2021). On folds it is descriptive.
+    interval's low end passes 0.5 and the estimate 0.75 on at least 29 independent pairs (Bouthillier et al. 2021).
+    On folds it is descriptive.
     """
     shares, units, overlap, verifiable = [], 0, False, True
     for table in tables:
@@ -254,7 +258,7 @@ def probability_of_improvement(
         word = Word.BETTER
     elif high < 0.5 and estimate < 0.25:
         word = Word.WORSE
-    meaningful = word is not Word.UNDECIDED
+    meaningful = word is Word.BETTER and units >= PAIRS_NEEDED and not overlap and verifiable
     if overlap or not verifiable:
         word = Word.DESCRIPTIVE
         notes.append(OVERLAP if overlap else "Imported numbers: not verifiable.")

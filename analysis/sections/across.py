@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis import aggregate, canvas, hierarchical, ranks
+from analysis import aggregate, canvas, claims, hierarchical, ranks
 from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.canvas import FAINT, INK, PALETTE, Plot
 from analysis.figures import WORD_COLOURS, WORD_MARKERS, ranged
@@ -20,7 +20,13 @@ from analysis.verdict import Verdict, Word
 def section(findings: Findings) -> Section:
     tables = [findings.scores(dataset) for dataset in findings.datasets]
     blocks: list[Block] = []
-    matrix = ranks.matrix(tables, alpha=findings.alpha, activations=common(findings))
+    matrix = ranks.matrix(
+        tables,
+        alpha=findings.alpha,
+        rope=findings.plan.declaration.rope,
+        activations=common(findings),
+        chosen=set().union(*(claims.chosen(plan) for plan in findings.plans)),
+    )
     if len(matrix):
         if matrix["word"].nunique() > 1:
             blocks.append(Drawn(matrix_figure(matrix, common(findings))))
@@ -75,8 +81,8 @@ def matrix_figure(matrix: pd.DataFrame, labels: list[str]) -> Plot:
             name="figure-6-matrix",
             title="All pairs",
             caption=(
-                f"{test}, two-sided, Holm over {len(matrix) // 2} pairs; n = {matrix['n'].min()} to "
-                f"{matrix['n'].max()} {matrix['of'].iloc[0]}. The planned verdicts are those of section 2; this "
+                f"{test}, two-sided, Holm over {len(matrix) // 2} pairs; n = {counted(matrix)} "
+                f"{matrix['of'].iloc[0]}. The planned verdicts are those of section 2; this "
                 "is their company."
             ),
             data=matrix,
@@ -91,7 +97,12 @@ def matrix_table(matrix: pd.DataFrame) -> Table:
         title="All pairs",
         caption=(
             "Difference a − b, positive where a is better. p two-sided, then by Holm over all pairs. "
-            + ("" if half["low"].notna().any() else "Too few data sets for an interval. ")
+            + (
+                "Words by the rule of section 2; Holm here is over all pairs, so a word may differ from section 2's, "
+                "which is the planned one. "
+                if (half["of"] == "splits").all()
+                else "No interval: the exact Wilcoxon test is of signs and ranks. "
+            )
             + "n counts what the last column says."
         ),
         frame=half,
@@ -110,14 +121,12 @@ def ranked(findings: Findings) -> list[Block]:
     blocks: list[Block] = []
     if len(tables) >= 2:
         frame = ranks.means(tables)
-        omnibus = ranks.friedman(
-            frame, np.random.Generator(np.random.PCG64(findings.seed)), metric=findings.metric, alpha=findings.alpha
-        )
         if len(tables) < LEAST_DATASETS:
             blocks.append(
                 Notice(
                     f"{len(tables)} data sets: a picture of critical differences needs at least "
-                    f"{LEAST_DATASETS}, so mean ranks are given and nothing is concluded across data sets.",
+                    f"{LEAST_DATASETS}, so mean ranks are given without a test, and nothing is concluded "
+                    "across data sets.",
                     tone="note",
                 )
             )
@@ -126,7 +135,11 @@ def ranked(findings: Findings) -> list[Block]:
             blocks.append(Drawn(diagram(picture if picture.faithful else ranks.nemenyi(frame, alpha=findings.alpha))))
             if not picture.faithful:
                 blocks.append(Text("The pairwise tests' groups do not line up with the ranks: the matrix shows them."))
-        blocks += [Text(omnibus_text(omnibus)), Tabled(rank_table(frame, "data sets"))]
+            omnibus = ranks.friedman(
+                frame, np.random.Generator(np.random.PCG64(findings.seed)), metric=findings.metric, alpha=findings.alpha
+            )
+            blocks.append(Text(omnibus_text(omnibus)))
+        blocks.append(Tabled(rank_table(frame, "data sets")))
         if len(tables) >= LEAST_DATASETS:
             blocks.append(Tabled(hierarchy(findings)))
     else:
@@ -305,8 +318,8 @@ def chance_table(found: list[Verdict], level: str) -> Table:
         title="Probability of improvement",
         caption=(
             f"Share of splits on which it beats the control, ties for half, mean over data sets, with Wilson's {level} "
-            "interval. Meaningful: point above 0.75 and low end above 0.5. Folds overlap, so it is "
-            "descriptive; no test."
+            f"interval. Meaningful: point above 0.75 and low end above 0.5 on at least {aggregate.PAIRS_NEEDED} "
+            "independent pairs; splits of one data set are not independent. Descriptive; no test."
         ),
         frame=frame,
         formats={**dict.fromkeys(("probability", "low", "high"), ".2f"), "n": "d"},
@@ -324,7 +337,9 @@ def profile_figure(profile: pd.DataFrame, scores: pd.DataFrame, findings: Findin
         for label in labels:
             part = profile[profile["activation"] == label]
             if few:
-                panel.fill_between(part["tau"], part["low"], part["high"], color=colours[label], alpha=0.1, linewidth=0)
+                panel.fill_between(
+                    part["tau"], part["low"], part["high"], color=colours[label], alpha=0.1, linewidth=0, step="post"
+                )
             panel.plot(
                 part["tau"],
                 part["share"],
@@ -332,8 +347,12 @@ def profile_figure(profile: pd.DataFrame, scores: pd.DataFrame, findings: Findin
                 linestyle=dashes[label],
                 label=canvas.clip(label),
                 linewidth=1.2,
+                drawstyle="steps-post",
             )
-        panel.set_xlim(*canvas.limits(scores["score"]))
+        ends = canvas.limits(scores["score"])
+        known = scores["score"].dropna()
+        outside = int((~known.between(*ends)).sum())
+        panel.set_xlim(*ends)
         panel.axvline(1.0, color=FAINT, linewidth=1)
         panel.set_xlabel("normalised score τ")
         panel.set_ylabel("share of runs above τ")
@@ -344,7 +363,10 @@ def profile_figure(profile: pd.DataFrame, scores: pd.DataFrame, findings: Findin
             title="Performance profiles",
             caption=(
                 "Share of runs above a normalised score (chance 0, best mean 1), data sets weighing alike; higher is "
-                "better. " + ("Bands pointwise, too narrow since folds overlap. " if few else "") + "No test."
+                "better. "
+                + ("Bands pointwise, too narrow since folds overlap. " if few else "")
+                + (f"{outside} of {len(known)} runs lie outside the drawn range. " if outside else "")
+                + "No test."
             ),
             data=profile,
         )

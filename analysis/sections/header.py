@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 from analysis.blocks import Block, Facts, Notice, Section
-from analysis.findings import Findings
+from analysis.findings import INCOMPLETE, Findings
 
 
 def section(findings: Findings) -> Section:
@@ -31,11 +31,13 @@ def section(findings: Findings) -> Section:
             "Family",
             f"{findings.family} comparisons, Holm; {each({p.study: family(p.declaration.family) for p in plans})}",
         ),
-        ("Alpha", f"{findings.alpha:g}, two-sided" + ("" if imported else "; one look, at a fixed number of runs")),
+        ("Alpha", alpha(findings)),
         ("Declared", each(declared)),
         (
             "Claims rest on",
-            each({plan.study: phase(plan.claims_phase, len(plan.repeats), plan.folds) for plan in plans}),
+            "nothing: imported rows"
+            if imported
+            else each({plan.study: phase(plan.claims_phase, len(plan.repeats), plan.folds) for plan in plans}),
         ),
         (
             "Runs",
@@ -58,6 +60,20 @@ def section(findings: Findings) -> Section:
     if not bool(claimed["verifiable"].all()):
         blocks.append(Notice("Some numbers were imported without runs behind them: they are not verifiable."))
     return Section(anchor="header", title="What was asked", blocks=blocks)
+
+
+def alpha(findings: Findings) -> str:
+    text = f"{findings.alpha:g}, two-sided"
+    declared = {plan.declaration.alpha for plan in findings.plans}
+    if len(declared) > 1:
+        text += f", the strictest of the studies' ({', '.join(f'{value:g}' for value in sorted(declared))})"
+    status = findings.claimed["status"]
+    if (status == "imported").all():
+        return text
+    open_ = int(status.isin(INCOMPLETE).sum())
+    return f"{text}; looks are not recorded" + (
+        f"; interim: {len(status) - open_} of {len(status)} folds" if open_ else ""
+    )
 
 
 def each(values: dict[str, str]) -> str:

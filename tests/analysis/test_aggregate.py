@@ -97,6 +97,20 @@ def test_profile_falls_from_all_to_none() -> None:
     assert aggregate.profile(aggregate.normalise([]), rng()).empty
 
 
+def test_a_diverged_run_leaves_the_profile_its_steps() -> None:
+    frame = aggregate.normalise(tables(diverged=[("relu", 0, 0)])[:1])
+    assert frame["score"].min() == pytest.approx(0)
+    found = aggregate.profile(frame, rng())
+    for label, of_label in found.groupby("activation"):
+        own = frame.loc[frame["activation"] == label, "score"].to_numpy()
+        assert set(of_label["tau"]) == set(frame["score"])
+        # Between two taus nothing changes: the share holds at every score there may be.
+        for at in np.linspace(of_label["tau"].min(), of_label["tau"].max(), 77):
+            step = of_label.loc[of_label["tau"] <= at, "share"].iloc[-1]
+            assert step == pytest.approx((own > at).mean())
+    assert len(aggregate.profile(aggregate.normalise(tables(repeats=9)), rng(), points=20)) <= 60
+
+
 def test_probability_of_improvement_and_wilson() -> None:
     table = tables(effects={"dsrelu": 0.0})[0]
     found = aggregate.probability_of_improvement([table], "dsrelu", "relu")
@@ -117,7 +131,16 @@ def test_independent_pairs_may_be_called_meaningful() -> None:
     found = aggregate.probability_of_improvement([independent], "dsrelu", "relu")
     assert found.word is Word.BETTER
     assert found.extras["meaningful"]
-    assert aggregate.probability_of_improvement([independent], "relu", "dsrelu").word is Word.WORSE
+    worse = aggregate.probability_of_improvement([independent], "relu", "dsrelu")
+    assert worse.word is Word.WORSE
+    assert not worse.extras["meaningful"]
+    # Folds that overlap, or few pairs, are not what the rule asks for.
+    overlapping = type(table)(**{**vars(independent), "ratio": 0.25})
+    few = type(table)(**{**vars(independent), "values": independent.values.iloc[:20]})
+    for less in (overlapping, few):
+        seen = aggregate.probability_of_improvement([less], "dsrelu", "relu")
+        assert seen.estimate == 1
+        assert not seen.extras["meaningful"]
     tied = aggregate.probability_of_improvement([independent], "relu", "relu")
     assert tied.word is Word.CANNOT_TELL
 

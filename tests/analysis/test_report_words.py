@@ -1,0 +1,118 @@
+"""Sentences of the sections on all pairs and on other choices, and of the header: true whatever the numbers are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from analysis import claims, robustness, simulated
+from analysis import findings as gathering
+from analysis.findings import Findings
+from analysis.load import Study
+from analysis.report import markdown
+from analysis.sections import across, header, sensitivity
+from analysis.verdict import Verdict, Word
+
+
+def verdict(activation: str, word: Word) -> Verdict:
+    return Verdict(dataset="d", activation=activation, control="relu", metric="accuracy", method="", word=word)
+
+
+def with_rope(study: Study, rope: float) -> Study:
+    declaration = dataclasses.replace(study.plan.declaration, rope=rope)
+    return dataclasses.replace(study, plan=dataclasses.replace(study.plan, declaration=declaration))
+
+
+def several(count: int) -> Findings:
+    return gathering.gather(
+        [
+            simulated.study(seed=s, name=f"n{s}", dataset=f"d{s}", activations=("relu", "dsrelu", "tanh"), epochs=4)
+            for s in range(count)
+        ]
+    )
+
+
+def said(section: object) -> str:
+    return markdown([section], title="", digest="")  # type: ignore[list-item]
+
+
+def test_a_verdict_that_changes_under_two_choices_counts_once() -> None:
+    declared = [verdict("a", Word.BETTER), verdict("b", Word.UNDECIDED)]
+    changed = [verdict("a", Word.UNDECIDED), verdict("b", Word.UNDECIDED)]
+    text = sensitivity.sentence(declared, {"checkpoint: last": changed, "metric: loss": changed})
+    assert text.startswith("1 of 2 verdict changes under another")
+    loud = sensitivity.sentence(declared, {sensitivity.PLAIN: changed})
+    assert loud.startswith("0 of 2 verdicts change")
+    assert loud.endswith("is wrong here, 1 would.")
+
+
+def test_where_nothing_was_claimed_nothing_is_said_to_stand() -> None:
+    declared = [verdict("a", Word.DESCRIPTIVE), verdict("b", Word.CANNOT_TELL)]
+    text = sensitivity.sentence(declared, {"metric: loss": declared})
+    assert "Nothing was claimed" in text
+    assert "verdicts change" not in text
+    rise = [verdict("a", Word.DESCRIPTIVE), verdict("b", Word.BETTER)]
+    assert "1 of 2" in sensitivity.sentence(declared, {"metric: loss": rise})
+
+
+def test_the_plain_t_differs_in_its_variance_alone() -> None:
+    """A small difference that both find, inside practical equivalence: neither calls it better."""
+    study = with_rope(
+        simulated.study(seed=2, activations=("relu", "dsrelu"), effects={"dsrelu": 0.01}, repeats=6, noise_sd=0.002),
+        0.03,
+    )
+    (main,), (naive,) = claims.compare(study.cube, study.plan), robustness.plain(study.cube, study.plan)
+    assert main.word is naive.word is Word.EQUIVALENT
+    assert naive.p is not None
+    assert naive.p < 1e-6
+    found = gathering.gather(study)
+    assert [one.word for one in sensitivity.alternatives(found)[sensitivity.PLAIN]] == [Word.EQUIVALENT]
+
+
+def test_the_matrix_keeps_the_declared_equivalence_and_says_whose_word_is_planned() -> None:
+    effects = {"dsrelu": 0.01, "tanh": 0.1}
+    study = simulated.study(
+        seed=3, activations=("relu", *effects), effects=effects, repeats=5, noise_sd=0.002, epochs=4
+    )
+    found = gathering.gather(with_rope(study, 0.03))
+    section = across.section(found)
+    matrix = next(table for table in section.tables() if table.name == "table-8-matrix")
+    assert matrix.frame.set_index(["a", "b"]).loc[("relu", "dsrelu"), "word"] == "equivalent"
+    assert "the planned one" in matrix.caption
+    figure = next(plot for plot in section.plots() if plot.name == "figure-6-matrix")
+    assert "n = 25 splits" in figure.caption
+
+
+def test_few_data_sets_get_no_test_across_them() -> None:
+    text = said(across.section(several(3)))
+    assert "Friedman" not in text
+    assert "nothing is concluded across data sets" in text
+    assert "No interval: the exact Wilcoxon test is of signs and ranks" in text
+    assert "Too few data sets for an interval" not in text
+
+
+def test_the_profile_says_how_many_runs_lie_outside_its_scale() -> None:
+    study = simulated.study(seed=3, activations=("relu", "dsrelu"), epochs=4, diverged=[("dsrelu", 0, 1)])
+    figure = next(plot for plot in across.section(gathering.gather(study)).plots() if plot.name == "figure-6-profile")
+    assert "1 of 10 runs lie outside the drawn range" in figure.caption
+
+
+def test_looks_are_not_claimed_and_an_incomplete_study_is_interim() -> None:
+    whole = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4)
+    text = said(header.section(gathering.gather(whole)))
+    assert "0.05, two-sided; looks are not recorded" in text
+    assert "one look" not in text
+    assert "interim" not in text
+    part = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4, missing=[("relu", 0, 2)])
+    text = said(header.section(gathering.gather(part, allow_incomplete=True)))
+    assert "looks are not recorded; interim: 9 of 10 folds" in text
+
+
+@pytest.mark.parametrize("status", ["finished", "imported"])
+def test_imported_rows_rest_on_no_phase(status: str) -> None:
+    study = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4)
+    cube = study.cube.assign(status=status, verifiable=status == "finished")
+    text = said(header.section(gathering.gather(dataclasses.replace(study, cube=cube))))
+    assert ("nothing: imported rows" in text) is (status == "imported")
+    assert ("the confirm phase: 1 x 5 folds" in text) is (status == "finished")
