@@ -178,19 +178,19 @@ def tick(folder: Path) -> None:
 def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False) -> None:
     from rich.console import Console
 
-    from sweeps import overview, progress, savings, session
+    from sweeps import overview, plan, progress, savings, session
     from sweeps.folder import shown
 
     with session.driving(path) as driver:
-        if retry_failed:
-            again = driver.retry_failed()
-            click.echo(f"tried again: {', '.join(again)}" if again else "no fold to try again")
         try:
+            if retry_failed:
+                again = driver.retry_failed()
+                click.echo(f"tried again: {', '.join(again)}" if again else "no fold to try again")
             with progress.Show(Console()) as show:
                 finished = session.drive(driver, lambda now: show(session.view(now)), interval_s=interval_s)
         except KeyboardInterrupt:
             _interrupted(driver, path)
-        claims = {fold for trial in driver.state.of_phase(driver.study.claims_phase()) for fold in trial.folds}
+        claims = plan.claimed(driver.state, driver.study.claims_phase(), driver.study.searched())
         unchosen = [label for label in driver.study.compared() if label not in driver.state.selected]
         tracking = driver.tracking_problem
         click.echo(session.footprint(driver.cluster.costs).words())
@@ -206,7 +206,7 @@ def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool
     if finished and unchosen:
         click.echo(f"not compared: {', '.join(unchosen)}: no setting searched has a result", err=True)
     if lost:
-        click.echo(overview.retry_hint(path), err=True)
+        click.echo(overview.retry_hint(path, driver.study, driver.state, lost), err=True)
     if not finished:
         click.echo(f"stopped; go on with `actsweep resume {shown(path)}`")
         sys.exit(EXIT_INTERRUPTED)

@@ -10,8 +10,9 @@ from types import FrameType
 from typing import NoReturn
 
 from sweeps import session
-from sweeps.errors import StudyError
+from sweeps.errors import FolderBusy, StudyError
 from sweeps.folder import shown
+from sweeps.lock import busy, held
 from sweeps.study import Study
 
 CALL = "sweeps.detached:run"
@@ -39,6 +40,8 @@ def submit(path: Path, interval_s: float) -> str:
 
     study = session.opened(path)
     check(study)
+    if held(path):
+        raise FolderBusy(busy(path))
     profile = load(study.cluster.profile)
     jobs = path / "jobs"
     jobs.mkdir(parents=True, exist_ok=True)

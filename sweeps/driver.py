@@ -127,9 +127,12 @@ class Driver:
             self._know(trial)
         for trial in self._unfinished():
             self._lay_out(trial)
-            for again in self.state.reopened.get(trial.trial, []):
-                self._losses.free(again)
-                self._changed.update(again.folds)
+        for again in self.state.reopenings:
+            self._losses.free(again)
+            # MLflow takes the runs of their earlier end for complete, and would not look by itself.
+            self._changed.update(again.folds)
+        for fold, reason in self.state.gave_up.items():
+            folder.write_infra(self._trials / fold, reason)
 
     def _text(self, folds: Sequence[FoldKey]) -> str:
         return pack_text(self.study, self.node, self._specs, self._trials, folds)
@@ -209,6 +212,8 @@ class Driver:
                 continue
             histories, closed = self._histories(trial.folds), self._closed(trial)
             known = [history for history in histories if history is not None]
+            if "infra_failed" in closed or any(h.end is not None and h.end.status == "failed" for h in known):
+                continue  # it has no result to compare, until it is tried again
             if any(history.end is not None and history.end.status == "diverged" for history in known):
                 self._stop(trial, max(len(history.epochs) for history in known), "a fold diverged")
                 continue
@@ -374,6 +379,7 @@ class Driver:
 
     def pause(self, *, wait_s: float = 60.0) -> None:
         """Cancels every job of the sweep. Their folds keep their checkpoints and are free for a later driver."""
+        self._submitter.recover(at_once=True)
         self.ledger.write(Paused(time=self._clock()))
         self.cluster.cancel(list(self.state.folds_of))
         deadline = self._clock() + wait_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import time
 from pathlib import Path
 
 from sweeps.ledger import TrialAdded
@@ -64,7 +65,8 @@ def write_stop(path: Path) -> None:
 
 def write_infra(path: Path, reason: str) -> None:
     """Says that the driver gave the fold up."""
-    write_aside(path / INFRA, json.dumps({"reason": reason}))
+    if not (path / INFRA).exists():
+        write_aside(path / INFRA, json.dumps({"reason": reason, "time": time.time()}))
 
 
 def reopen(path: Path, failed: int | None) -> None:

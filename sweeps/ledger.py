@@ -21,6 +21,9 @@ from trainer.spec import Options, Phase, from_plain
 FILE = "ledger.jsonl"
 SCHEMA = 1
 
+NODES_FAULT = ("failed", "node failed", "finished")
+"""Ends that may be the node's doing. A pause, a time limit and a preemption say nothing of it."""
+
 FoldKey = str
 """``<trial>/fold-<repeat>-<fold>``: the fold's folder below ``trials/``."""
 
@@ -145,11 +148,12 @@ class Completed:
 
 @dataclass(frozen=True, kw_only=True)
 class Reopened:
-    """The user wants another try of a trial that is over: ``folds`` are those that failed or were given up. What a
-    search was told of the trial stays told, so that its later suggestions can be replayed."""
+    """The user wants another try of trials that are over: ``folds`` are those that failed or were given up. One record
+    for all, for a search of which one setting alone were tried again would choose that one. What a search was told of
+    them stays told, so that its later suggestions can be replayed."""
 
     kind: Literal["reopened"] = "reopened"
-    trial: str
+    trials: tuple[str, ...]
     folds: tuple[FoldKey, ...]
     failed: Mapping[FoldKey, int]
     """The attempt with which a fold of them ended; that attempt is set aside after this record."""
@@ -242,8 +246,9 @@ class State:
     """Trial -> last epoch told."""
     stopping: dict[str, Stopping] = field(default_factory=dict)
     completed: dict[str, Completed] = field(default_factory=dict)
-    reopened: dict[str, list[Reopened]] = field(default_factory=dict)
+    reopened: set[str] = field(default_factory=set)
     """Trials with another try: searcher and scheduler hear of them no more."""
+    reopenings: list[Reopened] = field(default_factory=list)
     selected: dict[str, Selected] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     """Jobs that a pause cancelled: their folds are free again and lost nothing."""
@@ -295,15 +300,17 @@ class State:
             self.epochs_at_loss[fold] = record.epochs
             if record.counted:
                 self.spent[fold] = self.spent.get(fold, 0) + 1
-            if record.node is not None:
+            if record.node is not None and record.state in NODES_FAULT:
                 self.nodes.setdefault(fold, []).append(record.node)
 
     def _reopened(self, record: Reopened) -> None:
-        self.reopened.setdefault(record.trial, []).append(record)
-        del self.completed[record.trial]
+        self.reopened.update(record.trials)
+        self.reopenings.append(record)
+        for trial in record.trials:
+            del self.completed[trial]
         self.finished = False
         for fold in record.folds:
-            for known in (self.gave_up, self.spent, self.epochs_at_loss):
+            for known in (self.gave_up, self.spent, self.epochs_at_loss, self.nodes):
                 known.pop(fold, None)
             job = self.job_of.pop(fold, None)  # that it has left this fold behind need not be known yet
             if job is not None:

@@ -6,6 +6,7 @@ process; one on another host is taken for dead when its heartbeat (the file's ag
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -40,27 +41,46 @@ class Lock:
             except FileExistsError:
                 self._remove_if_dead()
             else:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(self._text)
+                try:
+                    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                        file.write(self._text)
+                except BaseException:  # a full disk: an empty lock would keep everybody out
+                    self._path.unlink(missing_ok=True)
+                    raise
                 return
-        raise FolderBusy(busy(self._path))
+        raise FolderBusy(busy(self._path.parent))
 
     def beat(self) -> None:
-        """Shows that the driver lives."""
+        """Shows that the driver lives. Raises :class:`FolderBusy` where it was taken for dead and another one has its
+        place: frozen for longer than ``STALE_S``, say."""
+        if not self._ours():
+            raise FolderBusy(busy(self._path.parent))
         os.utime(self._path)
 
     def release(self) -> None:
-        self._path.unlink(missing_ok=True)
+        if self._ours():
+            self._path.unlink(missing_ok=True)
+
+    def _ours(self) -> bool:
+        try:
+            return self._path.read_text(encoding="utf-8") == self._text
+        except FileNotFoundError:
+            return False
 
     def _remove_if_dead(self) -> None:
-        if not held(self._path.parent):
+        try:
+            dead = self._path.read_text(encoding="utf-8")
+            if held(self._path.parent):
+                return
             # Renamed first, so that of two drivers that both find it dead only one removes it.
             aside = self._path.with_name(f"{FILE}.{os.getpid()}.dead")
-            try:
-                self._path.rename(aside)
-            except FileNotFoundError:
-                return
-            aside.unlink()
+            self._path.rename(aside)
+        except FileNotFoundError:
+            return
+        if aside.read_text(encoding="utf-8") != dead:  # another driver was quicker, and this is its lock
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, self._path)
+        aside.unlink()
 
 
 def held(folder: Path) -> bool:
@@ -82,14 +102,16 @@ def held(folder: Path) -> bool:
         return False
 
 
-def busy(path: Path) -> str:
+def busy(folder: Path) -> str:
+    """Who holds the folder, and what to do."""
+    path = folder / FILE
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
         who = f"process {holder['pid']} on {holder['host']}"
     except (OSError, json.JSONDecodeError, KeyError):
         who = "an unknown process"
-    study = shown(path.parent)
+    study = shown(folder)
     return (
-        f"{path.parent}: another driver ({who}) holds this study. Watch it with `actsweep status {study}`, or "
+        f"{folder}: another driver ({who}) holds this study. Watch it with `actsweep status {study}`, or "
         f"end it with `actsweep stop {study}`; if that host is gone for good, delete {path}"
     )

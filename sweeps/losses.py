@@ -65,16 +65,19 @@ class Losses:
 
     def retry(self, searched: Collection[str]) -> list[FoldKey]:
         """Opens again what :func:`sweeps.plan.reopenable` names; the folds that are free now."""
-        freed: list[FoldKey] = []
-        for trial in plan.reopenable(self._ledger.state, searched):
-            failed = {fold: attempt for fold in trial.folds if (attempt := self._failed_attempt(fold)) is not None}
-            given_up = self._ledger.state.gave_up
-            folds = tuple(fold for fold in trial.folds if fold in failed or fold in given_up)
-            again = Reopened(trial=trial.trial, folds=folds, failed=failed)
-            self._ledger.write(again)
-            self.free(again)
-            freed += folds
-        return freed
+        trials = plan.reopenable(self._ledger.state, searched)
+        if not trials:
+            return []
+        folds = [fold for trial in trials for fold in trial.folds]
+        failed = {fold: attempt for fold in folds if (attempt := self._failed_attempt(fold)) is not None}
+        again = Reopened(
+            trials=tuple(trial.trial for trial in trials),
+            folds=tuple(fold for fold in folds if fold in failed or fold in self._ledger.state.gave_up),
+            failed=failed,
+        )
+        self._ledger.write(again)
+        self.free(again)
+        return list(again.folds)
 
     def _failed_attempt(self, fold: FoldKey) -> int | None:
         history = self._journals.history(fold)

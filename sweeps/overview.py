@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from sweeps import ledger, session
+from sweeps import ledger, plan, session
 from sweeps.errors import StudyError
 from sweeps.folder import shown
 from sweeps.ledger import FoldKey, State
 from sweeps.lock import held
 from sweeps.progress import Snapshot, jobs, snapshot, table, to_go
+from sweeps.study import Study
 from sweeps.watch import Journals
 from trainer.journal import FoldHistory
 
@@ -30,6 +31,8 @@ class Overview:
     """Jobs that the ledger does not know to be over."""
     troubled: dict[FoldKey, str]
     """Folds that did not end well, and why."""
+    hint: str
+    """What can be done about them; "" where there is nothing, or nothing yet."""
 
     def words(self) -> str:
         text = io.StringIO()
@@ -45,8 +48,8 @@ class Overview:
         for reason, folds in by_reason(self.troubled).items():
             first = f"`actsweep logs {shown(self.folder)} {folds[0].replace('/', ' ')}`"
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
-        if self.now.finished and without_score(self.folder):
-            lines.append(retry_hint(self.folder))
+        if self.hint:
+            lines.append(self.hint)
         return "\n".join(lines)
 
     def json(self) -> str:
@@ -55,8 +58,12 @@ class Overview:
         return json.dumps(plain, indent=1)
 
 
-def retry_hint(folder: Path) -> str:
-    return f"once that is mended, `actsweep resume {shown(folder)} --retry-failed` tries them again"
+def retry_hint(folder: Path, study: Study, state: State, lost: Collection[FoldKey]) -> str:
+    """What can be done about folds without a score."""
+    again = {trial.trial for trial in plan.reopenable(state, study.searched())}
+    if any(ledger.trial_of(fold) in again for fold in lost):
+        return f"once that is mended, `actsweep resume {shown(folder)} --retry-failed` tries them again"
+    return "their searches are over without them: they are not tried again"
 
 
 def by_reason(reasons: Mapping[FoldKey, str]) -> dict[str, list[FoldKey]]:
@@ -72,8 +79,10 @@ def read(folder: Path) -> Overview:
     study = session.opened(folder)
     state = ledger.replay(ledger.read(folder / ledger.FILE))
     journals = Journals(folder / "trials")
+    lost = without_score(folder) if state.finished else {}
     return Overview(
         folder=folder,
+        hint=retry_hint(folder, study, state, lost) if lost else "",
         now=snapshot(study, state, journals),
         driver_alive=held(folder),
         jobs_live=len(state.folds_of),
@@ -98,10 +107,11 @@ def without_score(folder: Path) -> dict[FoldKey, str]:
     """Folds that nothing tries again unless told to, and why: given up, or failed by an error of their own.
     A diverged one is not among them: it has a score, that of chance."""
     state = ledger.replay(ledger.read(folder / ledger.FILE))
-    lost = dict(state.gave_up)
     journals = Journals(folder / "trials")
+    # A node that was cut off may have come to the fold's end after all.
+    lost = {fold: why for fold, why in state.gave_up.items() if not ((h := journals.history(fold)) and h.end)}
     for done in state.completed.values():
-        if done.status == "failed":
+        if done.status in ("failed", "infra_failed"):
             for fold in state.trials[done.trial].folds:
                 history = journals.history(fold)
                 if history is not None and history.end is not None and history.end.status == "failed":

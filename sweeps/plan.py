@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState, Retry, retry
 from sweeps.ledger import Completed, FoldKey, State, TrialAdded
+from trainer.spec import Phase
 
 
 def open_folds(state: State, over: Collection[FoldKey]) -> list[FoldKey]:
@@ -66,23 +67,32 @@ def judge_loss(state: State, report: JobReport, folds: Sequence[FoldKey], *, epo
 
 def bad_nodes(state: State, folds: Sequence[FoldKey], *, limit: int = 2) -> tuple[str, ...]:
     """Nodes on which any of the folds was lost ``limit`` times or more: submit elsewhere."""
-    counts: dict[str, int] = {}
-    for fold in folds:
-        for node in state.nodes.get(fold, ()):
-            counts[node] = counts.get(node, 0) + 1
-    return tuple(sorted(node for node, count in counts.items() if count >= limit))
+    lost_on = [state.nodes.get(fold, []) for fold in folds]
+    return tuple(sorted({node for nodes in lost_on for node in nodes if nodes.count(node) >= limit}))
 
 
 def reopenable(state: State, searched: Collection[str]) -> list[TrialAdded]:
     """Trials that are over without a result and whose result could still count: those that failed or were given up,
     unless the winner of their search is chosen already."""
     return [
-        state.trials[name]
-        for name, done in state.completed.items()
-        if done.status in ("failed", "infra_failed")
+        trial
+        for name, trial in state.trials.items()
+        if name in state.completed
+        and state.completed[name].status in ("failed", "infra_failed")
         and name not in state.stopping
-        and not (state.trials[name].phase == "search" and _chosen(state, state.trials[name].label, searched))
+        and not (trial.phase == "search" and _chosen(state, trial.label, searched))
     ]
+
+
+def claimed(state: State, phase: Phase, searched: Collection[str]) -> set[FoldKey]:
+    """Folds that the claims rest on: of every trial of their phase, but of a search only its winner's."""
+    winners = {choice.trial for choice in state.selected.values()}
+    return {
+        fold
+        for trial in state.of_phase(phase)
+        if phase == "confirm" or trial.label not in searched or trial.trial in winners
+        for fold in trial.folds
+    }
 
 
 def _chosen(state: State, label: str, searched: Collection[str]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,11 @@ from analysis import plan as planning
 from analysis import schema
 from analysis.plan import Plan
 from sweeps.errors import TrackingError
-from sweeps.folder import PROVENANCE
+from sweeps.folder import INFRA, PROVENANCE
 from sweeps.runs import FoldResult, FoldRun, Trial, fold_result, fold_run, milliseconds
 from sweeps.store import redact
 from trainer.errors import JournalError, SpecError
-from trainer.journal import FILE, Record, attempt_folder, attempts, follow, resolve
+from trainer.journal import FILE, attempt_folder, attempts, follow, resolve
 from trainer.spec import FoldSpec, from_text
 
 
@@ -68,11 +67,11 @@ class Records:
         try:
             records = {number: follow(attempt_folder(folder, number) / FILE)[0] for number in attempts(folder)}
             history = resolve(records)
-            gave_up = _gave_up(folder / "infra.json", records)
+            gave_up = _gave_up(folder / INFRA)
             if history is None and gave_up is None:
                 return None, None
             spec = from_text(FoldSpec, (folder / "spec.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, JournalError, SpecError) as error:
+        except (OSError, ValueError, KeyError, JournalError, SpecError) as error:
             raise Unreadable(f"{key}: cannot be read ({error})") from error
         first_s = min((found[0].time for found in records.values() if found), default=gave_up[0] if gave_up else 0.0)
         trial = self.trial(key.partition("/")[0])
@@ -97,15 +96,13 @@ class Records:
         return {file.name: redact(file.read_text(encoding="utf-8")) for file in files if file.is_file()}
 
 
-def _gave_up(path: Path, records: Mapping[int, list[Record]]) -> tuple[float, str] | None:
-    """When (seconds since the Unix epoch) and why the driver gave the fold up; None where it did not, or where the fold
-    has begun again since."""
+def _gave_up(path: Path) -> tuple[float, str] | None:
+    """When (seconds since the Unix epoch) and why the driver gave the fold up; None where it did not."""
     try:
-        reason, at = str(json.loads(path.read_text(encoding="utf-8"))["reason"]), path.stat().st_mtime
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return float(said["time"]), str(said["reason"])
     except FileNotFoundError:
         return None
-    last = max((found[-1].time for found in records.values() if found), default=0.0)
-    return (at, reason) if at >= last else None
 
 
 def _commit(provenance: Path) -> str:

@@ -40,7 +40,7 @@ class Searches:
             elif isinstance(record, Reported):
                 self.reported(trials[record.trial], record.epoch, record.metrics)
             elif isinstance(record, Reopened):
-                reopened.add(record.trial)
+                reopened.update(record.trials)
             elif isinstance(record, Completed) and record.trial not in reopened:
                 self.completed(trials[record.trial], record)
 

@@ -174,6 +174,7 @@ def drive(driver: Driver, show: Callable[[Driver], None], *, interval_s: float) 
             driver.tick()
             show(driver)
             if driver.done:
+                request.unlink(missing_ok=True)
                 return True
             if request.exists():
                 driver.pause()
@@ -290,13 +291,14 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
             if time.monotonic() > deadline:
                 return f"the driver has not answered for {wait_s:.0f} s; it stops its jobs at its next step"
             time.sleep(0.2)
-        return f"the driver stopped its jobs; go on with `actsweep resume {folder.shown(path)}`"
+        if not request.exists():
+            return f"the driver stopped its jobs; go on with `actsweep resume {folder.shown(path)}`"
     with driving(path) as driver:
+        request.unlink(missing_ok=True)
         if driver.done:
             return f"nothing to stop: the study in {path} is finished"
-        count = len(driver.state.folds_of)
         driver.pause()
-    request.unlink(missing_ok=True)
+        count = len(driver.state.folds_of)
     return f"{jobs(count)} cancelled; go on with `actsweep resume {folder.shown(path)}`"
 
 

@@ -38,9 +38,9 @@ class Submitter:
         self.refused = ""
         """Why the last submission was put off; "" if it was not."""
 
-    def recover(self) -> None:
+    def recover(self, *, at_once: bool = False) -> None:
         """Finds out what became of submissions without an answer."""
-        if self._clock() < self._again_at:
+        if self._clock() < self._again_at and not at_once:
             return
         for begun in list(self._ledger.state.unanswered.values()):
             try:
@@ -82,6 +82,8 @@ class Submitter:
             return False
         except SubmissionRejected as error:
             self._ledger.write(Submitted(batch=number, jobs=(None,) * len(packs), reason=str(error)))
+            if avoid:  # the nodes to be kept from may be all there are
+                return self._submit_batch(packs, ())
             raise
         self._put_off_s, self.refused = 0.0, ""
         self._ledger.write(Submitted(batch=number, jobs=tuple(jobs)))

@@ -222,15 +222,19 @@ class Tracker:
 
     def _forget(self, key: str) -> None:
         """A fold that waits for another try, and of which nothing counts so far."""
-        if self._run_key(key) not in self._mirror.runs:
-            return
-        self._mirror.delete(self._run_key(key))
         trial = key.partition("/")[0]
+        of_trial = f"{self._records.plan.study}/{trial}"
+        if self._run_key(key) in self._mirror.runs:
+            self._mirror.delete(self._run_key(key))
+        elif of_trial not in self._mirror.runs:
+            return
         if any(self._run_key(fold) in self._mirror.runs for fold in self._records.folds(trial)):
             self._results.setdefault(trial, {})[key] = None
             self._trials_due[trial] = None
         else:
-            self._mirror.delete(f"{self._records.plan.study}/{trial}")
+            # also where it was cut off between the two
+            if of_trial in self._mirror.runs:
+                self._mirror.delete(of_trial)
             self._results.pop(trial, None)
 
     def _is_beginning(self, wanted: FoldRun, known: Known) -> bool:
@@ -342,8 +346,9 @@ class Tracker:
         if ended:
             ends = (self._mirror.api.get_run(trial.run_id).info.end_time for trial in trials if trial is not None)
             self._mirror.api.set_terminated(known.run_id, "FINISHED", max(end for end in ends if end is not None))
-        elif known.closed:
-            self._mirror.api.update_run(known.run_id, status="RUNNING")
+        elif known.closed:  # a run that is reopened keeps the time of its end
+            self._mirror.delete(self._records.plan.study)
+            known = self._study()
         known.closed = ended
 
 

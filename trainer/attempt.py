@@ -34,9 +34,9 @@ class Attempt:
 
     def check(self) -> None:
         """Raises :class:`Superseded` once a newer attempt exists."""
-        newest = journal.attempts(self.fold)[-1:]
-        if newest and newest[0] > self.number:
-            raise Superseded(f"{self.folder}: attempt {newest[0]} has taken over; this one ends")
+        newest = journal.newest_number(self.fold)
+        if newest > self.number:
+            raise Superseded(f"{self.folder}: attempt {newest} has taken over; this one ends")
 
     @property
     def stop_asked(self) -> bool:

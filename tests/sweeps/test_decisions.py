@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from slurm.jobs import JobReport, JobState
 from sweeps import combine, plan
-from sweeps.ledger import Completed, JobOver, Opened, State, Stopping, Submitted, Submitting, TrialAdded, replay
+from sweeps.ledger import (
+    Completed,
+    JobOver,
+    Opened,
+    Selected,
+    State,
+    Stopping,
+    Submitted,
+    Submitting,
+    TrialAdded,
+    replay,
+)
 from trainer.journal import End, Epoch, FoldHistory, Outcome, Start, Status
 
 FOLDS = tuple(f"relu-s000/fold-0-{number}" for number in range(5))
@@ -172,6 +183,39 @@ def test_a_time_limit_counts_only_without_progress(word: JobState) -> None:
 def test_a_node_that_keeps_losing_a_fold_is_avoided() -> None:
     assert plan.bad_nodes(after(1), FOLDS[:1]) == ()
     assert plan.bad_nodes(after(1, 2), FOLDS[:1]) == ("n1",)
+
+
+@pytest.mark.parametrize("how", ["cancelled by us", "timed out", "preempted"])
+def test_a_node_is_not_blamed_for_what_is_not_its_doing(how: str) -> None:
+    records: list[object] = []
+    for number in range(3):
+        records += [
+            Submitting(batch=number, name=f"n{number}", packs=(FOLDS,)),
+            Submitted(batch=number, jobs=(f"j{number}",)),
+            JobOver(job=f"j{number}", state=how, reason="", node="gpu1", folds=FOLDS, epochs=number, counted=False),
+        ]
+    assert plan.bad_nodes(state(*records), FOLDS) == ()
+
+
+def test_a_node_is_kept_from_once_a_fold_was_lost_on_it_twice() -> None:
+    def lost(number: int) -> list[object]:
+        return [
+            Submitting(batch=number, name=f"n{number}", packs=(FOLDS,)),
+            Submitted(batch=number, jobs=(f"j{number}",)),
+            JobOver(job=f"j{number}", state="failed", reason="", node="gpu1", folds=FOLDS, epochs=0, counted=True),
+        ]
+
+    assert plan.bad_nodes(state(*lost(0)), FOLDS) == ()
+    assert plan.bad_nodes(state(*lost(0), *lost(1)), FOLDS) == ("gpu1",)
+
+
+def test_claims_rest_on_the_winner_of_a_search_alone() -> None:
+    trials = [trial(name=f"relu-s{n:03d}", index=n, folds=(f"relu-s{n:03d}/fold-0-0",)) for n in (1, 2)]
+    won = Selected(label="relu", trial="relu-s001", metric="v/loss", value=1.0, among=3)
+    known = state(*trials, won)
+    assert plan.claimed(known, "search", ["relu"]) == {"relu-s001/fold-0-0"}
+    assert plan.claimed(known, "search", []) == {*FOLDS, "relu-s001/fold-0-0", "relu-s002/fold-0-0"}
+    assert plan.claimed(known, "confirm", ["relu"]) == set()
 
 
 def test_the_winner_is_the_best_and_of_equals_the_first() -> None:

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,9 +18,9 @@ import pytest
 
 from slurm.cluster import open_cluster
 from slurm.profile import parse
-from sweeps import ledger, session
+from sweeps import folder, ledger, lock, session
 from sweeps.driver import Driver
-from sweeps.errors import LedgerError
+from sweeps.errors import FolderBusy, LedgerError
 from sweeps.ledger import Completed, GaveUp, JobOver, Reported, Stopping, Submitting
 from sweeps.lock import Lock
 from sweeps.packing import Node
@@ -275,6 +276,43 @@ def test_a_submission_cut_short_is_looked_up_by_name(undisturbed: Path, tmp_path
     assert numbers(path) == numbers(undisturbed)
 
 
+def test_a_pause_finds_and_cancels_what_a_dead_driver_had_submitted(undisturbed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "study"
+    study = made(path)
+    driver = driver_on(path, study)
+    driver.tick()
+    jobs = set(driver.state.folds_of)
+    driver.close()
+    lines = (path / ledger.FILE).read_text().splitlines(keepends=True)
+    cut = next(n for n, line in enumerate(lines) if '"kind":"submitted"' in line)
+    (path / ledger.FILE).write_text("".join(lines[:cut]))
+    again = driver_on(path, study)
+    assert not again.state.folds_of
+    again.pause()
+    assert jobs
+    assert set(again.state.folds_of) == jobs
+    assert all(report.state.over for report in again.cluster.poll(jobs).values())
+    again.close()
+    last = driver_on(path, study)
+    finish(last)
+    last.close()
+    assert numbers(path) == numbers(undisturbed)
+
+
+def test_a_wish_to_stop_that_nobody_answered_does_not_outlive_the_study(tmp_path: Path) -> None:
+    path = tmp_path / "study"
+    study = made(path, STUDY.replace("{algorithm: random, samples: 3, folds: 2}", "{samples: 1, folds: 1}"))
+    driver = driver_on(path, study)
+    request = path / folder.STOP
+    driver.on_tick = lambda: request.write_text("") if driver.state.finished else None
+    assert session.drive(driver, lambda now: request.write_text("") if now.done else None, interval_s=0.02)
+    assert not request.exists()
+    driver.close()
+    request.write_text("")
+    assert "nothing to stop" in session.stop(path)
+    assert not request.exists()
+
+
 def test_trials_without_a_ledger_are_not_taken_up(undisturbed: Path, tmp_path: Path) -> None:
     path = tmp_path / "study"
     study = made(path)
@@ -284,14 +322,62 @@ def test_trials_without_a_ledger_are_not_taken_up(undisturbed: Path, tmp_path: P
 
 
 def test_two_drivers_never_hold_one_folder(tmp_path: Path) -> None:
-    from sweeps.errors import FolderBusy
-
-    lock = Lock(tmp_path)
+    ours = Lock(tmp_path)
     other = f"import pathlib, sys; from sweeps.lock import Lock; Lock(pathlib.Path({str(tmp_path)!r}))"
     run = subprocess.run([sys.executable, "-P", "-c", other], capture_output=True, text=True)
     assert run.returncode != 0
     assert FolderBusy.__name__ in run.stderr
     assert f"process {os.getpid()} on" in run.stderr
-    lock.release()
+    ours.release()
     assert subprocess.run([sys.executable, "-P", "-c", other]).returncode == 0
     Lock(tmp_path).release()  # its holder is gone
+
+
+def test_a_lock_that_was_taken_over_is_neither_kept_alive_nor_removed(tmp_path: Path) -> None:
+    frozen = Lock(tmp_path)
+    path = tmp_path / lock.FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another"}))
+    long_ago = time.time() - lock.STALE_S - 60
+    os.utime(path, (long_ago, long_ago))
+    successor = Lock(tmp_path)
+    successor._text = successor._text.replace('"job"', ' "job"')  # as another process has another text
+    path.write_text(successor._text)
+    with pytest.raises(FolderBusy, match="another driver"):
+        frozen.beat()
+    frozen.release()
+    successor.beat()
+    with pytest.raises(FolderBusy):
+        Lock(tmp_path)
+    successor.release()
+    assert not path.exists()
+
+
+def test_of_two_drivers_that_find_a_dead_lock_one_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / lock.FILE
+    path.write_text(json.dumps({"host": socket.gethostname(), "pid": 2**22 + 1, "started": 1.0, "job": None}))
+    looked = lock.held
+    quicker: list[Lock] = []
+
+    def held(folder: Path) -> bool:
+        found = looked(folder)
+        if not quicker:
+            monkeypatch.setattr(lock, "held", looked)
+            quicker.append(Lock(folder))
+        return found
+
+    monkeypatch.setattr(lock, "held", held)
+    with pytest.raises(FolderBusy):
+        Lock(tmp_path)
+    quicker[0].beat()
+    quicker[0].release()
+
+
+def test_a_full_disk_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, *args: object, **kwargs: object) -> object:
+        os.close(descriptor)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sweeps.lock.os.fdopen", full)
+    with pytest.raises(OSError, match="No space"):
+        Lock(tmp_path)
+    assert not (tmp_path / lock.FILE).exists()

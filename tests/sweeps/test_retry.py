@@ -10,7 +10,7 @@ from slurm.cluster import open_cluster
 from slurm.profile import parse
 from sweeps import ledger, plan, session
 from sweeps.driver import Driver
-from sweeps.ledger import Completed, Ledger, Opened, Reopened, Selected, State, TrialAdded, replay
+from sweeps.ledger import Completed, Ledger, Opened, Reopened, Reported, Selected, State, Stopping, TrialAdded, replay
 from sweeps.packing import Node
 from sweeps.study import load
 from sweeps.testing import decisions, numbers
@@ -35,9 +35,9 @@ cluster: {max_retries: 0}
 WORKS, BROKEN = "trainer.testing:pretend", "trainer.testing:missing"
 
 
-def driven(path: Path, call: str, *, retry: bool = False) -> list[str]:
+def driven(path: Path, call: str, *, retry: bool = False, text: str = STUDY) -> list[str]:
     """Drives the study to its end; the folds that were tried again."""
-    study = load(STUDY)
+    study = load(text)
     session.make(study, path, ["test"])
     cluster = open_cluster(parse(PROFILE, source="pretend.yaml"), path / "jobs")
     driver = Driver(path, study, cluster, None, Node(data_root=None, scratch=None, code=""), call=call)
@@ -96,7 +96,7 @@ def test_a_retry_cut_off_behind_its_record_goes_on(tmp_path: Path, undisturbed: 
     driven(path, BROKEN)
     book = Ledger(path)
     (trial,) = [trial for trial in plan.reopenable(book.state, ("dsrelu",)) if trial.label == "relu"]
-    book.write(Reopened(trial=trial.trial, folds=trial.folds, failed={}))
+    book.write(Reopened(trials=(trial.trial,), folds=trial.folds, failed={}))
     book.close()
     assert (path / "trials" / trial.folds[0] / "infra.json").exists()
     driven(path, WORKS)
@@ -130,3 +130,46 @@ def test_a_search_that_has_chosen_is_not_opened_again() -> None:
 def test_a_result_is_never_tried_again(status: str) -> None:
     done = Completed(trial="dsrelu-s000", status=status, metrics={})  # type: ignore[arg-type]  # from the list above
     assert plan.reopenable(known(added("dsrelu-s000", "search"), done), ["dsrelu"]) == []
+
+
+HALF = '''
+"""Trains as the stand-in does, but for the first fold of every setting searched, which fails after an epoch."""
+import dataclasses, time
+from pathlib import Path
+from trainer import testing
+from trainer.attempt import claim, enter
+from trainer.journal import End, Epoch, Writer
+from trainer.spec import Pack, from_text, to_text
+
+def half(text):
+    pack = from_text(Pack, text)
+    for launch in pack.launches:
+        if launch.spec.phase == "search" and launch.spec.fold == 0:
+            enter(Path(launch.folder), launch.spec)
+            claimed = claim(Path(launch.folder))
+            writer = Writer(claimed.folder)
+            writer.write(testing._start(launch.spec, claimed.number, 0))
+            loss = {"validation/loss": testing.value(launch.spec, 1)}
+            writer.write(Epoch(epoch=1, time=time.time(), metrics=loss, train_s=0, evaluate_s=0, rest_s=0,
+                               peak_memory_mb=1))
+            writer.write(End(time=time.time(), status="failed", epochs=1, reason="RuntimeError: mine",
+                             rule=launch.spec.training.checkpoint_rule))
+    others = tuple(item for item in pack.launches if item.spec.phase != "search" or item.spec.fold != 0)
+    return testing.pretend(to_text(dataclasses.replace(pack, launches=others)))
+'''
+
+
+def test_a_scheduler_hears_nothing_of_trials_that_lost_a_fold_and_all_of_them_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half_payload.py").write_text(HALF)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    path = tmp_path / "study"
+    asha = "search: {algorithm: random, samples: 4, folds: 2, scheduler: {name: asha, grace_epochs: 1}}"
+    text = STUDY.replace("search: {algorithm: tpe, samples: 4, folds: 2}", asha)
+    driven(path, "half_payload:half", text=text)
+    records = list(ledger.read(path / ledger.FILE))
+    assert not [record for record in records if isinstance(record, Reported | Stopping)]
+    again = driven(path, WORKS, text=text, retry=True)
+    assert again == [f"dsrelu-s{number:03d}/fold-0-0" for number in range(4)]
+    assert set(decisions(path)[1]) == {"relu", "dsrelu"}

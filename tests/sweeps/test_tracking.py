@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 import multiprocessing
 import os
@@ -19,6 +18,7 @@ import pytest
 
 from analysis import schema
 from sweeps.errors import TrackingError
+from sweeps.folder import reopen, write_infra
 from sweeps.runs import LOGGED, PARENT, Mark, metric_key, value_text
 from sweeps.store import initialise, locate, redact, settle
 from sweeps.testing import InventedTrial, invent_attempt, invent_fold, invent_study, invent_trial
@@ -317,15 +317,24 @@ def test_a_failed_end_that_was_set_aside_leaves_no_run_until_the_fold_begins_aga
     waiting = view(tracker)
     assert "invented/relu-c000/0-1" not in waiting
     assert waiting["invented/relu-c000"]["status"] == "RUNNING"
-    assert {key: run for key, run in rebuilt(folder, open_tracker, tmp_path).items() if key != "invented"} == {
-        key: run for key, run in waiting.items() if key != "invented"
-    }
+    assert tracker.close()
+    assert view(tracker) == rebuilt(folder, open_tracker, tmp_path)
     set_aside(folder / "trials" / keys[0], 1)
     tracker.note([keys[0]])
     assert tracker.close()
     assert set(view(tracker)) == {"invented"}
+    cut = open_tracker(folder)
+    invent_attempt(folder, keys[0], attempt=2, epochs=2, status="failed")
+    cut.note(keys)
+    assert cut.close()
+    set_aside(folder / "trials" / keys[0], 2)
+    cut._mirror.delete("invented/relu-c000/0-0")  # and the process died before it removed the trial's run
+    cut.note(keys)
+    assert cut.close()
+    assert set(view(cut)) == {"invented"}
     for key in keys:
-        invent_attempt(folder, key, attempt=2, epochs=3, status="finished")
+        invent_attempt(folder, key, attempt=3, epochs=3, status="finished")
+    tracker = cut
     tracker.note(keys)
     assert tracker.close()
     kept = view(tracker)
@@ -359,7 +368,7 @@ def test_a_fold_that_was_given_up_is_infra_failed_until_it_begins_again(
     begun, never = invent_study(folder, [RELU], folds=2, write_folds=False)
     invent_attempt(folder, begun, epochs=2)
     for key in (begun, never):
-        (folder / "trials" / key / "infra.json").write_text(json.dumps({"reason": "node failed 4 times"}))
+        write_infra(folder / "trials" / key, "node failed 4 times")
     tracker = open_tracker(folder)
     tracker.sync()
     found = view(tracker)
@@ -369,8 +378,7 @@ def test_a_fold_that_was_given_up_is_infra_failed_until_it_begins_again(
         assert run["tags"][schema.REASON] == "node failed 4 times"
         assert epochs_of(run) == epochs
     assert found["invented/relu-c000"]["tags"][schema.STATUS] == "infra_failed"
-    # The given-up time lies before the new attempt's records.
-    os.utime(folder / "trials" / begun / "infra.json", (1_760_001_500, 1_760_001_500))
+    reopen(folder / "trials" / begun, None)
     invent_attempt(folder, begun, attempt=2, resumed=2, epochs=3)
     tracker.note([begun])
     tracker.flush()
