@@ -94,7 +94,7 @@ def across(
             probabilities=probabilities,
             n=len(good),
             word=word,
-            note="Probabilities are of a new data set; the estimate and its interval are of the mean over data sets.",
+            note="The estimate is of the mean over data sets, the probabilities are of a new one.",
             extras={"rope": rope, "tau": float((weight * tau).sum()), "nu": float((weight * nu).sum())},
         ),
         frame,

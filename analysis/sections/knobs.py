@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from analysis import canvas, sensitivity, shapes
+from analysis import canvas, sensitivity, shapes, slopes
 from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.canvas import PALETTE, Plot
 from analysis.findings import Findings
@@ -104,7 +105,37 @@ def gated(findings: Findings) -> list[Block]:
         for plot in (dependence(findings, looked, frame, rng), interactions(findings, looked, frame, rng))
         if plot
     ]
+    ends = derived([one for one in looked if len({slopes.A, slopes.B, slopes.K} & set(one.knobs)) >= 2], rng, shuffles)
+    if ends is not None:
+        blocks.append(Tabled(ends))
     return blocks
+
+
+def derived(looked: list[Search], rng: np.random.Generator, shuffles: int) -> Table | None:
+    """The gate once more for searches of DSReLU's a, b and k, on the slopes that these make; None where there are
+    none."""
+    frames = [
+        sensitivity.importance(
+            one.settings,
+            rng,
+            knobs=sensitivity.knobs_of(one.settings, derived=True),
+            metric=one.metric,
+            shuffles=shuffles,
+            fanova=False,
+        ).assign(dataset=one.dataset, activation=one.activation)
+        for one in looked
+    ]
+    if not frames:
+        return None
+    return dataclasses.replace(
+        importance_table(pd.concat(frames, ignore_index=True), shuffles),
+        name="table-21-derived",
+        title="The slopes in place of a, b and k",
+        caption=(
+            "The same gate on what a, b and k come to: the slope at the start and the end of training, and its mean. "
+            "These depend on one another, so they share their importance."
+        ),
+    )
 
 
 def short(knob: str) -> str:

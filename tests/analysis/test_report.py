@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,7 +19,7 @@ from analysis.errors import DeclarationError, IncompleteFolds
 from analysis.findings import Findings
 from analysis.load import Study
 from analysis.published import read
-from analysis.sections import appendix, curves, header, results, verdicts
+from analysis.sections import appendix, curves, header, knobs, results, verdicts
 
 TITLES = [
     *("What was asked", "Verdicts", "Integrity", "Every split", "Differences and means", "How sure"),
@@ -98,6 +99,40 @@ def test_captions_of_a_loss_turn_round(study: Study) -> None:
     assert "does better than one of the control" in text
     assert "loss, validation − train, at the declared checkpoint" in text
     assert "loss, held-out − train" in text
+
+
+def test_the_test_of_equivalence_stands_in_the_report_and_says_it_is_not_corrected(written: Path, study: Study) -> None:
+    numbers = json.loads((written / "numbers.json").read_text())
+    rows = {row["activation"]: row for row in numbers["tables"]["table-4-equivalence"]}
+    found = {verdict.activation: verdict for verdict in gathering.gather(study).verdicts}
+    assert len(rows) == 5
+    for label, row in rows.items():
+        assert row["p_equivalence"] == pytest.approx(float(found[label].extras["p_equivalence"]))
+    text = " ".join((written / "report.md").read_text().split())
+    assert "p (equivalence)" in text
+    assert "is corrected for the number of comparisons" in text
+    assert "Equivalent needs P(same) alone, without a correction for the number of comparisons" in text
+
+
+def test_the_slopes_that_a_search_makes_pass_the_gate_too() -> None:
+    draw = np.random.default_rng(0)
+    study = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4)
+    rows = []
+    for trial in range(40):
+        a, b, k = np.exp(draw.uniform(0, 2, 3))
+        loss = 1 + 0.2 * (a + b / 10) / 2 + draw.normal(0, 0.01)
+        rows.append(
+            study.cube.iloc[-1].to_dict()
+            | {"trial": f"t{trial:02}", "phase": "search", "validation/loss": loss, "run_id": f"search-{trial}"}
+            | {"activation.a": a, "activation.b": b / 10, "activation.k": k}
+        )
+    cube = pd.concat([study.cube, pd.DataFrame(rows)], ignore_index=True)
+    section = knobs.section(gathering.gather(dataclasses.replace(study, cube=cube)))
+    tables = {table.name: table.frame for table in section.tables()}
+    assert set(tables["table-21-knobs"]["knob"]) == {"a", "b", "k"}
+    ends = tables["table-21-derived"].set_index("knob")
+    assert set(ends.index) == {"slope at start", "slope at end", "mean slope"}
+    assert ends.loc["mean slope", "word"] == "detectable effect"
 
 
 def test_every_table_and_figure_is_a_file_and_every_number_json(written: Path) -> None:
