@@ -48,6 +48,11 @@ class Findings:
         """Every activation's label, in the order of the studies."""
         return list(dict.fromkeys(label for plan in self.plans for label in plan.activations))
 
+    @cached_property
+    def common(self) -> list[str]:
+        """Activations that every study has."""
+        return [label for label in self.labels if all(label in plan.activations for plan in self.plans)]
+
     def plan_of(self, dataset: str) -> Plan:
         study = str(self.cube.loc[self.cube["dataset"] == dataset, "study"].iloc[0])
         return next(plan for plan in self.plans if plan.study == study)

@@ -27,6 +27,8 @@ LEAST_DATASETS = 6
 FEW = 10
 """Below this many blocks Friedman's chi-square is checked by permutation within blocks."""
 
+NAMES: dict[Blocks, str] = {"datasets": "data sets", "seeds": "seeds", "folds": "folds"}
+
 
 def means(tables: Sequence[Scores]) -> pd.DataFrame:
     """Mean score of each activation (column) on each data set (row), over the splits that every activation with any
@@ -68,7 +70,7 @@ def friedman(
     n, k = full.shape
     dropped = len(blocks) - n
     notes = [f"{dropped} incomplete block(s) left out."] if dropped else []
-    method = f"Friedman, tie-corrected, on {of}"
+    method = f"Friedman, tie-corrected, on {NAMES[of]}"
     blank = Verdict(dataset="", activation="", control="", metric=metric, method=method, level=1 - alpha, n=n)
     if k < 3 or n < 2:
         why = (
@@ -97,7 +99,7 @@ def friedman(
     if n < FEW:
         drawn = np.array([_chi2(rng.permuted(ranks, axis=1)) for _ in range(draws)])
         p = extras["p_permutation"] = float((1 + (drawn >= chi2 - 1e-9).sum()) / (draws + 1))
-        method = f"Friedman on {of}, {draws} permutations within blocks"
+        method = f"Friedman on {NAMES[of]}, {draws} permutations within blocks"
     if of == "folds":
         notes.append("Folds as blocks describe one data set; they prove nothing beyond it.")
     elif n < LEAST_DATASETS:
@@ -185,7 +187,7 @@ def _diagram(ranks: pd.Series, p: pd.DataFrame, cd: float, n: int, alpha: float,
     for first, last in bars:
         covered[first : last + 1, first : last + 1] = True
     descriptive = of == "folds" or n < LEAST_DATASETS
-    caption = f"Mean ranks of {len(ranks)} activations on {n} {of}; bars by {method} at {alpha:g}"
+    caption = f"Mean ranks of {len(ranks)} activations on {n} {NAMES[of]}; bars by {method} at {alpha:g}"
     if descriptive:
         caption += "; descriptive, N too small" if of != "folds" else "; descriptive, folds are no independent blocks"
     return Diagram(

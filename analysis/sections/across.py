@@ -1,4 +1,4 @@
-"""Over the data sets together: the matrix of all pairs, ranks, and normalised scores."""
+"""Over the data sets together: the matrix of all pairs, and ranks; then the normalised scores."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis import aggregate, canvas, claims, hierarchical, ranks
+from analysis import canvas, claims, hierarchical, ranks
 from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
-from analysis.canvas import FAINT, INK, PALETTE, Plot
+from analysis.canvas import INK, PALETTE, Plot
 from analysis.figures import WORD_COLOURS, WORD_MARKERS, ranged
 from analysis.findings import Findings
 from analysis.ranks import LEAST_DATASETS, Diagram
+from analysis.sections import normalised
 from analysis.tables import Table, decimals
 from analysis.verdict import Verdict, Word
 
@@ -24,12 +25,12 @@ def section(findings: Findings) -> Section:
         tables,
         alpha=findings.alpha,
         rope=findings.plan.declaration.rope,
-        activations=common(findings),
+        activations=findings.common,
         chosen=set().union(*(claims.chosen(plan) for plan in findings.plans)),
     )
     if len(matrix):
         if matrix["word"].nunique() > 1:
-            blocks.append(Drawn(matrix_figure(matrix, common(findings))))
+            blocks.append(Drawn(matrix_figure(matrix, findings.common)))
         else:
             blocks.append(
                 Notice(
@@ -40,13 +41,8 @@ def section(findings: Findings) -> Section:
             )
         blocks.append(Tabled(matrix_table(matrix)))
     blocks += ranked(findings)
-    blocks += normalised(findings)
+    blocks += normalised.blocks(findings)
     return Section(anchor="across", title="Across data sets", blocks=blocks)
-
-
-def common(findings: Findings) -> list[str]:
-    """Activations that every study has."""
-    return [label for label in findings.labels if all(label in plan.activations for plan in findings.plans)]
 
 
 def counted(matrix: pd.DataFrame) -> str:
@@ -158,7 +154,7 @@ def hierarchy(findings: Findings) -> Table:
     ropes = [float(found.extras.get("rope", math.nan)) for found in findings.verdicts]
     rope = max((width for width in ropes if math.isfinite(width)), default=0.0)
     rows = []
-    for label in common(findings):
+    for label in findings.common:
         if label == findings.control:
             continue
         pairs = [findings.pairs(dataset, label) for dataset in findings.datasets]
@@ -242,131 +238,4 @@ def diagram(found: Diagram) -> Plot:
             title="Mean ranks and the groups that are not told apart",
             caption=found.caption + ".",
             data=pd.DataFrame({"activation": labels, "rank": values, "n": found.n}),
-        )
-
-
-def normalised(findings: Findings) -> list[Block]:
-    tables = [findings.scores(dataset) for dataset in findings.datasets]
-    scores = aggregate.normalise(tables)
-    if scores["score"].notna().sum() == 0:
-        return [
-            Notice("Chance is not recorded, so scores of different data sets cannot be put on one scale.", tone="note")
-        ]
-    rng = np.random.Generator(np.random.PCG64(findings.seed))
-    summary = aggregate.summary(scores, rng, draws=DRAWS, level=1 - findings.alpha)
-    profile = aggregate.profile(scores, rng, level=1 - findings.alpha)
-    chance = [
-        aggregate.probability_of_improvement(tables, label, findings.control, level=1 - findings.alpha)
-        for label in common(findings)
-        if label != findings.control and findings.control in common(findings)
-    ]
-    level = f"{100 * (1 - findings.alpha):g} %"
-    blocks: list[Block] = [
-        Tabled(
-            Table(
-                name="table-10-normalised",
-                title="Normalised scores",
-                caption=(
-                    f"Chance is 0, the best activation's mean on that data set 1. {level} intervals by {DRAWS} "
-                    "resamples of whole splits within data sets, then of data sets, too; they ignore that "
-                    "folds overlap and are too narrow. iqm: mean of the middle half. No test."
-                ),
-                frame=summary.drop(columns="note"),
-                formats={
-                    **dict.fromkeys(("value", "low", "high", "low_sets", "high_sets"), ".3f"),
-                    **dict.fromkeys(("n", "datasets"), "d"),
-                },
-                heads={
-                    "low": f"{level} from",
-                    "high": "to",
-                    "low_sets": "with data sets from",
-                    "high_sets": "with data sets to",
-                    "datasets": "data sets",
-                },
-                fold=True,
-            )
-        ),
-        Drawn(profile_figure(profile, scores, findings)),
-    ]
-    if chance:
-        blocks.append(Tabled(chance_table(chance, level)))
-    return blocks
-
-
-DRAWS = 500
-"""Resamples of every interval of the normalised scores."""
-
-
-def chance_table(found: list[Verdict], level: str) -> Table:
-    frame = pd.DataFrame(
-        [
-            {
-                "activation": one.activation,
-                "control": one.control,
-                "probability": one.estimate,
-                "low": one.interval.low if one.interval else math.nan,
-                "high": one.interval.high if one.interval else math.nan,
-                "n": one.n,
-                "meaningful": bool(one.extras.get("meaningful", False)),
-                "note": one.note,
-            }
-            for one in found
-        ]
-    )
-    return Table(
-        name="table-11-improvement",
-        title="Probability of improvement",
-        caption=(
-            f"Share of splits on which it beats the control, ties for half, mean over data sets, with Wilson's {level} "
-            f"interval. Meaningful: point above 0.75 and low end above 0.5 on at least {aggregate.PAIRS_NEEDED} "
-            "independent pairs; splits of one data set are not independent. Descriptive; no test."
-        ),
-        frame=frame,
-        formats={**dict.fromkeys(("probability", "low", "high"), ".2f"), "n": "d"},
-        heads={"low": f"{level} from", "high": "to"},
-        fold=len(frame) > 15,
-    )
-
-
-def profile_figure(profile: pd.DataFrame, scores: pd.DataFrame, findings: Findings) -> Plot:
-    labels = list(dict.fromkeys(str(label) for label in profile["activation"]))
-    colours, dashes = canvas.colours(labels, findings.control), canvas.dashes(labels, findings.control)
-    few = len(labels) <= canvas.FEW
-    with canvas.sheet(2.8 + 0.17 * math.ceil(len(labels) / 4)) as figure:
-        panel = figure.subplots()
-        for label in labels:
-            part = profile[profile["activation"] == label]
-            if few:
-                panel.fill_between(
-                    part["tau"], part["low"], part["high"], color=colours[label], alpha=0.1, linewidth=0, step="post"
-                )
-            panel.plot(
-                part["tau"],
-                part["share"],
-                color=colours[label],
-                linestyle=dashes[label],
-                label=canvas.clip(label),
-                linewidth=1.2,
-                drawstyle="steps-post",
-            )
-        ends = canvas.limits(scores["score"])
-        known = scores["score"].dropna()
-        outside = int((~known.between(*ends)).sum())
-        panel.set_xlim(*ends)
-        panel.axvline(1.0, color=FAINT, linewidth=1)
-        panel.set_xlabel("normalised score τ")
-        panel.set_ylabel("share of runs above τ")
-        figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-        return canvas.keep(
-            figure,
-            name="figure-6-profile",
-            title="Performance profiles",
-            caption=(
-                "Share of runs above a normalised score (chance 0, best mean 1), data sets weighing alike; higher is "
-                "better. "
-                + ("Bands pointwise, too narrow since folds overlap. " if few else "")
-                + (f"{outside} of {len(known)} runs lie outside the drawn range. " if outside else "")
-                + "No test."
-            ),
-            data=profile,
         )

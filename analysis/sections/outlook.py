@@ -29,8 +29,8 @@ def section(findings: Findings) -> Section:
         blocks.append(
             Text(
                 f"Of {counted(len(open_rows), 'open comparison')}, {len(never)} cannot reach {100 * TARGET:g} % power "
-                "by repeats alone, if the true difference is the observed one; the table says what seeds on each "
-                "split and data sets would do."
+                "by repeats alone, if the true difference is the observed one"
+                + ("; for those, only more seeds on each split or more data sets could tell." if len(never) else ".")
             )
         )
         blocks.append(Tabled(table(frame, findings.family)))
@@ -67,7 +67,7 @@ def planned(findings: Findings, found: Verdict, fold_seconds: dict[str, float]) 
     rope = float(found.extras.get("rope", math.nan))
     if plan.declaration.rope is not None and rope > 0:
         effects["twice the declared equivalence"] = 2 * rope
-    common = sum(all(label in other.activations for other in findings.plans) for label in findings.labels)
+    common = len(findings.common)
     return power.outlook(
         pair(scores, found.activation, found.control),
         folds=plan.folds,
@@ -160,6 +160,6 @@ def limits(findings: Findings) -> Section:
     lost = int((~claimed["status"].isin(("finished", "imported"))).sum())
     if lost:
         items.append(
-            f"{lost} of {len(claimed)} planned runs have no score that counts as measured; section 3 lists them."
+            f"{lost} of {len(claimed)} planned runs without a score that counts as measured; section 3 lists them."
         )
     return Section(anchor="limits", title="Limits", blocks=[Listing(items)])

@@ -43,7 +43,7 @@ def sentence(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> s
         f"; with the plain t, which takes folds as independent and is wrong here, {len(loud)} would." if loud else "."
     )
     return (
-        f"{len(changed)} of {len(words)} {'verdict changes' if len(changed) == 1 else 'verdicts change'} under another "
+        f"{len(changed)} of {len(words)} verdicts {'changes' if len(changed) == 1 else 'change'} under another "
         f"checkpoint rule, another metric or another handling of diverged runs{plain}"
     )
 

@@ -41,7 +41,7 @@ def test_a_verdict_that_changes_under_two_choices_counts_once() -> None:
     declared = [verdict("a", Word.BETTER), verdict("b", Word.UNDECIDED)]
     changed = [verdict("a", Word.UNDECIDED), verdict("b", Word.UNDECIDED)]
     text = sensitivity.sentence(declared, {"checkpoint: last": changed, "metric: loss": changed})
-    assert text.startswith("1 of 2 verdict changes under another")
+    assert text.startswith("1 of 2 verdicts changes under another")
     loud = sensitivity.sentence(declared, {sensitivity.PLAIN: changed})
     assert loud.startswith("0 of 2 verdicts change")
     assert loud.endswith("is wrong here, 1 would.")
@@ -95,7 +95,7 @@ def test_few_data_sets_get_no_test_across_them() -> None:
 def test_the_profile_says_how_many_runs_lie_outside_its_scale() -> None:
     study = simulated.study(seed=3, activations=("relu", "dsrelu"), epochs=4, diverged=[("dsrelu", 0, 1)])
     figure = next(plot for plot in across.section(gathering.gather(study)).plots() if plot.name == "figure-6-profile")
-    assert "1 of 10 runs lie outside the drawn range" in figure.caption
+    assert "Outside the drawn range: 1 of 10 runs." in figure.caption
 
 
 def test_looks_are_not_claimed_and_an_incomplete_study_is_interim() -> None:
@@ -107,6 +107,29 @@ def test_looks_are_not_claimed_and_an_incomplete_study_is_interim() -> None:
     part = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4, missing=[("relu", 0, 2)])
     text = said(header.section(gathering.gather(part, allow_incomplete=True)))
     assert "looks are not recorded; interim: 9 of 10 folds" in text
+
+
+def test_the_level_of_mixed_studies_is_said() -> None:
+    a, b = (
+        simulated.study(seed=s, name=f"n{s}", dataset=f"d{s}", activations=("relu", "elu"), epochs=4) for s in (1, 2)
+    )
+    b = dataclasses.replace(b, plan=claims.at_level(b.plan, 0.01))
+    assert "0.01, two-sided, the strictest of the studies' (0.01, 0.05)" in said(
+        header.section(gathering.gather([a, b]))
+    )
+
+
+def test_intervals_of_one_data_set_are_not_said_to_resample_data_sets() -> None:
+    def caption(found: Findings) -> str:
+        return next(table.caption for table in across.section(found).tables() if table.name == "table-10-normalised")
+
+    one = gathering.gather(simulated.study(seed=3, activations=("relu", "dsrelu"), epochs=4))
+    assert "over all resamples of its 5 splits" in caption(one)
+    more = gathering.gather(simulated.study(seed=3, activations=("relu", "dsrelu"), repeats=2, epochs=4))
+    assert "by 500 resamples of whole splits" in caption(more)
+    for found in (one, more):
+        assert "then of data sets" not in caption(found)
+    assert "then of data sets, too" in caption(several(2))
 
 
 @pytest.mark.parametrize("status", ["finished", "imported"])
