@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 
 from analysis.blocks import Block, Facts, Notice, Section
 from analysis.findings import INCOMPLETE, Findings
@@ -108,9 +109,13 @@ def rope(findings: Findings, study: str) -> str:
     if plan.declaration.rope is not None:
         return f"± {plan.declaration.rope:g} {name}, declared"
     datasets = set(findings.claimed.loc[findings.claimed["study"] == study, "dataset"])
-    used = {float(v.extras["rope"]) for v in findings.verdicts if v.dataset in datasets and "rope" in v.extras}
-    text = ", ".join(f"± {value:.4g}" for value in sorted(used))
-    return f"{text or 'none'} {name}, by default (none was declared): max(0.1 seed sd, one held-out item)"
+    widths = [float(v.extras["rope"]) for v in findings.verdicts if v.dataset in datasets and "rope" in v.extras]
+    used = sorted({width for width in widths if math.isfinite(width)})
+    if not used:
+        return "none: none was declared, and neither seeds nor items give one"
+    text = ", ".join(f"± {value:.4g}" for value in used)
+    rule = "max(0.1 seed sd, one held-out item)" if name == "accuracy" else "0.1 seed sd"
+    return f"{text} {name}, by default (none was declared): {rule}"
 
 
 def when(findings: Findings, at: int) -> str:

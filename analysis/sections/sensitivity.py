@@ -110,7 +110,7 @@ def wide(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> Table
         caption=(
             "One choice changed at a time, otherwise by the rule of section 2 (plain t: its variance alone), with Holm "
             "over the declared family and n as there. A word that differs from the declared one is boxed. Other "
-            "metrics use their own default region of practical equivalence."
+            "metrics use their own default region of practical equivalence, where seeds or items give one."
         ),
         frame=result,
         boxed=frozenset(boxed),

@@ -132,6 +132,16 @@ def test_intervals_of_one_data_set_are_not_said_to_resample_data_sets() -> None:
     assert "then of data sets, too" in caption(several(2))
 
 
+def test_a_metric_without_a_default_equivalence_says_so() -> None:
+    study = simulated.study(seed=5, activations=("relu", "dsrelu", "tanh"), epochs=4)
+    declared = dataclasses.replace(study.plan.declaration, metric="loss")
+    loss = dataclasses.replace(study, plan=dataclasses.replace(study.plan, declaration=declared))
+    text = said(header.section(gathering.gather(loss)))
+    assert "**Practical equivalence**: none: none was declared, and neither seeds nor items give one" in text
+    assert "nan" not in text
+    assert "max(0.1 seed sd, one held-out item)" in said(header.section(gathering.gather(study)))
+
+
 @pytest.mark.parametrize("status", ["finished", "imported"])
 def test_imported_rows_rest_on_no_phase(status: str) -> None:
     study = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4)
