@@ -82,7 +82,7 @@ def points(findings: Findings) -> list[Plot]:
                 xs, ys = (
                     np.r_[a.ravel(), b] for a, b in zip((values, grid), np.reshape(means, (-1, 2)).T, strict=True)
                 )
-                off |= canvas.beyond(panel, xs, ys, canvas.limits(values))
+                off |= canvas.beyond(panel, xs, ys, canvas.limits(xs))
                 long = table.values.rename_axis("split").reset_index().melt("split", var_name="activation")
                 rows.append(long.assign(dataset=dataset))
                 canvas.label_rows(panel, labels)

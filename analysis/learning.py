@@ -270,6 +270,10 @@ def difference_of(metric: str, other: str = "validation") -> str:
     return f"{other} − train" if sign(metric) < 0 else f"train − {other}"
 
 
+def measured_at(findings: Findings) -> str:
+    return "as published" if (findings.claimed["status"] == "imported").all() else "at the declared checkpoint"
+
+
 def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
     plots = []
     name = findings.plan.declaration.metric
@@ -310,7 +314,7 @@ def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
                     name=f"figure-5-gap{'' if at == 0 else f'-{at + 1}'}",
                     title=f"Gap from train to validation, against train {name}",
                     caption=(
-                        "One point a run at the declared checkpoint. A small gap beside a "
+                        f"One point a run, {measured_at(findings)}. A small gap beside a "
                         f"{'high' if sign(name) < 0 else 'low'} train {name} is a model that fits less, not one that "
                         "generalises better."
                     ),

@@ -58,8 +58,8 @@ def command(findings: Findings) -> str:
     words += [word for name in files for word in ("--import", name)]
     if findings.claimed["status"].isin(INCOMPLETE).any():
         words.append("--allow-incomplete")
-    folders = [study.source for study in own if "://" not in study.source]
-    where = ", where " + ", ".join(dict.fromkeys([*folders, *files])) + " can be found" if folders or files else ""
+    named = {*files, *(study.source for study in own if "://" not in study.source)}
+    where = f", in the folder that holds {'them' if len(named) > 1 else 'it'}" if named else ""
     return shlex.join(words) + where
 
 
@@ -69,7 +69,11 @@ def versions(environment: dict[str, str]) -> str:
 
 def every_fold(findings: Findings) -> Table:
     rows = findings.claimed
+    imported = bool((rows["status"] == "imported").all())
     columns = ["dataset", "activation", "trial", "repeat", "fold", "seed", "status", "best_epoch", "epochs"]
+    behind = ["split_hash", "config_digest", "run_id", "reason"]
+    if imported:  # nothing stands behind the rest
+        columns, behind = ["dataset", "activation", "repeat", "fold", "status"], ["reason"]
     metrics = [
         name
         for metric in ("accuracy", "f1_weighted", "f1_macro", "auc", "loss")
@@ -79,11 +83,10 @@ def every_fold(findings: Findings) -> Table:
     shown = [findings.metric, *(name for name in metrics if name.startswith("heldout/") and name != findings.metric)]
     shown = [name for name in shown if name in rows]
     rows = rows.assign(**{name: rows[name].where(rows["status"].isin(SCORED)) for name in shown})
-    frame = rows[
-        [name for name in [*columns, *shown, "split_hash", "config_digest", "run_id", "reason"] if name in rows]
-    ]
+    frame = rows[[name for name in [*columns, *shown, *behind] if name in rows]]
     frame = frame.assign(**{name: frame[name].astype(str).str[:12] for name in ("split_hash",) if name in frame})
-    imported = bool((rows["status"] == "imported").all())
+    epochs = [name for name in ("best_epoch", "epochs") if name in frame]
+    frame = frame.assign(**{name: frame[name].where(frame[name] >= 0) for name in epochs})
     part = parts_of(rows, findings.plan.declaration.metric)
     return Table(
         name="table-15-every-fold",

@@ -42,10 +42,6 @@ def generalisation(findings: Findings) -> Section:
     return Section(anchor="generalisation", title="Generalisation", blocks=blocks)
 
 
-def published_or(findings: Findings) -> str:
-    return "as published" if (findings.claimed["status"] == "imported").all() else "at the declared checkpoint"
-
-
 def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
     name = findings.plan.declaration.metric
     grouped = frame.groupby(["dataset", "activation"], sort=False)
@@ -61,7 +57,8 @@ def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
         name="table-7-gap",
         title="Gap from train to validation",
         caption=(
-            f"{name}, {learning.difference_of(name)}, {published_or(findings)}: mean and sd over n runs; no test."
+            f"{name}, {learning.difference_of(name)}, {learning.measured_at(findings)}: mean and sd over n runs; "
+            "no test."
         ),
         frame=result,
         formats={**dict.fromkeys(("train", "validation", "gap", "sd"), f".{digits}f"), "n": "d"},

@@ -86,7 +86,7 @@ def test_what_a_diverged_run_scored_before_is_shown_nowhere() -> None:
 def test_the_page_says_what_makes_it_again(study: Study) -> None:
     lacking = simulated.study(seed=5, epochs=4, missing=[("apalu", 0, 2)])
     found = gathering.gather(dataclasses.replace(lacking, source="my study"), allow_incomplete=True)
-    assert appendix.command(found) == "actsweep report 'my study' --allow-incomplete, where my study can be found"
+    assert appendix.command(found) == "actsweep report 'my study' --allow-incomplete, in the folder that holds it"
     stored = gathering.gather(dataclasses.replace(study, source="http://host:5000"))
     assert appendix.command(stored) == "actsweep report http://host:5000 --experiment simulated"
 
@@ -302,7 +302,7 @@ def test_published_train_values_make_a_gap(published: str) -> None:
 
 
 def test_published_tables_say_how_to_make_the_page_again(published: str) -> None:
-    assert "actsweep report --import scores.csv --import seconds.csv" in published
+    assert "actsweep report --import scores.csv --import seconds.csv, in the folder that holds them" in published
     assert "No epoch times were recorded" not in published
 
 

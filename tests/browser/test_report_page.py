@@ -127,6 +127,34 @@ def test_nothing_is_wider_than_the_screen_and_no_text_is_cut(
     keep(driver, f"report-{name}-{width}")
 
 
+def test_the_verdicts_fit_a_screen_and_begin_with_the_word(driver: Any, pages: dict[str, Path]) -> None:
+    cut = "var frame = document.getElementById('table-1-verdicts').parentNode;"
+    shown(driver, pages["twenty"], 1280)
+    assert driver.execute_script(cut + "return frame.scrollWidth <= frame.clientWidth;")
+    shown(driver, pages["twenty"], 400)
+    assert driver.execute_script(cut + "return frame.scrollWidth > frame.clientWidth;")
+    assert driver.find_element("css selector", "#table-1-verdicts th:nth-child(3)").text == "verdict"
+    right = "return document.querySelector('#table-1-verdicts td:nth-child(3)').getBoundingClientRect().right"
+    assert driver.execute_script(right) <= 400
+    assert "linear-gradient" in driver.execute_script(cut + "return getComputedStyle(frame).backgroundImage;")
+
+
+def test_print_is_not_too_small_to_read(driver: Any, pages: dict[str, Path]) -> None:
+    shown(driver, pages["six"], 700)  # about the width of the paper
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        for table in ("table-1-verdicts", "table-15-every-fold"):
+            size = f"return parseFloat(getComputedStyle(document.querySelector('#{table} td')).fontSize)"
+            assert driver.execute_script(size) >= 0.99 * 7 * 96 / 72, table
+        lines = (
+            "var cell = document.querySelector('#table-15-every-fold td.code:nth-last-child(2)');"
+            "return cell.textContent.length * 0.6 * parseFloat(getComputedStyle(cell).fontSize) / cell.clientWidth"
+        )
+        assert driver.execute_script(lines) < 6
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen"})
+
+
 def test_the_page_fetches_nothing_and_logs_no_error(driver: Any, pages: dict[str, Path]) -> None:
     shown(driver, pages["six"], 1280)
     fetched = driver.execute_script(
