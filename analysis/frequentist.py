@@ -159,7 +159,7 @@ def wilcoxon(pairs: Pairs, *, blocks: Blocks, alpha: float = 0.05, m: int = 1) -
         activation=pairs.activation,
         control=pairs.control,
         metric=pairs.metric,
-        method=f"Wilcoxon signed rank, exact, on {blocks}",
+        method=f"Wilcoxon signed rank, exact, on {blocks.replace('datasets', 'data sets')}",
         level=1 - alpha,
     )
     if n == 0:

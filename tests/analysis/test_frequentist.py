@@ -222,6 +222,7 @@ def test_wilcoxon_on_demsars_example() -> None:
     # Demsar (2006), section 3.1.3: T = 12 at N = 14 with the two ties split between the sums, rejected at 0.05
     # (critical value 21). Dropping the ties leaves 12 pairs; every other rank falls by 2: R- = 5 + 1.5.
     verdict = frequentist.wilcoxon(of_arrays(C45M, C45, ratio=0.0), blocks="datasets")
+    assert verdict.method == "Wilcoxon signed rank, exact, on data sets"
     assert verdict.n == 12
     assert verdict.extras["r_minus"] == 6.5
     assert verdict.extras["r_plus"] == 71.5
