@@ -97,6 +97,9 @@ class Profile(_Strict):
     gpus_per_pack: int | None = Field(default=None, ge=0)
     """None: on Slurm 1; on this machine 1 where it has GPUs, else 0."""
     gpu_type: str | None = None
+    device: Literal["auto", "cpu", "cuda"] | None = None
+    """What packs train on where the study says ``auto``. None: on Slurm cuda for packs that ask for GPUs, so that a job
+    without its GPU fails and is tried elsewhere instead of training on the CPU; what there is in all other cases."""
     cpus_per_pack: PositiveInt = 1
     """Also OMP_NUM_THREADS and its relatives on the node, unless ``environment`` says otherwise."""
     mem_gb: PositiveFloat = 8.0
@@ -129,6 +132,12 @@ class Profile(_Strict):
     poll_min_s: PositiveFloat = 5.0
     poll_max_s: PositiveFloat = 60.0
     """Bounds of the time between two questions to the scheduler, and of the wait after a refusal, in seconds."""
+
+    def device_for(self, wish: Literal["auto", "cpu", "cuda"]) -> Literal["auto", "cpu", "cuda"]:
+        """What packs train on, by what the study says."""
+        if wish != "auto":
+            return wish
+        return self.device or ("cuda" if self.executor == "slurm" and self.gpus_per_pack != 0 else "auto")
 
     def for_driver(self) -> Profile:
         """The profile of the driver's own job: one core, no GPU, one task."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sweeps.ledger import FoldKey
 from sweeps.study import Study
@@ -19,6 +20,7 @@ class Node:
     scratch: str | None
     code: str
     """Digest of the trainer's sources here; "" asks for no comparison there."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 def pack_size(study: Study) -> int | None:
@@ -37,7 +39,7 @@ def pack_text(
             launches=tuple(Launch(spec=specs[fold], folder=str((trials / fold).absolute())) for fold in folds),
             data_root=node.data_root,
             scratch=node.scratch,
-            device=settings.device,
+            device=node.device,
             threads=settings.threads,
             checkpoint_every_s=settings.checkpoint_every_s,
             keep=settings.keep,

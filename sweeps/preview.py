@@ -90,8 +90,9 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     steps = max(1, round(items * share / study.training.batch))
     hours = epochs * steps * STEP_MS / 3.6e6
     return (
-        f"price: about {duration(3600 * hours)} of a GPU at most, an estimate: {epochs} epochs of {steps} steps, at "
-        f"{STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured); --measured DIR reckons from your runs"
+        f"price: about {duration(3600 * hours)} of a GPU if no fold stops early, an estimate: {epochs} epochs of "
+        f"{steps} steps, at {STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no evaluation; "
+        "--measured DIR reckons from your runs"
     )
 
 

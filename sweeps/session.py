@@ -143,7 +143,12 @@ def driving(path: Path, *, call: str = CALL) -> Iterator[Driver]:
         cluster = open_cluster(profile, path / "jobs")
         tracker = Tracker(study.tracking.uri, path)
         settle_s = SETTLE_S if profile.executor == "slurm" else 0.0
-        node = Node(data_root=data_root(study), scratch=study.cluster.scratch or profile.scratch, code=code.digest())
+        node = Node(
+            data_root=data_root(study),
+            scratch=study.cluster.scratch or profile.scratch,
+            code=code.digest(),
+            device=profile.device_for(study.cluster.device),
+        )
         driver = Driver(path, study, cluster, tracker, node, settle_s=settle_s, call=call)
         driver.on_tick = lock.beat
         try:
@@ -262,7 +267,8 @@ def ready(study: Study) -> None:
 
 
 def _bounds(study: Study) -> Iterator[FoldSpec]:
-    """A fold of each activation in each phase, at both ends of its space."""
+    """A fold of each activation in each phase, at both ends of its space; of the first activation every fold, so that
+    every split is dealt once."""
     for phase in study.phases():
         for label in study.compared():
             domains = study.space_of(label).domains
@@ -270,7 +276,8 @@ def _bounds(study: Study) -> Iterator[FoldSpec]:
                 ends = {
                     key.partition(".")[2]: domain.extremes()[end] for key, domain in domains.items() if key[0] == "a"
                 }
-                yield study.fold_specs(phase=phase, trial="t", label=label, params=ends)[0]
+                specs = study.fold_specs(phase=phase, trial="t", label=label, params=ends)
+                yield from specs if label == study.compared()[0] and end == 0 else specs[:1]
 
 
 def _importable(module: str) -> bool:

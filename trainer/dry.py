@@ -1,14 +1,15 @@
 """Tries what specifications ask for and trains nothing.
 
-Reads the data set, deals it to folds, builds each model and sends two blank items through it. ``python -P -m
-trainer.dry`` finds in seconds what would fail every fold of a trial hours later; a process of its own, because it loads
-torch and the data set.
+Reads the data set, deals it to folds, builds each model and sends two blank items (one, where a batch is one) through
+it. ``python -P -m trainer.dry`` finds in seconds what would fail every fold of a trial hours later; a process of its
+own, because it loads torch and the data set.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from trainer.catalogue import DATASETS, resolve
@@ -21,18 +22,22 @@ def problems(specs: list[FoldSpec], data_root: Path | None) -> list[str]:
     """What is wrong with data sets, splits, models and activations of ``specs``, each said once."""
     found: dict[str, None] = {}
     datasets: dict[str, Dataset] = {}
-    tried: set[str] = set()
+    dealt: dict[tuple[str, int, int], str] = {}
+    built: set[str] = set()
     for spec in specs:
         try:
             key = to_text(spec.data)
             if key not in datasets:
                 datasets[key] = _read(spec.data, data_root)
-            deal = f"{key} {to_text(spec.split)} {spec.repeat}"
-            if deal not in tried:
-                tried.add(deal)
-                _deal(datasets[key], spec)
+            place = (f"{key} {to_text(spec.split)}", spec.repeat, spec.fold)
+            if place not in dealt:
+                dealt[place] = _deal(datasets[key], spec, dealt)
         except TrainerError as error:
             return [str(error)]
+        model = f"{key} {to_text(spec.model)} {to_text(spec.activation)} {spec.training.batch}"
+        if model in built:
+            continue
+        built.add(model)
         try:
             _build(spec, datasets[key])
         except Exception as error:  # a user's own class may raise anything
@@ -60,10 +65,20 @@ def _read(spec: DataSpec, root: Path | None) -> Dataset:
     return dataset
 
 
-def _deal(dataset: Dataset, spec: FoldSpec) -> None:
+def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int], str]) -> str:
+    """The hash of the fold's split. Raises :class:`DataError` where an earlier one is the same."""
     from trainer.splits import split
 
-    split(dataset, spec.split, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold)
+    made = split(dataset, spec.split, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold).hash
+    for (_, repeat, fold), known in dealt.items():
+        if known == made:
+            few = f"groups of {spec.split.group!r}" if spec.split.group else "items"
+            raise DataError(
+                f"data set {dataset.name!r}: repeat {repeat}, fold {fold} and repeat {spec.repeat}, fold {spec.fold} "
+                f"are dealt the same items, so that one would be counted twice; with so few {few} use fewer repeats "
+                "or another seed"
+            )
+    return made
 
 
 def _build(spec: FoldSpec, dataset: Dataset) -> None:
@@ -73,10 +88,12 @@ def _build(spec: FoldSpec, dataset: Dataset) -> None:
 
     shape, classes = dataset.items.shape[1:], len(dataset.classes)
     model = models.build(spec.model, spec.activation, channels=shape[0], classes=classes, generator_seed=0)
+    count = min(2, spec.training.batch)
     with torch.no_grad():
-        got = tuple(model(torch.zeros(2, *shape)).shape)
-    if got != (2, classes):
-        raise ValueError(f"model {spec.model.name!r}: gives {got} for 2 items; accepts logits (2, {classes})")
+        got = tuple(model(torch.zeros(count, *shape)).shape)
+    if got != (count, classes):
+        accepted = f"logits ({count}, {classes})"
+        raise ValueError(f"model {spec.model.name!r}: gives {got} for {count} items; accepts {accepted}")
 
 
 def main() -> None:

@@ -132,10 +132,7 @@ class Fold:
                 n_parameters=0,
             )
         words = str(error).strip().splitlines()
-        reason = f"{type(error).__name__}: {words[-1] if words else 'no message'}"
-        if isinstance(error, DataError) and len(words) == 1:
-            reason = words[0]
-        self._close("failed", reason, {})
+        self._close("failed", f"{type(error).__name__}: {words[-1] if words else 'no message'}", {})
 
     def leave(self) -> None:
         """Before the process leaves of its own accord: what is done and not yet on disk goes there."""
@@ -236,7 +233,8 @@ class Fold:
                 outcomes={str(rule): outcome for rule, outcome in outcomes.items()},
             )
         )
-        checkpoint.remove(self.attempt.fold, before=self.attempt.number + 1)
+        if status != "failed":  # another try goes on from what earlier attempts have saved
+            checkpoint.remove(self.attempt.fold, before=self.attempt.number + 1)
         self.close()
 
     def _outcomes(self, status: Status) -> dict[CheckpointRule, Outcome]:

@@ -97,7 +97,7 @@ class Learner:
         """Labels of the part's items in ascending order."""
         return self.data.labels.index_select(0, self.parts[part])
 
-    @torch.inference_mode()
+    @torch.no_grad()  # inference tensors would stay in modules that keep what they compute
     def logits(self, part: str) -> Tensor:
         """[items of the part in ascending order, classes], float32."""
         index = self.parts[part]

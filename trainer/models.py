@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torchvision
 from torch import Tensor, nn
@@ -79,7 +82,7 @@ def build(
 ) -> nn.Module:
     """The model with its activation in place, on the CPU, in training mode.
 
-    Its initial weights depend on ``generator_seed`` and ``model`` alone; torch's global generator is left as it was.
+    Its initial weights depend on ``generator_seed`` and ``model`` alone; the global generators are left as they were.
     Raises UnknownName for a model or activation that is not known, ValueError for an option or parameter that is not
     accepted, and for a model without a ReLU to replace.
     """
@@ -90,7 +93,7 @@ def build(
         )
     accept("model", model.name, make_model, model.options, given=("channels", "classes"))
     make_activation = factory(activation)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _python_generators(generator_seed):
         torch.manual_seed(generator_seed)
         built = make_model(channels=channels, classes=classes, **model.options)
         if not isinstance(built, nn.Module):
@@ -103,6 +106,20 @@ def build(
         )
     built.activation_names = names  # type: ignore[assignment]  # a plain attribute, which nn.Module allows
     return built
+
+
+@contextmanager
+def _python_generators(seed: int) -> Iterator[None]:
+    """Seeds numpy's and Python's own global generators, which a user's model may draw its weights from, and leaves them
+    as they were."""
+    of_numpy, of_python = np.random.get_state(), random.getstate()
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(of_numpy)
+        random.setstate(of_python)
 
 
 def factory(activation: ActivationSpec) -> Callable[[int | None], nn.Module]:

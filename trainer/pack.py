@@ -15,11 +15,16 @@ import torch
 from trainer import attempt, catalogue, device, staging
 from trainer.batches import Resident, resident
 from trainer.datasets.reader import Dataset, Reader
-from trainer.errors import Superseded
+from trainer.errors import DataError, Superseded, UnknownName
 from trainer.fold import Fold
 from trainer.interruption import Interrupted, Interruption
 from trainer.spec import DataSpec, Launch, Pack, to_text
 
+MACHINE = (OSError, MemoryError, torch.AcceleratorError, DataError, UnknownName)
+"""What a fold is not to blame for: data and names were tried before anything was submitted, so a node that lacks them
+is not as it should be."""
+DEVICE_ERRORS = ("cuDNN error", "CUDA error")
+"""How the messages begin by which CUDA's libraries tell of a device at fault, as plain RuntimeErrors."""
 INTERRUPTED = "interrupted"
 SUPERSEDED = "superseded"
 
@@ -35,8 +40,8 @@ def run(pack: Pack, *, code: str) -> dict[str, str]:
     interrupted, superseded, running elsewhere.
 
     A fold's own failure ends that fold alone. Raises :class:`trainer.errors.SpecError` before any training where a
-    folder is another fold's, and OSError, MemoryError or torch.AcceleratorError where the machine is at fault: such
-    folds are not over, and resume in another attempt.
+    folder is another fold's, and what is in ``MACHINE`` where the machine is at fault: such folds are not over, and
+    resume in another attempt.
     """
     for launch in pack.launches:
         attempt.enter(Path(launch.folder), launch.spec)
@@ -106,10 +111,14 @@ class _Run:
             status = SUPERSEDED
         except Interrupted:
             return  # the flag is up: all folds leave together
-        except (OSError, MemoryError, torch.AcceleratorError):
+        except MACHINE:
             raise
         except Exception as error:
             logging.getLogger(__name__).exception("fold %s failed", name)
+            if self.target.type == "cuda" and not isinstance(error, torch.OutOfMemoryError):
+                torch.cuda.synchronize(self.target)  # raises where the device itself is broken
+                if str(error).startswith(DEVICE_ERRORS):
+                    raise
             # The traceback holds the frames, and they hold the tensors that other folds may need the memory of.
             failure = error.with_traceback(None)
         if failure is not None:

@@ -49,9 +49,14 @@ def load(reader: Reader, spec: DataSpec, root: Path | None, scratch: str | None,
     copy = Path(expanded) / f"actsweep-{os.getuid()}" / total.hexdigest()[:16]
     try:
         _obtain(copy, reader, spec, root)
-        return _read(copy)
     except OSError as error:
         log.warning("cannot stage %s below %s (%s); reading %s directly", spec.name, expanded, error, root)
+        return reader.load(root, spec.options)
+    try:
+        return _read(copy)
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        log.warning("the copy %s of %s is damaged (%s) and removed; reading %s directly", copy, spec.name, error, root)
+        shutil.rmtree(copy, ignore_errors=True)
         return reader.load(root, spec.options)
 
 
@@ -120,7 +125,11 @@ def _abandoned(lock: Path) -> bool:
     """Whether the process that holds ``lock`` is gone from this node."""
     with contextlib.suppress(OSError, ValueError):
         host, pid = (lock / "owner").read_text(encoding="utf-8").split()
-        return host == socket.gethostname() and process_start(int(pid)) is None
+        if host != socket.gethostname():
+            return False
+        began = process_start(int(pid))
+        # A process that began after the lock was made only has the number of the one that made it.
+        return began is None or began > (lock / "owner").stat().st_mtime + 2.0
     with contextlib.suppress(OSError):
         return time.time() - lock.stat().st_mtime > ORPHAN_S
     return False

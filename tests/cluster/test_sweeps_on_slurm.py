@@ -29,6 +29,7 @@ PROFILE = """
 executor: slurm
 partition: main
 gpus_per_pack: 1
+device: cpu
 mem_gb: 0.25
 time_min: 10
 signal_lead_s: 30

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from slurm import profile
 from slurm.errors import ProfileError
+from slurm.profile import parse
 
 
 @pytest.mark.parametrize("name", profile.names())
@@ -74,3 +76,20 @@ def test_an_unknown_profile_gets_the_nearest_names(tmp_path: Path) -> None:
         profile.load("loca")
     with pytest.raises(ProfileError, match="No such file"):
         profile.load(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "wish", "device"),
+    [
+        ("executor: slurm\ntime_min: 9\n", "auto", "cuda"),
+        ("executor: slurm\ntime_min: 9\n", "cpu", "cpu"),
+        ("executor: slurm\ntime_min: 9\ngpus_per_pack: 0\n", "auto", "auto"),
+        ("executor: slurm\ntime_min: 9\ndevice: cpu\n", "auto", "cpu"),
+        ("executor: slurm\ntime_min: 9\ndevice: auto\n", "auto", "auto"),
+        ("executor: local\n", "auto", "auto"),
+    ],
+)
+def test_a_pack_that_asked_slurm_for_a_gpu_does_not_fall_back_to_the_cpu(
+    text: str, wish: Literal["auto", "cpu", "cuda"], device: str
+) -> None:
+    assert parse(text, source="x.yaml").device_for(wish) == device

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -200,10 +199,10 @@ def test_other_data_than_before_is_refused(small, packed, monkeypatch):
     folder = cut_once(monkeypatch, pack, 1)
     found = checkpoint.newest(folder, pack.launches[0].spec.digest, before=2)
     monkeypatch.setattr(checkpoint, "newest", lambda *a, **k: {**found, "split_hash": "other"})
-    result = json.loads(entry.run(to_text(pack)))
-    assert result["folds"] == {"relu-0/fold-0-0": "failed"}
-    assert "is not what earlier attempts trained on" in journal.read_fold(folder).end.reason
-    assert issubclass(DataError, ValueError)
+    with pytest.raises(DataError, match="is not what earlier attempts trained on"):
+        entry.run(to_text(pack))
+    assert journal.read_fold(folder).end is None
+    assert list(folder.glob("attempt-1/checkpoint*.pt"))
 
 
 def test_full_disk_is_the_machines_error_not_the_folds(tmp_path):

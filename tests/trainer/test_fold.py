@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import math
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import nn
 
 from trainer import attempt, batches, entry, journal, learner, selection, splits
 from trainer.datasets.digits import digits
-from trainer.spec import ActivationSpec, ModelSpec, SplitSpec, to_text
+from trainer.errors import DataError
+from trainer.spec import ActivationSpec, ModelSpec, to_text
 
 
 def trained(pack):
@@ -68,6 +70,23 @@ class Failing(nn.Module):
         if self.error == "disk":
             raise OSError(28, "No space left on device")
         raise RuntimeError("first line\nCUDA out of memory")
+
+
+class Unmade(nn.Module):
+    def __init__(self) -> None:
+        raise RuntimeError("cannot be made")
+
+
+class Running(nn.Module):
+    """Puts another tensor in its buffer's place at every call, in evaluation too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, x):
+        self.scale = 0.9 * self.scale + 0.1 * x.detach().abs().mean()
+        return x.relu() / (1.0 + self.scale)
 
 
 @pytest.fixture(autouse=True)
@@ -241,11 +260,42 @@ def test_fold_that_raises_fails_alone(small, packed):
 
 
 def test_fold_that_cannot_begin_is_recorded(small, packed):
-    spec = small(split=SplitSpec(folds=400))
+    spec = small(activation=ActivationSpec(name="lab:Unmade"))
     result, [history] = trained(packed(spec))
     assert result["folds"] == {"relu-0/fold-0-0": "failed"}
-    assert "for 400 folds" in history.end.reason
+    assert history.end.reason == "RuntimeError: cannot be made"
     assert history.start.n_train == 0
+
+
+def test_an_activation_may_replace_its_buffers(small, packed):
+    result, [history] = trained(packed(small(epochs=2, activation=ActivationSpec(name="lab:Running"))))
+    assert result["folds"] == {"relu-0/fold-0-0": "finished"}, history.end.reason
+
+
+def test_what_a_node_lacks_does_not_end_the_fold_nor_its_checkpoints(small, packed, monkeypatch):
+    pack = packed(small(epochs=50))
+    folder = Path(pack.launches[0].folder)
+    write = journal.Writer.write
+
+    def and_leave(self, record):
+        write(self, record)
+        if isinstance(record, journal.Epoch) and record.epoch == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Writer, "write", and_leave)
+        assert json.loads(entry.run(to_text(pack)))["interrupted"]
+    saved = sorted(path.name for path in folder.rglob("*.pt"))
+
+    def unmounted(self, root, options):
+        raise DataError("the data root is not a folder here")
+
+    monkeypatch.setattr(type(digits), "load", unmounted)
+    with pytest.raises(DataError, match="data root"):
+        entry.run(to_text(pack))
+    assert journal.read_fold(folder).end is None
+    assert len(journal.read_fold(folder).epochs) == 3
+    assert sorted(path.name for path in folder.rglob("*.pt")) == saved != []
 
 
 def test_errors_of_the_machine_end_the_process_and_not_the_fold(small, packed):

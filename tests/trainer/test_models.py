@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import random
 import sys
 import types
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -148,6 +150,24 @@ def test_initial_weights_are_a_function_of_the_seed(model: str) -> None:
     torch.rand(3)
     assert same(first, weights(made(model)))
     assert not same(first, weights(made(model, seed=6)))
+
+
+def drawn_elsewhere(*, channels: int, classes: int) -> nn.Module:
+    """A model whose weights come from numpy's and Python's own generators."""
+    layer = nn.Linear(channels * 64, classes)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(np.random.standard_normal(layer.weight.shape)))
+        layer.bias.fill_(random.random())
+    return nn.Sequential(nn.Flatten(), nn.ReLU(), layer)
+
+
+def test_a_model_that_draws_from_numpy_pairs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "drawing_lab", sys.modules[__name__])
+    before = np.random.get_state()[1].tolist(), random.getstate()
+    first, second = (weights(made("drawing_lab:drawn_elsewhere", activation=name)) for name in ("relu", "elu"))
+    assert same(first, second)
+    assert not same(first, weights(made("drawing_lab:drawn_elsewhere", seed=6)))
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == before
 
 
 def test_the_global_generator_is_left_alone() -> None:

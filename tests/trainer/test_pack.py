@@ -339,6 +339,33 @@ def test_lock_of_a_dead_process_is_broken(root, tmp_path, monkeypatch):
     assert Watched.loads == 2
 
 
+def test_lock_of_a_number_that_is_another_process_now_is_broken(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(staging, "WAIT_S", 0.01)
+    scratch = tmp_path / "s"
+    staged(root, scratch)
+    [copy] = [path for path in scratch.glob("*/*") if path.is_dir()]
+    copy.rename(tmp_path / "gone")
+    lock = copy.with_suffix(".lock")
+    lock.mkdir()
+    (lock / "owner").write_text(f"{os.uname().nodename} {os.getpid()}")
+    os.utime(lock / "owner", (1, 1))
+    staged(root, scratch)
+    assert Watched.loads == 2
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda copy: os.truncate(copy / "items.npy", 500), lambda copy: (copy / "facts.json").write_text("{")]
+)
+def test_a_damaged_copy_is_removed_and_the_data_read_where_they_are(root, tmp_path, caplog, damage):
+    scratch = tmp_path / "s"
+    staged(root, scratch)
+    [copy] = [path for path in scratch.glob("*/*") if path.is_dir()]
+    damage(copy)
+    assert len(staged(root, scratch).labels) == 1797
+    assert "is damaged" in caplog.text
+    assert not copy.exists()
+
+
 @pytest.mark.parametrize("scratch", ["$ACTSWEEP_NO_SUCH_VARIABLE/x", "/proc/none"])
 def test_scratch_that_cannot_be_used_costs_a_warning(root, scratch, caplog):
     assert staged(root, scratch).name == "digits"

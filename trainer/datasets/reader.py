@@ -58,7 +58,7 @@ class Dataset:
 
 def faults(got: object) -> list[str]:
     """What keeps a reader's answer from being a :class:`Dataset` that can be trained on; for readers of one's own.
-    Looks at labels and shapes, not at every item."""
+    Looks at every item once."""
     if not isinstance(got, Dataset):
         return [f"load gives {type(got).__name__}; accepts a trainer.datasets.reader.Dataset"]
     found = []
@@ -73,6 +73,18 @@ def faults(got: object) -> list[str]:
             f"labels are {got.labels.min()} to {got.labels.max()}; accepts 0 to {len(got.classes) - 1}, one of the "
             f"{len(got.classes)} classes"
         )
+    if got.labels.dtype.kind not in "iu":
+        found.append(f"labels are {got.labels.dtype}; accepts whole numbers")
+    if got.items.dtype.kind not in "uif":
+        found.append(f"items are {got.items.dtype}; accepts uint8 or float32")
+    elif got.items.dtype.kind == "f" and not np.isfinite(got.items).all():
+        found.append("items hold NaN or infinite values; leave such items out, or fill them")
+    of_each: dict[str, NDArray[Any]] = {f"group {name!r}": array for name, array in got.groups.items()}
+    if got.fixed_heldout is not None:
+        of_each["fixed_heldout"] = got.fixed_heldout
+    for name, array in of_each.items():
+        if np.shape(array) != got.items.shape[:1]:
+            found.append(f"{name} has shape {np.shape(array)}; accepts one of each of the {len(got.items)} items")
     return found
 
 
