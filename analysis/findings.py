@@ -205,5 +205,6 @@ def refuse_incomplete(claimed: pd.DataFrame) -> None:
     more = f"; and {len(lost) - 20} more" if len(lost) > 20 else ""
     raise IncompleteFolds(
         f"{len(lost)} of {len(claimed)} planned folds have no result: {'; '.join(named)}{more}. "
-        "Let the study finish (`actsweep resume`), or report with --allow-incomplete"
+        "Let the study finish (`actsweep resume`; what failed is tried again with --retry-failed), or report with "
+        "--allow-incomplete"
     )
