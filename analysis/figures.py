@@ -186,7 +186,7 @@ def forest(findings: Findings) -> list[Plot]:
                     caption=(
                         f"Mean paired difference over {ranged({v.n for v in shown})} splits with its "
                         f"{100 * (1 - findings.alpha):g} % interval (corrected resampled t, interval not adjusted). "
-                        "Grey band: region of practical equivalence. Shape and colour: the verdict after Holm over "
+                        f"{banded(shown)}Shape and colour: the verdict after Holm over "
                         f"{findings.family} comparisons." + (canvas.OFF_SCALE if off else "")
                     ),
                     data=pd.DataFrame(
@@ -203,6 +203,12 @@ def forest(findings: Findings) -> list[Plot]:
                 )
             )
     return plots
+
+
+def banded(verdicts: Sequence[Verdict]) -> str:
+    """What the grey band is, where one is drawn."""
+    drawn = any(math.isfinite(float(found.extras.get("rope", math.nan))) for found in verdicts)
+    return "Grey band: region of practical equivalence. " if drawn else ""
 
 
 def set_scale(panel: Any, verdicts: Sequence[Verdict], labels: Sequence[str]) -> bool:
@@ -257,9 +263,8 @@ def posteriors(findings: Findings) -> list[Plot]:
                     title="Posterior of each difference to the control",
                     caption=(
                         f"Bayesian correlated t, n = {ranged({v.n for v in shown})} paired splits, no prior "
-                        "information; each ridge scaled to one height. Grey band: region of practical "
-                        "equivalence. It is the corrected t turned round, not a second piece of evidence."
-                        + (canvas.OFF_SCALE if off else "")
+                        f"information; each ridge scaled to one height. {banded(shown)}It is the "
+                        "corrected t turned round, not a second piece of evidence." + (canvas.OFF_SCALE if off else "")
                     ),
                     data=pd.DataFrame(rows),
                 )
@@ -311,7 +316,8 @@ def rope_widths(findings: Findings) -> list[Plot]:
                     name=f"figure-3-rope{suffix(at)}",
                     title="How the three probabilities depend on what counts as the same",
                     caption=(
-                        "Each row runs from probability 0 (bottom) to 1 (top); the vertical line is the width in use. "
+                        "Each row runs from probability 0 (bottom) to 1 (top)"
+                        f"{'; the vertical line is the width in use' if banded(shown) else ''}. "
                         f"n = {ranged({v.n for v in shown})} paired splits, Bayesian correlated t."
                     ),
                     data=pd.concat(rows, ignore_index=True),

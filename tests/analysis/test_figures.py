@@ -133,6 +133,14 @@ def test_the_gap_of_a_loss_is_validation_minus_train(lossy: Findings) -> None:
     assert "beside a high train loss" in plot.caption
 
 
+def test_a_band_is_named_only_where_one_is_drawn(findings: Findings, lossy: Findings) -> None:
+    for draw in (figures.forest, figures.posteriors):
+        assert "Grey band" in draw(findings)[0].caption
+        assert "Grey band" not in draw(lossy)[0].caption
+    assert "vertical line" in figures.rope_widths(findings)[0].caption
+    assert "vertical line" not in figures.rope_widths(lossy)[0].caption
+
+
 def test_a_lower_loss_learns_faster(lossy: Findings) -> None:
     (plot,) = learning.times(lossy)
     assert "lower at the same time learns faster" in plot.caption
