@@ -1,4 +1,4 @@
-"""The figures of results: raw points, differences, posteriors, the planned folds by status."""
+"""The figures of results: raw points, differences, posteriors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from analysis.findings import Findings
 from analysis.published import part_of, parts_of
 from analysis.verdict import Verdict, Word
 
-BLUE, VERMILION, GREEN, PINK, ORANGE, SKY = PALETTE[:6]
+BLUE, VERMILION, GREEN = PALETTE[:3]
 WORD_COLOURS: dict[str, str] = {
     Word.BETTER: BLUE,
     Word.WORSE: VERMILION,
@@ -32,16 +32,6 @@ WORD_MARKERS: dict[str, str] = {
     Word.UNDECIDED: "o",
     Word.CANNOT_TELL: "x",
     Word.DESCRIPTIVE: "s",
-}
-STATUS_COLOURS = {
-    "finished": SKY,
-    "imported": FAINT,
-    "diverged": VERMILION,
-    "stopped": ORANGE,
-    "failed": PINK,
-    "infra_failed": PINK,
-    "missing": "none",
-    "running": "none",
 }
 
 
@@ -324,64 +314,3 @@ def rope_widths(findings: Findings) -> list[Plot]:
                 )
             )
     return plots
-
-
-def completeness(findings: Findings) -> Plot:
-    """Planned folds by activation and split, coloured by status."""
-    frame = findings.claimed[["dataset", "activation", "repeat", "fold", "status"]]
-    labels = findings.labels
-    datasets = findings.datasets
-    with canvas.sheet(canvas.row_height(len(labels)) + 0.3) as figure:
-        panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
-        used: dict[str, Any] = {}
-        for panel, dataset in zip(panels, datasets, strict=True):
-            mine = frame[frame["dataset"] == dataset]
-            splits = {key: at for at, key in enumerate(sorted(set(zip(mine["repeat"], mine["fold"], strict=True))))}
-            for row, label in enumerate(labels):
-                one = mine[mine["activation"] == label]
-                states = [""] * len(splits)
-                for repeat, fold, status in zip(one["repeat"], one["fold"], one["status"], strict=True):
-                    states[splits[repeat, fold]] = status
-                for begin, width, status in stretches(states):
-                    if not status:
-                        continue
-                    empty = STATUS_COLOURS.get(status, "none") == "none"
-                    used[status] = panel.barh(
-                        row,
-                        width,
-                        left=begin,
-                        height=0.8,
-                        color="none" if empty else STATUS_COLOURS[status],
-                        edgecolor=VERMILION if empty else "none",
-                        hatch="////" if empty else ("xx" if status == "diverged" else ""),
-                        linewidth=0.6,
-                    )
-            panel.set_title(canvas.clip(dataset, 66 // len(datasets)), loc="left")
-            panel.set_xlim(0, max(len(splits), 1))
-            panel.set_xticks([0, len(splits)])
-            panel.set_xlabel("split")
-            canvas.label_rows(panel, labels)
-            panel.grid(visible=False)
-        figure.legend(
-            list(used.values()), list(used), loc="outside lower center", ncols=min(len(used), 5) or 1, handlelength=1.2
-        )
-        finished = int(frame["status"].isin(("finished", "imported")).sum())
-        return canvas.keep(
-            figure,
-            name="figure-0-completeness",
-            title="Planned folds by status",
-            caption=f"{finished} of {len(frame)} planned folds have a result. One column a split, by repeat and fold.",
-            data=frame,
-        )
-
-
-def stretches(states: Sequence[str]) -> list[tuple[int, int, str]]:
-    """(begin, length, state) of the runs of equal states."""
-    result: list[tuple[int, int, str]] = []
-    for at, state in enumerate(states):
-        if result and result[-1][2] == state:
-            begin, length, _ = result[-1]
-            result[-1] = (begin, length + 1, state)
-        else:
-            result.append((at, 1, state))
-    return result

@@ -153,6 +153,7 @@ def hierarchy(findings: Findings) -> Table:
     """What the hierarchical model expects of a new data set, for each activation that every study has."""
     ropes = [float(found.extras.get("rope", math.nan)) for found in findings.verdicts]
     rope = max((width for width in ropes if math.isfinite(width)), default=0.0)
+    width = f"practical equivalence ± {rope:.4g}, the widest in use" if rope else "no width of practical equivalence"
     rows = []
     for label in findings.common:
         if label == findings.control:
@@ -171,9 +172,8 @@ def hierarchy(findings: Findings) -> Table:
         name="table-9-hierarchy",
         title="On a new data set",
         caption=(
-            f"Hierarchical model over n data sets, computed on a grid; practical equivalence ± {rope:.4g}, the "
-            "widest in use. Probabilities that the activation is worse, the same or better on a data set not "
-            "seen. No correction."
+            f"Hierarchical model over n data sets, computed on a grid; {width}. Probabilities that the activation is "
+            "worse, the same or better on a data set not seen. No correction."
         ),
         frame=pd.DataFrame(rows),
         formats={"mean": "+.4f", **dict.fromkeys(("worse", "same", "better"), ".3f"), "n": "d"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis import figures, integrity
+from analysis import completeness, integrity
 from analysis.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.findings import Findings
 from analysis.tables import Table
@@ -26,7 +26,7 @@ def section(findings: Findings) -> Section:
         for _, row in found.iterrows()
         if row["status"] == "fail" and row["note"]
     ]
-    blocks += [Tabled(table(found)), Drawn(figures.completeness(findings))]
+    blocks += [Tabled(table(found)), Drawn(completeness.drawn(findings))]
     dropped = lost(findings)
     if dropped is not None:
         blocks.append(Tabled(dropped))

@@ -140,8 +140,8 @@ def gains(findings: Findings) -> Table:
         name="table-13-gains",
         title="Equation (1) under every checkpoint rule",
         caption=(
-            "For the activation with the best mean under the declared rule: 100 (score − runner-up) / runner-up over n "
-            "splits, on means and on the best split. Picked after the fact; no test."
+            "For the activation with the best mean under the declared rule: by how many per cent of the runner-up's "
+            "score it is better, over n splits, on means and on the best split. Picked after the fact; no test."
         ),
         frame=frame[kept],
         formats={"score": ".4f", "runner_up_score": ".4f", "percent": "+.2f", "n": "d"},

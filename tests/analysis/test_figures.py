@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import canvas, figures, learning, shapes, simulated
+from analysis import canvas, completeness, figures, learning, shapes, simulated
 from analysis.findings import Findings, gather
 
 
@@ -80,7 +80,7 @@ def test_data_sets_beyond_three_get_a_figure_of_their_own(twenty: Findings) -> N
 
 
 def test_completeness_merges_equal_neighbours() -> None:
-    assert figures.stretches(["a", "a", "", "b"]) == [(0, 2, "a"), (2, 1, ""), (3, 1, "b")]
+    assert completeness.stretches(["a", "a", "", "b"]) == [(0, 2, "a"), (2, 1, ""), (3, 1, "b")]
 
 
 def test_an_axis_leaves_out_what_lies_far_away() -> None:
