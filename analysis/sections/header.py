@@ -49,7 +49,7 @@ def section(findings: Findings) -> Section:
         ("Data set, model", each({plan.study: f"{plan.dataset}, {plan.model}" for plan in plans})),
         ("Splits", each({plan.study: plan.splits or "not stated" for plan in plans})),
         ("Studies", ", ".join(f"{plan.study} (digest {plan.study_digest}, seed {plan.study_seed})" for plan in plans)),
-        ("Read from", ", ".join(f"{study.source}{run(study.study_run)}" for study in findings.studies)),
+        ("Read from", ", ".join(dict.fromkeys(f"{study.source}{run(study.study_run)}" for study in findings.studies))),
         ("Code", listed(findings, "commit") or "not recorded"),
         ("Devices", listed(findings, "device_name") or listed(findings, "device") or "not recorded"),
     ]

@@ -199,6 +199,26 @@ def test_a_narrow_site_delays_and_changes_nothing(
 
 
 @pytest.mark.slow
+def test_a_study_paused_twice_goes_on_where_there_is_but_one_node(
+    start_cluster: Callable[[Shape], DevCluster], undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = start_cluster(Shape(nodes=1, accounting=False))
+    monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+    path = made(tmp_path / "lab", profile=PROFILE + "accounting: false\n")
+    for _ in range(2):
+        with session.driving(path, call=PRETEND) as driver:
+            finish(driver, until=lambda: len(training(path)) >= 2)
+            driver.pause()
+    with session.driving(path, call=PRETEND) as driver:
+        finish(driver)
+        assert not driver.state.gave_up
+    assert numbers(path) == numbers(undisturbed)
+    assert decisions(path) == decisions(undisturbed)
+    assert held_out(path) == held_out(undisturbed)
+    cluster.end()
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("dev")
 def test_the_time_limit_ends_in_resumed_folds(undisturbed: Path, tmp_path: Path) -> None:
     profile = PROFILE.replace("time_min: 10\nsignal_lead_s: 30", "time_min: 1\nsignal_lead_s: 25")
