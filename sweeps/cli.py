@@ -185,7 +185,8 @@ def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool
         try:
             if retry_failed:
                 again = driver.retry_failed()
-                click.echo(f"tried again: {', '.join(again)}" if again else "no fold to try again")
+                named = f"trying {progress.counted(len(again), 'fold')} again: {', '.join(again)}"
+                click.echo(named if again else "no fold to try again")
             with progress.Show(Console()) as show:
                 finished = session.drive(driver, lambda now: show(session.view(now)), interval_s=interval_s)
         except KeyboardInterrupt:

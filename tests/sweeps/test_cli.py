@@ -225,7 +225,7 @@ def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_n
     assert actsweep("resume", "runs/mine").returncode == 3  # without the word, nothing is tried again
     mended = actsweep("resume", "runs/mine", "--retry-failed")
     assert mended.returncode == 0, mended.stderr
-    assert "tried again: breaks-c000/fold-0-0, breaks-c000/fold-0-1" in mended.stdout
+    assert "trying 2 folds again: breaks-c000/fold-0-0, breaks-c000/fold-0-1" in mended.stdout
     assert "MLflow has 2 trials and 4 folds" in actsweep("sync", "runs/mine").stdout
     assert "no fold to try again" in actsweep("resume", "runs/mine", "--retry-failed").stdout
 
