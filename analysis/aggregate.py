@@ -7,6 +7,7 @@ intervals that resample them are too narrow and say so.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import warnings
@@ -241,15 +242,18 @@ def probability_of_improvement(
         units += pairs.n
         overlap |= pairs.n > 1 and pairs.ratio != 0
         verifiable &= pairs.verifiable
-    blank = {
-        "dataset": tables[0].dataset if len(tables) == 1 else "",
-        "activation": activation,
-        "control": control,
-        "metric": tables[0].metric if tables else "",
-    }
-    method = f"probability of improvement, {'paired' if paired else 'all pairs'}, Wilson interval"
+    blank = Verdict(
+        dataset=tables[0].dataset if len(tables) == 1 else "",
+        activation=activation,
+        control=control,
+        metric=tables[0].metric if tables else "",
+        method=f"probability of improvement, {'paired' if paired else 'all pairs'}, Wilson interval",
+        level=level,
+        word=Word.CANNOT_TELL,
+        note="No pairs.",
+    )
     if not shares or units == 0:
-        return Verdict(**blank, method=method, level=level, word=Word.CANNOT_TELL, note="No pairs.")  # type: ignore[arg-type]
+        return blank
     estimate = float(np.mean(shares))
     low, high = proportion_confint(estimate * units, units, alpha=1 - level, method="wilson")
     notes = [f"{units} pairs; about {PAIRS_NEEDED} independent ones are needed."] if units < PAIRS_NEEDED else []
@@ -262,12 +266,10 @@ def probability_of_improvement(
     if overlap or not verifiable:
         word = Word.DESCRIPTIVE
         notes.append(OVERLAP if overlap else "Imported numbers: not verifiable.")
-    return Verdict(
-        **blank,  # type: ignore[arg-type]
-        method=method,
+    return dataclasses.replace(
+        blank,
         estimate=estimate,
         interval=Interval(float(low), float(high)),
-        level=level,
         n=units,
         word=word,
         note=" ".join(notes),

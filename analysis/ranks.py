@@ -298,4 +298,4 @@ MIRROR = {str(Word.BETTER): str(Word.WORSE), str(Word.WORSE): str(Word.BETTER)}
 
 
 def _minus(value: object) -> float:
-    return -float(value)  # type: ignore[arg-type]
+    return -float(value)  # type: ignore[arg-type]  # a cell of a column of numbers

@@ -69,7 +69,7 @@ def find(function: str) -> Callable[[str], str]:
     target = getattr(importlib.import_module(module), name, None)
     if not callable(target):
         raise ValueError(f"module {module} has no function {name}")
-    return target  # type: ignore[no-any-return]
+    return target  # type: ignore[no-any-return]  # that it is callable is all that can be known
 
 
 def interrupted(text: str) -> bool:

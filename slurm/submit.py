@@ -74,7 +74,7 @@ def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus
     return int(executor.submit(payload.call, function, text).job_id)
 
 
-class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]
+class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives no types
     """submitit's local executor, with jobs in a session of their own, ``-P``, and an environment without Slurm's."""
 
     profile: Profile
@@ -168,7 +168,7 @@ def place(folder: Path, job: str, function: str, text: str) -> None:
         aside.replace(path)
 
 
-class _Executor(SlurmExecutor):  # type: ignore[misc]
+class _Executor(SlurmExecutor):  # type: ignore[misc]  # submitit gives no types
     """submitit's Slurm executor, where scripts can be written on a machine without Slurm."""
 
     @classmethod
