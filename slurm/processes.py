@@ -83,6 +83,14 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 def has_variable(pid: int, name: str, value: str) -> bool:
     """Whether the process runs, is this user's, and has that variable at that value."""
     try:
+        # Not psutil's reading, where there is another: it ends at the first gap, and a process that writes a title over
+        # the begin of its environment, as slurmstepd does, leaves one.
+        return f"{name}={value}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False
+    try:
         return psutil.Process(pid).environ().get(name) == value
     except (psutil.Error, OSError):
         return False
