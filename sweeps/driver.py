@@ -90,7 +90,7 @@ class Driver:
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()
-        except BaseException:
+        except BaseException:  # nobody else could close it
             self.ledger.close()
             raise
 

@@ -326,7 +326,12 @@ def test_concurrent_packs_stage_once(root, tmp_path):
     assert Watched.loads == 1
 
 
-def test_lock_of_a_dead_process_is_broken(root, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("pid", "made_at"),
+    [(4194303, None), (os.getpid(), 1)],
+    ids=["a process that is gone", "a number that another process has now"],
+)
+def test_lock_of_a_dead_process_is_broken(root, tmp_path, monkeypatch, pid, made_at):
     monkeypatch.setattr(staging, "WAIT_S", 0.01)
     scratch = tmp_path / "s"
     staged(root, scratch)
@@ -334,21 +339,9 @@ def test_lock_of_a_dead_process_is_broken(root, tmp_path, monkeypatch):
     copy.rename(tmp_path / "gone")
     lock = copy.with_suffix(".lock")
     lock.mkdir()
-    (lock / "owner").write_text(f"{os.uname().nodename} 4194303")
-    staged(root, scratch)
-    assert Watched.loads == 2
-
-
-def test_lock_of_a_number_that_is_another_process_now_is_broken(root, tmp_path, monkeypatch):
-    monkeypatch.setattr(staging, "WAIT_S", 0.01)
-    scratch = tmp_path / "s"
-    staged(root, scratch)
-    [copy] = [path for path in scratch.glob("*/*") if path.is_dir()]
-    copy.rename(tmp_path / "gone")
-    lock = copy.with_suffix(".lock")
-    lock.mkdir()
-    (lock / "owner").write_text(f"{os.uname().nodename} {os.getpid()}")
-    os.utime(lock / "owner", (1, 1))
+    (lock / "owner").write_text(f"{os.uname().nodename} {pid}")
+    if made_at is not None:
+        os.utime(lock / "owner", (made_at, made_at))
     staged(root, scratch)
     assert Watched.loads == 2
 
