@@ -11,8 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.plan import Declaration, Plan, to_json
-from sweeps import ledger
+from analysis.runs.plan import Declaration, Plan, to_json
+from sweeps.folder import ledger
+from sweeps.folder.records import Selected, TrialAdded
 from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, attempt_folder, read_fold
 from trainer.spec import (
     CHECKPOINT_RULES,
@@ -231,8 +232,8 @@ def numbers(folder: Path) -> dict[str, object]:
 def decisions(folder: Path) -> tuple[dict[str, object], dict[str, object]]:
     """Suggestions (trial -> parameters, searched values, folds) and winners (label -> trial, among how many)."""
     records = list(ledger.read(folder / ledger.FILE))
-    added = {r.trial: (dict(r.params), dict(r.config), r.folds) for r in records if isinstance(r, ledger.TrialAdded)}
-    chosen = {r.label: (r.trial, r.among) for r in records if isinstance(r, ledger.Selected)}
+    added = {r.trial: (dict(r.params), dict(r.config), r.folds) for r in records if isinstance(r, TrialAdded)}
+    chosen = {r.label: (r.trial, r.among) for r in records if isinstance(r, Selected)}
     return dict(added), dict(chosen)
 
 

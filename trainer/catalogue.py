@@ -30,9 +30,9 @@ ACTIVATIONS: dict[str, str] = {
 }
 
 MODELS: dict[str, str] = {
-    "resnet18": "trainer.models:resnet18",
-    "resnet34": "trainer.models:resnet34",
-    "tiny_cnn": "trainer.models:tiny_cnn",
+    "resnet18": "trainer.models.images:resnet18",
+    "resnet34": "trainer.models.images:resnet34",
+    "tiny_cnn": "trainer.models.images:tiny_cnn",
 }
 
 DATASETS: dict[str, str] = {

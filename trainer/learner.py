@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainer import batches, device, metrics, models, seeds
+from trainer import batches, device, metrics, seeds
 from trainer.activations import progress
 from trainer.batches import Resident
+from trainer.models import build, placement
 from trainer.selection import Weights
 from trainer.spec import FoldSpec
 from trainer.splits import Split
@@ -34,7 +35,7 @@ class Learner:
             for part, indices in (("train", split.train), ("validation", split.validation), ("heldout", split.heldout))
         }
         self.classes = classes
-        model = models.build(
+        model = build.build(
             spec.model,
             spec.activation,
             channels=data.channels,
@@ -134,7 +135,7 @@ class Learner:
 
     def learned(self) -> dict[str, float]:
         """The activations' learned parameters, as ``layer/parameter``."""
-        return models.learned_parameters(self.model)
+        return placement.learned_parameters(self.model)
 
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and generators: references, not copies."""

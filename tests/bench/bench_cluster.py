@@ -32,10 +32,12 @@ from pathlib import Path
 
 import psutil
 
-from slurm import devcluster
-from slurm.devconf import Shape
-from sweeps import folder, session
-from sweeps.study import load
+from slurm.dev import cluster as devcluster
+from slurm.dev.config import Shape
+from sweeps.driver import session
+from sweeps.folder import layout
+from sweeps.study import shipped
+from sweeps.study.study import load
 from trainer.journal import FoldHistory, read_fold
 from trainer.spec import Launch, Pack, to_text
 
@@ -114,7 +116,7 @@ class Asked:
         return [
             to_text(Pack(launches=(Launch(spec=spec, folder=f"{place}/trials/{trial}/{spec.folder}"),), data_root=None))
             for label in study.compared()
-            for trial in [folder.trial_name(label, "confirm", 0)]
+            for trial in [layout.trial_name(label, "confirm", 0)]
             for spec in study.fold_specs(phase="confirm", trial=trial, label=label)
         ]
 
@@ -122,7 +124,7 @@ class Asked:
 def ours(asked: Asked, place: Path, *, search: bool) -> None:
     """As ``actsweep run`` does, without its live view and its report."""
     (place / "lab.yaml").write_text(PROFILE.format(poll=asked.poll, epoch_s=asked.epoch_s))
-    session.make(session.on_profile(load(asked.study(search=search)), str(place / "lab.yaml")), place, ["bench"])
+    session.make(shipped.on_profile(load(asked.study(search=search)), str(place / "lab.yaml")), place, ["bench"])
     with session.driving(place, call=CALL) as driver:
         session.drive(driver, lambda now: None, interval_s=1.0)
 

@@ -14,8 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from sweeps import session
-from sweeps.study import load
+from sweeps.driver import session
+from sweeps.study import shipped
+from sweeps.study.study import load
+from sweeps.view import footprint
 
 STUDY = """
 name: bench
@@ -44,13 +46,13 @@ def main() -> int:
         profile = Path(place) / "bench.yaml"
         profile.write_text(f"name: bench\nexecutor: local\nmax_jobs: {asked.at_a_time}\n")
         text = STUDY.format(epochs=asked.epochs, folds=asked.folds, samples=(asked.trials - 3) // 2)
-        study = session.on_profile(load(text), str(profile))
+        study = shipped.on_profile(load(text), str(profile))
         path = Path(place) / "study"
         session.make(study, path, sys.argv)
         begun = time.monotonic()
         with session.driving(path, call="trainer.testing:pretend") as driver:
             session.drive(driver, lambda now: None, interval_s=0.2)
-            cost = session.footprint(driver.cluster.costs)
+            cost = footprint.footprint(driver.cluster.costs)
             folds = sum(len(trial.folds) for trial in driver.state.trials.values())
             print(
                 f"{len(driver.state.trials)} trials, {folds} folds in {time.monotonic() - begun:.0f} s; {cost.words()}"

@@ -29,8 +29,8 @@ def fill(folder: Path, folds: int, epochs: int) -> int:
     import sqlalchemy
     from mlflow import MlflowClient
 
-    from analysis import plan as planning
-    from analysis import schema, simulated
+    from analysis.runs import plan as planning
+    from analysis.runs import schema, simulated
 
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(tracking_uri=uri)
@@ -92,8 +92,7 @@ def insert(connection: Any, table: str, rows: list[tuple[Any, ...]]) -> None:
 
 
 def insert_runs(connection: Any, experiment: str, cube: pd.DataFrame) -> None:
-    from analysis import cube as frames
-    from analysis import schema
+    from analysis.runs import frames, schema
 
     runs, tags, params, latest = [], [], [], []
     named = {**frames.TEXT_TAGS, **frames.INTEGER_TAGS, **frames.SIZE_TAGS}
@@ -139,17 +138,18 @@ def measure(folder: Path) -> None:
         seconds[name] = (time.perf_counter() - begin, time.process_time() - cpu, peak)
         begin, cpu = time.perf_counter(), time.process_time()
 
-    from analysis import load, report
-    from analysis.findings import gather
+    from analysis.report import build
+    from analysis.report.findings import gather
+    from analysis.runs import load
 
     stage("import")
     studies = load.load_all([f"sqlite:///{folder / 'mlflow.db'}"])
     stage("load")
     findings = gather(studies)
     stage("findings")
-    sections = [make(findings) for make in report.SECTIONS]
+    sections = [make(findings) for make in build.SECTIONS]
     stage("sections")
-    page = report.publish(sections, folder / "report", title="bench", digest=findings.digest)
+    page = build.publish(sections, folder / "report", title="bench", digest=findings.digest)
     stage("files")
     rows = sum(len(study.cube) for study in studies), sum(len(study.curves) for study in studies)
     print(json.dumps({"seconds": seconds, "runs": rows[0], "epochs": rows[1], "page_mb": page.stat().st_size / 1e6}))

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from sweeps.testing import InventedTrial, invent_attempt, invent_study
-from sweeps.tracking import Tracker
+from sweeps.tracking.tracker import Tracker
 
 METRICS_PER_EPOCH = 15
 

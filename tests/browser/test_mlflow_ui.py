@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from sweeps.server import Ui, ui
-from sweeps.store import settle
 from sweeps.testing import InventedTrial, invent_attempt, invent_study
-from sweeps.tracking import Tracker
+from sweeps.tracking.store import settle
+from sweeps.tracking.tracker import Tracker
+from sweeps.tracking.ui_server import Ui, ui
 
 selenium = pytest.importorskip("selenium")
 

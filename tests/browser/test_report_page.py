@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from analysis import pdf, report, simulated
+from analysis.report import build, pdf
+from analysis.runs import simulated
 
 selenium = pytest.importorskip("selenium")
 
@@ -62,7 +63,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         simulated.study(seed=at, name=f"s-{name}", dataset=name, activations=simulated.TWENTY, repeats=10)
         for at, name in enumerate(names)
     ]
-    return {"six": report.write(six, folder / "six"), "twenty": report.write(twenty, folder / "twenty")}
+    return {"six": build.write(six, folder / "six"), "twenty": build.write(twenty, folder / "twenty")}
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from slurm import devcluster
-from slurm.cluster import SlurmCluster
-from slurm.devcluster import DevCluster, Shape
+from slurm.dev import cluster as devcluster
+from slurm.dev.cluster import DevCluster, Shape
 from slurm.errors import SubmissionRefused
 from slurm.jobs import JobReport, JobState, Retry, retry
 from slurm.profile import Profile
+from slurm.scheduler.cluster import SlurmCluster
 
 STAND_IN = '''
 """A pack of one fold as a cluster sees it: claims an attempt, writes an epoch at a time, goes on where an earlier

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from slurm import devcluster, processes
-from slurm.cluster import SlurmCluster
-from slurm.devcluster import DevCluster, Shape
+from slurm import processes
+from slurm.dev import cluster as devcluster
+from slurm.dev.cluster import DevCluster, Shape
 from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.jobs import JobReport, JobState
 from slurm.profile import Profile
+from slurm.scheduler.cluster import SlurmCluster
 
 pytestmark = pytest.mark.cluster
 
@@ -193,22 +194,23 @@ def test_a_scheduler_that_is_away_delays_and_loses_nothing(
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
-from slurm import cluster, records, submit
+from slurm import executor
+from slurm.scheduler import cluster, submissions
 from slurm.profile import Profile
 folder, call, texts, die = Path(sys.argv[1]), sys.argv[2], sys.argv[3].split("|"), sys.argv[4]
 def suicide(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
-rename = submit.utils.JobPaths.move_temporary_file
+rename = executor.utils.JobPaths.move_temporary_file
 def dies_at_pickles(self, path, name, *args, **kwargs):
     suicide() if name == "submitted_pickle" else rename(self, path, name, *args, **kwargs)
 if die == "before sbatch":
-    submit.send = suicide
+    executor.send = suicide
 if die == "before its id is kept":
-    submit.utils.JobPaths.move_temporary_file = suicide
+    executor.utils.JobPaths.move_temporary_file = suicide
 if die == "before the pickles are placed":
-    submit.utils.JobPaths.move_temporary_file = dies_at_pickles
+    executor.utils.JobPaths.move_temporary_file = dies_at_pickles
 if die == "before the record":
-    records.Record.with_job = suicide
+    submissions.Record.with_job = suicide
 profile = Profile(name="x", executor="slurm", partition="main", mem_gb=0.25, time_min=10, max_array_size=4)
 cluster.SlurmCluster(profile, folder).submit(call, texts, name="cut", folder=folder)
 suicide()
@@ -324,7 +326,7 @@ def test_a_cluster_is_up_soon_and_leaves_no_process(tmp_path_factory: pytest.Tem
     code = """
 import json, sys, time
 from pathlib import Path
-from slurm import devcluster
+from slurm.dev import cluster as devcluster
 begin = time.monotonic()
 cluster = devcluster.up(nodes=2, gpus_per_node=2, folder=Path(sys.argv[1]))
 print(json.dumps([time.monotonic() - begin, cluster.status().nodes]))

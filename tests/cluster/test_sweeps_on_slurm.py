@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis import load as cubes
-from slurm.devcluster import DevCluster
-from slurm.devconf import Shape
-from sweeps import ledger, session
-from sweeps.driver import Driver
-from sweeps.study import load
+from analysis.runs import load as cubes
+from slurm.dev.cluster import DevCluster
+from slurm.dev.config import Shape
+from sweeps.driver import session
+from sweeps.driver.driver import Driver
+from sweeps.folder import ledger
+from sweeps.study import shipped
+from sweeps.study.study import load
 from sweeps.testing import attempts, decisions, numbers
 from trainer.journal import read_fold
 
@@ -54,7 +56,7 @@ control: relu
 """
 DRIVE = f"""
 import pathlib, sys
-from sweeps import session
+from sweeps.driver import session
 with session.driving(pathlib.Path(sys.argv[1]), call={PRETEND!r}) as driver:
     session.drive(driver, lambda now: None, interval_s=0.2)
 """
@@ -64,7 +66,7 @@ Run = Callable[..., str]
 def made(folder: Path, study: str = STUDY, profile: str = PROFILE) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "lab.yaml").write_text(profile)
-    session.make(session.on_profile(load(study), str(folder / "lab.yaml")), folder / "study", ["test"])
+    session.make(shipped.on_profile(load(study), str(folder / "lab.yaml")), folder / "study", ["test"])
     return folder / "study"
 
 
@@ -103,8 +105,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, main_cluster: DevClust
 def test_each_fold_is_trained_once_and_slurm_agrees(undisturbed: Path, slurm: Run) -> None:
     assert set(attempts(undisturbed).values()) == {1}
     records = list(ledger.read(undisturbed / ledger.FILE))
-    jobs = [job for record in records if isinstance(record, ledger.Submitted) for job in record.jobs]
-    names = {record.name for record in records if isinstance(record, ledger.Submitting)}
+    jobs = [job for record in records if isinstance(record, records.Submitted) for job in record.jobs]
+    names = {record.name for record in records if isinstance(record, records.Submitting)}
     listed = slurm("sacct", "-X", "-n", "-P", "-o", "JobID,JobName,State", "--starttime", "now-1hour").splitlines()
     ours = {line.split("|")[0] for line in listed if any(line.split("|")[1].startswith(name) for name in names)}
     assert ours == set(jobs)
@@ -233,7 +235,7 @@ def test_the_time_limit_ends_in_resumed_folds(undisturbed: Path, tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.usefixtures("dev")
 def test_jobs_of_trials_that_asha_stops_leave_the_queue_and_the_saving_is_told(tmp_path: Path, slurm: Run) -> None:
-    from sweeps.savings import savings
+    from sweeps.view.savings import savings
 
     asha = STUDY.replace("samples: 4", "samples: 6, scheduler: {name: asha, grace_epochs: 1, reduction_factor: 2}")
     path = made(tmp_path / "lab", asha)
@@ -266,7 +268,7 @@ def test_a_detached_driver_trains_for_real_and_reports(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, begun.stdout
         time.sleep(1)
     here = tmp_path / "here"
-    session.make(session.on_profile(load(study), "local"), here, ["test"])
+    session.make(shipped.on_profile(load(study), "local"), here, ["test"])
     with session.driving(here) as driver:
         finish(driver)
     assert numbers(path) == numbers(here)

@@ -28,7 +28,7 @@ def test_the_cli_says_its_help_without_torch_ray_or_mlflow() -> None:
     statement = (
         "import contextlib, io\n"
         "from click.testing import CliRunner\n"
-        "from sweeps.cli import main\n"
+        "from sweeps.cli.main import main\n"
         "assert CliRunner().invoke(main, ['--help']).exit_code == 0"
     )
     assert not loaded(statement) & {"torch", "ray", "mlflow", "pandas", "matplotlib", "submitit"}
@@ -37,7 +37,7 @@ def test_the_cli_says_its_help_without_torch_ray_or_mlflow() -> None:
 def test_a_node_loads_no_ray_mlflow_or_pydantic() -> None:
     """The pack entry with everything that training a fold imports."""
     statement = (
-        "import trainer.entry, trainer.pack, trainer.fold, trainer.models, trainer.catalogue as c\n"
+        "import trainer.entry, trainer.pack, trainer.fold, trainer.models.build, trainer.catalogue as c\n"
         "for kind, names in (('activation', c.ACTIVATIONS), ('model', c.MODELS), ('data set', c.DATASETS)):\n"
         "    for name in names: c.resolve(kind, name, names)"
     )

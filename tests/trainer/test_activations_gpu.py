@@ -9,7 +9,7 @@ import torch
 
 from trainer.activations.progress import tie
 from trainer.catalogue import ACTIVATIONS
-from trainer.models import build
+from trainer.models.build import build
 from trainer.spec import ActivationSpec, ModelSpec
 
 pytestmark = [

@@ -1,0 +1,67 @@
+"""What a section of a report is made of; how it looks is the templates' business."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from analysis.report.figure_style import Plot
+from analysis.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence that must not be missed."""
+
+    text: str
+    tone: Literal["note", "warn"] = "warn"
+    kind: Literal["notice"] = "notice"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Terms and what they are."""
+
+    facts: Sequence[tuple[str, str]]
+    kind: Literal["facts"] = "facts"
+
+
+@dataclass(frozen=True)
+class Listing:
+    items: Sequence[str]
+    kind: Literal["listing"] = "listing"
+
+
+@dataclass(frozen=True)
+class Tabled:
+    table: Table
+    kind: Literal["table"] = "table"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    plot: Plot
+    kind: Literal["plot"] = "plot"
+
+
+Block = Text | Notice | Facts | Listing | Tabled | Drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    anchor: str
+    title: str
+    blocks: list[Block] = field(default_factory=list)
+
+    def tables(self) -> list[Table]:
+        return [block.table for block in self.blocks if isinstance(block, Tabled)]
+
+    def plots(self) -> list[Plot]:
+        return [block.plot for block in self.blocks if isinstance(block, Drawn)]

@@ -1,0 +1,165 @@
+"""The comparison report: from studies' frames to one self-contained page and its tables and figures as files.
+
+The same input gives the same bytes: no clock is read, every resampling is seeded from the input's digest.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from analysis.report import tables
+from analysis.report.blocks import Block, Drawn, Facts, Listing, Notice, Section, Tabled, Text
+from analysis.report.findings import Findings, gather, imported
+from analysis.report.sections import (
+    appendix,
+    cost,
+    curves,
+    datasets,
+    declaration,
+    integrity,
+    parameters,
+    posterior,
+    power,
+    results,
+    robustness,
+    verdicts,
+)
+from analysis.report.tables import Table
+from analysis.runs.load import Study
+from analysis.runs.published import Published
+
+PAGE = "report.html"
+SECTIONS: tuple[Callable[[Findings], Section], ...] = (
+    declaration.section,
+    verdicts.section,
+    integrity.section,
+    results.raw,
+    results.section,
+    posterior.section,
+    datasets.section,
+    robustness.section,
+    curves.section,
+    curves.generalisation,
+    cost.section,
+    parameters.section,
+    power.section,
+    power.limits,
+    appendix.section,
+)
+CODES = frozenset({"run_id", "split_hash", "config_digest", "trial"})
+LONG_TEXT = 40
+
+
+def write(
+    studies: Study | Sequence[Study],
+    folder: str | Path,
+    *,
+    allow_incomplete: bool = False,
+    published: Published | None = None,
+) -> Path:
+    """Writes the report into ``folder`` and returns the path of its page.
+
+    The folder gets ``report.html`` (self-contained), ``report.md``, ``tables/*.csv`` and ``*.tex``, ``numbers.json``
+    and ``figures/*.svg``, ``*.png`` and ``*.csv``; what an earlier report left there is replaced. Raises
+    :class:`~analysis.errors.IncompleteFolds`, naming them, where planned folds have no result, unless
+    ``allow_incomplete``; nothing is written then. ``published`` tables are shown beside the studies' numbers, or
+    alone where there are no studies.
+    """
+    if published is not None and not isinstance(studies, Study) and not studies:
+        studies = imported(published)
+    findings = gather(studies, allow_incomplete=allow_incomplete, published=published)
+    return write_findings(findings, folder)
+
+
+def write_findings(findings: Findings, folder: str | Path) -> Path:
+    sections = [make(findings) for make in SECTIONS]
+    title = "Comparison of activations: " + ", ".join(plan.study for plan in findings.plans)
+    return publish(sections, Path(folder), title=title, digest=findings.digest)
+
+
+def publish(sections: Sequence[Section], folder: Path, *, title: str, digest: str) -> Path:
+    """Sections as files; the page is written last."""
+    for name in ("tables", "figures"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir(parents=True)
+    for section in sections:
+        for plot in section.plots():
+            plot.save(folder / "figures")
+        for table in section.tables():
+            (folder / "tables" / f"{table.name}.csv").write_text(tables.to_csv(table), encoding="utf-8")
+            (folder / "tables" / f"{table.name}.tex").write_text(tables.to_latex(table), encoding="utf-8")
+    numbers = {
+        "input": digest,
+        "tables": {table.name: tables.to_records(table) for section in sections for table in section.tables()},
+    }
+    (folder / "numbers.json").write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    (folder / "report.md").write_text(markdown(sections, title=title, digest=digest), encoding="utf-8")
+    page = folder / PAGE
+    page.write_text(html(sections, title=title, digest=digest), encoding="utf-8")
+    return page
+
+
+def html(sections: Sequence[Section], *, title: str, digest: str) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=False,
+    )
+    environment.globals |= {"csv": data_link, "classes": classes}
+    source = environment.loader
+    assert source is not None
+    style = source.get_source(environment, "report.css")[0]
+    script = source.get_source(environment, "report.js")[0]
+    template = environment.get_template("report.html.jinja")
+    return template.render(sections=sections, title=title, digest=digest, style=style, script=script) + "\n"
+
+
+def data_link(frame: pd.DataFrame) -> str:
+    text = frame.to_csv(index=False, lineterminator="\n", float_format="%.9g")
+    return "data:text/csv;base64," + base64.b64encode(text.encode()).decode()
+
+
+def classes(table: Table, row: int, name: str, text: str, right: bool) -> str:
+    kinds = [
+        "number" if right else "",
+        "boxed" if (row, name) in table.boxed else "",
+        table.marked.get((row, name), ""),
+        "code" if name in CODES else ("long" if len(text) > LONG_TEXT and not right else ""),
+    ]
+    return " ".join(filter(None, kinds))
+
+
+def markdown(sections: Sequence[Section], *, title: str, digest: str) -> str:
+    parts = [f"# {title}"]
+    for number, section in enumerate(sections, start=1):
+        parts.append(f"## {number}. {section.title}")
+        parts += [in_markdown(block) for block in section.blocks]
+    parts.append(f"Input {digest}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def in_markdown(block: Block) -> str:
+    match block:
+        case Text(text=text):
+            return text
+        case Notice(text=text):
+            return f"> {text}"
+        case Facts(facts=facts):
+            return "\n".join(f"- **{term}**: {value}" for term, value in facts)
+        case Listing(items=items):
+            return "\n".join(f"- {item}" for item in items)
+        case Drawn(plot=plot):
+            return f"**{plot.title}**\n\n![{plot.title}](figures/{plot.name}.svg)\n\n{plot.caption}"
+        case Tabled(table=table):
+            if len(table.frame) > 200:
+                link = f"tables/{table.name}.csv"
+                return f"**{table.title}**. {table.caption}\n\n{len(table.frame)} rows: [{link}]({link})"
+            return f"**{table.title}**. {table.caption}\n\n{tables.to_markdown(table)}"

@@ -1,0 +1,210 @@
+"""One or more studies with what was declared and concluded of them: what every section of a report draws on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from analysis.errors import DeclarationError, IncompleteFolds
+from analysis.runs import plan as planning
+from analysis.runs.load import Study
+from analysis.runs.plan import Plan
+from analysis.runs.published import Published, plans
+from analysis.statistics import claims
+from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
+from analysis.statistics.verdict import Verdict
+
+INCOMPLETE = ("missing", "running", "failed", "infra_failed", "stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    studies: tuple[Study, ...]
+    cube: pd.DataFrame
+    """Every study's runs; two studies on one data set have their names added to it."""
+    claimed: pd.DataFrame
+    """Of them, those that the claims rest on."""
+    verdicts: tuple[Verdict, ...]
+    """Each activation against its control on each data set, one family."""
+    family: int
+    published: Published | None = None
+    """Tables of a publication to show beside the runs, or alone."""
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        return tuple(study.plan for study in self.studies)
+
+    @cached_property
+    def datasets(self) -> list[str]:
+        return list(dict.fromkeys(self.claimed["dataset"]))
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Every activation's label, in the order of the studies."""
+        return list(dict.fromkeys(label for plan in self.plans for label in plan.activations))
+
+    @cached_property
+    def common(self) -> list[str]:
+        """Activations that every study has."""
+        return [label for label in self.labels if all(label in plan.activations for plan in self.plans)]
+
+    def plan_of(self, dataset: str) -> Plan:
+        study = str(self.cube.loc[self.cube["dataset"] == dataset, "study"].iloc[0])
+        return next(plan for plan in self.plans if plan.study == study)
+
+    @property
+    def plan(self) -> Plan:
+        """The first study's: its metric, rule and control name the report's."""
+        return self.plans[0]
+
+    @property
+    def control(self) -> str:
+        return self.plan.declaration.control
+
+    @property
+    def metric(self) -> str:
+        """The primary metric's column."""
+        return f"heldout/{self.plan.declaration.metric}"
+
+    @property
+    def alpha(self) -> float:
+        return min(plan.declaration.alpha for plan in self.plans)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """The claimed runs' curves with their data set, activation, repeat and fold."""
+        keys = self.claimed.loc[
+            self.claimed["run_id"] != "", ["run_id", "dataset", "activation", "repeat", "fold", "best_epoch"]
+        ]
+        wanted = set(keys["run_id"])
+        kept = []
+        for study in self.studies:
+            found = study.curves[study.curves["run_id"].isin(wanted)].copy()
+            found["run_id"] = found["run_id"].astype(object)
+            kept.append(found)
+        frame = pd.concat(kept, ignore_index=True) if len(kept) > 1 else kept[0]
+        return frame.merge(keys, on="run_id", how="left", sort=False)
+
+    @cached_property
+    def learned(self) -> pd.DataFrame:
+        frame = pd.concat([study.learned for study in self.studies], ignore_index=True)
+        keys = self.claimed[["run_id", "dataset", "activation"]]
+        return frame.merge(keys, on="run_id", how="inner")
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the input: 16 hexadecimal digits over every value of the frames and the plans."""
+        whole = hashlib.sha256(self.published.digest.encode() if self.published else b"")
+        for study in self.studies:
+            whole.update(planning.to_json(study.plan).encode())
+            for frame in (study.cube, study.curves, study.learned):
+                whole.update("|".join(map(str, frame.columns)).encode())
+                plain = frame.astype({name: str for name in frame.columns if frame[name].dtype == object})
+                whole.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().tobytes())
+        return whole.hexdigest()[:16]
+
+    @property
+    def seed(self) -> int:
+        """For every resampling: from the input, so that the same input gives the same report."""
+        return int(self.digest[:8], 16)
+
+    @cached_property
+    def _scores(self) -> dict[tuple[str, str, Handling], Scores]:
+        return {}
+
+    def scores(self, dataset: str, metric: str | None = None, handling: Handling = "penalised") -> Scores:
+        key = (dataset, metric or self.metric, handling)
+        if key not in self._scores:
+            rows = self.claimed[self.claimed["dataset"] == dataset]
+            labels = self.plan_of(dataset).activations
+            self._scores[key] = scores(rows, dataset=dataset, metric=key[1], activations=labels, handling=handling)
+        return self._scores[key]
+
+    def pairs(self, dataset: str, activation: str, metric: str | None = None) -> Pairs:
+        return pair(self.scores(dataset, metric), activation, self.plan_of(dataset).declaration.control)
+
+    def verdict(self, dataset: str, activation: str) -> Verdict | None:
+        """Against the control; None where that was not compared."""
+        control = self.plan_of(dataset).declaration.control
+        for found in self.verdicts:
+            if (found.dataset, found.activation, found.control) == (dataset, activation, control):
+                return found
+        return None
+
+
+def gather(
+    studies: Study | Sequence[Study], *, allow_incomplete: bool = False, published: Published | None = None
+) -> Findings:
+    """Raises :class:`IncompleteFolds`, naming them, where planned folds of the claims phase have no result and
+    ``allow_incomplete`` does not say to go on; :class:`DeclarationError` where studies declare different metrics."""
+    every = (studies,) if isinstance(studies, Study) else tuple(studies)
+    if not every:
+        raise DeclarationError("report: got no studies, needs at least one")
+    declared = {(study.plan.declaration.metric, study.plan.declaration.rule) for study in every}
+    if len(declared) > 1:
+        named = ", ".join(f"{s.plan.study}: {s.plan.declaration.metric} by {s.plan.declaration.rule}" for s in every)
+        raise DeclarationError(f"studies declare different metrics or checkpoint rules ({named}); report them apart")
+    names = [study.plan.study for study in every]
+    if len(set(names)) < len(names):
+        raise DeclarationError(f"two studies have one name ({', '.join(names)}); report them apart or rename one")
+    every = separate(every)
+    cube = pd.concat([study.cube for study in every], ignore_index=True)
+    claimed = pd.concat([claims.claimed(cube, study.plan) for study in every], ignore_index=True)
+    if not allow_incomplete:
+        refuse_incomplete(claimed)
+    verdicts = tuple(claims.compare_studies(cube, [study.plan for study in every]))
+    family = int(verdicts[0].extras.get("family", len(verdicts))) if verdicts else 0
+    return Findings(studies=every, cube=cube, claimed=claimed, verdicts=verdicts, family=family, published=published)
+
+
+def imported(published: Published, *, control: str | None = None) -> tuple[Study, ...]:
+    """The published tables as studies without curves, one a data set."""
+    if published.cube.empty:
+        raise DeclarationError("published tables: only epoch times were given; a report needs a table of scores, too")
+    nothing = pd.DataFrame(
+        {"run_id": pd.Series(dtype=object), "epoch": pd.Series(dtype=int), "time": pd.Series(dtype=float)}
+    )
+    return tuple(
+        Study(
+            cube=published.cube[published.cube["study"] == plan.study].reset_index(drop=True),
+            curves=nothing,
+            plan=plan,
+            source="imported tables",
+        )
+        for plan in plans(published, control=control)
+    )
+
+
+def separate(studies: tuple[Study, ...]) -> tuple[Study, ...]:
+    """The studies, with a study's name added to its data set where another has the same."""
+    held = [set(study.cube["dataset"]) for study in studies]
+    result = []
+    for at, study in enumerate(studies):
+        others = set().union(*(names for other, names in enumerate(held) if other != at))
+        if held[at] & others:
+            named = study.cube["dataset"].map(lambda name, plan=study.plan: f"{name} ({plan.study})")
+            study = dataclasses.replace(study, cube=study.cube.assign(dataset=named))
+        result.append(study)
+    return tuple(result)
+
+
+def refuse_incomplete(claimed: pd.DataFrame) -> None:
+    lost = claimed[claimed["status"].isin(INCOMPLETE)]
+    if lost.empty:
+        return
+    named = [
+        f"{row['study']}/{row['activation']} repeat {row['repeat']} fold {row['fold']}: {row['status']}"
+        + (f" ({row['reason']})" if row["reason"] else "")
+        for _, row in lost.head(20).iterrows()
+    ]
+    more = f"; and {len(lost) - 20} more" if len(lost) > 20 else ""
+    raise IncompleteFolds(
+        f"{len(lost)} of {len(claimed)} planned folds have no result: {'; '.join(named)}{more}. "
+        "Let the study finish (`actsweep resume`; what failed is tried again with --retry-failed), or report with "
+        "--allow-incomplete"
+    )

@@ -1,0 +1,114 @@
+"""Every value with the run behind it, formulas, versions, and how to make the page again."""
+
+from __future__ import annotations
+
+import shlex
+from importlib import metadata
+
+from analysis.report.blocks import Block, Facts, Listing, Section, Tabled, Text
+from analysis.report.findings import INCOMPLETE, Findings
+from analysis.report.tables import Table
+from analysis.runs.published import parts_of
+from analysis.runs.schema import SCORED
+
+PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib")
+FORMULAS = (
+    "Corrected resampled t (Nadeau and Bengio 2003; Bouckaert and Frank 2004): t = d / (s sqrt(1/n + n2/n1)) on n − 1 "
+    "degrees of freedom, d and s the mean and standard deviation of the n paired differences, n2/n1 the held-out items "
+    "over those that the fold's training could see. Approximate: no unbiased variance estimate exists for one "
+    "cross-validation.",
+    "Bayesian correlated t (Benavoli and others 2017): the mean difference is Student t with the same centre, "
+    "scale and degrees of freedom.",
+    "Holm 1979 over the declared family; its size stays as planned when a comparison is missing.",
+    "Pairing is by the hash of the split. Seeds are averaged within a split. A diverged run counts as chance; "
+    "failed and missing runs are left out and n says so.",
+    "Equation (1) of the DSReLU paper: 100 (score − runner-up) / runner-up; for a loss with the sign turned, so that "
+    "positive is better.",
+)
+
+
+def section(findings: Findings) -> Section:
+    blocks: list[Block] = [
+        Text("How the numbers were made."),
+        Listing(FORMULAS),
+        Facts(
+            [
+                ("Input digest", findings.digest),
+                ("Seed of every resampling", str(findings.seed)),
+                ("Report made with", ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)),
+                *[
+                    (f"Runs of {study.plan.study} made with", versions(dict(study.environment)) or "not recorded")
+                    for study in findings.studies
+                ],
+                ("Make this page again", command(findings)),
+            ]
+        ),
+        Tabled(every_fold(findings)),
+    ]
+    return Section(anchor="appendix", title="Appendix", blocks=blocks)
+
+
+def command(findings: Findings) -> str:
+    """What makes the page again, given where its sources lie; where it was written is no part of it."""
+    own = [study for study in findings.studies if not (study.cube["status"] == "imported").all()]
+    words = ["actsweep", "report", *dict.fromkeys(study.source for study in own)]
+    if len(words) == 3 and "://" in words[2]:
+        words += [word for study in own for word in ("--experiment", study.plan.study)]
+    files = findings.published.files if findings.published else ()
+    words += [word for name in files for word in ("--import", name)]
+    if findings.claimed["status"].isin(INCOMPLETE).any():
+        words.append("--allow-incomplete")
+    named = {*files, *(study.source for study in own if "://" not in study.source)}
+    where = f", in the folder that holds {'them' if len(named) > 1 else 'it'}" if named else ""
+    return shlex.join(words) + where
+
+
+def versions(environment: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(environment.items()))
+
+
+def every_fold(findings: Findings) -> Table:
+    rows = findings.claimed
+    imported = bool((rows["status"] == "imported").all())
+    columns = ["dataset", "activation", "trial", "repeat", "fold", "seed", "status", "best_epoch", "epochs"]
+    behind = ["split_hash", "config_digest", "run_id", "reason"]
+    if imported:  # nothing stands behind the rest
+        columns, behind = ["dataset", "activation", "repeat", "fold", "status"], ["reason"]
+    metrics = [
+        name
+        for metric in ("accuracy", "f1_weighted", "f1_macro", "auc", "loss")
+        for name in (f"heldout/{metric}", f"validation/{metric}", f"train_clean/{metric}")
+        if name in rows and rows[name].notna().any()
+    ]
+    shown = [findings.metric, *(name for name in metrics if name.startswith("heldout/") and name != findings.metric)]
+    shown = [name for name in shown if name in rows]
+    rows = rows.assign(**{name: rows[name].where(rows["status"].isin(SCORED)) for name in shown})
+    frame = rows[[name for name in [*columns, *shown, *behind] if name in rows]]
+    frame = frame.assign(**{name: frame[name].astype(str).str[:12] for name in ("split_hash",) if name in frame})
+    epochs = [name for name in ("best_epoch", "epochs") if name in frame]
+    frame = frame.assign(**{name: frame[name].where(frame[name] >= 0) for name in epochs})
+    part = parts_of(rows, findings.plan.declaration.metric)
+    return Table(
+        name="table-15-every-fold",
+        title="Every fold",
+        caption=(
+            f"All {len(frame)} planned folds of the claims phase, with the run and the split behind each value; a run "
+            "whose score does not count has a dash."
+            if not imported
+            else f"All {len(frame)} imported rows. {part.capitalize()} scores, as published."
+        ),
+        frame=frame.reset_index(drop=True),
+        formats={
+            **dict.fromkeys(shown, ".5f"),
+            **dict.fromkeys(("repeat", "fold", "seed", "best_epoch", "epochs"), "d"),
+        },
+        heads={
+            "dataset": "data set",
+            "best_epoch": "epoch scored",
+            "split_hash": "split",
+            "config_digest": "configuration",
+            "run_id": "run",
+        }
+        | {name: name.replace("heldout/", f"{part} ") for name in shown},
+        fold=True,
+    )

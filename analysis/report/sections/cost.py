@@ -1,0 +1,212 @@
+"""What each activation costs: time of an epoch, time to the checkpoint, accuracy at equal time, memory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.report import figure_style
+from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
+from analysis.report.figure_style import INK, PALETTE, Plot
+from analysis.report.figures.comparisons import ranged
+from analysis.report.findings import Findings
+from analysis.report.sections import published
+from analysis.report.tables import Table, decimals
+from analysis.runs.schema import PEAK_MEMORY_MB
+from analysis.statistics import timing
+
+DRAWS = 999
+
+
+def section(findings: Findings) -> Section:
+    timed = timing.runs(findings.claimed, findings.curves)
+    blocks: list[Block] = []
+    if timed.empty:
+        typed = published.times(findings)
+        if not typed or not (findings.claimed["status"] == "imported").all():
+            blocks.append(Notice("No epoch times were recorded with these runs.", tone="note"))
+        blocks += typed
+        return Section(anchor="cost", title="Cost", blocks=blocks)
+    rng = np.random.Generator(np.random.PCG64(findings.seed))
+    summary = pd.concat(
+        [
+            timing.summary(
+                timed[timed["dataset"] == dataset],
+                findings.plan_of(dataset).declaration.control,
+                rng,
+                level=1 - findings.alpha,
+                draws=DRAWS,
+            )
+            for dataset in findings.datasets
+            if (timed["dataset"] == dataset).any()
+        ],
+        ignore_index=True,
+    )
+    blocks.append(Text(noise(timed)))
+    blocks += [Drawn(plot) for plot in [*ratios(findings, summary), *bars(findings, summary)]]
+    blocks.append(Tabled(epoch_table(summary, findings)))
+    blocks.append(Tabled(total_table(findings, summary)))
+    blocks += published.times(findings)
+    return Section(anchor="cost", title="Cost", blocks=blocks)
+
+
+def noise(timed: pd.DataFrame) -> str:
+    loud, packed = int(timed["noisy"].sum()), int(timed["packed"].sum())
+    return (
+        f"{loud} of {len(timed)} runs are noisy: within the run the middle half of epoch times spans over "
+        f"{timing.NOISY_SPREAD:.0%}, or the last quarter differs from the first by over {timing.NOISY_DRIFT:.0%}. "
+        + (f"{packed} shared a device and take no part in the times." if packed else "None shared its device.")
+    )
+
+
+def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
+    plots = []
+    for at, group in enumerate(figure_style.groups(findings.datasets)):
+        mine = summary[summary["dataset"].isin(group) & summary["ratio"].notna()]
+        labels = [label for label in findings.labels if (mine["activation"] == label).any()]
+        if len(labels) < 2:
+            continue
+        with figure_style.sheet(figure_style.row_height(len(labels))) as figure:
+            for panel, dataset in zip(figure_style.columns(figure, group)[0], group, strict=True):
+                panel.axvline(1.0, color=INK, linewidth=0.8, zorder=1)
+                for record in mine[mine["dataset"] == dataset].to_dict(orient="records"):
+                    row = labels.index(str(record["activation"]))
+                    panel.plot([record["ratio_low"], record["ratio_high"]], [row, row], color=PALETTE[0], linewidth=1.6)
+                    panel.plot([record["ratio"]], [row], "o", color=PALETTE[0], markersize=4.5)
+                figure_style.label_rows(panel, labels)
+                panel.set_xlabel("epoch time / control's")
+            plots.append(
+                figure_style.keep(
+                    figure,
+                    name=f"figure-7-ratios{'' if at == 0 else f'-{at + 1}'}",
+                    title="Time of an epoch against the control's",
+                    caption=(
+                        "exp(median log ratio) over runs paired by split and device model, n = "
+                        f"{ranged({int(n) for n in mine['pairs']})}, with a "
+                        f"{100 * (1 - findings.alpha):g} % bootstrap interval over those pairs. First epoch "
+                        "dropped. No test, no correction."
+                    ),
+                    data=mine[["dataset", "activation", "control", "ratio", "ratio_low", "ratio_high", "pairs"]],
+                )
+            )
+    return plots
+
+
+def bars(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
+    plots = []
+    for at, group in enumerate(figure_style.groups(findings.datasets)):
+        mine = summary[summary["dataset"].isin(group) & summary["epoch_s"].notna()]
+        labels = [label for label in findings.labels if (mine["activation"] == label).any()]
+        if not labels:
+            continue
+        parts = (
+            ("train_s", "training", PALETTE[0]),
+            ("evaluate_s", "evaluation", PALETTE[4]),
+            ("rest_s", "rest", PALETTE[3]),
+        )
+        with figure_style.sheet(figure_style.row_height(len(labels)) + 0.3) as figure:
+            handles: dict[str, Any] = {}
+            for panel, dataset in zip(figure_style.columns(figure, group)[0], group, strict=True):
+                of_set = mine[mine["dataset"] == dataset].set_index("activation").reindex(labels)
+                left = np.zeros(len(labels))
+                for column, name, colour in parts:
+                    width = of_set[column].fillna(0.0).to_numpy(dtype=float)
+                    handles[name] = panel.barh(np.arange(len(labels)), width, left=left, color=colour, height=0.7)
+                    left = left + width
+                figure_style.label_rows(panel, labels)
+                panel.set_xlabel("seconds an epoch")
+            figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
+            plots.append(
+                figure_style.keep(
+                    figure,
+                    name=f"figure-7-bars{'' if at == 0 else f'-{at + 1}'}",
+                    title="Seconds an epoch",
+                    caption=(
+                        "Median over runs of each run's median after its first epoch, by part of the epoch; "
+                        f"n = {ranged({int(n) for n in mine['runs']})} runs. No test."
+                    ),
+                    data=mine[["dataset", "activation", "train_s", "evaluate_s", "rest_s", "epoch_s", "runs"]],
+                )
+            )
+    return plots
+
+
+def epoch_table(summary: pd.DataFrame, findings: Findings) -> Table:
+    columns = ["dataset", "activation", "epoch_s", "mad_s", "ratio", "ratio_low", "ratio_high", "shift_s", "pairs"]
+    frame = summary[[*columns, "runs", "noisy_runs", "note"]].reset_index(drop=True)
+    digits = max(2, decimals(frame["epoch_s"]) - 1)
+    level = f"{100 * (1 - findings.alpha):g} %"
+    return Table(
+        name="table-16-epoch-time",
+        title="Time of an epoch",
+        caption=(
+            "Seconds: median of run medians after the first epoch, with their median absolute deviation. Ratio to the "
+            f"control on the same split and device model with its {level} bootstrap interval, and the Hodges-Lehmann "
+            "shift. No test."
+        ),
+        frame=frame,
+        formats={
+            **dict.fromkeys(("epoch_s", "mad_s"), f".{digits}f"),
+            "shift_s": f"+.{digits}f",
+            **dict.fromkeys(("ratio", "ratio_low", "ratio_high"), ".3f"),
+            **dict.fromkeys(("pairs", "runs", "noisy_runs"), "d"),
+        },
+        heads={
+            "dataset": "data set",
+            "epoch_s": "seconds",
+            "mad_s": "MAD",
+            "ratio_low": f"{level} from",
+            "ratio_high": "to",
+            "shift_s": "shift, s",
+            "noisy_runs": "noisy",
+        },
+        fold=len(summary) > 30,
+    )
+
+
+def total_table(findings: Findings, summary: pd.DataFrame) -> Table:
+    metric = f"validation/{findings.plan.declaration.metric}"
+    areas = []
+    for dataset in findings.datasets:
+        _, found = timing.equal_time(findings.claimed, findings.curves, dataset=dataset, metric=metric)
+        areas.append(found.assign(dataset=dataset))
+    area = pd.concat(areas, ignore_index=True)[["dataset", "activation", "at_end", "seconds", "area"]]
+    frame = summary[["dataset", "activation", "checkpoint_s", "checkpoint_ratio", "total_s", "total_ratio"]]
+    frame = frame.merge(area, on=["dataset", "activation"], how="left")
+    memory = findings.curves
+    if PEAK_MEMORY_MB in memory:
+        peak = memory.groupby(["dataset", "activation"], sort=False, observed=True)[PEAK_MEMORY_MB].max()
+        frame = frame.merge(peak.rename("memory_mb").reset_index(), on=["dataset", "activation"], how="left")
+    else:
+        frame["memory_mb"] = math.nan
+    return Table(
+        name="table-17-total-time",
+        title="Time to the checkpoint, whole training, and the score at equal time",
+        caption=(
+            f"Seconds, medians over runs, and median ratios to the control. At equal time: best {metric} so far "
+            "when the quickest activation's median run has ended, and the mean of the curve up to there. Memory: peak "
+            "over runs. No test."
+        ),
+        frame=frame,
+        formats={
+            **dict.fromkeys(("checkpoint_s", "total_s", "seconds"), ".1f"),
+            **dict.fromkeys(("checkpoint_ratio", "total_ratio"), ".2f"),
+            **dict.fromkeys(("at_end", "area"), ".4f"),
+            "memory_mb": ".0f",
+        },
+        heads={
+            "dataset": "data set",
+            "checkpoint_s": "to checkpoint, s",
+            "checkpoint_ratio": "ratio",
+            "total_s": "whole, s",
+            "total_ratio": "ratio",
+            "at_end": "at equal time",
+            "seconds": "that time, s",
+            "area": "mean up to it",
+            "memory_mb": "peak memory, MB",
+        },
+        fold=len(frame) > 30,
+    )

@@ -1,0 +1,244 @@
+"""Over the data sets together: the matrix of all pairs, and ranks; then the normalised scores."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from analysis.report import figure_style
+from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
+from analysis.report.figure_style import INK, PALETTE, Plot
+from analysis.report.figures.comparisons import WORD_COLOURS, WORD_MARKERS, ranged
+from analysis.report.findings import Findings
+from analysis.report.sections import normalised
+from analysis.report.tables import Table, decimals
+from analysis.statistics import claims, hierarchical, ranks
+from analysis.statistics.ranks import LEAST_DATASETS, Diagram
+from analysis.statistics.verdict import Verdict, Word
+
+
+def section(findings: Findings) -> Section:
+    tables = [findings.scores(dataset) for dataset in findings.datasets]
+    blocks: list[Block] = []
+    matrix = ranks.matrix(
+        tables,
+        alpha=findings.alpha,
+        rope=findings.plan.declaration.rope,
+        activations=findings.common,
+        chosen=set().union(*(claims.chosen(plan) for plan in findings.plans)),
+    )
+    if len(matrix):
+        if matrix["word"].nunique() > 1:
+            blocks.append(Drawn(matrix_figure(matrix, findings.common)))
+        else:
+            blocks.append(
+                Notice(
+                    f"All {len(matrix) // 2} pairs of activations over n = {counted(matrix)} {matrix['of'].iloc[0]}: "
+                    f"{matrix['word'].iloc[0]}.",
+                    tone="note",
+                )
+            )
+        blocks.append(Tabled(matrix_table(matrix)))
+    blocks += ranked(findings)
+    blocks += normalised.blocks(findings)
+    return Section(anchor="across", title="Across data sets", blocks=blocks)
+
+
+def counted(matrix: pd.DataFrame) -> str:
+    return ranged({int(n) for n in matrix["n"]})
+
+
+def matrix_figure(matrix: pd.DataFrame, labels: list[str]) -> Plot:
+    place = {label: row for row, label in enumerate(labels)}
+    one = (matrix["of"] == "splits").all()
+    with figure_style.sheet(1.5 + 0.24 * max(len(labels), 4)) as figure:
+        panel = figure.subplots()
+        used = {}
+        for word, part in matrix.groupby("word", sort=True):
+            named = Word(str(word))
+            used[str(word)] = panel.scatter(
+                part["b"].map(place),
+                part["a"].map(place),
+                marker=WORD_MARKERS[named],
+                s=np.where(named in (Word.BETTER, Word.WORSE, Word.EQUIVALENT), 46, 16),
+                color=WORD_COLOURS[named],
+                linewidths=1.0,
+            )
+        figure_style.label_rows(panel, labels)
+        panel.set_xticks(np.arange(len(labels)), [figure_style.clip(label, 14) for label in labels], rotation=90)
+        panel.set_xlim(-0.6, len(labels) - 0.4)
+        panel.set_xlabel("… than the column's")
+        panel.set_ylabel("the row's is …")
+        figure.legend(list(used.values()), list(used), loc="outside lower center", ncols=min(4, len(used)))
+        test = "Corrected resampled t on splits" if one else "Exact Wilcoxon over data sets"
+        return figure_style.keep(
+            figure,
+            name="figure-6-matrix",
+            title="All pairs",
+            caption=(
+                f"{test}, two-sided, Holm over {len(matrix) // 2} pairs; n = {counted(matrix)} "
+                f"{matrix['of'].iloc[0]}. The planned verdicts are those of section 2; this "
+                "is their company."
+            ),
+            data=matrix,
+        )
+
+
+def matrix_table(matrix: pd.DataFrame) -> Table:
+    half = matrix.iloc[: len(matrix) // 2].reset_index(drop=True)
+    digits = max(3, decimals(half["difference"]))
+    return Table(
+        name="table-8-matrix",
+        title="All pairs",
+        caption=(
+            "Difference a − b, positive where a is better. p two-sided, then by Holm over all pairs. "
+            + (
+                "Words by the rule of section 2; Holm here is over all pairs, so a word may differ from section 2's, "
+                "which is the planned one. "
+                if (half["of"] == "splits").all()
+                else "No interval: the exact Wilcoxon test is of signs and ranks. "
+            )
+            + "n counts what the last column says."
+        ),
+        frame=half,
+        formats={
+            **dict.fromkeys(("difference", "low", "high"), f"+.{digits}f"),
+            **dict.fromkeys(("wins", "ties", "losses", "n"), "d"),
+            **dict.fromkeys(("p", "p_adjusted"), "p"),
+        },
+        heads={"p_adjusted": "p (Holm)", "word": "verdict"},
+        fold=len(half) > 15,
+    )
+
+
+def ranked(findings: Findings) -> list[Block]:
+    tables = [findings.scores(dataset) for dataset in findings.datasets]
+    blocks: list[Block] = []
+    if len(tables) >= 2:
+        frame = ranks.means(tables)
+        if len(tables) < LEAST_DATASETS:
+            blocks.append(
+                Notice(
+                    f"{len(tables)} data sets: a picture of critical differences needs at least "
+                    f"{LEAST_DATASETS}, so mean ranks are given without a test, and nothing is concluded "
+                    "across data sets.",
+                    tone="note",
+                )
+            )
+        else:
+            picture = ranks.wilcoxon_holm(frame, alpha=findings.alpha)
+            blocks.append(Drawn(diagram(picture if picture.faithful else ranks.nemenyi(frame, alpha=findings.alpha))))
+            if not picture.faithful:
+                blocks.append(Text("The pairwise tests' groups do not line up with the ranks: the matrix shows them."))
+            omnibus = ranks.friedman(
+                frame, np.random.Generator(np.random.PCG64(findings.seed)), metric=findings.metric, alpha=findings.alpha
+            )
+            blocks.append(Text(omnibus_text(omnibus)))
+        blocks.append(Tabled(rank_table(frame, "data sets")))
+        if len(tables) >= LEAST_DATASETS:
+            blocks.append(Tabled(hierarchy(findings)))
+    else:
+        frame = ranks.blocks_of(tables[0])
+        blocks += [
+            Notice(
+                "One data set: nothing can be said across data sets. Ranks over its splits describe it.", tone="note"
+            ),
+            Tabled(rank_table(frame, "splits")),
+        ]
+    return blocks
+
+
+def hierarchy(findings: Findings) -> Table:
+    """What the hierarchical model expects of a new data set, for each activation that every study has."""
+    ropes = [float(found.extras.get("rope", math.nan)) for found in findings.verdicts]
+    rope = max((width for width in ropes if math.isfinite(width)), default=0.0)
+    width = f"practical equivalence ± {rope:.4g}, the widest in use" if rope else "no width of practical equivalence"
+    rows = []
+    for label in findings.common:
+        if label == findings.control:
+            continue
+        pairs = [findings.pairs(dataset, label) for dataset in findings.datasets]
+        found, _ = hierarchical.across(pairs, rope=rope, alpha=findings.alpha)
+        worse, same, better = found.probabilities or (math.nan,) * 3
+        rows.append(
+            {
+                **{"activation": label, "control": findings.control, "mean": found.estimate},
+                **{"worse": worse, "same": same, "better": better, "n": found.n},
+                **{"verdict": str(found.word), "note": found.note},
+            }
+        )
+    return Table(
+        name="table-9-hierarchy",
+        title="On a new data set",
+        caption=(
+            f"Hierarchical model over n data sets, computed on a grid; {width}. Probabilities that the activation is "
+            "worse, the same or better on a data set not seen. No correction."
+        ),
+        frame=pd.DataFrame(rows),
+        formats={"mean": "+.4f", **dict.fromkeys(("worse", "same", "better"), ".3f"), "n": "d"},
+    )
+
+
+def omnibus_text(found: Verdict) -> str:
+    if found.p is None:
+        return found.note
+    p = "< 0.0001" if found.p < 1e-4 else f"{found.p:.4f}"
+    return (
+        f"{found.method}, n = {found.n}: chi-square {float(found.extras['chi2']):.2f}, Kendall's W "
+        f"{float(found.extras['kendall_w']):.2f}, p {p if p.startswith('<') else '= ' + p}. {found.note}"
+    ).strip()
+
+
+def rank_table(frame: pd.DataFrame, of: str) -> Table:
+    found = ranks.mean_ranks(frame)
+    complete = frame.dropna()
+    result = pd.DataFrame({"activation": found.index.astype(str), "rank": found.to_numpy(), "n": len(complete)})
+    best = complete.rank(axis="columns", ascending=False).eq(1).sum()
+    result["first"] = [int(best.get(label, 0)) for label in result["activation"]]
+    return Table(
+        name="table-9-ranks",
+        title="Mean ranks",
+        caption=f"Mean rank over n {of}, 1 is best; ties share. First: {of} where it ranks first. No test.",
+        frame=result,
+        formats={"rank": ".2f", "n": "d", "first": "d"},
+    )
+
+
+def diagram(found: Diagram) -> Plot:
+    """Mean ranks on an axis, labels left and right, bars below over groups that are not told apart."""
+    labels = [str(label) for label in found.ranks.index]
+    values = found.ranks.to_numpy(dtype=float)
+    half = math.ceil(len(labels) / 2)
+    with figure_style.sheet(0.9 + 0.22 * half + 0.12 * len(found.bars)) as figure:
+        panel = figure.subplots()
+        low, high = 1, len(labels)
+        base = 0.12 * len(found.bars) + 0.25
+        for row, (label, value) in enumerate(zip(labels, values, strict=True)):
+            left = row < half
+            level = base + 0.22 * (row if left else len(labels) - 1 - row) + 0.1
+            end = low - 0.15 if left else high + 0.15
+            panel.plot([value, value, end], [0, level, level], color=INK, linewidth=0.8)
+            panel.text(
+                end, level, f" {figure_style.clip(label)} ({value:.2f}) ", ha="right" if left else "left", va="center"
+            )
+        for at, bar in enumerate(found.bars):
+            ends = [found.ranks[label] for label in bar]
+            panel.plot([min(ends) - 0.04, max(ends) + 0.04], [0.14 + 0.12 * at] * 2, color=PALETTE[0], linewidth=3.5)
+        panel.axhline(0, color=INK, linewidth=1)
+        panel.set_xlim(low - 0.35 * (high - low) - 0.5, high + 0.35 * (high - low) + 0.5)
+        panel.set_ylim(base + 0.22 * half + 0.1, -0.05)
+        panel.xaxis.tick_top()
+        panel.set_xticks(range(low, high + 1))
+        panel.set_yticks([])
+        panel.grid(visible=False)
+        for side in ("left", "bottom"):
+            panel.spines[side].set_visible(False)
+        return figure_style.keep(
+            figure,
+            name="figure-6-ranks",
+            title="Mean ranks and the groups that are not told apart",
+            caption=found.caption + ".",
+            data=pd.DataFrame({"activation": labels, "rank": values, "n": found.n}),
+        )

@@ -1,0 +1,133 @@
+"""What was asked, how it was to be decided, when that was fixed, and how many runs there are."""
+
+from __future__ import annotations
+
+import datetime
+import math
+
+from analysis.report.blocks import Block, Facts, Notice, Section
+from analysis.report.findings import INCOMPLETE, Findings
+
+
+def section(findings: Findings) -> Section:
+    plans = findings.plans
+    claimed = findings.claimed
+    status = {str(name): int(count) for name, count in claimed["status"].value_counts().items()}
+    finished = status.pop("finished", 0) + status.pop("imported", 0)
+    rest = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(status.items()))
+    imported = bool((claimed["status"] == "imported").all())
+    declared = {plan.study: when(findings, at) for at, plan in enumerate(plans)}
+    facts: list[tuple[str, str]] = [
+        ("Question", each({plan.study: plan.declaration.question or "none was written down" for plan in plans})),
+        (
+            "Primary metric",
+            f"{findings.plan.declaration.metric} on the held-out part of each fold"
+            if not imported
+            else f"{findings.plan.declaration.metric}, as published; its rows are taken as folds, as the paper says",
+        ),
+        ("Checkpoint rule", findings.plan.declaration.rule.replace("_", " ")),
+        ("Control", each({plan.study: plan.declaration.control for plan in plans})),
+        ("Practical equivalence", each({plan.study: rope(findings, plan.study) for plan in plans})),
+        (
+            "Family",
+            f"{findings.family} comparisons, Holm; {each({p.study: family(p.declaration.family) for p in plans})}",
+        ),
+        ("Alpha", alpha(findings)),
+        ("Declared", each(declared)),
+        (
+            "Claims rest on",
+            "nothing: imported rows"
+            if imported
+            else each({plan.study: phase(plan.claims_phase, len(plan.repeats), plan.folds) for plan in plans}),
+        ),
+        (
+            "Runs",
+            f"none; {len(claimed)} imported rows"
+            if imported
+            else f"{finished} of {len(claimed)} planned runs finished" + (f"; {rest}" if rest else ""),
+        ),
+        ("Data set, model", each({plan.study: f"{plan.dataset}, {plan.model}" for plan in plans})),
+        ("Splits", each({plan.study: plan.splits or "not stated" for plan in plans})),
+        ("Studies", ", ".join(f"{plan.study} (digest {plan.study_digest}, seed {plan.study_seed})" for plan in plans)),
+        ("Read from", ", ".join(dict.fromkeys(f"{study.source}{run(study.study_run)}" for study in findings.studies))),
+        ("Code", listed(findings, "commit") or "not recorded"),
+        ("Devices", listed(findings, "device_name") or listed(findings, "device") or "not recorded"),
+    ]
+    blocks: list[Block] = [Facts(facts)]
+    if any(plan.claims_phase == "search" and any(plan.search_trials.values()) for plan in plans):
+        blocks.append(
+            Notice("Settings were chosen and scored on the same splits: what follows is exploratory, not confirmed.")
+        )
+    if not bool(claimed["verifiable"].all()):
+        blocks.append(Notice("Some numbers were imported without runs behind them: they are not verifiable."))
+    return Section(anchor="header", title="What was asked", blocks=blocks)
+
+
+def alpha(findings: Findings) -> str:
+    text = f"{findings.alpha:g}, two-sided"
+    declared = {plan.declaration.alpha for plan in findings.plans}
+    if len(declared) > 1:
+        text += f", the strictest of the studies' ({', '.join(f'{value:g}' for value in sorted(declared))})"
+    status = findings.claimed["status"]
+    if (status == "imported").all():
+        return text
+    open_ = int(status.isin(INCOMPLETE).sum())
+    return f"{text}; looks are not recorded" + (
+        f"; interim: {len(status) - open_} of {len(status)} folds" if open_ else ""
+    )
+
+
+def each(values: dict[str, str]) -> str:
+    """One value where all studies agree, else each with its study's name."""
+    if len(set(values.values())) == 1:
+        return next(iter(values.values()))
+    return "; ".join(f"{study}: {value}" for study, value in values.items())
+
+
+def run(run_id: str) -> str:
+    return f" (run {run_id})" if run_id else ""
+
+
+def listed(findings: Findings, column: str) -> str:
+    if column not in findings.claimed:
+        return ""
+    return ", ".join(sorted({str(value) for value in findings.claimed[column].dropna()} - {""}))
+
+
+def family(name: str) -> str:
+    return "each activation against the control" if name == "control" else "all pairs"
+
+
+def phase(name: str, repeats: int, folds: int) -> str:
+    what = "the confirm phase" if name == "confirm" else "the search phase (exploratory)"
+    return f"{what}: {repeats} x {folds} folds"
+
+
+def rope(findings: Findings, study: str) -> str:
+    plan = next(plan for plan in findings.plans if plan.study == study)
+    name = plan.declaration.metric
+    if plan.declaration.rope is not None:
+        return f"± {plan.declaration.rope:g} {name}, declared"
+    datasets = set(findings.claimed.loc[findings.claimed["study"] == study, "dataset"])
+    widths = [float(v.extras["rope"]) for v in findings.verdicts if v.dataset in datasets and "rope" in v.extras]
+    used = sorted({width for width in widths if math.isfinite(width)})
+    if not used:
+        return "none: none was declared, and neither seeds nor items give one"
+    text = ", ".join(f"± {value:.4g}" for value in used)
+    rule = "max(0.1 seed sd, one held-out item)" if name == "accuracy" else "0.1 seed sd"
+    return f"{text} {name}, by default (none was declared): {rule}"
+
+
+def when(findings: Findings, at: int) -> str:
+    study = findings.studies[at]
+    text = study.plan.declaration.declared_at
+    first = study.curves["time"].min() if len(study.curves) else float("nan")
+    if first != first:
+        return text if text == "not declared" else f"{text} (no run's time is known)"
+    try:
+        declared = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return f"{text or 'not recorded'} (not a time that can be compared with the runs')"
+    if declared.tzinfo is None:
+        declared = declared.replace(tzinfo=datetime.UTC)
+    return f"{text}, " + ("before" if declared.timestamp() <= first else "AFTER") + " the first epoch of any run"

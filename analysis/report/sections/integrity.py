@@ -1,0 +1,67 @@
+"""Whether the numbers can be what they are said to be: checks, the planned folds by status, what was left out."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
+from analysis.report.figures import completeness
+from analysis.report.findings import Findings
+from analysis.report.tables import Table
+from analysis.statistics import integrity
+
+
+def section(findings: Findings) -> Section:
+    found = pd.concat(
+        [
+            integrity.checks(findings.claimed[findings.claimed["study"] == study.plan.study], study.plan)
+            for study in findings.studies
+        ],
+        ignore_index=True,
+    )
+    counts = found["status"].value_counts()
+    said = ", ".join(f"{int(counts.get(name, 0))} {name}" for name in ("pass", "warn", "fail"))
+    blocks: list[Block] = [Text(f"Checks of the data: {said}.")]
+    blocks += [
+        Notice(f"{row['dataset']}: {row['note']}")
+        for _, row in found.iterrows()
+        if row["status"] == "fail" and row["note"]
+    ]
+    blocks += [Tabled(table(found)), Drawn(completeness.drawn(findings))]
+    dropped = lost(findings)
+    if dropped is not None:
+        blocks.append(Tabled(dropped))
+    return Section(anchor="integrity", title="Integrity", blocks=blocks)
+
+
+def table(found: pd.DataFrame) -> Table:
+    frame = found.rename(columns={"note": "finding"}).reset_index(drop=True)
+    return Table(
+        name="table-0-checks",
+        title="Checks",
+        caption="Run before every report on the rows that the claims rest on. None of them is a test of a difference.",
+        frame=frame,
+        heads={"dataset": "data set"},
+        marked={(row, "status"): str(status) for row, status in enumerate(frame["status"])},
+    )
+
+
+def lost(findings: Findings) -> Table | None:
+    """Runs whose score does not count as measured, and what became of them."""
+    rows = findings.claimed[~findings.claimed["status"].isin(("finished", "imported"))]
+    if rows.empty:
+        return None
+    frame = rows[["dataset", "activation", "repeat", "fold", "status", "reason", "run_id"]].reset_index(drop=True)
+    frame["counted"] = ["as chance" if status == "diverged" else "left out" for status in frame["status"]]
+    return Table(
+        name="table-0-lost",
+        title="Planned folds whose score does not count as measured",
+        caption=(
+            "A diverged run is the method's own doing and counts as chance, whatever it scored before; the others are "
+            "left out and n says so."
+        ),
+        frame=frame,
+        formats={"repeat": "d", "fold": "d"},
+        heads={"dataset": "data set", "run_id": "run"},
+        fold=len(frame) > 20,
+    )

@@ -1,0 +1,153 @@
+"""Scores on one scale over the data sets: their middle, their profile, and how often each beats the control."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from analysis.report import figure_style
+from analysis.report.blocks import Block, Drawn, Notice, Tabled
+from analysis.report.figure_style import FAINT, Plot
+from analysis.report.findings import Findings
+from analysis.report.tables import Table
+from analysis.statistics import aggregate
+from analysis.statistics.scores import Scores
+from analysis.statistics.verdict import Verdict
+
+DRAWS = 500
+"""Resamples of every interval of the normalised scores."""
+
+
+def blocks(findings: Findings) -> list[Block]:
+    tables = [findings.scores(dataset) for dataset in findings.datasets]
+    scores = aggregate.normalise(tables)
+    if scores["score"].notna().sum() == 0:
+        return [
+            Notice("Chance is not recorded, so scores of different data sets cannot be put on one scale.", tone="note")
+        ]
+    rng = np.random.Generator(np.random.PCG64(findings.seed))
+    summary = aggregate.summary(scores, rng, draws=DRAWS, level=1 - findings.alpha)
+    profile = aggregate.profile(scores, rng, level=1 - findings.alpha)
+    chance = [
+        aggregate.probability_of_improvement(tables, label, findings.control, level=1 - findings.alpha)
+        for label in findings.common
+        if label != findings.control and findings.control in findings.common
+    ]
+    level = f"{100 * (1 - findings.alpha):g} %"
+    shown: list[Block] = [
+        Tabled(
+            Table(
+                name="table-10-normalised",
+                title="Normalised scores",
+                caption=(
+                    f"Chance is 0, the best activation's mean on that data set 1. {level} intervals "
+                    f"{resampled(tables)}; they ignore that folds overlap and are too narrow. iqm: mean of the "
+                    "middle half. No test."
+                ),
+                frame=summary.drop(columns="note"),
+                formats={
+                    **dict.fromkeys(("value", "low", "high", "low_sets", "high_sets"), ".3f"),
+                    **dict.fromkeys(("n", "datasets"), "d"),
+                },
+                heads={
+                    "low": f"{level} from",
+                    "high": "to",
+                    "low_sets": "with data sets from",
+                    "high_sets": "with data sets to",
+                    "datasets": "data sets",
+                },
+                fold=True,
+            )
+        ),
+        Drawn(profile_figure(profile, scores, findings)),
+    ]
+    if chance:
+        shown.append(Tabled(chance_table(chance, level)))
+    return shown
+
+
+def resampled(tables: list[Scores]) -> str:
+    """How the intervals of the normalised scores were got."""
+    if len(tables) > 1:
+        return f"by {DRAWS} resamples of whole splits within data sets, then of data sets, too"
+    splits = len(tables[0].values)
+    if splits <= aggregate.ENUMERATE:
+        return f"over all resamples of its {splits} splits"
+    return f"by {DRAWS} resamples of whole splits"
+
+
+def chance_table(found: list[Verdict], level: str) -> Table:
+    frame = pd.DataFrame(
+        [
+            {
+                "activation": one.activation,
+                "control": one.control,
+                "probability": one.estimate,
+                "low": one.interval.low if one.interval else math.nan,
+                "high": one.interval.high if one.interval else math.nan,
+                "n": one.n,
+                "meaningful": bool(one.extras.get("meaningful", False)),
+                "note": one.note,
+            }
+            for one in found
+        ]
+    )
+    return Table(
+        name="table-11-improvement",
+        title="Probability of improvement",
+        caption=(
+            f"Share of splits on which it beats the control, ties for half, mean over data sets, with Wilson's {level} "
+            f"interval. Meaningful: point above 0.75 and low end above 0.5 on at least {aggregate.PAIRS_NEEDED} "
+            "independent pairs; splits of one data set are not independent. Descriptive; no test."
+        ),
+        frame=frame,
+        formats={**dict.fromkeys(("probability", "low", "high"), ".2f"), "n": "d"},
+        heads={"low": f"{level} from", "high": "to"},
+        fold=len(frame) > 15,
+    )
+
+
+def profile_figure(profile: pd.DataFrame, scores: pd.DataFrame, findings: Findings) -> Plot:
+    labels = list(dict.fromkeys(str(label) for label in profile["activation"]))
+    colours, dashes = figure_style.colours(labels, findings.control), figure_style.dashes(labels, findings.control)
+    few = len(labels) <= figure_style.FEW
+    with figure_style.sheet(2.8 + 0.17 * math.ceil(len(labels) / 4)) as figure:
+        panel = figure.subplots()
+        for label in labels:
+            part = profile[profile["activation"] == label]
+            if few:
+                panel.fill_between(
+                    part["tau"], part["low"], part["high"], color=colours[label], alpha=0.1, linewidth=0, step="post"
+                )
+            panel.plot(
+                part["tau"],
+                part["share"],
+                color=colours[label],
+                linestyle=dashes[label],
+                label=figure_style.clip(label),
+                linewidth=1.2,
+                drawstyle="steps-post",
+            )
+        ends = figure_style.limits(scores["score"])
+        known = scores["score"].dropna()
+        outside = int((~known.between(*ends)).sum())
+        panel.set_xlim(*ends)
+        panel.axvline(1.0, color=FAINT, linewidth=1)
+        panel.set_xlabel("normalised score τ")
+        panel.set_ylabel("share of runs above τ")
+        figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        return figure_style.keep(
+            figure,
+            name="figure-6-profile",
+            title="Performance profiles",
+            caption=(
+                "Share of runs above a normalised score (chance 0, best mean 1), data sets weighing alike; higher is "
+                "better. "
+                + ("Bands pointwise, too narrow since folds overlap. " if few else "")
+                + (f"Outside the drawn range: {outside} of {len(known)} runs. " if outside else "")
+                + "No test."
+            ),
+            data=profile,
+        )

@@ -1,0 +1,231 @@
+"""The activations' parameters: their shapes, DSReLU's slope over training, and what a search says of each knob."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.report import figure_style
+from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
+from analysis.report.figure_style import PALETTE, Plot
+from analysis.report.figures import activations
+from analysis.report.findings import Findings
+from analysis.report.tables import Table
+from analysis.statistics import dsrelu, parameter_importance
+
+MOST = 12
+"""Searches that are analysed in one report; the rest are named."""
+FEW = 4
+"""Up to this many get a hundred label permutations and functional ANOVA."""
+SHUFFLES, FEWER_SHUFFLES = 100, 40
+PANELS = 8
+
+
+@dataclass(frozen=True)
+class Search:
+    dataset: str
+    activation: str
+    metric: str
+    settings: pd.DataFrame
+    knobs: list[str]
+
+
+def section(findings: Findings) -> Section:
+    plots = (activations.slopes(findings), activations.realised(findings), activations.curves(findings))
+    blocks: list[Block] = [Drawn(plot) for plot in plots if plot is not None]
+    slopes = activations.slope_table(findings)
+    if len(slopes):
+        numbers = [str(name) for name in slopes.columns if name != "activation"]
+        blocks.append(
+            Tabled(
+                Table(
+                    name="table-20-slopes",
+                    title="DSReLU's slopes",
+                    caption="The logistic does not reach a and b: s(0) and s(1) are what training sees. No test.",
+                    frame=slopes,
+                    formats=dict.fromkeys(numbers, ".4g"),
+                    fold=len(slopes) > 20,
+                )
+            )
+        )
+    blocks += gated(findings)
+    return Section(anchor="knobs", title="Shapes and knobs", blocks=blocks)
+
+
+def searches(findings: Findings) -> list[Search]:
+    """Those with varied knobs and enough finished settings to be looked at."""
+    found = []
+    for dataset in findings.datasets:
+        plan = findings.plan_of(dataset)
+        cube = findings.cube[findings.cube["dataset"] == dataset]
+        if not (cube["phase"] == "search").any():
+            continue
+        for label in plan.activations:
+            table = parameter_importance.settings(cube, label, metric=plan.search_selects_on)
+            knobs = parameter_importance.knobs_of(table)
+            if knobs and len(table) >= parameter_importance.LEAST_SETTINGS:
+                found.append(Search(dataset, label, plan.search_selects_on, table, knobs))
+    return found
+
+
+def gated(findings: Findings) -> list[Block]:
+    every = searches(findings)
+    if not every:
+        return [
+            Notice(
+                f"No search tried {parameter_importance.LEAST_SETTINGS} settings or more of any activation, so nothing "
+                "is said of how much its parameters matter.",
+                tone="note",
+            )
+        ]
+    # Searches of the activation's own parameters come before those of the optimiser's.
+    own = [one for one in every if any(knob.startswith("activation.") for knob in one.knobs)]
+    looked = [*own, *(one for one in every if one not in own)][:MOST]
+    rng = np.random.Generator(np.random.PCG64(findings.seed))
+    shuffles = SHUFFLES if len(looked) <= FEW else FEWER_SHUFFLES
+    frames = [
+        parameter_importance.importance(
+            one.settings, rng, knobs=one.knobs, metric=one.metric, shuffles=shuffles, fanova=len(looked) <= FEW
+        ).assign(dataset=one.dataset, activation=one.activation)
+        for one in looked
+    ]
+    frame = pd.concat(frames, ignore_index=True)
+    passed = int(frame["passes"].sum())
+    blocks: list[Block] = [
+        Text(
+            f"{passed} of {len(frame)} knobs have a detectable effect on the search's score. "
+            + (f"{len(every) - len(looked)} further searches were left out." if len(every) > len(looked) else "")
+        ),
+        Tabled(importance_table(frame, shuffles)),
+    ]
+    blocks += [
+        Drawn(plot)
+        for plot in (dependence(findings, looked, frame, rng), interactions(findings, looked, frame, rng))
+        if plot
+    ]
+    ends = derived([one for one in looked if len({dsrelu.A, dsrelu.B, dsrelu.K} & set(one.knobs)) >= 2], rng, shuffles)
+    if ends is not None:
+        blocks.append(Tabled(ends))
+    return blocks
+
+
+def derived(looked: list[Search], rng: np.random.Generator, shuffles: int) -> Table | None:
+    """The gate once more for searches of DSReLU's a, b and k, on the slopes that these make; None where there are
+    none."""
+    frames = [
+        parameter_importance.importance(
+            one.settings,
+            rng,
+            knobs=parameter_importance.knobs_of(one.settings, derived=True),
+            metric=one.metric,
+            shuffles=shuffles,
+            fanova=False,
+        ).assign(dataset=one.dataset, activation=one.activation)
+        for one in looked
+    ]
+    if not frames:
+        return None
+    return dataclasses.replace(
+        importance_table(pd.concat(frames, ignore_index=True), shuffles),
+        name="table-21-derived",
+        title="The slopes in place of a, b and k",
+        caption=(
+            "The same gate on what a, b and k come to: the slope at the start and the end of training, and its mean. "
+            "These depend on one another, so they share their importance."
+        ),
+    )
+
+
+def short(knob: str) -> str:
+    return knob.split(".", 1)[1] if "." in knob else knob
+
+
+def importance_table(frame: pd.DataFrame, shuffles: int) -> Table:
+    columns = ["dataset", "activation", "knob", "word", "importance", "chance_95", "r2", "fanova", "settings", "note"]
+    shown = frame[columns].assign(knob=frame["knob"].map(short))
+    if shown["fanova"].isna().all():
+        shown = shown.drop(columns="fanova")
+    return Table(
+        name="table-21-knobs",
+        title="Knobs and the gate",
+        caption=(
+            "Random-forest importance of each searched parameter. An effect is called detectable only where the forest "
+            f"predicts unseen settings (R² above {parameter_importance.LEAST_R2:g}) and the importance passes the 95th "
+            f"percentile of {shuffles} label permutations; noise alone gives importances that look like findings."
+        ),
+        frame=shown,
+        formats={**dict.fromkeys(("importance", "fanova", "chance_95", "r2"), ".2f"), "settings": "d"},
+        heads={"dataset": "data set", "chance_95": "by chance", "r2": "R²", "word": "verdict"},
+        fold=len(shown) > 24,
+    )
+
+
+def dependence(findings: Findings, looked: list[Search], frame: pd.DataFrame, rng: np.random.Generator) -> Plot | None:
+    """Partial dependence of the knobs that pass, with the range over folds."""
+    passing = frame[frame["passes"]].head(PANELS)
+    parts = []
+    for row in passing.to_dict(orient="records"):
+        one = next(s for s in looked if (s.dataset, s.activation) == (row["dataset"], row["activation"]))
+        cube = findings.cube[findings.cube["dataset"] == one.dataset]
+        found = parameter_importance.partial_dependence(cube, one.activation, str(row["knob"]), rng, metric=one.metric)
+        if len(found):
+            parts.append((one, str(row["knob"]), found))
+    if not parts:
+        return None
+    with figure_style.sheet(0.5 + 1.7 * math.ceil(len(parts) / 3)) as figure:
+        panels = figure.subplots(math.ceil(len(parts) / 3), 3, squeeze=False)
+        for panel in panels.flat[len(parts) :]:
+            panel.set_visible(False)
+        for panel, (one, knob, found) in zip(panels.flat, parts, strict=False):
+            panel.fill_between(found["value"], found["low"], found["high"], color=PALETTE[0], alpha=0.2, linewidth=0)
+            panel.plot(found["value"], found["mean"], color=PALETTE[0])
+            panel.set_title(figure_style.clip(f"{one.activation}, {one.dataset}", 24), loc="left", fontsize=8.5)
+            panel.set_xlabel(short(knob))
+            panel.locator_params(nbins=4)
+        data = pd.concat(
+            [found.assign(dataset=one.dataset, activation=one.activation) for one, _, found in parts], ignore_index=True
+        )
+        return figure_style.keep(
+            figure,
+            name="figure-8-dependence",
+            title="Partial dependence of the knobs that pass the gate",
+            caption=(
+                f"Expected {looked[0].metric} as one knob moves and the others stay as they were; the band is "
+                "the range over one forest for each fold of the search. No test."
+            ),
+            data=data,
+        )
+
+
+def interactions(
+    findings: Findings, looked: list[Search], frame: pd.DataFrame, rng: np.random.Generator
+) -> Plot | None:
+    """A map of the two most important knobs, for the first search where two pass."""
+    for one in looked:
+        mine = frame[(frame["dataset"] == one.dataset) & (frame["activation"] == one.activation) & frame["passes"]]
+        if len(mine) < 2:
+            continue
+        first, second = (str(knob) for knob in mine["knob"].head(2))
+        cube = findings.cube[findings.cube["dataset"] == one.dataset]
+        grid = parameter_importance.interaction(cube, one.activation, (first, second), rng, metric=one.metric)
+        if grid.empty:
+            continue
+        wide = grid.pivot(index="second", columns="first", values="expected")
+        with figure_style.sheet(3.0, 4.6) as figure:
+            panel = figure.subplots()
+            lines = panel.contour(wide.columns, wide.index, wide.to_numpy(), 8, colors=PALETTE[0], linewidths=1.1)
+            panel.clabel(lines, fontsize=7, colors=figure_style.INK)
+            panel.set_xlabel(short(first))
+            panel.set_ylabel(short(second))
+            return figure_style.keep(
+                figure,
+                name="figure-8-interaction",
+                title=f"Two knobs of {one.activation} together on {one.dataset}",
+                caption=f"Expected {one.metric} by a random forest over {len(one.settings)} settings. No test.",
+                data=grid.rename(columns={"first": short(first), "second": short(second)}),
+            )
+    return None

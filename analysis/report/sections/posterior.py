@@ -1,0 +1,57 @@
+"""The posterior of each difference, what becomes of it as the region of practical equivalence widens, and the test of
+equivalence."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled
+from analysis.report.figures import comparisons
+from analysis.report.findings import Findings
+from analysis.report.tables import Table
+
+
+def section(findings: Findings) -> Section:
+    blocks: list[Block] = [
+        Drawn(plot) for plot in [*comparisons.posteriors(findings), *comparisons.rope_widths(findings)]
+    ]
+    if not blocks:
+        blocks.append(Notice("No difference could be tested, so there is no posterior to draw.", tone="note"))
+    tested = equivalence(findings)
+    if tested is not None:
+        blocks.append(Tabled(tested))
+    return Section(anchor="posterior", title="How sure", blocks=blocks)
+
+
+def equivalence(findings: Findings) -> Table | None:
+    """The two one-sided tests beside P(same); None where there is no width to test against."""
+    tested = [found for found in findings.verdicts if "p_equivalence" in found.extras]
+    if not tested:
+        return None
+    frame = pd.DataFrame(
+        [
+            {
+                **{"dataset": found.dataset, "activation": found.activation, "control": found.control},
+                "rope": float(found.extras["rope"]),
+                "same": found.probabilities.same if found.probabilities else math.nan,
+                "p_equivalence": float(found.extras["p_equivalence"]),
+                "n": found.n,
+            }
+            for found in tested
+        ]
+    )
+    return Table(
+        name="table-4-equivalence",
+        title="Practical equivalence",
+        caption=(
+            "A low p speaks for a difference within ± the half-width: the larger p of two one-sided corrected "
+            "resampled t tests over n paired splits. Neither that p nor the word equivalent, which rests on P(same), "
+            "is corrected for the number of comparisons."
+        ),
+        frame=frame,
+        formats={"rope": ".4g", "same": ".3f", "p_equivalence": "p", "n": "d"},
+        heads={"dataset": "data set", "rope": "half-width", "same": "P(same)", "p_equivalence": "p (equivalence)"},
+        fold=len(frame) > 15,
+    )

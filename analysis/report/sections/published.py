@@ -1,0 +1,120 @@
+"""Published numbers: beside a study's own where names match, or alone where nothing else is given."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.report.blocks import Block, Notice, Tabled, Text
+from analysis.report.findings import Findings
+from analysis.report.tables import Table
+from analysis.runs.published import Published, part_of, parts_of
+from analysis.statistics.effects import improvement
+
+METRICS = ("accuracy", "f1_weighted", "auc")
+NOT_VERIFIABLE = "Published numbers are typed from a paper, with no run behind them: not verifiable."
+
+
+def key(name: str) -> str:
+    """A name without case, blanks and signs, so that leaky_relu meets LeakyReLU."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def subjects(findings: Findings) -> list[Block]:
+    """Of imported tables: how the activation that they are about stands against the best other one."""
+    lines = []
+    for plan in findings.plans:
+        dataset = plan.dataset
+        metric = plan.declaration.metric
+        rows = findings.claimed[findings.claimed["dataset"] == dataset]
+        if not (rows["status"] == "imported").any():
+            continue
+        subject = next(label for label in plan.activations if label != plan.declaration.control)
+        found = improvement(findings.scores(dataset), subject, alpha=findings.alpha)
+        best = found[found["basis"] == "best"].iloc[0]
+        percent = float(best["percent"])
+        word = "ahead of" if percent > 0 else "not better than"
+        lines.append(
+            f"{dataset}, {part_of(rows, metric)} {metric}: {subject} ({best['score']:.6g}) is {word} "
+            f"the runner-up {best['runner_up']} ({best['runner_up_score']:.6g}): "
+            f"{f'{percent:+.2f}'.replace('-', '−')} % by equation (1), best row against best row."
+        )
+    return [Text(line) for line in lines]
+
+
+def own(findings: Findings) -> list[Block]:
+    """The study's numbers beside the published ones of the same data set and activation."""
+    if findings.published is None or (findings.claimed["status"] == "imported").all():
+        return []
+    blocks: list[Block] = []
+    scores = score_table(findings, findings.published)
+    if scores is not None:
+        blocks.append(Tabled(scores))
+    if not blocks:
+        blocks.append(Notice("No published number shares its data set and activation with these runs.", tone="note"))
+    return blocks
+
+
+def score_table(findings: Findings, published: Published) -> Table | None:
+    rows = []
+    if published.cube.empty:
+        return None
+    for (dataset, label), theirs in published.cube.groupby(["dataset", "activation"], sort=False):
+        mine = findings.claimed[
+            (findings.claimed["dataset"].map(key).str.startswith(key(str(dataset))))
+            & (findings.claimed["activation"].map(key) == key(str(label)))
+            & (findings.claimed["status"] == "finished")
+        ]
+        if mine.empty:
+            continue
+        for metric in METRICS:
+            column = f"heldout/{metric}"
+            if column in mine and column in theirs:
+                rows.append(
+                    {
+                        **{
+                            "dataset": mine["dataset"].iloc[0],
+                            "activation": mine["activation"].iloc[0],
+                            "metric": metric,
+                        },
+                        **{"here": mine[column].mean(), "n": len(mine), "published": theirs[column].mean()},
+                        **{"published best": theirs[column].max(), "rows": len(theirs)},
+                    }
+                )
+    if not rows:
+        return None
+    frame = pd.DataFrame(rows)
+    return Table(
+        name="table-18-published",
+        title="Beside the published numbers",
+        caption=(
+            f"Held-out mean here over n splits; mean and best of the published {parts_of(published.cube, METRICS[0])} "
+            f"rows. {NOT_VERIFIABLE} No test."
+        ),
+        frame=frame,
+        formats={**dict.fromkeys(("here", "published", "published best"), ".4f"), "n": "d", "rows": "d"},
+        heads={"dataset": "data set"},
+        marked={(row, name): "grey" for row in range(len(frame)) for name in ("published", "published best", "rows")},
+    )
+
+
+def times(findings: Findings) -> list[Block]:
+    """Epoch times as published, in grey."""
+    if findings.published is None or findings.published.seconds.empty:
+        return []
+    frame = findings.published.seconds[["dataset", "activation", "seconds", "source"]].reset_index(drop=True)
+    table = Table(
+        name="table-19-published-times",
+        title="Mean epoch times as published",
+        caption=f"Seconds. {NOT_VERIFIABLE} One number each, so there is no interval, no n and no test.",
+        frame=frame,
+        formats={"seconds": ".6f"},
+        heads={"dataset": "data set"},
+        marked={(row, str(name)): "grey" for row in range(len(frame)) for name in frame.columns},
+    )
+    return [
+        Notice(
+            "The published epoch times cannot be verified: no runs stand behind them. Where they came from "
+            "several machines or loads, they cannot be compared."
+        ),
+        Tabled(table),
+    ]

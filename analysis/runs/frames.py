@@ -1,0 +1,246 @@
+"""From runs as a store gives them to the tidy frames; pure.
+
+``cube`` has one row per fold run and one per planned fold that has no run; ``curves`` one per run and epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.errors import DuplicateRuns, SourceError
+from analysis.runs import schema
+from analysis.runs.plan import Plan
+
+HISTORY_PREFIXES = ("train/", "train_clean/", "validation/", "seconds/", "memory/")
+LOSSES = ("train/loss", "validation/loss", "train_clean/loss")
+LARGEST = 1.79e308  # what the SQL stores make of an infinity is 1.797e308
+
+TEXT_TAGS = {
+    "study": schema.STUDY,
+    "dataset": schema.DATASET,
+    "trial": schema.TRIAL,
+    "activation": schema.ACTIVATION,
+    "activation_name": schema.ACTIVATION_NAME,
+    "phase": schema.PHASE,
+    "split_hash": schema.SPLIT_HASH,
+    "config_digest": schema.CONFIG_DIGEST,
+    "digest": schema.DIGEST,
+    "data_digest": schema.DATA_DIGEST,
+    "status": schema.STATUS,
+    "reason": schema.REASON,
+    "rule": schema.RULE,
+    "model": schema.MODEL,
+    "device": schema.DEVICE,
+    "device_name": schema.DEVICE_NAME,
+    "host": schema.HOST,
+    "code": schema.CODE,
+    "commit": schema.COMMIT,
+}
+INTEGER_TAGS = {
+    "repeat": schema.REPEAT,
+    "fold": schema.FOLD,
+    "seed": schema.STUDY_SEED,
+    "epochs": schema.EPOCHS,
+    "pack_size": schema.PACK_SIZE,
+}
+SIZE_TAGS = {
+    "n_train": schema.N_TRAIN,
+    "n_validation": schema.N_VALIDATION,
+    "n_heldout": schema.N_HELDOUT,
+    "n_classes": schema.N_CLASSES,
+    "chance": schema.CHANCE,
+}
+LEARNED = ["run_id", "layer", "parameter", "value"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    run_id: str
+    artifacts: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """One metric over many runs: index into the asked run ids, epoch, milliseconds, value; in order of time."""
+
+    run: npt.NDArray[np.int64]
+    step: npt.NDArray[np.int64]
+    milliseconds: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+
+
+def unique(runs: Sequence[Run]) -> None:
+    seen: dict[str, list[str]] = {}
+    for run in runs:
+        seen.setdefault(run.tags.get(schema.KEY, run.run_id), []).append(run.run_id)
+    twice = {key: ids for key, ids in seen.items() if len(ids) > 1}
+    if twice:
+        lines = "; ".join(f"{key}: {', '.join(sorted(ids))}" for key, ids in sorted(twice.items())[:10])
+        raise DuplicateRuns(f"{len(twice)} keys have several runs ({lines}); delete all but one of each in the store")
+
+
+def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str]) -> pd.DataFrame:
+    """One row per fold run, sorted; ``broken`` says where a run's loss was not finite, by run id."""
+    rows = [to_row(run, plan, broken.get(run.run_id)) for run in folds]
+    claims = [row for row in rows if row["phase"] == plan.claims_phase]
+    held = {(row["activation"], row["repeat"], row["fold"]) for row in claims}
+    trials = {row["activation"]: row["trial"] for row in claims}
+    data = next((row["dataset"] for row in rows if row["dataset"]), plan.dataset)
+    rows += [
+        {
+            **dict.fromkeys(TEXT_TAGS, ""),
+            **dict.fromkeys(INTEGER_TAGS, -1),
+            **{"study": plan.study, "dataset": data, "activation": label, "phase": plan.claims_phase},
+            "trial": trials.get(label, ""),
+            **{"repeat": repeat, "fold": fold, "seed": plan.study_seed, "pack_size": 1, "best_epoch": -1},
+            **{"status": "missing", "reason": "no run", "rule": plan.declaration.rule},
+            **dict.fromkeys(SIZE_TAGS, math.nan),
+            **{"run_id": "", "verifiable": True},
+        }
+        for label in plan.activations
+        for repeat in plan.repeats
+        for fold in range(plan.folds)
+        if (label, repeat, fold) not in held
+    ]
+    cube = pd.DataFrame(rows)
+    if cube.empty:
+        raise SourceError(f"{plan.study}: no fold runs and none planned; start the study first")
+    order = {label: position for position, label in enumerate(plan.activations)}
+    cube["_order"] = cube["activation"].map(order).fillna(len(order))
+    cube = cube.sort_values(["phase", "_order", "activation", "trial", "repeat", "fold", "run_id"], kind="stable")
+    return cube.drop(columns="_order").reset_index(drop=True)
+
+
+def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
+    tags = run.tags
+    row: dict[str, Any] = {name: tags.get(tag, "") for name, tag in TEXT_TAGS.items()}
+    row |= {name: integer(tags.get(tag), name) for name, tag in INTEGER_TAGS.items()}
+    row["study"] = row["study"] or plan.study
+    row["dataset"] = row["dataset"] or plan.dataset
+    row["pack_size"] = max(row["pack_size"], 1)
+    row["run_id"], row["verifiable"] = run.run_id, True
+    row |= {name: size(tags.get(tag), name) for name, tag in SIZE_TAGS.items()}
+    if not row["status"] or row["status"] == "running":
+        row["status"], row["reason"] = "missing", row["reason"] or "has not ended"
+    if broken is not None and row["status"] not in ("failed", "infra_failed"):
+        row["status"], row["reason"] = "diverged", broken
+    rule = row["rule"] = plan.declaration.rule or row["rule"]
+    chosen = f"{schema.OUTCOME_PREFIX}{rule}/"
+    row["best_epoch"] = integer(str(run.metrics.get(f"{chosen}epoch", -1)), "epoch")
+    for key in sorted(run.metrics):
+        value = finite(run.metrics[key])
+        if key.startswith(schema.OUTCOME_PREFIX):
+            row[key] = value
+            if key.startswith(chosen) and key != f"{chosen}epoch":
+                row[key.removeprefix(chosen)] = value
+        elif key.startswith("heldout/"):
+            row.setdefault(key, value)
+    row |= {
+        key: number_or_text(value)
+        for key, value in sorted(run.params.items())
+        if key.startswith((schema.ACTIVATION_PARAM, schema.TRAINING_PARAM))
+    }
+    return row
+
+
+def integer(text: str | None, name: str) -> int:
+    if not text:
+        return -1
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError) as error:
+        raise SourceError(f"tag {name}: got {text!r}, accepts a whole number") from error
+
+
+def size(text: str | None, name: str) -> float:
+    try:
+        return float(text) if text else math.nan
+    except ValueError as error:
+        raise SourceError(f"tag {name}: got {text!r}, accepts a number") from error
+
+
+def number_or_text(text: str) -> float | str | None:
+    if text in ("None", "null", ""):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def finite(value: float) -> float:
+    """The value, with the infinities that the store rounded put back."""
+    return math.copysign(math.inf, value) if abs(value) >= LARGEST else value
+
+
+def to_learned(folds: Sequence[Run]) -> pd.DataFrame:
+    rows = [
+        (run.run_id, *key.removeprefix(schema.ACTIVATION_PREFIX).rsplit("/", 1), value)
+        for run in folds
+        for key, value in sorted(run.metrics.items())
+        if key.startswith(schema.ACTIVATION_PREFIX) and key.count("/") >= 2
+    ]
+    return pd.DataFrame(rows, columns=LEARNED)
+
+
+def environment(folds: Sequence[Run]) -> dict[str, str]:
+    names: dict[str, set[str]] = {}
+    for run in folds:
+        for tag, value in run.tags.items():
+            if tag.startswith(schema.ENVIRONMENT_PREFIX):
+                names.setdefault(tag.removeprefix(schema.ENVIRONMENT_PREFIX), set()).add(value)
+    return {
+        name: ", ".join(sorted(values)) if len(values) <= 3 else f"{len(values)} different"
+        for name, values in sorted(names.items())
+    }
+
+
+def to_curves(folds: Sequence[Run], histories: Mapping[str, Sequence[History]]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The curves, and for each run whose loss was not finite where that was first so.
+
+    ``histories`` gives by metric its parts; their ``run`` indexes ``folds``.
+    """
+    run_ids = [run.run_id for run in folds]
+    broken: dict[int, tuple[int, str]] = {}
+    for key in LOSSES:
+        for part in histories.get(key, ()):
+            for at in np.flatnonzero(~np.isfinite(part.value)):
+                found = (int(part.step[at]), f"{key} is {part.value[at]} at epoch {part.step[at]}")
+                broken[int(part.run[at])] = min(found, broken.get(int(part.run[at]), found))
+    every = [part for parts in histories.values() for part in parts if len(part.step)]
+    width = 1 + max((int(part.step.max()) for part in every), default=0)
+    present = np.zeros(len(run_ids) * width, dtype=bool)
+    for part in every:
+        present[part.run * width + part.step] = True
+    cells = np.flatnonzero(present)
+    place = np.zeros(present.shape, dtype=np.int64)
+    place[cells] = np.arange(len(cells))
+    time = np.full(len(cells), np.nan)
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+    for key in sorted(histories, key=lambda name: (name not in LOSSES, name)):
+        values = columns[key] = np.full(len(cells), np.nan)
+        unknown = bool(np.isnan(time).any())
+        for part in histories[key]:
+            at = place[part.run * width + part.step]
+            values[at] = part.value
+            if unknown:
+                time[at] = part.milliseconds / 1000.0
+    frame = pd.DataFrame(
+        {
+            "run_id": pd.Categorical.from_codes(cells // width, categories=pd.Index(run_ids, dtype=object)),
+            "epoch": cells % width,
+            "time": time,
+            **{key: columns[key] for key in sorted(columns)},
+        }
+    )
+    return frame, {run_ids[run]: text for run, (_, text) in broken.items()}

@@ -1,0 +1,75 @@
+"""Names of the MLflow tags, params and metrics, and of the columns of the tidy frames. The reader owns them.
+
+``sweeps.tracking`` writes runs with these names; ``analysis.runs.load`` reads them back. Metric names of a fold are
+those of its journal: ``part/metric`` with the parts and metrics below.
+"""
+
+from __future__ import annotations
+
+SCHEMA = 1
+
+# Parts of a fold's data, and metrics on each.
+PARTS = ("train", "train_clean", "validation", "heldout")
+METRICS = ("loss", "accuracy", "f1_weighted", "f1_macro", "auc")
+LOWER_IS_BETTER = frozenset({"loss"})
+
+# Per-epoch MLflow metrics beside part/metric (step = epoch, timestamp = the journal's).
+SECONDS_TRAIN = "seconds/train"
+SECONDS_EVALUATE = "seconds/evaluate"
+SECONDS_REST = "seconds/rest"
+PEAK_MEMORY_MB = "memory/peak_mb"
+ACTIVATION_PREFIX = "activation/"  # activation/<layer>/<parameter>
+UTILISATION_PREFIX = "utilisation/"  # utilisation/gpu_percent ...
+# Final metrics of a fold run (step = the epoch that the rule picked): the declared rule's under heldout/<metric>,
+# every rule's under outcome.<rule>/<part>/<metric> and outcome.<rule>/epoch.
+OUTCOME_PREFIX = "outcome."
+# Final metrics of a trial run: mean over its folds, under mean/<part>/<metric> and sd/<part>/<metric>.
+MEAN_PREFIX = "mean/"
+SD_PREFIX = "sd/"
+
+# Tags. Every run carries SCHEMA_TAG, KIND, KEY and STUDY; the rest where they apply.
+PREFIX = "actsweep."
+SCHEMA_TAG = PREFIX + "schema"
+KIND = PREFIX + "kind"  # study | trial | fold
+KEY = PREFIX + "key"  # <study>, <study>/<trial> or <study>/<trial>/<repeat>-<fold>: unique in the experiment
+STUDY = PREFIX + "study"
+STUDY_DIGEST = PREFIX + "study_digest"
+STUDY_SEED = PREFIX + "study_seed"
+PHASE = PREFIX + "phase"  # search | confirm
+TRIAL = PREFIX + "trial"
+ACTIVATION = PREFIX + "activation"  # the label in the study, unique per compared activation
+ACTIVATION_NAME = PREFIX + "activation_name"  # the catalogue's name or import path
+DATASET = PREFIX + "dataset"
+MODEL = PREFIX + "model"
+REPEAT = PREFIX + "repeat"
+FOLD = PREFIX + "fold"
+DIGEST = PREFIX + "digest"  # the fold's digest
+CONFIG_DIGEST = PREFIX + "config_digest"  # the digest of all but study, trial, activation, repeat and fold
+SPLIT_HASH = PREFIX + "split_hash"
+DATA_DIGEST = PREFIX + "data_digest"
+SCORED = ("finished", "imported")  # statuses of a run that has a score
+STATUS = PREFIX + "status"  # finished | stopped | diverged | failed | infra_failed | missing | running
+REASON = PREFIX + "reason"
+RULE = PREFIX + "checkpoint_rule"
+ATTEMPTS = PREFIX + "attempts"
+EPOCHS = PREFIX + "epochs"
+N_TRAIN = PREFIX + "n_train"
+N_VALIDATION = PREFIX + "n_validation"
+N_HELDOUT = PREFIX + "n_heldout"
+N_CLASSES = PREFIX + "n_classes"
+CHANCE = PREFIX + "chance"
+DEVICE = PREFIX + "device"  # cpu | cuda
+DEVICE_NAME = PREFIX + "device_name"
+HOST = PREFIX + "host"
+PACK_SIZE = PREFIX + "pack_size"  # folds that shared the device at the time
+CODE = PREFIX + "code"
+COMMIT = PREFIX + "commit"
+ENVIRONMENT_PREFIX = PREFIX + "env."
+
+# Params of trial and fold runs: activation.<parameter> and training.<field>; booleans as "true"/"false".
+ACTIVATION_PARAM = "activation."
+TRAINING_PARAM = "training."
+# Artifacts of the study run.
+STUDY_ARTIFACT = "study.yaml"  # as resolved
+PLAN_ARTIFACT = "plan.json"  # analysis.runs.plan.Plan: what was planned and declared before the first run
+REPORT_ARTIFACT = "report"

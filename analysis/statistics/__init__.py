@@ -1,0 +1,1 @@
+"""What may be claimed of scores: tests, posteriors, ranks, effect sizes, power, checks of the data."""

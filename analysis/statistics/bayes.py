@@ -1,0 +1,101 @@
+"""The Bayesian correlated t test with a region of practical equivalence (Benavoli et al. 2017, section 3).
+
+Without prior information the posterior of the mean difference is a Student t on n-1 degrees of freedom around the mean,
+with the corrected standard error for scale. It is the corrected resampled t turned round: the two are one piece of
+evidence, not two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.statistics.frequentist import limits, refusal, standard_error, too_many_missing
+from analysis.statistics.scores import Pairs
+from analysis.statistics.verdict import Extra, Interval, Probabilities, Verdict, Word
+
+
+def default_rope(*, seed_sd: float, item: float) -> float:
+    """Half-width where none was declared: max(0.1 * pooled seed sd, one held-out item).
+
+    Where no split was run with two seeds, seed noise is unknown and one held-out item alone remains: a width at which
+    hardly anything is ever called equivalent. nan where neither is known, as for a loss, which no item is a unit of.
+    """
+    return max((width for width in (0.1 * seed_sd, item) if math.isfinite(width)), default=math.nan)
+
+
+def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05) -> Verdict:
+    """P(worse), P(same), P(better) than the control by more than ``rope``, and the central 1-alpha credible interval.
+
+    ``rope`` is in the metric's units; None takes :func:`default_rope`. The word is the region whose mass reaches
+    1-alpha, else undecided. With zero variance all mass lies in one region and the word is descriptive.
+    """
+    d = pairs.d
+    width = default_rope(seed_sd=pairs.seed_sd, item=pairs.item) if rope is None else rope
+    notes = limits(pairs)
+    extras: dict[str, Extra] = {"rope": width, "rope_declared": rope is not None}
+    if not math.isfinite(width):
+        width = 0.0
+        notes.append("No region of practical equivalence: none was declared, and neither seeds nor items give one.")
+    estimate = float(d.mean()) if pairs.n else math.nan
+    probabilities: Probabilities | None = None
+    interval: Interval | None = None
+    word = Word.UNDECIDED
+    no = refusal(pairs)
+    if no is None and not math.isfinite(pairs.ratio):
+        no = Word.CANNOT_TELL, "One fold of unknown size: the overlap of the training parts is unknown."
+    if no is not None:
+        word = no[0]
+        notes.insert(0, no[1])
+        if pairs.n >= 2 and pairs.zero_variance:
+            probabilities = Probabilities(
+                float(estimate < -width), float(-width <= estimate <= width), float(estimate > width)
+            )
+    else:
+        scale = standard_error(d, pairs.ratio)
+        extras |= {"scale": scale, "df": pairs.n - 1}
+        probabilities = regions(estimate, scale, pairs.n - 1, width)
+        half = float(stats.t.isf(alpha / 2, pairs.n - 1)) * scale
+        interval = Interval(estimate - half, estimate + half)
+        for mass, named in zip(probabilities, (Word.WORSE, Word.EQUIVALENT, Word.BETTER), strict=True):
+            if mass >= 1 - alpha:
+                word = named
+        if too_many_missing(pairs) or not pairs.verifiable:
+            word = Word.DESCRIPTIVE
+    return Verdict(
+        dataset=pairs.dataset,
+        activation=pairs.activation,
+        control=pairs.control,
+        metric=pairs.metric,
+        method="Bayesian correlated t",
+        estimate=estimate,
+        interval=interval,
+        level=1 - alpha,
+        probabilities=probabilities,
+        n=pairs.n,
+        word=word,
+        note=" ".join(notes),
+        extras=extras,
+    )
+
+
+def regions(mean: float, scale: float, freedom: int, width: float) -> Probabilities:
+    """Mass of a Student t below -width, between and above +width. Tails are computed as tails, so that small ones keep
+    their digits."""
+    worse = float(stats.t.cdf((-width - mean) / scale, freedom))
+    better = float(stats.t.sf((width - mean) / scale, freedom))
+    return Probabilities(worse, max(0.0, 1 - worse - better), better)
+
+
+def by_width(pairs: Pairs, widths: Sequence[float]) -> pd.DataFrame:
+    """The three probabilities by half-width: columns width, worse, same, better; empty where nothing is tested."""
+    if refusal(pairs) is not None or not math.isfinite(pairs.ratio):
+        return pd.DataFrame(columns=["width", "worse", "same", "better"], dtype=float)
+    d = pairs.d
+    scale = standard_error(d, pairs.ratio)
+    rows = [[width, *regions(float(d.mean()), scale, pairs.n - 1, width)] for width in np.asarray(widths, dtype=float)]
+    return pd.DataFrame(rows, columns=["width", "worse", "same", "better"])

@@ -1,0 +1,226 @@
+"""Checks of the data that run before every report and are shown in it.
+
+They ask whether the numbers can be what they are said to be: whole numbers of items, folds in no order, the same splits
+and budget for everyone, no run counted twice, scores above chance, and a run behind every number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from analysis.runs.granularity import DIGITS, items_of
+from analysis.runs.plan import Plan
+from analysis.runs.schema import METRICS, PARTS, SCORED, TRAINING_PARAM
+
+COLUMNS = ["check", "dataset", "status", "note"]
+State = Literal["pass", "warn", "fail"]
+Found = list[tuple[State, str]]
+SAME_BY_NAME = ("device_name", "model", "code")
+NOT_BUDGET = frozenset({"seed", "threads"})
+
+
+def checks(cube: pd.DataFrame, plan: Plan | None = None) -> pd.DataFrame:
+    """Every check on every data set: columns check, dataset, status (pass, warn, fail) and note.
+
+    ``cube`` holds the rows the claims rest on; ``plan`` adds the check of search budgets.
+    """
+    named: dict[str, Callable[[pd.DataFrame], Found]] = {
+        "complete": complete,
+        "granularity": granularity,
+        "order": order,
+        "equal splits": equal_splits,
+        "equal budget": lambda rows: equal_budget(rows, plan),
+        "duplicates": duplicates,
+        "above chance": above_chance,
+        "parts differ": parts_differ,
+        "verifiable": verifiable,
+    }
+    rows: list[dict[str, str]] = []
+    for dataset, of_set in cube.groupby("dataset", sort=False):
+        for name, check in named.items():
+            for status, note in check(of_set) or [("pass", "")]:
+                rows.append({"check": name, "dataset": str(dataset), "status": status, "note": note})
+    return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+
+
+def complete(rows: pd.DataFrame) -> Found:
+    """Planned runs that did not finish, by status."""
+    counts = rows["status"].value_counts()
+    lost = {str(name): int(counts[name]) for name in counts.index if name not in SCORED}
+    if not lost:
+        what = "rows were imported" if (rows["status"] == "imported").all() else "runs finished"
+        return [("pass", f"{len(rows)} of {len(rows)} {what}.")]
+    said = ", ".join(f"{count} {name}" for name, count in sorted(lost.items()))
+    return [("warn", f"{len(rows) - sum(lost.values())} of {len(rows)} runs finished; {said}.")]
+
+
+def granularity(rows: pd.DataFrame) -> Found:
+    """Accuracies must be whole numbers of held-out items."""
+    done = rows[rows["status"].isin(SCORED)]
+    if "heldout/accuracy" not in done or done["heldout/accuracy"].dropna().empty:
+        return []
+    done = done[np.isfinite(done["heldout/accuracy"].astype(float))]
+    measured = done[done["status"] == "finished"]
+    sized = measured[measured["n_heldout"] > 0] if "n_heldout" in measured else measured.iloc[:0]
+    result: Found = []
+    if len(sized):
+        n = sized["n_heldout"].to_numpy(dtype=float)
+        hits = sized["heldout/accuracy"].to_numpy(dtype=float) * n
+        bad = np.abs(hits - np.rint(hits)) > np.maximum(1e-3, 1e-6 * n)
+        if bad.any():
+            who = ", ".join(sorted(set(sized["activation"][bad])))
+            result.append(("fail", f"{int(bad.sum())} accuracies are no whole number of held-out items ({who})."))
+    typed = done[done["status"] == "imported"]
+    if len(typed):
+        n_items = items_of(typed["heldout/accuracy"].to_numpy(dtype=float))
+        folds = typed["fold"].nunique()
+        if n_items is None:
+            result.append(("warn", "Sizes are not recorded, and no number of held-out items fits the scores."))
+        else:
+            result.append(
+                ("warn", f"Sizes are not recorded; the scores of all {folds} rows fit one part of {n_items:,} items.")
+            )
+    return result
+
+
+def order(rows: pd.DataFrame) -> Found:
+    """Folds come in no order: scores that rise or fall over them look sorted, or like epochs of one run."""
+    done = rows[rows["status"].isin(SCORED)].sort_values(["repeat", "fold"], kind="stable")
+    keys = [done[name] for name in ("activation", "trial", "repeat", "seed")]
+    columns = _metric_columns(done)
+    values = done[columns].astype(float)
+    steps = values.groupby(keys, sort=False, dropna=False).diff()
+    least, most = (getattr(steps.groupby(keys, sort=False, dropna=False), name)() for name in ("min", "max"))
+    counts = steps.groupby(keys, sort=False, dropna=False).count()
+    # Four values or more; all equal says nothing of order.
+    counted = (counts >= 3) & ((least != 0) | (most != 0))
+    runs = counted & ((least >= 0) | (most <= 0))
+    result: Found = []
+    for column in columns:
+        tried, found = int(counted[column].sum()), int(runs[column].sum())
+        if tried >= 3 and found > tried / 2:
+            result.append(("fail", f"Rows look sorted or like epochs: {column} in {found} of {tried} columns."))
+    return result
+
+
+def _metric_columns(rows: pd.DataFrame) -> list[str]:
+    return [name for part in PARTS for metric in METRICS if (name := f"{part}/{metric}") in rows.columns]
+
+
+def equal_splits(rows: pd.DataFrame) -> Found:
+    """Every activation on the same splits."""
+    done = rows[rows["status"].isin((*SCORED, "diverged"))]
+    hashes = done["split_hash"].fillna("")
+    result: Found = []
+    unknown = int(((hashes == "") & (done["status"] != "imported")).sum())
+    if unknown:
+        result.append(("warn", f"{unknown} run(s) without a recorded split."))
+    known = done[hashes != ""]
+    several = known.groupby(["repeat", "fold", "seed"], dropna=False)["split_hash"].nunique()
+    if (several > 1).any():
+        result.append(("fail", f"{int((several > 1).sum())} fold(s) were split differently for different activations."))
+    if (done["status"] == "imported").any():
+        result.append(("warn", "Imported rows: that they share splits is assumed, not known."))
+    return result
+
+
+def equal_budget(rows: pd.DataFrame, plan: Plan | None = None) -> Found:
+    """The same training for everyone: budget, optimiser, batch, precision, device, search."""
+    result: Found = []
+    imported = (rows["status"] == "imported").any()
+    done = rows[rows["status"] == "finished"]
+    fields = [name for name in done.columns if str(name).startswith(TRAINING_PARAM)]
+    for name in [*fields, *(name for name in SAME_BY_NAME if name in done.columns)]:
+        short = str(name).removeprefix(TRAINING_PARAM)
+        if short in NOT_BUDGET:
+            continue
+        by_label = {str(label): sorted(set(map(str, of[name]))) for label, of in done.groupby("activation", sort=False)}
+        if len({tuple(values) for values in by_label.values()}) > 1:
+            said = "; ".join(f"{label} {', '.join(values)}" for label, values in list(by_label.items())[:6])
+            result.append(("warn", f"{short} differs between activations: {said}."))
+    if plan is not None and len(set(plan.search_trials.values())) > 1:
+        said = ", ".join(f"{label} {count}" for label, count in plan.search_trials.items())
+        result.append(("warn", f"Different numbers of settings were tried: {said}."))
+    if imported:
+        result.append(("warn", "Imported rows: budget, optimiser, batch, precision and device are not recorded."))
+    return result
+
+
+def duplicates(rows: pd.DataFrame) -> Found:
+    """Two runs with the same numbers to six digits are likely one run counted twice."""
+    done = rows[rows["status"].isin(SCORED)]
+    columns = [name for name in _metric_columns(done) if name.startswith("heldout/")]
+    if len(columns) < 2:
+        return []
+    values = done[columns].round(DIGITS).dropna()
+    # Where a model never left chance, equal numbers are what one expects.
+    values = values[~_at_chance(done).reindex(values.index)]
+    twice = values[values.duplicated(keep=False)]
+    if twice.empty:
+        return []
+    named = {
+        i: f"{label} {repeat}-{fold}"
+        for i, label, repeat, fold in zip(done.index, done["activation"], done["repeat"], done["fold"], strict=True)
+    }
+    groups = [" = ".join(named[i] for i in group.index) for _, group in twice.groupby(columns, sort=False)]
+    more = f"; and {len(groups) - 3} more" if len(groups) > 3 else ""
+    return [("warn", f"Runs with the same {len(columns)} scores to {DIGITS} digits: {'; '.join(groups[:3])}{more}.")]
+
+
+def _at_chance(rows: pd.DataFrame) -> pd.Series:
+    if "heldout/accuracy" not in rows or "chance" not in rows:
+        return pd.Series(False, index=rows.index)
+    chance = rows["chance"].astype(float)
+    n = rows["n_heldout"].astype(float) if "n_heldout" in rows else pd.Series(math.nan, index=rows.index)
+    noise = (2 * (chance * (1 - chance) / n.where(n > 0)) ** 0.5).fillna(0.0)
+    low: pd.Series = (rows["heldout/accuracy"].astype(float) <= chance + noise) & chance.notna()
+    return low
+
+
+def above_chance(rows: pd.DataFrame) -> Found:
+    """A score at chance means that nothing was learned."""
+    done = rows[rows["status"].isin(SCORED)]
+    low = done[_at_chance(done)]
+    by_label = low.groupby("activation", sort=False)["heldout/accuracy"].agg(["size", "mean"]) if len(low) else None
+    if by_label is None:
+        return []
+    said = ", ".join(f"{label} ({int(row['size'])} runs, mean {row['mean']:.4f})" for label, row in by_label.iterrows())
+    return [("warn", f"At chance, did not train: {said}.")]
+
+
+def parts_differ(rows: pd.DataFrame, *, margin: float = 0.05) -> Found:
+    """Validation far above training, or the held-out part scored exactly as the validation part."""
+    done = rows[rows["status"].isin(SCORED)]
+    result: Found = []
+    needed = ("heldout/accuracy", "validation/accuracy")
+    if all(name in done for name in needed):
+        both = done[list(needed)].dropna()
+        same = int((both[needed[0]] == both[needed[1]]).sum())
+        if len(both) >= 2 and same == len(both):
+            result.append(("fail", "Held-out scores equal the validation scores: one part served for both."))
+    train = next((name for name in ("train_clean/accuracy", "train/accuracy") if name in done), None)
+    if train is not None and needed[1] in done:
+        above = done[done[needed[1]] - done[train] > margin]
+        if len(above):
+            who = ", ".join(dict.fromkeys(above["activation"]))
+            result.append(("warn", f"Validation accuracy is more than {margin} above training: {who}."))
+    return result
+
+
+def verifiable(rows: pd.DataFrame) -> Found:
+    """Every number has a run behind it."""
+    typed = rows[~rows["verifiable"].astype(bool)] if "verifiable" in rows else rows.iloc[:0]
+    if typed.empty:
+        return []
+    return [("warn", f"{len(typed)} imported rows without runs behind them: not verifiable.")]
+
+
+def worst(found: pd.DataFrame | Sequence[str]) -> State:
+    """The worst status of a frame of checks, or of statuses."""
+    statuses = set(found["status"]) if isinstance(found, pd.DataFrame) else set(found)
+    return "fail" if "fail" in statuses else "warn" if "warn" in statuses else "pass"

@@ -1,0 +1,55 @@
+"""Holm's adjustment over a family that was declared before the first run.
+
+The family is all planned comparisons of the primary metric: against the control (k-1 for each data set), or all pairs
+(k(k-1)/2 for each). Its size stays as planned when a comparison is missing, as if the missing ones had p = 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+
+from analysis.errors import DeclarationError
+from analysis.runs.plan import Family
+from analysis.statistics.scores import Array
+from analysis.statistics.verdict import Verdict
+
+
+def family_size(family: Family, *, activations: int, datasets: int) -> int:
+    """Planned comparisons among ``activations`` labels (the control included) on ``datasets`` data sets."""
+    each = activations - 1 if family == "control" else activations * (activations - 1) // 2
+    return max(0, each) * datasets
+
+
+def holm(p: Sequence[float] | Array, m: int | None = None) -> Array:
+    """Holm-adjusted p-values, in the order given; nan stays nan and counts as a missing comparison.
+
+    ``m`` is the family's size, at least the number of values. Raises :class:`DeclarationError` where it is less.
+    """
+    values = np.asarray(p, dtype=float)
+    size = len(values) if m is None else m
+    if size < len(values):
+        raise DeclarationError(f"family of {size} comparisons, but {len(values)} were made; declare all of them")
+    adjusted = np.full(len(values), np.nan)
+    good = np.isfinite(values)
+    if good.any():
+        padded = np.concatenate([values[good], np.ones(size - int(good.sum()))])
+        adjusted[good] = multipletests(padded, method="holm")[1][: int(good.sum())]
+    return adjusted
+
+
+def adjust(verdicts: Sequence[Verdict], m: int | None = None) -> list[Verdict]:
+    """The verdicts with ``p_adjusted`` by Holm over a family of ``m`` (default: their number); words unchanged."""
+    p = [np.nan if verdict.p is None else verdict.p for verdict in verdicts]
+    size = len(verdicts) if m is None else m
+    return [
+        dataclasses.replace(
+            verdict,
+            p_adjusted=None if verdict.p is None else float(value),
+            extras={**verdict.extras, "family": size},
+        )
+        for verdict, value in zip(verdicts, holm(p, size), strict=True)
+    ]

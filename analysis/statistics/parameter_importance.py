@@ -1,0 +1,250 @@
+"""Which of an activation's knobs matter: random-forest importance behind a gate.
+
+On noise an importance looks like a finding: three irrelevant knobs get 0.29, 0.16 and 0.14. So a knob counts only if
+the forest predicts settings it has not seen (cross-validated R2 above 0.2) and the knob's importance passes the 95th
+percentile of what it gets when the scores are shuffled. Otherwise: no detectable effect.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.runs.schema import ACTIVATION_PARAM, SCORED, TRAINING_PARAM
+from analysis.statistics import dsrelu
+from analysis.statistics.scores import Array, sign
+
+LEAST_SETTINGS = 12
+"""Fewer finished settings than this are not analysed."""
+PER_KNOB = 30
+"""Settings that a knob asks for; below, the note says so."""
+LEAST_R2 = 0.2
+TREES = 60
+COLUMNS = ["knob", "importance", "fanova", "chance_95", "r2", "passes", "word", "settings", "note"]
+NO_EFFECT, EFFECT = "no detectable effect", "detectable effect"
+
+
+def settings(cube: pd.DataFrame, activation: str, *, metric: str = "validation/loss") -> pd.DataFrame:
+    """One row a setting that finished: trial, its varied knobs as numbers, score (mean over folds), sd and folds.
+
+    DSReLU's derived knobs are added where a, b or k vary. Only rows of the search phase count, where there are any.
+    """
+    rows = cube[(cube["activation"] == activation) & cube["status"].isin(SCORED)]
+    if (rows["phase"] == "search").any():
+        rows = rows[rows["phase"] == "search"]
+    rows = rows[np.isfinite(rows[metric].astype(float))] if metric in rows else rows.iloc[:0]
+    named = [name for name in rows.columns if str(name).startswith((ACTIVATION_PARAM, TRAINING_PARAM))]
+    table = rows.groupby("trial", sort=True).agg(
+        score=(metric, "mean"), sd=(metric, "std"), folds=(metric, "size"), **{str(n): (n, "first") for n in named}
+    )
+    for name in named:
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        if numbers.isna().any() or numbers.nunique() < 2:
+            table = table.drop(columns=name)
+        else:
+            table[name] = numbers
+    # The ends of the slope need all three, varied or not.
+    if dsrelu.A in table or dsrelu.B in table or dsrelu.K in table:
+        whole = rows.groupby("trial", sort=True)[[n for n in (dsrelu.A, dsrelu.B, dsrelu.K) if n in rows]].first()
+        extra = dsrelu.derived(whole)
+        for name in dsrelu.DERIVED:
+            if name in extra and pd.to_numeric(extra[name], errors="coerce").nunique() > 1:
+                table[name] = extra[name].astype(float)
+    return table.reset_index()
+
+
+def knobs_of(table: pd.DataFrame, *, derived: bool = False) -> list[str]:
+    """The knobs among the columns of :func:`settings`; with ``derived`` the derived ones in place of a, b and k."""
+    own = [str(name) for name in table.columns if str(name).startswith((ACTIVATION_PARAM, TRAINING_PARAM))]
+    extra = [name for name in dsrelu.DERIVED if name in table]
+    if not derived or not extra:
+        return own
+    return [*extra, *(name for name in own if name not in (dsrelu.A, dsrelu.B, dsrelu.K))]
+
+
+def importance(
+    table: pd.DataFrame,
+    rng: np.random.Generator,
+    *,
+    knobs: Sequence[str] | None = None,
+    metric: str = "validation/loss",
+    shuffles: int = 100,
+    fanova: bool = True,
+) -> pd.DataFrame:
+    """Importance of each knob with the gate: columns ``COLUMNS``, most important first.
+
+    ``table`` is from :func:`settings`. ``importance`` is the forest's, ``fanova`` Optuna's (nan where switched off),
+    ``chance_95`` the 95th percentile over ``shuffles`` label permutations, ``passes`` the gate. Too few settings or a
+    constant score give no numbers and say why. The forests' seeds are drawn from ``rng``.
+    """
+    names = list(knobs) if knobs is not None else knobs_of(table)
+    why = _refusal(table, names)
+    if why:
+        rows = [[name, *[math.nan] * 4, False, NO_EFFECT, len(table), why] for name in names]
+        return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+    X = _scaled(table, names)
+    y = sign(metric) * table["score"].to_numpy(dtype=float)
+    r2 = cross_validated_r2(X, y, rng)
+    found = _forest(rng).fit(X, y).feature_importances_
+    shuffled = np.array([_forest(rng).fit(X, rng.permutation(y)).feature_importances_ for _ in range(shuffles)])
+    limit = np.percentile(shuffled, 95, axis=0)
+    by_fanova = _fanova(X, y, names, rng) if fanova else dict.fromkeys(names, math.nan)
+    needed = PER_KNOB * len(names)
+    note = f"{len(table)} settings; about {needed} are needed for {len(names)} knobs." if len(table) < needed else ""
+    rows = []
+    for i, name in enumerate(names):
+        passes = bool(r2 > LEAST_R2 and found[i] > limit[i])
+        word = EFFECT if passes else NO_EFFECT
+        rows.append([name, float(found[i]), by_fanova[name], float(limit[i]), r2, passes, word, len(table), note])
+    frame = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+    return frame.sort_values("importance", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _refusal(table: pd.DataFrame, names: Sequence[str]) -> str:
+    if not names:
+        return "No knob was varied."
+    if len(table) < LEAST_SETTINGS:
+        return f"{len(table)} finished settings; at least {LEAST_SETTINGS} are needed."
+    scores = table["score"].to_numpy(dtype=float)
+    if not np.isfinite(scores).all():
+        return "Some scores are not finite; leave those settings out."
+    if np.ptp(scores) <= 1e-12 * max(1.0, float(np.abs(scores).max())):
+        return "The score is the same for every setting."
+    return ""
+
+
+def _scaled(table: pd.DataFrame, names: Sequence[str]) -> Array:
+    """Knobs (settings, knobs); those that are positive and span more than a factor of 5 as logarithms."""
+    columns = []
+    for name in names:
+        values = table[name].to_numpy(dtype=float)
+        wide = bool((values > 0).all()) and values.max() > 5 * values.min()
+        columns.append(np.log(values) if wide else values)
+    return np.column_stack(columns)
+
+
+def _forest(rng: np.random.Generator) -> Any:
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(n_estimators=TREES, min_samples_leaf=2, random_state=_seed(rng), n_jobs=1)
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
+
+
+def cross_validated_r2(X: Array, y: Array, rng: np.random.Generator, *, folds: int = 5) -> float:
+    """1 - SSE/SST of predictions for settings that the forest has not seen; below 0 where it is worse than the mean."""
+    parts: list[npt.NDArray[np.int64]] = np.array_split(rng.permutation(len(y)), folds)
+    predicted = np.empty(len(y))
+    for part in parts:
+        seen = np.setdiff1d(np.arange(len(y)), part)
+        predicted[part] = _forest(rng).fit(X[seen], y[seen]).predict(X[part])
+    return float(1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+
+
+def _fanova(X: Array, y: Array, names: Sequence[str], rng: np.random.Generator) -> dict[str, float]:
+    """Optuna's functional ANOVA over the same settings."""
+    import optuna
+
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    low, high = X.min(axis=0), X.max(axis=0)
+    spaces: dict[str, optuna.distributions.BaseDistribution] = {
+        name: optuna.distributions.FloatDistribution(float(low[i]), float(high[i])) for i, name in enumerate(names)
+    }
+    study.add_trials(
+        [
+            optuna.trial.create_trial(
+                params=dict(zip(names, map(float, row), strict=True)), distributions=spaces, value=float(value)
+            )
+            for row, value in zip(X, y, strict=True)
+        ]
+    )
+    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, seed=_seed(rng))
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=list(names))
+    return {name: float(found.get(name, math.nan)) for name in names}
+
+
+def partial_dependence(
+    cube: pd.DataFrame,
+    activation: str,
+    knob: str,
+    rng: np.random.Generator,
+    *,
+    metric: str = "validation/loss",
+    points: int = 20,
+) -> pd.DataFrame:
+    """What the score is expected to be as one knob moves and the others stay as they were: columns knob, value, mean,
+    low, high, forests. One forest for each (repeat, fold) of the search; the band is their range. Empty where nothing
+    can be said."""
+    columns = pd.Index(["knob", "value", "mean", "low", "high", "forests"])
+    table = settings(cube, activation, metric=metric)
+    names = knobs_of(table, derived=knob in dsrelu.DERIVED)
+    if _refusal(table, names) or knob not in names:
+        return pd.DataFrame(columns=columns)
+    grid = np.linspace(float(table[knob].min()), float(table[knob].max()), points)
+    wide = _by_fold(cube, activation, metric).reindex(table["trial"])
+    lines = []
+    for fold in wide.columns:
+        scores = wide[fold]
+        known = scores.notna().to_numpy()
+        if known.sum() < LEAST_SETTINGS:
+            continue
+        forest = _forest(rng).fit(_plain(table[known], names), scores[known].to_numpy(dtype=float))
+        lines.append(_expected(forest, table, names, {knob: grid}))
+    if not lines:
+        return pd.DataFrame(columns=columns)
+    drawn = np.array(lines)
+    low, mean, high = drawn.min(axis=0), drawn.mean(axis=0), drawn.max(axis=0)
+    band = {"value": grid, "mean": mean, "low": low, "high": high}
+    return pd.DataFrame(band).assign(knob=knob, forests=len(lines))[columns]
+
+
+def interaction(
+    cube: pd.DataFrame,
+    activation: str,
+    knobs: tuple[str, str],
+    rng: np.random.Generator,
+    *,
+    metric: str = "validation/loss",
+    points: int = 12,
+) -> pd.DataFrame:
+    """Expected score over a grid of two knobs: columns first, second, expected (named values of the two, and the
+    score). Empty where nothing can be said."""
+    columns = pd.Index(["first", "second", "expected"])
+    table = settings(cube, activation, metric=metric)
+    names = knobs_of(table, derived=any(knob in dsrelu.DERIVED for knob in knobs))
+    if _refusal(table, names) or not set(knobs) <= set(names):
+        return pd.DataFrame(columns=columns)
+    forest = _forest(rng).fit(_plain(table, names), table["score"].to_numpy(dtype=float))
+    axes = [np.linspace(float(table[knob].min()), float(table[knob].max()), points) for knob in knobs]
+    first, second = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
+    expected = _expected(forest, table, names, {knobs[0]: first, knobs[1]: second})
+    return pd.DataFrame({"first": first, "second": second, "expected": expected})
+
+
+def _by_fold(cube: pd.DataFrame, activation: str, metric: str) -> pd.DataFrame:
+    rows = cube[(cube["activation"] == activation) & cube["status"].isin(SCORED)]
+    if (rows["phase"] == "search").any():
+        rows = rows[rows["phase"] == "search"]
+    return rows.pivot_table(index="trial", columns=["repeat", "fold", "seed"], values=metric, aggfunc="mean")
+
+
+def _plain(table: pd.DataFrame, names: Sequence[str]) -> Array:
+    return table[list(names)].to_numpy(dtype=float)
+
+
+def _expected(forest: Any, table: pd.DataFrame, names: Sequence[str], moved: dict[str, Array]) -> Array:
+    """Mean prediction over the settings with the named knobs set to each of the values, (values,)."""
+    base = _plain(table, names)
+    size = len(next(iter(moved.values())))
+    X = np.repeat(base[None], size, axis=0)
+    for knob, values in moved.items():
+        X[:, :, list(names).index(knob)] = values[:, None]
+    predicted: Array = forest.predict(X.reshape(-1, base.shape[1])).reshape(size, len(base))
+    return np.asarray(predicted.mean(axis=1))

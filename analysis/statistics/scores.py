@@ -1,0 +1,343 @@
+"""From the cube of fold runs to scores that may be compared: one number an activation and a split.
+
+The rules, in order: two runs with one key are refused; a diverged run gets the score of pure chance (or is left out,
+where the caller asks for complete cases), while failed, stopped and missing runs never get a score; seeds are averaged
+within a split, since they are no extra splits; activations pair by the hash of the split, never by the fold's number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.errors import DeclarationError, DuplicateRuns
+from analysis.runs.schema import LOWER_IS_BETTER, SCORED
+
+Array = npt.NDArray[np.float64]
+Handling = Literal["penalised", "complete"]
+OVERFLOW = 1.79e308
+"""A store that cannot hold an infinity gives back a number of this size."""
+KEY = ("study", "dataset", "phase", "trial", "activation", "repeat", "fold", "seed")
+MISSING_SHARE = 0.2
+"""Above this share of missing splits a comparison is descriptive only."""
+
+
+def sign(metric: str) -> int:
+    """+1 where a higher value of ``metric`` (``accuracy``, ``heldout/loss`` ...) is better, else -1."""
+    return -1 if metric.rsplit("/", 1)[-1] in LOWER_IS_BETTER else 1
+
+
+def chance_level(metric: str, chance: float, n_classes: float = math.nan) -> float:
+    """Value of ``metric`` for a model that always names the commonest class; nan where it cannot be known.
+
+    ``chance`` is that class's share of the held-out part; ``n_classes`` matters to macro F1 and to the loss (of the
+    uniform guess) only.
+    """
+    match metric.rsplit("/", 1)[-1]:
+        case "accuracy":
+            return chance
+        case "f1_weighted":
+            return chance * 2 * chance / (1 + chance)
+        case "f1_macro":
+            return 2 * chance / (1 + chance) / n_classes
+        case "auc":
+            return 0.5
+        case "loss":
+            return math.log(n_classes)
+        case _:
+            return math.nan
+
+
+def refuse_duplicates(cube: pd.DataFrame) -> None:
+    """Raises :class:`DuplicateRuns`, naming the runs, where one key has several."""
+    _refuse(cube, [name for name in KEY if name in cube.columns])
+
+
+def _refuse(rows: pd.DataFrame, key: list[str]) -> None:
+    twice = rows[rows.duplicated(key, keep=False)]
+    if twice.empty:
+        return
+    clashes = []
+    for values, group in twice.groupby(key, dropna=False, sort=True):
+        named = ", ".join(f"{name} {value}" for name, value in zip(key, values, strict=True))
+        clashes.append(f"{named}: runs {', '.join(sorted(map(str, group['run_id'])))}")
+    shown = "; ".join(clashes[:5]) + (f"; and {len(clashes) - 5} more" if len(clashes) > 5 else "")
+    raise DuplicateRuns(
+        f"{len(clashes)} key(s) with several runs, expected one run each: {shown}. "
+        "Keep one of each (mark the others as superseded, or leave them out) and analyse again."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """One metric on one data set, an activation a column and a split a row; not yet signed."""
+
+    dataset: str
+    metric: str
+    """Column of the cube that it came from."""
+    values: pd.DataFrame
+    """Index: split (sorted by repeat and fold); columns: activation label; nan where there is no score."""
+    ratio: float
+    """Held-out items over items that the fold's training could see (training and validation parts)."""
+    ratio_known: bool
+    """False where sizes were not recorded and the ratio was taken from the number of folds."""
+    n_heldout: float
+    """Mean items of a held-out part; nan where not recorded."""
+    chance: float
+    """The metric's value for a model that always names the commonest class, mean over splits; nan where unknown."""
+    planned: int
+    """Splits that were planned: the distinct (study, repeat, fold)."""
+    diverged: dict[str, int]
+    """Runs that diverged, by activation."""
+    absent: dict[str, int]
+    """Runs that failed, were stopped or are missing, by activation."""
+    unequal: int
+    """(repeat, fold) pairs whose split differs between activations."""
+    seed_sd: float
+    """Pooled standard deviation between seeds on one split; nan where no split has two."""
+    seeds: int
+    """Most seeds on any split."""
+    handling: Handling
+    verifiable: bool
+    """Every score has a run behind it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Two activations on the splits that both have."""
+
+    dataset: str
+    activation: str
+    control: str
+    metric: str
+    x: Array
+    """Scores of ``activation``, (n,)."""
+    y: Array
+    """Scores of ``control`` on the same splits, (n,)."""
+    ratio: float
+    ratio_known: bool = True
+    n_heldout: float = math.nan
+    planned: int
+    diverged: int = 0
+    unequal: int = 0
+    seed_sd: float = math.nan
+    handling: Handling = "complete"
+    verifiable: bool = True
+
+    @property
+    def d(self) -> Array:
+        """Differences by split, (n,), positive where ``activation`` is better."""
+        return sign(self.metric) * (self.x - self.y)
+
+    @property
+    def n(self) -> int:
+        return len(self.x)
+
+    @property
+    def item(self) -> float:
+        """What one held-out item changes the metric by; nan where the size is unknown, or the metric is not a share of
+        items."""
+        counts = self.metric.rsplit("/", 1)[-1] == "accuracy" and self.n_heldout > 0
+        return 1 / self.n_heldout if counts else math.nan
+
+    @property
+    def missing(self) -> int:
+        """Planned splits without a pair."""
+        return max(0, self.planned - self.n)
+
+    @property
+    def zero_variance(self) -> bool:
+        """The differences are all the same number up to rounding, so nothing can be said of their spread."""
+        d = self.d
+        return self.n < 2 or bool(d.std(ddof=1) <= 1e-12 * max(1.0, float(np.abs(np.r_[self.x, self.y]).max())))
+
+
+def of_arrays(
+    x: Sequence[float] | Array,
+    y: Sequence[float] | Array,
+    *,
+    ratio: float,
+    dataset: str = "",
+    activation: str = "a",
+    control: str = "b",
+    metric: str = "accuracy",
+    n_heldout: float = math.nan,
+    planned: int | None = None,
+) -> Pairs:
+    """Pairs from two equally long arrays whose entry i is split i; pairs with a value that is not finite are left out
+    and count as missing.
+
+    ``ratio`` is held-out items over training items: 1/(K-1) for K folds. Raises :class:`DeclarationError` for arrays of
+    different length.
+    """
+    a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if a.shape != b.shape or a.ndim != 1:
+        raise DeclarationError(
+            f"scores of shape {a.shape} and {b.shape}: pairing needs two one-dimensional arrays of the same length, "
+            "one entry a split"
+        )
+    good = _finite(a) & _finite(b)
+    return Pairs(
+        dataset=dataset,
+        activation=activation,
+        control=control,
+        metric=metric,
+        x=a[good],
+        y=b[good],
+        ratio=ratio,
+        n_heldout=n_heldout,
+        planned=len(a) if planned is None else planned,
+    )
+
+
+def _finite(values: Array) -> npt.NDArray[np.bool_]:
+    return np.isfinite(values) & (np.abs(values) < OVERFLOW)
+
+
+def scores(
+    cube: pd.DataFrame,
+    *,
+    dataset: str,
+    metric: str = "heldout/accuracy",
+    activations: Sequence[str] | None = None,
+    handling: Handling = "penalised",
+) -> Scores:
+    """Scores of ``metric`` on ``dataset``; ``activations`` fixes the columns and their order (default: as they come).
+
+    The cube must already be cut to the phase and the trials that count (``analysis.statistics.claims.claimed``). Raises
+    :class:`DuplicateRuns` for two runs of one activation, split and seed, and :class:`DeclarationError` for a metric
+    that the cube does not have.
+    """
+    if metric not in cube.columns:
+        have = sorted(str(name) for name in cube.columns if "/" in str(name))
+        raise DeclarationError(f"metric {metric!r}: no such column in the runs; they have {', '.join(have) or 'none'}")
+    rows = cube[cube["dataset"] == dataset].copy()
+    labels = list(dict.fromkeys(rows["activation"])) if activations is None else list(activations)
+    rows = rows[rows["activation"].isin(labels)]
+    rows["split"] = _splits(rows)
+    _refuse(rows, ["activation", "split", "seed"])
+
+    raw = rows[metric].to_numpy(dtype=float)
+    finite = _finite(raw)
+    done = rows["status"].isin(SCORED).to_numpy()
+    diverged = (rows["status"] == "diverged").to_numpy() | (done & ~finite)
+    value = np.where(done & finite, raw, np.nan)
+    if handling == "penalised":
+        value[diverged] = _penalties(rows[diverged], metric)
+    rows["value"] = value
+    place = rows.groupby("split", sort=False)[["repeat", "fold"]].min().sort_values(["repeat", "fold"], kind="stable")
+    values = (
+        rows.groupby(["split", "activation"], sort=False)["value"].mean().unstack("activation")
+        if len(rows)
+        else pd.DataFrame()
+    ).reindex(index=place.index, columns=labels)
+
+    ratio, known = _ratio(rows)
+    where = rows.groupby(["repeat", "fold", "seed"], dropna=False)["split"].nunique()
+    groups = rows[rows["value"].notna()].groupby(["split", "activation"])["value"]
+    counts = groups.size()
+    several = counts > 1
+    return Scores(
+        dataset=dataset,
+        metric=metric,
+        values=values,
+        ratio=ratio,
+        ratio_known=known,
+        n_heldout=_mean(rows, "n_heldout"),
+        chance=chance_level(metric, _mean(rows, "chance"), _mean(rows, "n_classes")),
+        planned=len(rows[["study", "repeat", "fold"]].drop_duplicates()) if "study" in rows else len(place),
+        diverged={label: int((diverged & (rows["activation"] == label)).sum()) for label in labels},
+        absent={label: int((~done & ~diverged & (rows["activation"] == label)).sum()) for label in labels},
+        unequal=int((where > 1).sum()),
+        seed_sd=_pooled(groups.var(ddof=1)[several], counts[several]),
+        seeds=int(counts.max()) if len(counts) else 0,
+        handling=handling,
+        verifiable=bool(rows["verifiable"].all()) if "verifiable" in rows else True,
+    )
+
+
+def _splits(rows: pd.DataFrame) -> pd.Series:
+    """The split's hash; a run that never started takes that of another activation at its repeat, fold and seed."""
+    split = rows["split_hash"].astype(object).where(rows["split_hash"].notna() & (rows["split_hash"] != ""), None)
+    place = list(zip(*(rows[name] for name in ("repeat", "fold", "seed")), strict=True))
+    known: dict[tuple[object, ...], set[str]] = {}
+    for key, value in zip(place, split, strict=True):
+        if value is not None:
+            known.setdefault(key, set()).add(value)
+    filled = []
+    for key, value, label in zip(place, split, rows["activation"], strict=True):
+        others = known.get(key, set())
+        if value is None:
+            # Not known what it would have been: a split of its own, which pairs with nothing.
+            value = next(iter(others)) if len(others) == 1 else f"unknown {label} {key[0]}-{key[1]}"
+        filled.append(value)
+    return pd.Series(filled, index=rows.index, dtype=object)
+
+
+def _penalties(rows: pd.DataFrame, metric: str) -> Array:
+    classes = rows["n_classes"] if "n_classes" in rows else pd.Series(math.nan, index=rows.index)
+    return np.array(
+        [
+            chance_level(metric, float(chance), float(k))
+            for chance, k in zip(rows["chance"].astype(float), classes.astype(float), strict=True)
+        ],
+        dtype=float,
+    )
+
+
+def _mean(rows: pd.DataFrame, name: str) -> float:
+    if name not in rows:
+        return math.nan
+    values = rows[name].to_numpy(dtype=float)
+    return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
+
+
+def _ratio(rows: pd.DataFrame) -> tuple[float, bool]:
+    """n2/n1 of the corrected tests. The validation part counts as training: the fold's procedure saw it, and only so
+    is n2/(n1+n2) the share of the data that a split holds out."""
+    n_train, n_validation, n_heldout = (_mean(rows, name) for name in ("n_train", "n_validation", "n_heldout"))
+    seen = n_train + (0.0 if math.isnan(n_validation) else n_validation)
+    if seen > 0 and n_heldout > 0:
+        return n_heldout / seen, True
+    folds = rows["fold"].nunique()
+    return (1 / (folds - 1), False) if folds > 1 else (math.nan, False)
+
+
+def _pooled(variances: pd.Series, counts: pd.Series) -> float:
+    freedom = counts - 1
+    return float(math.sqrt((variances * freedom).sum() / freedom.sum())) if freedom.sum() > 0 else math.nan
+
+
+def pair(table: Scores, activation: str, control: str) -> Pairs:
+    """The two columns on the splits that both have. Raises :class:`DeclarationError` for a label without a column."""
+    for label in (activation, control):
+        if label not in table.values.columns:
+            raise DeclarationError(
+                f"activation {label!r}: no runs on {table.dataset}; "
+                f"there are {', '.join(map(str, table.values.columns)) or 'none'}"
+            )
+    both = table.values[[activation, control]].dropna() if activation != control else table.values.iloc[:0]
+    return Pairs(
+        dataset=table.dataset,
+        activation=activation,
+        control=control,
+        metric=table.metric,
+        x=both[activation].to_numpy(dtype=float),
+        y=both[control].to_numpy(dtype=float),
+        ratio=table.ratio,
+        ratio_known=table.ratio_known,
+        n_heldout=table.n_heldout,
+        planned=table.planned,
+        diverged=table.diverged[activation] + table.diverged[control],
+        unequal=table.unequal,
+        seed_sd=table.seed_sd,
+        # Where chance is unknown, diverged runs have no score whatever was asked for.
+        handling="complete" if math.isnan(table.chance) else table.handling,
+        verifiable=table.verifiable,
+    )

@@ -1,0 +1,1 @@
+"""A private Slurm on one machine, to try everything without a cluster."""

@@ -1,0 +1,1 @@
+"""This machine as a cluster: packs as processes of their own."""

@@ -1,0 +1,1 @@
+"""A real Slurm: submission by sbatch, states by squeue and sacct, arrays, refusals."""

@@ -1,0 +1,364 @@
+"""The command line: the only place that prints or exits.
+
+Exit codes: 0 done; 1 something failed (a cluster, a store, folds that were given up); 2 a wrong command or a wrong
+study, profile or data file, and nothing was written; 3 planned folds are missing; 4 another driver holds the folder;
+130 interrupted, nothing lost.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sweeps.cli import machine
+
+EXIT_FAILED, EXIT_WRONG, EXIT_INCOMPLETE, EXIT_BUSY, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+
+BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "tick", "status", "logs", "stop")
+AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "cluster")
+_NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
+_NOT_OURS = "choose a folder that you may write, as with --folder"
+MEANT_FOR_THE_USER = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EACCES: _NOT_OURS,
+    errno.EPERM: _NOT_OURS,
+    errno.EROFS: _NOT_OURS,
+    errno.ENAMETOOLONG: "choose a shorter folder, as with --folder",
+    errno.ENOTDIR: "choose a folder that can be made, as with --folder",
+    errno.EEXIST: "choose a folder that can be made, as with --folder",
+}
+"""Refusals of the machine -> what to do. Any other is a fault of ours, and shows its traceback."""
+
+FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+
+
+class Commands(click.Group):
+    """Lists commands in the order of a study's life and turns our errors into one message and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*BEFORE, *DURING, *AFTER, *AROUND]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from analysis.errors import AnalysisError, IncompleteFolds
+        from slurm.errors import ClusterError
+        from sweeps.errors import FolderBusy, SweepError
+        from trainer.errors import TrainerError
+
+        try:
+            return super().invoke(ctx)
+        except FolderBusy as error:
+            _fail(str(error), EXIT_BUSY)
+        except IncompleteFolds as error:
+            _fail(str(error), EXIT_INCOMPLETE)
+        except (SweepError, ClusterError, TrainerError, AnalysisError) as error:
+            _fail(str(error), EXIT_WRONG if isinstance(error, ValueError) else EXIT_FAILED)
+        except OSError as error:
+            if error.errno not in MEANT_FOR_THE_USER:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            remedy = MEANT_FOR_THE_USER[error.errno]
+            _fail(f"{where}{error.strerror}; {remedy}. Nothing that was decided is lost", EXIT_FAILED)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="actsweep")
+def main() -> None:
+    """The honest comparison of neural activation functions, at cluster scale.
+
+    A study file says what is compared; `run` searches, cross-validates and reports; `ui` shows every fold in MLflow.
+
+    \b
+    Exit codes: 0 done; 1 something failed; 2 wrong command or file, nothing written;
+    3 planned folds are missing; 4 another driver holds the folder; 130 interrupted.
+    """
+
+
+# -- before a run ------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("study")
+@click.option("--cluster", metavar="PROFILE", help="Profile to check against: a shipped name or a file.")
+@click.option("--measured", "measured", metavar="DIR", multiple=True, type=click.Path(path_type=Path, exists=True),
+              help="Study folders whose epoch times the price is reckoned from.")  # fmt: skip
+@click.option("--resolved", is_flag=True, help="Print the study with all defaults written out, and nothing else.")
+def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
+    """Validate STUDY (a file or a shipped name); show plan and price."""
+    from sweeps.study import shipped
+    from sweeps.study.study import resolved_yaml
+    from sweeps.view import preview
+
+    found = shipped.find(study)
+    if resolved:
+        click.echo(resolved_yaml(found), nl=False)
+        return
+    click.echo(preview.plan(found))
+    click.echo(preview.price(found, measured))
+    click.echo(preview.submission(found, cluster))
+
+
+# -- a run -------------------------------------------------------------------------------------------------------------
+
+
+def _driver_options(command: Callable[..., None]) -> Callable[..., None]:
+    @click.option("--no-report", is_flag=True, help="Stop after the last fold, without a report.")
+    @click.option("--interval", "interval_s", default=1.0, show_default=True, type=click.FloatRange(0.05, 3600),
+                  help="Seconds between two decision steps.")  # fmt: skip
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        command(*args, **kwargs)
+
+    return wrapped
+
+
+@main.command()
+@click.argument("study")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Study folder (default: runs/NAME).")
+@click.option("--cluster", metavar="PROFILE", help="Where to run: a shipped profile's name or a file.")
+@click.option("--detach", is_flag=True, help="Submit the driver itself as a small Slurm job, and return.")
+@_driver_options
+def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_report: bool, interval_s: float) -> None:
+    """Run STUDY (a file or a shipped name) to its report.
+
+    Goes on where an earlier run of the same study in the same folder ended."""
+    from sweeps.cli import detached
+    from sweeps.driver import preflight, session
+    from sweeps.study import shipped
+
+    found = shipped.find(study)
+    if cluster is not None:
+        found = shipped.on_profile(found, cluster)
+    if detach:
+        detached.check(found)
+    path = folder or Path("runs") / found.name
+    preflight.ready(found)
+    if session.make(found, path, sys.argv):
+        click.echo(f"study folder: {path}")
+    else:
+        click.echo(f"study folder: {path} (goes on where it ended)")
+    if detach:
+        click.echo(detached.submit(path, interval_s))
+        return
+    _drive(path, no_report=no_report, interval_s=interval_s)
+
+
+@main.command()
+@FOLDER
+@click.option("--retry-failed", is_flag=True,
+              help="Try folds again that failed or were given up, once their cause is mended.")  # fmt: skip
+@_driver_options
+def resume(folder: Path, retry_failed: bool, no_report: bool, interval_s: float) -> None:
+    """Go on with the study in DIR, after whatever ended it."""
+    _drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed)
+
+
+@main.command()
+@FOLDER
+def tick(folder: Path) -> None:
+    """Make one decision step in DIR and return.
+
+    For cron, or for a job that resubmits itself."""
+    from sweeps.driver import session
+    from sweeps.view import progress
+
+    with session.driving(folder) as driver:
+        driver.tick()
+        driver.track(at_once=True)
+        click.echo(progress.line(progress.view(driver), progress.to_go(None)))
+
+
+def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False) -> None:
+    from rich.console import Console
+
+    from sweeps import wording
+    from sweeps.driver import decisions, session
+    from sweeps.folder.layout import shown
+    from sweeps.view import footprint, progress, savings
+    from sweeps.view import status as overview
+
+    with session.driving(path) as driver:
+        try:
+            if retry_failed:
+                again = driver.retry_failed()
+                named = f"trying {wording.counted(len(again), 'fold')} again: {', '.join(again)}"
+                click.echo(named if again else "no fold to try again")
+            with progress.Show(Console()) as show:
+                finished = session.drive(driver, lambda now: show(progress.view(now)), interval_s=interval_s)
+        except KeyboardInterrupt:
+            _interrupted(driver, path)
+        claims = decisions.claimed(driver.state, driver.study.claims_phase(), driver.study.searched())
+        unchosen = [label for label in driver.study.compared() if label not in driver.state.selected]
+        tracking = driver.tracking_problem
+        click.echo(footprint.footprint(driver.cluster.costs).words())
+        saved = savings.savings(driver.study, driver.state, path / "trials")
+        if saved is not None and saved.epochs:
+            click.echo(saved.words())
+    if tracking:
+        click.echo(f"MLflow is behind: {tracking}. `actsweep sync {shown(path)}` catches up.", err=True)
+    lost = overview.without_score(path)
+    for reason, folds in overview.by_reason(lost).items():
+        first = f"`actsweep logs {shown(path)} {folds[0].replace('/', ' ')}`"
+        click.echo(f"given up: {', '.join(folds)}: {reason}. See {first}", err=True)
+    if finished and unchosen:
+        click.echo(f"not compared: {', '.join(unchosen)}: no setting searched has a result", err=True)
+    if lost:
+        click.echo(overview.retry_hint(path, driver.study, driver.state, lost), err=True)
+    if not finished:
+        click.echo(f"stopped; go on with `actsweep resume {shown(path)}`")
+        sys.exit(EXIT_INTERRUPTED)
+    if not no_report:
+        _report((str(path),), None, allow_incomplete=bool(lost))
+        click.echo(f"MLflow: actsweep ui {shown(path)}")
+    if unchosen or not claims.isdisjoint(lost):
+        sys.exit(EXIT_INCOMPLETE)
+
+
+def _interrupted(driver: Any, path: Path) -> None:
+    """Ctrl-C: leave the jobs or stop them; asked once, and a second Ctrl-C leaves them."""
+    from sweeps import wording
+    from sweeps.folder.layout import shown
+    from sweeps.view import footprint
+
+    live = len(driver.state.folds_of)
+    stop = False
+    if live and sys.stdin.isatty():
+        try:
+            asked = f"\n{wording.jobs(live)} running or waiting. Stop what has begun? (no: it goes on)"
+            stop = click.confirm(asked, default=False)
+        except (click.Abort, KeyboardInterrupt):
+            stop = False
+    if stop:
+        driver.pause()
+    what = "stopped" if stop else "left as they are" if live else "none"
+    click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {shown(path)}`", err=True)
+    click.echo(footprint.footprint(driver.cluster.costs).words(), err=True)
+    sys.exit(EXIT_INTERRUPTED)
+
+
+@main.command()
+@FOLDER
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(folder: Path, as_json: bool) -> None:
+    """Show how the study in DIR stands.
+
+    From its files alone: changes nothing, asks no scheduler."""
+    from sweeps.view import status as overview
+
+    view = overview.read(folder)
+    click.echo(view.json() if as_json else view.words())
+
+
+@main.command()
+@FOLDER
+@click.argument("trial")
+@click.argument("fold", required=False)
+@click.option("-n", "--lines", default=40, show_default=True, help="Lines of each log's end.")
+def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
+    """Print the end of the job logs of TRIAL's FOLD.
+
+    FOLD as fold-0-2 or 0-2; all of the trial without it. Says also how each journal ended."""
+    from sweeps.view import status as overview
+
+    click.echo(overview.logs(folder, trial, fold, lines))
+
+
+@main.command()
+@FOLDER
+def stop(folder: Path) -> None:
+    """Cancel the jobs of the study in DIR.
+
+    Checkpoints stay, and `resume` goes on from them."""
+    from sweeps.driver import session
+
+    click.echo(session.stop(folder))
+
+
+# -- after a run -------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@FOLDER
+def sync(folder: Path) -> None:
+    """Bring MLflow up to date with the journals in DIR; doubles nothing."""
+    from sweeps.driver import session
+
+    click.echo(session.sync(folder))
+
+
+@main.command()
+@FOLDER
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on localhost (default: a free one).")
+def ui(folder: Path, port: int | None) -> None:
+    """Open the MLflow UI of the study in DIR on localhost."""
+    from sweeps.driver import session
+    from sweeps.tracking import ui_server
+
+    running = ui_server.ui(folder, session.opened(folder).tracking.uri, port=port)
+    click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
+    try:
+        if running.process:
+            running.process.wait()
+    except KeyboardInterrupt:
+        click.echo("closed")
+    finally:
+        running.stop()
+
+
+@main.command()
+@click.argument("sources", nargs=-1, metavar="[DIR|URI]...")
+@click.option("--import", "imported", multiple=True, metavar="CSV", type=click.Path(path_type=Path, exists=True),
+              help="A published table (or a folder of them), shown as not verifiable.")  # fmt: skip
+@click.option(
+    "--experiment", "experiments", multiple=True, metavar="NAME", help="Experiment of a URI; default: all of ours."
+)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write (default: DIR/report).")
+@click.option("--allow-incomplete", is_flag=True, help="Report although planned folds are missing.")
+@click.option("--pdf", is_flag=True, help="Also write report.pdf, with a Chromium on this machine.")
+def report(
+    sources: tuple[str, ...],
+    imported: tuple[Path, ...],
+    experiments: tuple[str, ...],
+    out: Path | None,
+    allow_incomplete: bool,
+    pdf: bool,
+) -> None:
+    """Write the report of folders, stores or published tables."""
+    if not sources and not imported:
+        raise click.UsageError("name a study folder, a tracking URI, or --import CSV")
+    _report(sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf=pdf)
+
+
+def _report(
+    sources: tuple[str, ...],
+    out: Path | None,
+    *,
+    imported: tuple[Path, ...] = (),
+    experiments: tuple[str, ...] = (),
+    allow_incomplete: bool = False,
+    pdf: bool = False,
+) -> None:
+    from sweeps.cli import reporting
+
+    for line in reporting.write(
+        sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf_wanted=pdf
+    ):
+        click.echo(line)
+
+
+for _command in (machine.studies, machine.data, machine.doctor, machine.cluster):
+    main.add_command(_command)
+
+if __name__ == "__main__":
+    main()

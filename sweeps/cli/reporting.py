@@ -1,0 +1,89 @@
+"""Brings studies, stores and published tables to :mod:`analysis.report.build`, and attaches the report to its study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweeps.errors import FolderBusy, TrackingError
+from sweeps.folder import layout
+from sweeps.tracking import store
+
+if TYPE_CHECKING:
+    from analysis.runs import load
+
+
+def write(
+    sources: Sequence[str],
+    out: Path | None,
+    *,
+    imported: Sequence[Path],
+    experiments: Sequence[str],
+    allow_incomplete: bool,
+    pdf_wanted: bool,
+) -> list[str]:
+    """Writes the report and says where it is. A study folder's MLflow is brought up to date first."""
+    from analysis.errors import IncompleteFolds
+    from analysis.report import build, pdf
+    from analysis.runs import load, published
+
+    store.settle()  # or MLflow tries a server that does not answer for many minutes
+    folders = [Path(source) for source in sources if (Path(source) / layout.STUDY).is_file()]
+    notes = [note for path in folders for note in _caught_up(path)]
+    if experiments:
+        studies = [load.load(source, experiment) for source in sources for experiment in experiments]
+    else:
+        studies = [study for source in sources for study in _studies(source)]
+    if studies and not imported and not any((study.cube["status"] == "finished").any() for study in studies):
+        raise IncompleteFolds(
+            f"{', '.join(sources)}: no fold has finished, so there is nothing to report; go on with `actsweep resume`"
+        )
+    target = out or (folders[0] / layout.REPORT if len(folders) == 1 else Path(layout.REPORT))
+    tables = published.read(*_csvs(imported)) if imported else None
+    page = build.write(studies, target, allow_incomplete=allow_incomplete, published=tables)
+    printed = [f"printed: {pdf.write(page).absolute()}"] if pdf_wanted else []
+    if len(folders) == 1 and len(sources) == 1 and not imported:
+        notes += _attached(folders[0], target)
+    return [*notes, f"report: {page.absolute()}", *printed]
+
+
+def _studies(source: str) -> list[load.Study]:
+    """The studies of a source. A study's folder whose runs are tracked elsewhere stands for that store."""
+    from analysis.runs import load
+    from sweeps.driver import session
+
+    path = Path(source)
+    if (path / layout.STUDY).is_file():
+        study = session.opened(path)
+        if study.tracking.uri is not None:
+            return [load.load(store.locate(study.tracking.uri, path).uri, study.name)]
+    return list(load.load_all([source]))
+
+
+def _csvs(paths: Sequence[Path]) -> list[Path]:
+    """The files named, and those in the folders named."""
+    return [file for path in paths for file in (sorted(path.glob("*.csv")) if path.is_dir() else [path])]
+
+
+def _caught_up(path: Path) -> list[str]:
+    from sweeps.driver import session
+
+    try:
+        session.sync(path)
+    except FolderBusy:
+        return [f"{path}: a driver is at work; the report shows what it has logged so far"]
+    except TrackingError as error:
+        return [f"MLflow could not be brought up to date, the report may miss what came last: {error}"]
+    return []
+
+
+def _attached(path: Path, report: Path) -> list[str]:
+    from sweeps.driver import session
+    from sweeps.tracking.tracker import Tracker
+
+    try:
+        Tracker(session.opened(path).tracking.uri, path).log_report(report)
+    except TrackingError as error:
+        return [f"the report was written but not attached in MLflow: {error}"]
+    return []

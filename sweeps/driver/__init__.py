@@ -1,0 +1,1 @@
+"""The one process that asks, submits, observes and tells, and what it decides by."""

@@ -1,0 +1,119 @@
+"""What to do next: which folds to submit in which packs, and what a lost job means. Pure functions of what is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from slurm.jobs import JobReport, JobState, Retry, retry
+from sweeps.folder.records import Completed, FoldKey, TrialAdded
+from sweeps.folder.state import State
+from trainer.spec import Phase
+
+
+def open_folds(state: State, over: Collection[FoldKey]) -> list[FoldKey]:
+    """Folds that still have to be submitted, in the order their trials were added: not over by their journal, not given
+    up, not stopped before they began, and in no job or unanswered submission."""
+    in_flight = {fold for begun in state.unanswered.values() for pack in begun.packs for fold in pack}
+    return [
+        fold
+        for trial in state.trials.values()
+        if trial.trial not in state.completed and trial.trial not in state.stopping
+        for fold in trial.folds
+        if fold not in over and fold not in state.gave_up and fold not in state.job_of and fold not in in_flight
+    ]
+
+
+def packs(state: State, folds: Sequence[FoldKey], size: int | None) -> list[tuple[FoldKey, ...]]:
+    """Folds grouped by trial into packs of at most ``size``; None: all of a trial's in one."""
+    waiting = set(folds)
+    result: list[tuple[FoldKey, ...]] = []
+    for trial in state.trials.values():
+        mine = [fold for fold in trial.folds if fold in waiting]
+        step = size or max(len(mine), 1)
+        result.extend(tuple(mine[start : start + step]) for start in range(0, len(mine), step))
+    return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A job that is over while folds of its pack are not, and what that means for them."""
+
+    counted: bool
+    give_up: str
+    """Why there will be no other submission; "" where there will be."""
+
+
+def judge_loss(state: State, report: JobReport, folds: Sequence[FoldKey], *, epochs: int, max_retries: int) -> Loss:
+    """Whether the folds of a lost job are worth another submission.
+
+    What is not the job's doing (preemption, a dead node, a time limit) does not count as long as an epoch was gained
+    since the last loss; without progress it counts, so that nothing goes round for ever. ``epochs``: in the journals of
+    the pack's folds now.
+    """
+    if not folds or report.job in state.cancelled:
+        return Loss(counted=False, give_up="")
+    worth = retry(report.state)
+    if worth is Retry.NEVER:
+        return Loss(counted=True, give_up=f"{report.state.value}: {report.reason}".removesuffix(": "))
+    progressed = epochs > max((state.epochs_at_loss.get(fold, 0) for fold in folds), default=0)
+    counted = report.state is not JobState.PREEMPTED and not (worth is Retry.ALWAYS and progressed)
+    spent = max((state.spent.get(fold, 0) for fold in folds), default=0) + counted
+    if spent > max_retries:
+        last = f"{report.state.value}: {report.reason}".removesuffix(": ")
+        return Loss(counted=counted, give_up=f"lost {spent} times without getting on (last: {last})")
+    return Loss(counted=counted, give_up="")
+
+
+def bad_nodes(state: State, folds: Sequence[FoldKey], *, limit: int = 2) -> tuple[str, ...]:
+    """Nodes on which any of the folds was lost ``limit`` times or more: submit elsewhere."""
+    lost_on = [state.nodes.get(fold, []) for fold in folds]
+    return tuple(sorted({node for nodes in lost_on for node in nodes if nodes.count(node) >= limit}))
+
+
+def reopenable(state: State, searched: Collection[str]) -> list[TrialAdded]:
+    """Trials that are over without a result and whose result could still count: those that failed or were given up,
+    unless the winner of their search is chosen already."""
+    return [
+        trial
+        for name, trial in state.trials.items()
+        if name in state.completed
+        and state.completed[name].status in ("failed", "infra_failed")
+        and name not in state.stopping
+        and not (trial.phase == "search" and _chosen(state, trial.label, searched))
+    ]
+
+
+def claimed(state: State, phase: Phase, searched: Collection[str]) -> set[FoldKey]:
+    """Folds that the claims rest on: of every trial of their phase, but of a search only its winner's."""
+    winners = {choice.trial for choice in state.selected.values()}
+    return {
+        fold
+        for trial in state.of_phase(phase)
+        if phase == "confirm" or trial.label not in searched or trial.trial in winners
+        for fold in trial.folds
+    }
+
+
+def _chosen(state: State, label: str, searched: Collection[str]) -> bool:
+    return label in searched and label in state.selected
+
+
+def winner(
+    trials: Sequence[TrialAdded],
+    completed: Mapping[str, Completed],
+    select_on: str,
+    better: Callable[[str, float, float], bool],
+) -> tuple[str, float] | None:
+    """The trial with the best ``select_on``, and that value; the earliest of equals. Where none has a value, the first
+    that diverged stands for them all, with NaN: a result, to be confirmed or refuted. None where all failed or were
+    given up, which says nothing of the activation."""
+    best: tuple[str, float] | None = None
+    in_order = [trial.trial for trial in sorted(trials, key=lambda item: item.index) if trial.trial in completed]
+    for trial in in_order:
+        value = completed[trial].metrics.get(select_on)
+        if value is not None and (best is None or better(select_on, value, best[1])):
+            best = (trial, value)
+    diverged = [trial for trial in in_order if completed[trial].status == "diverged"]
+    return best or ((diverged[0], math.nan) if diverged else None)

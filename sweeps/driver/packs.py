@@ -1,0 +1,49 @@
+"""The text of a pack: its folds' specifications, and what a node is told beyond them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sweeps.folder.records import FoldKey
+from sweeps.study.study import Study
+from trainer.spec import FoldSpec, Launch, Pack, to_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """What a pack is told beyond its folds and the study's ``cluster`` section."""
+
+    data_root: str | None
+    scratch: str | None
+    code: str
+    """Digest of the trainer's sources here; "" asks for no comparison there."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+def pack_size(study: Study) -> int | None:
+    """Most folds of a pack; None: all of a trial's."""
+    pack = study.cluster.pack
+    return pack if isinstance(pack, int) else {"trial": None, "fold": 1}[pack]
+
+
+def pack_text(
+    study: Study, node: Node, specs: Mapping[FoldKey, FoldSpec], trials: Path, folds: Sequence[FoldKey]
+) -> str:
+    """The text that :func:`trainer.entry.run` takes. ``trials``: the folder of the trials' folders."""
+    settings = study.cluster
+    return to_text(
+        Pack(
+            launches=tuple(Launch(spec=specs[fold], folder=str((trials / fold).absolute())) for fold in folds),
+            data_root=node.data_root,
+            scratch=node.scratch,
+            device=node.device,
+            threads=settings.threads,
+            checkpoint_every_s=settings.checkpoint_every_s,
+            keep=settings.keep,
+            code=node.code,
+            on_drift=settings.on_drift,
+        )
+    )

@@ -1,0 +1,156 @@
+"""A study folder brought to life: made, opened, driven, paused."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from analysis.runs.plan import from_json, to_json
+from sweeps.driver.driver import Driver
+from sweeps.driver.interrupt import Interrupt
+from sweeps.driver.packs import Node
+from sweeps.driver.submission import CALL
+from sweeps.errors import StudyError, TrackingError
+from sweeps.folder import layout
+from sweeps.folder.lock import Lock, held
+from sweeps.study.study import Study, digest, load, resolved_yaml
+from sweeps.tracking import store
+from sweeps.wording import counted, jobs
+
+SETTLE_S = 10.0
+"""How long a shared file system may keep a journal's last lines from this host."""
+
+
+def make(study: Study, path: Path, command: Sequence[str]) -> bool:
+    """Lays out the study's folder; False where it is there already for the same study. Raises :class:`StudyError` for a
+    folder of another study. A folder without ``study.yaml``, which is written last, was never made."""
+    from sweeps.folder import provenance
+
+    existing = path / layout.STUDY
+    if existing.exists():
+        if digest(opened(path)) == digest(study):
+            return False
+        raise StudyError(
+            f"{path}: holds another version of study {study.name!r} (digest {digest(opened(path))}, this is "
+            f"{digest(study)}). Runs of different settings do not mix: choose another folder with --folder"
+        )
+    try:
+        store.locate(study.tracking.uri, path)
+    except TrackingError as error:  # before anything is written
+        raise StudyError(str(error)) from error
+    declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    layout.write_aside(path / layout.PLAN, to_json(study.plan(declared_at)))
+    provenance.record(path, provenance.collect(command, Path.cwd()))
+    layout.write_aside(existing, resolved_yaml(study))
+    return True
+
+
+def opened(path: Path) -> Study:
+    """The study of a folder. Raises :class:`StudyError` where there is none, and where ``study.yaml`` is no longer what
+    was declared in ``plan.json`` before the first run."""
+    file = path / layout.STUDY
+    if not file.is_file():
+        raise StudyError(f"{path}: not a study folder (it has no {layout.STUDY}); `actsweep run STUDY` makes one")
+    study = load(file, check_files=False)
+    declared = path / layout.PLAN
+    if declared.is_file():
+        planned = from_json(declared.read_text(encoding="utf-8")).study_digest
+        if planned != digest(study):
+            raise StudyError(
+                f"{file}: was changed after its study was declared (digest {planned} in {layout.PLAN}, now "
+                f"{digest(study)}); restore it, or run the changed file in another folder"
+            )
+    return study
+
+
+def data_root(study: Study) -> str | None:
+    """The study's ``root``, else ACTSWEEP_DATA, absolute; None for neither."""
+    named = study.root or os.environ.get("ACTSWEEP_DATA")
+    return str(Path(named).expanduser().absolute()) if named else None
+
+
+@contextmanager
+def driving(path: Path, *, call: str = CALL) -> Iterator[Driver]:
+    """A driver on the folder, with its lock held. Raises :class:`sweeps.errors.FolderBusy`. ``call`` as in Driver."""
+    from slurm.clusters import open_cluster
+    from slurm.profile import load as load_profile
+    from sweeps.tracking.tracker import Tracker
+    from trainer import code
+
+    study = opened(path)
+    profile = load_profile(study.cluster.profile)
+    lock = Lock(path)
+    try:
+        cluster = open_cluster(profile, path / "jobs")
+        tracker = Tracker(study.tracking.uri, path)
+        settle_s = SETTLE_S if profile.executor == "slurm" else 0.0
+        node = Node(
+            data_root=data_root(study),
+            scratch=study.cluster.scratch or profile.scratch,
+            code=code.digest(),
+            device=profile.device_for(study.cluster.device),
+        )
+        driver = Driver(path, study, cluster, tracker, node, settle_s=settle_s, call=call)
+        driver.on_tick = lock.beat
+        try:
+            yield driver
+        finally:
+            driver.close()
+    finally:
+        lock.release()
+
+
+def drive(driver: Driver, show: Callable[[Driver], None], *, interval_s: float) -> bool:
+    """Ticks until the study is finished (True) or was asked to stop (False). KeyboardInterrupt is the caller's."""
+    request = driver.path / layout.STOP
+    with Interrupt() as interrupt:
+        while True:
+            driver.tick()
+            show(driver)
+            if driver.done:
+                request.unlink(missing_ok=True)
+                return True
+            if request.exists():
+                driver.pause()
+                request.unlink(missing_ok=True)
+                return False
+            interrupt.wait(interval_s)
+
+
+def stop(path: Path, *, wait_s: float = 120.0) -> str:
+    """Cancels the jobs of a study: through its driver where one lives, wherever it runs, else itself."""
+    opened(path)
+    request = path / layout.STOP
+    if held(path):
+        layout.write_aside(request, "")
+        deadline = time.monotonic() + wait_s
+        while request.exists() and held(path):
+            if time.monotonic() > deadline:
+                return f"the driver has not answered for {wait_s:.0f} s; it stops its jobs at its next step"
+            time.sleep(0.2)
+        if not request.exists():
+            return f"the driver stopped its jobs; go on with `actsweep resume {layout.shown(path)}`"
+    with driving(path) as driver:
+        request.unlink(missing_ok=True)
+        if driver.done:
+            return f"nothing to stop: the study in {path} is finished"
+        driver.pause()
+        count = len(driver.state.folds_of)
+    return f"{jobs(count)} cancelled; go on with `actsweep resume {layout.shown(path)}`"
+
+
+def sync(path: Path) -> str:
+    """Makes MLflow say what the folder says. Raises :class:`sweeps.errors.FolderBusy` while a driver writes it."""
+    from sweeps.tracking.tracker import Tracker
+
+    study = opened(path)
+    lock = Lock(path)
+    try:
+        synced = Tracker(study.tracking.uri, path).sync()
+    finally:
+        lock.release()
+    return f"MLflow has {counted(synced.trials, 'trial')} and {counted(synced.folds, 'fold')} of {study.name}"

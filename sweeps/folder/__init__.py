@@ -1,0 +1,1 @@
+"""A study folder: its layout, the ledger and its replay, journals, lock, provenance."""

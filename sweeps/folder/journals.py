@@ -1,0 +1,53 @@
+"""Follows the journals of a study's folds from where it last stopped reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweeps.folder.records import FoldKey
+from trainer.journal import FILE, FoldHistory, Record, attempt_folder, attempts, follow, resolve
+
+
+@dataclass(kw_only=True)
+class _Fold:
+    offsets: dict[int, int] = field(default_factory=dict)
+    records: dict[int, list[Record]] = field(default_factory=dict)
+    history: FoldHistory | None = None
+
+
+class Journals:
+    """The resolved histories of folds, read incrementally. Forgets what it is told to forget and reads it anew when
+    asked again, so that memory goes with the folds that train, not with those that are done."""
+
+    def __init__(self, trials: Path) -> None:
+        self._trials = trials
+        self._folds: dict[FoldKey, _Fold] = {}
+
+    def refresh(self, keys: Iterable[FoldKey]) -> set[FoldKey]:
+        """Reads on in each fold's journals; the folds with something new."""
+        return {key for key in keys if self._read_on(key)}
+
+    def history(self, key: FoldKey) -> FoldHistory | None:
+        """The fold as last read; reads it if it never was."""
+        if key not in self._folds:
+            self._read_on(key)
+        return self._folds[key].history
+
+    def forget(self, keys: Iterable[FoldKey]) -> None:
+        for key in keys:
+            self._folds.pop(key, None)
+
+    def _read_on(self, key: FoldKey) -> bool:
+        fold = self._folds.setdefault(key, _Fold())
+        changed = False
+        for number in attempts(self._trials / key):
+            path = attempt_folder(self._trials / key, number) / FILE
+            records, fold.offsets[number] = follow(path, fold.offsets.get(number, 0))
+            if records:
+                fold.records.setdefault(number, []).extend(records)
+                changed = True
+        if changed:
+            fold.history = resolve(fold.records)
+        return changed

@@ -1,0 +1,76 @@
+"""A study folder: the names in it, and its small files, each written aside and renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+from pathlib import Path
+
+from sweeps.folder.records import TrialAdded
+from trainer.journal import set_aside
+from trainer.spec import FoldSpec, Phase, to_text
+
+STUDY = "study.yaml"
+PLAN = "plan.json"
+PROVENANCE = "provenance.json"
+STOP = "STOP"
+INFRA = "infra.json"
+TRIAL = "trial.json"
+SPEC = "spec.json"
+REPORT = "report"
+
+
+def shown(path: Path) -> str:
+    """The path as a user can paste it into a command."""
+    return shlex.quote(str(path))
+
+
+def trial_name(label: str, phase: Phase, index: int) -> str:
+    """``dsrelu-s003`` is the fourth setting searched of dsrelu, ``dsrelu-c000`` its confirmation: a function of what
+    the trial is, never of when it was added."""
+    return f"{label}-{phase[0]}{index:03d}"
+
+
+def write_aside(path: Path, text: str) -> None:
+    """The whole file or none of it, whoever looks and whenever the process dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def write_trial(path: Path, trial: TrialAdded) -> None:
+    """What a view needs to know of a trial without the ledger."""
+    if (path / TRIAL).exists():
+        return
+    names = ("trial", "label", "activation", "phase", "index", "params", "training")
+    write_aside(path / TRIAL, json.dumps({"schema": 1} | {name: getattr(trial, name) for name in names}, indent=1))
+
+
+def write_spec(path: Path, spec: FoldSpec) -> None:
+    if not (path / SPEC).exists():
+        write_aside(path / SPEC, to_text(spec))
+
+
+def write_stop(path: Path) -> None:
+    """Asks the fold to end at its next epoch."""
+    if not (path / STOP).exists():
+        write_aside(path / STOP, "")
+
+
+def write_infra(path: Path, reason: str) -> None:
+    """Says that the driver gave the fold up."""
+    if not (path / INFRA).exists():
+        write_aside(path / INFRA, json.dumps({"reason": reason, "time": time.time()}))
+
+
+def reopen(path: Path, failed: int | None) -> None:
+    """Frees a fold that was given up or that ended with attempt ``failed``; doing it again changes nothing."""
+    if failed is not None:
+        set_aside(path, failed)
+    (path / INFRA).unlink(missing_ok=True)

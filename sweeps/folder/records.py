@@ -1,0 +1,209 @@
+"""What the driver writes into its ledger: one frozen value a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from trainer.spec import Options, Phase
+
+SCHEMA = 1
+
+NODES_FAULT = ("failed", "node failed", "finished")
+"""Ends that may be the node's doing. A pause, a time limit and a preemption say nothing of it."""
+
+FoldKey = str
+"""``<trial>/fold-<repeat>-<fold>``: the fold's folder below ``trials/``."""
+
+
+def trial_of(fold: FoldKey) -> str:
+    return fold.partition("/")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    kind: Literal["opened"] = "opened"
+    schema: int = SCHEMA
+    sweep: str
+    """Random: tells the jobs of this folder from those of another run of the same study."""
+    study: str
+    study_digest: str
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialAdded:
+    """A searcher's suggestion, or a winner's re-run. ``index`` counts the trials of one label in one phase."""
+
+    kind: Literal["trial_added"] = "trial_added"
+    trial: str
+    label: str
+    activation: str
+    phase: Phase
+    index: int
+    params: Options
+    training: Options
+    folds: tuple[FoldKey, ...]
+    config: Options
+    """As the searcher gave it, to be told with its results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhausted:
+    """The searcher of a label has no further suggestion."""
+
+    kind: Literal["exhausted"] = "exhausted"
+    label: str
+    trials: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitting:
+    """Written before a submission, so that one cut short is looked up on the cluster, never repeated blindly."""
+
+    kind: Literal["submitting"] = "submitting"
+    batch: int
+    name: str
+    packs: tuple[tuple[FoldKey, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """``jobs[i]`` runs ``packs[i]`` of the batch; None for a pack that did not get in."""
+
+    kind: Literal["submitted"] = "submitted"
+    batch: int
+    jobs: tuple[str | None, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """A trial's mean over its folds at an epoch, as told to searcher and scheduler, and what the scheduler decided."""
+
+    kind: Literal["reported"] = "reported"
+    trial: str
+    epoch: int
+    metrics: Mapping[str, float]
+    stop: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopping:
+    """STOP files of the trial's folds follow this record."""
+
+    kind: Literal["stopping"] = "stopping"
+    trial: str
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOver:
+    """A job is over. ``folds`` are those of its pack that are not, and ``counted`` says that it spent one of their
+    retries."""
+
+    kind: Literal["job_over"] = "job_over"
+    job: str
+    state: str
+    reason: str
+    node: str | None
+    folds: tuple[FoldKey, ...]
+    epochs: int
+    """Epochs in the journals of those folds at the time: more than at the last loss means that a retry gets on."""
+    counted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaveUp:
+    """No further submission for a fold that has no end of its own: infrastructure, or out of memory."""
+
+    kind: Literal["gave_up"] = "gave_up"
+    fold: FoldKey
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """Every fold of the trial is over. ``metrics`` are means over the folds at the declared rule's epoch; empty where a
+    fold diverged, failed or was given up, which counts as the worst result a searcher can be told."""
+
+    kind: Literal["completed"] = "completed"
+    trial: str
+    status: Literal["finished", "stopped", "diverged", "failed", "infra_failed"]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reopened:
+    """The user wants another try of trials that are over: ``folds`` are those that failed or were given up. One record
+    for all, for a search of which one setting alone were tried again would choose that one. What a search was told of
+    them stays told, so that its later suggestions can be replayed."""
+
+    kind: Literal["reopened"] = "reopened"
+    trials: tuple[str, ...]
+    folds: tuple[FoldKey, ...]
+    failed: Mapping[FoldKey, int]
+    """The attempt with which a fold of them ended; that attempt is set aside after this record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selected:
+    """The winner of a label's search, chosen on validation metrics alone."""
+
+    kind: Literal["selected"] = "selected"
+    label: str
+    trial: str
+    metric: str
+    value: float
+    among: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paused:
+    """The user stopped the sweep: its jobs were cancelled and are free to be submitted again by a later driver."""
+
+    kind: Literal["paused"] = "paused"
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    kind: Literal["finished"] = "finished"
+    time: float
+
+
+Record = (
+    Opened
+    | TrialAdded
+    | Exhausted
+    | Submitting
+    | Submitted
+    | Reported
+    | Stopping
+    | JobOver
+    | GaveUp
+    | Completed
+    | Reopened
+    | Selected
+    | Paused
+    | Finished
+)
+_TYPES: tuple[type[Record], ...] = (
+    Opened,
+    TrialAdded,
+    Exhausted,
+    Submitting,
+    Submitted,
+    Reported,
+    Stopping,
+    JobOver,
+    GaveUp,
+    Completed,
+    Reopened,
+    Selected,
+    Paused,
+    Finished,
+)
+KINDS: dict[str, type[Record]] = {str(t.__dataclass_fields__["kind"].default): t for t in _TYPES}

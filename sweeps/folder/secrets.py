@@ -1,0 +1,17 @@
+"""Credentials never reach a file, a log or a message."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+_USERINFO = re.compile(r"(?<=://)[^/\s'\"]*@")
+
+
+def redact(text: str) -> str:
+    """The text with the user and password of every URI in it replaced by ``***``."""
+    return _USERINFO.sub("***@", text)

@@ -1,0 +1,134 @@
+"""What a ledger says, by replaying its records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sweeps.folder.records import (
+    NODES_FAULT,
+    Completed,
+    Exhausted,
+    Finished,
+    FoldKey,
+    GaveUp,
+    JobOver,
+    Opened,
+    Paused,
+    Record,
+    Reopened,
+    Reported,
+    Selected,
+    Stopping,
+    Submitted,
+    Submitting,
+    TrialAdded,
+)
+from trainer.spec import Phase
+
+
+@dataclass(kw_only=True)
+class State:
+    """What the ledger says. Changed by :meth:`apply` alone."""
+
+    opened: Opened | None = None
+    trials: dict[str, TrialAdded] = field(default_factory=dict)
+    exhausted: dict[str, int] = field(default_factory=dict)
+    batches: dict[int, Submitting] = field(default_factory=dict)
+    unanswered: dict[int, Submitting] = field(default_factory=dict)
+    """Submissions begun and not known to have ended."""
+    job_of: dict[FoldKey, str] = field(default_factory=dict)
+    """The job that is to run the fold now."""
+    batch_of: dict[str, int] = field(default_factory=dict)
+    folds_of: dict[str, tuple[FoldKey, ...]] = field(default_factory=dict)
+    """Job -> its pack, for jobs that are not known to be over."""
+    spent: dict[FoldKey, int] = field(default_factory=dict)
+    """Retries that counted."""
+    epochs_at_loss: dict[FoldKey, int] = field(default_factory=dict)
+    """Epochs of the fold's pack when its last job was lost."""
+    nodes: dict[FoldKey, list[str]] = field(default_factory=dict)
+    """Nodes on which jobs of the fold were lost."""
+    gave_up: dict[FoldKey, str] = field(default_factory=dict)
+    reported: dict[str, int] = field(default_factory=dict)
+    """Trial -> last epoch told."""
+    stopping: dict[str, Stopping] = field(default_factory=dict)
+    completed: dict[str, Completed] = field(default_factory=dict)
+    reopened: set[str] = field(default_factory=set)
+    """Trials with another try: searcher and scheduler hear of them no more."""
+    reopenings: list[Reopened] = field(default_factory=list)
+    selected: dict[str, Selected] = field(default_factory=dict)
+    cancelled: set[str] = field(default_factory=set)
+    """Jobs that a pause cancelled: their folds are free again and lost nothing."""
+    finished: bool = False
+
+    def apply(self, record: Record) -> None:
+        if isinstance(record, Opened):
+            self.opened = record
+        elif isinstance(record, TrialAdded):
+            self.trials[record.trial] = record
+            self.finished = False
+        elif isinstance(record, Exhausted):
+            self.exhausted[record.label] = record.trials
+        elif isinstance(record, Submitting):
+            self.batches[record.batch] = self.unanswered[record.batch] = record
+        elif isinstance(record, Submitted):
+            self._submitted(self.unanswered.pop(record.batch), record)
+        elif isinstance(record, Reported):
+            self.reported[record.trial] = record.epoch
+        elif isinstance(record, Stopping):
+            self.stopping[record.trial] = record
+        elif isinstance(record, JobOver):
+            self._job_over(record)
+        elif isinstance(record, GaveUp):
+            self.gave_up[record.fold] = record.reason
+        elif isinstance(record, Completed):
+            self.completed[record.trial] = record
+        elif isinstance(record, Reopened):
+            self._reopened(record)
+        elif isinstance(record, Selected):
+            self.selected[record.label] = record
+        elif isinstance(record, Paused):
+            self.cancelled.update(self.folds_of)
+        elif isinstance(record, Finished):
+            self.finished = True
+
+    def _submitted(self, begun: Submitting, record: Submitted) -> None:
+        for pack, job in zip(begun.packs, record.jobs, strict=True):
+            if job is not None:
+                self.batch_of[job] = record.batch
+                self.folds_of[job] = pack
+                self.job_of.update(dict.fromkeys(pack, job))
+
+    def _job_over(self, record: JobOver) -> None:
+        for fold in self.folds_of.pop(record.job, ()):
+            if self.job_of.get(fold) == record.job:
+                del self.job_of[fold]
+        for fold in record.folds:
+            self.epochs_at_loss[fold] = record.epochs
+            if record.counted:
+                self.spent[fold] = self.spent.get(fold, 0) + 1
+            if record.node is not None and record.state in NODES_FAULT:
+                self.nodes.setdefault(fold, []).append(record.node)
+
+    def _reopened(self, record: Reopened) -> None:
+        self.reopened.update(record.trials)
+        self.reopenings.append(record)
+        for trial in record.trials:
+            del self.completed[trial]
+        self.finished = False
+        for fold in record.folds:
+            for known in (self.gave_up, self.spent, self.epochs_at_loss, self.nodes):
+                known.pop(fold, None)
+            job = self.job_of.pop(fold, None)  # that it has left this fold behind need not be known yet
+            if job is not None:
+                self.folds_of[job] = tuple(other for other in self.folds_of[job] if other != fold)
+
+    def of_phase(self, phase: Phase) -> list[TrialAdded]:
+        return [trial for trial in self.trials.values() if trial.phase == phase]
+
+
+def replay(records: Iterable[Record]) -> State:
+    state = State()
+    for record in records:
+        state.apply(record)
+    return state

@@ -1,0 +1,1 @@
+"""Ray Tune's searchers and schedulers, one of each per activation."""

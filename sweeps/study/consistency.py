@@ -1,0 +1,133 @@
+"""What is wrong between the keys of a study that are right each for itself: labels, parameters, phases, budgets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sweeps.study.default_spaces import PARAMETERS
+from sweeps.study.messages import Said, nearest
+from sweeps.study.sections import Activation, Search
+from sweeps.study.space import Space
+from sweeps.study.yaml_reader import Path
+
+if TYPE_CHECKING:
+    from sweeps.study.study import Study
+
+
+def contradictions(study: Study) -> Iterator[tuple[Path, object, str]]:
+    """(path, what was got, what is accepted) of everything that is wrong between keys."""
+    labels = list(_labels(study))
+    yield from labels
+    spaces = [study.space_of(item.label) for item in study.activations]
+    for index, item in enumerate(study.activations):
+        yield from _parameters(("activations", index), item)
+    searched = any(not domains.empty for domains in spaces)
+    if study.search is None:
+        if searched:
+            first = [not domains.empty for domains in spaces].index(True)
+            where: Path = ("space",) if study.space.training else ("activations", first, "space")
+            yield (
+                where,
+                Said("a search space"),
+                "accepts one only with a search section; add search: {algorithm: random, samples: 10}",
+            )
+        if study.confirm is not None:
+            yield (
+                ("confirm",),
+                study.confirm.model_dump(),
+                "accepts null where nothing is searched: all trials are of that phase; use folds.repeats",
+            )
+        return
+    if not searched:
+        yield (
+            ("search",),
+            Said("a search"),
+            "accepts one only where something has a space; give an activation a space, or remove search",
+        )
+        return
+    if not labels:  # a label that means two activations would tell wrong budgets
+        yield from _search(study, study.search, spaces)
+
+
+def _labels(study: Study) -> Iterator[tuple[Path, object, str]]:
+    labels = study.compared()
+    counts = Counter(label.casefold() for label in labels)
+    for index, label in enumerate(labels):
+        if counts[label.casefold()] > 1 and label.casefold() in {other.casefold() for other in labels[:index]}:
+            yield (
+                ("activations", index),
+                label,
+                "accepts labels that differ in more than case; give this one a label of its own",
+            )
+    if study.control not in labels:
+        yield (
+            ("control",),
+            study.control,
+            f"accepts a label of activations: {', '.join(dict.fromkeys(labels))}{nearest(study.control, labels)}",
+        )
+
+
+def _parameters(path: Path, item: Activation) -> Iterator[tuple[Path, object, str]]:
+    known = PARAMETERS.get(item.activation)
+    for section, values in (("params", item.params), ("space", item.space)):
+        for name in values:
+            if not name.isidentifier():
+                yield (
+                    (*path, section, name),
+                    name,
+                    "accepts names as Python writes them: letters, digits and underscore",
+                )
+    for section, values in (("params", item.params), ("space", item.space)):
+        for name, value in values.items():
+            if known is not None and name not in known:
+                accepted = f"accepts {', '.join(known)}{nearest(name, known)}" if known else "it has no parameters"
+                yield (*path, section, name), value, f"unknown key of {item.activation}; {accepted}"
+            elif section == "space" and name in item.params:
+                yield (
+                    (*path, section, name),
+                    value,
+                    "accepts a parameter in params or in space, not in both; remove one",
+                )
+
+
+def _search(study: Study, search: Search, spaces: list[Space]) -> Iterator[tuple[Path, object, str]]:
+    if search.folds is not None and search.folds > study.folds.folds:
+        yield ("search", "folds"), search.folds, f"accepts at most folds.folds, {study.folds.folds}"
+    epochs = study.epochs("search")
+    if search.scheduler.name == "asha" and search.scheduler.grace_epochs > epochs:
+        yield (
+            ("search", "scheduler", "grace_epochs"),
+            search.scheduler.grace_epochs,
+            f"accepts at most the epochs of the search, {epochs}",
+        )
+    for index, (item, domains) in enumerate(zip(study.activations, spaces, strict=True)):
+        for key, domain in domains.domains.items():
+            where = _where(study, index, item, key)
+            if search.algorithm == "grid" and domain.kind != "grid_search":
+                yield (
+                    where,
+                    domain,
+                    "accepts grid_search with search.algorithm: grid; list its values, or search at random",
+                )
+            if search.algorithm == "tpe" and domain.kind == "grid_search":
+                yield where, domain, "accepts no grid_search with search.algorithm: tpe; write choice instead"
+    budgets = {
+        item.label: s.trials(search.samples) for item, s in zip(study.activations, spaces, strict=True) if not s.empty
+    }
+    if len(set(budgets.values())) > 1 and not search.allow_unequal_budget:
+        counts = ", ".join(f"{label} {count}" for label, count in budgets.items())
+        yield (
+            ("search",),
+            Said(f"different numbers of settings to try ({counts})"),
+            "accepts the same for every activation that is searched, or the comparison favours the one tuned most; "
+            "change samples or the spaces, or set search.allow_unequal_budget: true and say so",
+        )
+
+
+def _where(study: Study, index: int, item: Activation, key: str) -> Path:
+    section, _, name = key.partition(".")
+    if section == "activation":
+        return ("activations", index, "space", name)
+    return ("activations", index, "training", name) if name in item.training else ("space", "training", name)

@@ -1,0 +1,138 @@
+"""Parameters of the catalogue's activations, and ready search spaces for them, each bound with its reason.
+
+Literal tables, so that a study is checked without torch; tests hold them to the classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sweeps.study.space import Domain, tan_degrees
+
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "alrelu": ("alpha", "trainable", "granularity"),
+    "apalu": ("a", "b", "trainable", "granularity"),
+    "dsrelu": ("a", "b", "k", "progress", "t"),
+    "elu": ("alpha",),
+    "gelu": ("approximate",),
+    "leaky_relu": ("negative_slope",),
+    "lelu": ("beta", "trainable", "granularity"),
+    "mish": (),
+    "prelu": ("init", "granularity"),
+    "relu": (),
+    "scaled_leaky_relu": ("s", "scale"),
+    "selu": (),
+    "sigmoid": (),
+    "silu": (),
+    "softplus": ("beta", "threshold"),
+    "tanh": (),
+}
+"""Activation -> keyword arguments of its class, but ``channels``, which the model gives. Import paths are not
+listed: theirs are known on the node only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Default:
+    """A parameter's ready search space and why it ends where it ends."""
+
+    parameter: str
+    domain: Domain
+    reason: str
+
+
+SPACES: dict[str, tuple[Default, ...]] = {
+    "dsrelu": (
+        Default(
+            parameter="a",
+            domain=Domain(kind="uniform", args=(60.0, 85.0), tan=True),
+            reason=(
+                "Initial slope as an angle. 85 degrees is the paper's own, 70, 75 and 80 are in its figure "
+                f"and code, so they lie inside; below 60 (slope {tan_degrees(60):.2f}) little is left to decay "
+                "from."
+            ),
+        ),
+        Default(
+            parameter="b",
+            domain=Domain(kind="uniform", args=(10.0, 40.0), tan=True),
+            reason=(
+                "Final slope as an angle. 10 degrees is the paper's own, 15, 30 and 35 are in its code and "
+                "figure; at 45 the slope is 1 and the function ends as the identity, so the bound stays clear "
+                "of it."
+            ),
+        ),
+        Default(
+            parameter="k",
+            domain=Domain(kind="loguniform", args=(1.0, 20.0)),
+            reason=(
+                "Steepness over progress 0 to 1; 5 and 10 were published. At 1 the slope covers a quarter of "
+                "the way from a to b, at 20 it covers 85 % of it within a quarter of the training, so that "
+                "more is a step. It acts by its ratio, hence log."
+            ),
+        ),
+    ),
+    "apalu": (
+        Default(
+            parameter="a",
+            domain=Domain(kind="loguniform", args=(0.25, 1.1)),
+            reason=(
+                "Start of the positive scale; 0.55 is the paper's figure. Large inputs get the slope 2a: from "
+                "0.5 to 2.2, a halving and a doubling around the figure's, which is near 1 as ReLU's is."
+            ),
+        ),
+        Default(
+            parameter="b",
+            domain=Domain(kind="loguniform", args=(0.01, 1.0)),
+            reason=(
+                "Start of the negative scale; 0.065 is the paper's figure. The floor is -b: at 1 it is ELU's, "
+                "below 0.01 the negative side is ReLU's. It spans orders of magnitude, hence log."
+            ),
+        ),
+    ),
+    "lelu": (
+        Default(
+            parameter="beta",
+            domain=Domain(kind="uniform", args=(0.05, 0.95)),
+            reason=(
+                "0 is ELU and 1 is the identity; the author compares 0.3, 0.4 and 0.6. The ends are left out: "
+                "there it is another function, and a trainable beta would start where its parametrisation is "
+                "flat."
+            ),
+        ),
+    ),
+    "alrelu": (
+        Default(
+            parameter="alpha",
+            domain=Domain(kind="loguniform", args=(0.001, 0.3)),
+            reason=(
+                "0.01 is the paper's. Below 0.001 it is ReLU to every digit that matters, above 0.3 the "
+                "folded side is no longer a leak (and above 1 the positive branch changes too). It spans "
+                "orders of magnitude, hence log."
+            ),
+        ),
+    ),
+    "leaky_relu": (
+        Default(
+            parameter="negative_slope",
+            domain=Domain(kind="loguniform", args=(0.001, 0.3)),
+            reason=(
+                "The same range as ALReLU's alpha, of which it is the unfolded form, so that neither is tuned "
+                "more than the other."
+            ),
+        ),
+    ),
+    "elu": (
+        Default(
+            parameter="alpha",
+            domain=Domain(kind="loguniform", args=(0.1, 2.0)),
+            reason=(
+                "The floor is -alpha; 1 is the paper's and the only value at which the slope is continuous. A "
+                "tenth is near ReLU, 2 doubles the slope below zero."
+            ),
+        ),
+    ),
+}
+
+
+def explain(name: str) -> list[tuple[str, Domain, str]]:
+    """(parameter, domain, reason) of an activation's ready search space; empty where there is none."""
+    return [(item.parameter, item.domain, item.reason) for item in SPACES.get(name, ())]

@@ -1,0 +1,330 @@
+"""The sections of a study file, each a strict and frozen value. :mod:`sweeps.study.study` puts them together.
+
+Short forms (a bare activation name, ``scheduler: none``, ``space: default``) are written out before validation, so that
+a section has one shape.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from analysis.runs.plan import Family
+from sweeps.study import default_spaces
+from sweeps.study.messages import Complaints, accepts, nearest, refusal
+from sweeps.study.space import TAN, Domain, SpaceError, check_angle, parse, tan_degrees
+from trainer import catalogue
+from trainer.errors import UnknownName
+from trainer.spec import CheckpointRule, Scalar, TrainingSpec
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")
+
+FIXED_FOR_ALL = frozenset({"epochs", "evaluate_batch", "checkpoint_rule", "clean_train"})
+"""Training fields that no activation may have its own of: budget, rule and measurement are the comparison's."""
+
+
+def _scalar(value: object) -> Scalar:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping) and set(value) <= {*_DOMAIN_KEYS}:
+        raise refusal("accepts one value here; a search space belongs in the activation's space")
+    raise refusal("accepts a number, text, true, false or null; lists and mappings are not passed on")
+
+
+_DOMAIN_KEYS = ("uniform", "loguniform", "quniform", "randint", "choice", "grid_search", TAN)
+
+
+def _parameter(value: object) -> Scalar:
+    """A fixed parameter: a scalar, or the tangent of a fixed angle."""
+    if isinstance(value, Mapping) and set(value) == {TAN} and not isinstance(value[TAN], list | Mapping):
+        try:
+            return tan_degrees(check_angle(value[TAN]))
+        except SpaceError as error:
+            raise refusal(str(error)) from error
+    return _scalar(value)
+
+
+def _domain(value: object) -> Domain:
+    if not isinstance(value, Mapping | Domain):
+        raise refusal("accepts a domain, as {uniform: [0, 1]}; a fixed value belongs in params (or in training)")
+    try:
+        return parse(value)
+    except SpaceError as error:
+        raise refusal(str(error)) from error
+
+
+def _domain_or_scalar(value: object) -> Domain | Scalar:
+    return _domain(value) if isinstance(value, Mapping | Domain) else _scalar(value)
+
+
+def _plain(value: Domain | Scalar) -> object:
+    return value.plain() if isinstance(value, Domain) else value
+
+
+Option = Annotated[bool | int | float | str | None, PlainValidator(_scalar)]
+Parameter = Annotated[bool | int | float | str | None, PlainValidator(_parameter)]
+Searched = Annotated[Domain, PlainValidator(_domain), PlainSerializer(_plain)]
+SearchedOrFixed = Annotated[
+    Domain | bool | int | float | str | None, PlainValidator(_domain_or_scalar), PlainSerializer(_plain)
+]
+
+
+def _listed(kind: str, names: Mapping[str, str]) -> AfterValidator:
+    def check(name: str) -> str:
+        try:
+            catalogue.check(kind, name, names)
+        except UnknownName as error:
+            raise refusal(f"{error}", whole=True) from error
+        return name
+
+    return AfterValidator(check)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Named(Section):
+    """Something by name; every other key is an option of its own."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Option] = Field(init=False)
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, raw: object) -> object:
+        return {"name": raw} if isinstance(raw, str) else raw
+
+    @property
+    def options(self) -> dict[str, Scalar]:
+        return dict(self.__pydantic_extra__)
+
+
+class Data(Named):
+    name: Annotated[str, _listed("data set", catalogue.DATASETS)]
+
+
+class Model(Named):
+    name: Annotated[str, _listed("model", catalogue.MODELS)] = "resnet34"
+
+
+class Training(Section):
+    """Fields and defaults of :class:`trainer.spec.TrainingSpec`, with their limits."""
+
+    epochs: int = Field(default=150, ge=1)
+    batch: int = Field(default=32, ge=1)
+    evaluate_batch: int = Field(default=512, ge=1)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = Field(default=1e-4, gt=0)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    eps: float = Field(default=1e-8, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    patience: int | None = Field(default=15, ge=1)
+    checkpoint_rule: CheckpointRule = "validation_loss"
+    clean_train: bool = False
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+
+    def spec(self, overrides: Mapping[str, Scalar]) -> TrainingSpec:
+        """With a trial's overrides. Raises pydantic's ValidationError for one that is out of its limits."""
+        return TrainingSpec(**Training.model_validate({**self.model_dump(), **overrides}).model_dump())
+
+
+def training_problem(name: str, value: Domain | Scalar) -> str | None:
+    """What is wrong with a training field that one activation fixes or a search varies; None where nothing is."""
+    allowed = [field.name for field in dataclasses.fields(TrainingSpec) if field.name not in FIXED_FOR_ALL]
+    if name in FIXED_FOR_ALL:
+        return f"is the same for every activation: set it once in training; accepts {', '.join(allowed)}"
+    if name not in allowed:
+        return f"unknown key; accepts {', '.join(allowed)}{nearest(name, allowed)}"
+    for item in value.extremes() if isinstance(value, Domain) else (value,):
+        try:
+            Training.model_validate({name: item})
+        except ValidationError as error:
+            message = accepts(error.errors(include_url=False)[0])
+            if not isinstance(value, Domain):
+                return message
+            whole = "; whole numbers come from randint, choice or grid_search" if "whole" in message else ""
+            return f"would give {item!r}; {message}{whole}"
+    return None
+
+
+def _check_training(values: dict[str, Any]) -> dict[str, Any]:
+    found = [((name,), value, problem) for name, value in values.items() if (problem := training_problem(name, value))]
+    if found:
+        raise Complaints(found)
+    return values
+
+
+class Folds(Section):
+    """Splits of one repeat, and how many repeats a study without a search makes."""
+
+    scheme: Literal["kfold", "fixed"] = "kfold"
+    folds: int = 5
+    repeats: int = Field(default=1, ge=1)
+    validation: float = Field(default=0.2, gt=0, lt=1)
+    stratify: bool = True
+    group: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_fold_where_fixed(cls, raw: object) -> object:
+        if isinstance(raw, Mapping) and raw.get("scheme") == "fixed":
+            return {"folds": 1, **raw}
+        return raw
+
+    @field_validator("folds")
+    @classmethod
+    def _enough(cls, folds: int, info: Any) -> int:
+        if info.data.get("scheme") == "fixed":
+            if folds != 1:
+                raise refusal(
+                    "accepts 1 with scheme: fixed, whose held-out part is the data set's own; raise repeats instead"
+                )
+        elif folds < 2:
+            raise refusal("accepts 2 or more: with fewer nothing is held out")
+        return folds
+
+
+class Scheduler(Section):
+    """Which trials to stop early, on the mean of their folds per epoch."""
+
+    name: Literal["none", "asha"] = "none"
+    grace_epochs: int = Field(default=1, ge=1)
+    reduction_factor: float = Field(default=3.0, gt=1)
+
+
+def _scheduler(raw: object) -> object:
+    return {"name": raw} if isinstance(raw, str) else {"name": "none"} if raw is None else raw
+
+
+class Search(Section):
+    algorithm: Literal["random", "grid", "tpe"] = "random"
+    samples: int = Field(default=10, ge=1)
+    """Settings drawn per activation, the same for each; times the size of its grid where it has one."""
+    concurrent: int | None = Field(default=None, ge=1)
+    """Trials of one activation in flight; None: 4 for tpe (which learns from those that are over), else no limit."""
+    folds: int | None = Field(default=None, ge=1)
+    """Folds of each repeat that a search trial trains; None: all."""
+    repeats: int = Field(default=1, ge=1)
+    scheduler: Annotated[Scheduler, BeforeValidator(_scheduler)] = Scheduler()
+    select_on: Literal[
+        "validation/loss", "validation/accuracy", "validation/f1_weighted", "validation/f1_macro", "validation/auc"
+    ] = "validation/loss"
+    epochs: int | None = Field(default=None, ge=1)
+    """Epochs in the search phase; None: training.epochs."""
+    allow_unequal_budget: bool = False
+
+
+class Confirm(Section):
+    """The winners again, on fresh splits and seeds. 0 repeats: claims rest on the search phase and are exploratory."""
+
+    repeats: int = Field(default=1, ge=0)
+
+
+class Activation(Section):
+    activation: Annotated[
+        str,
+        _listed("activation", catalogue.ACTIVATIONS),
+        Field(description="a name, or an import path as mylab.act:MyAct"),
+    ]
+    label: str
+    params: dict[str, Parameter] = {}
+    space: dict[str, Searched] = {}
+    training: Annotated[dict[str, SearchedOrFixed], AfterValidator(_check_training)] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_out(cls, raw: object) -> object:
+        raw = {"activation": raw} if isinstance(raw, str) else raw
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("activation"), str):
+            return raw
+        name = raw["activation"]
+        out = {"label": name.rpartition(":")[2], **raw}
+        if out.get("space") == "default":
+            if (name in catalogue.ACTIVATIONS or ":" in name) and name not in default_spaces.SPACES:
+                raise refusal(
+                    f"space: default is there for {', '.join(sorted(default_spaces.SPACES))}, not for {name}; name its "
+                    "parameters and their domains, or leave space out"
+                )
+            fixed = raw.get("params") if isinstance(raw.get("params"), Mapping) else {}
+            out["space"] = {
+                item.parameter: item.domain
+                for item in default_spaces.SPACES.get(name, ())
+                if item.parameter not in (fixed or {})
+            }
+        return out
+
+    @field_validator("label")
+    @classmethod
+    def _safe(cls, label: str) -> str:
+        if not LABEL.match(label):
+            raise refusal("accepts letters, digits, dot, dash and underscore, at most 60, a letter or digit first")
+        return label
+
+
+class TunedForAll(Section):
+    """What is searched for every activation alike."""
+
+    training: Annotated[dict[str, Searched], AfterValidator(_check_training)] = {}
+
+
+class Report(Section):
+    metric: Literal["accuracy", "f1_weighted", "f1_macro", "auc", "loss"] = "accuracy"
+    rope: float | None = Field(default=None, ge=0)
+    alpha: float = Field(default=0.05, gt=0, le=0.5)
+    family: Family = "control"
+
+
+def _pack(raw: object) -> object:
+    if raw in ("trial", "fold") or (type(raw) is int and raw >= 1):
+        return raw
+    raise refusal("accepts trial, fold, or a number of folds from 1 up")
+
+
+class Cluster(Section):
+    """Where and how folds run; takes no part in the study's identity."""
+
+    profile: str = "local"
+    threads: int = Field(default=1, ge=1)
+    pack: Annotated[int | str, PlainValidator(_pack)] = "trial"
+    """Folds that share one job: a trial's, one, or at most so many."""
+    checkpoint_every_s: float = Field(default=0.0, ge=0)
+    keep: Literal["none", "best"] = "none"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    max_retries: int = Field(default=3, ge=0)
+    scratch: str | None = None
+    on_drift: Literal["refuse", "warn"] = "refuse"
+
+
+class Tracking(Section):
+    uri: str | None = None
+    """MLflow tracking address; None: the SQLite store in the study's folder."""
+
+    @field_validator("uri")
+    @classmethod
+    def _without_credentials(cls, uri: str | None) -> str | None:
+        if uri is not None and "@" in uri.partition("://")[2].partition("/")[0]:
+            raise refusal(
+                "accepts an address without credentials: a study file is copied and logged; set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        return uri

@@ -1,0 +1,1 @@
+"""The MLflow view of a study folder and its one writer."""

@@ -1,0 +1,112 @@
+"""What a study folder says of its study, trials and folds, without the ledger: the source of the MLflow view."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.runs import plan as planning
+from analysis.runs import schema
+from analysis.runs.plan import Plan
+from sweeps.errors import TrackingError
+from sweeps.folder.layout import INFRA, PROVENANCE
+from sweeps.folder.secrets import redact
+from sweeps.tracking.run_content import FoldResult, FoldRun, Trial, fold_result, fold_run, milliseconds
+from trainer.errors import JournalError, SpecError
+from trainer.journal import FILE, attempt_folder, attempts, follow, resolve
+from trainer.spec import FoldSpec, from_text
+
+
+class Unreadable(TrackingError):
+    """A file of the study folder that is missing or damaged."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Reads one study folder; keeps nothing but the plan."""
+
+    folder: Path
+    plan: Plan
+    commit: str
+    """Git commit of the working tree that the study was started from; "" where there is none."""
+
+    @staticmethod
+    def open(folder: Path) -> Records:
+        """Raises :class:`Unreadable` for a folder without a plan, or with a damaged one."""
+        path = folder / schema.PLAN_ARTIFACT
+        try:
+            plan = planning.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise Unreadable(
+                f"{path}: cannot be read ({error}); restore it: it alone says what was declared before the first epoch"
+            ) from error
+        return Records(folder, plan, _commit(folder / PROVENANCE))
+
+    def trials(self) -> list[str]:
+        trials = self.folder / "trials"
+        return sorted(entry.name for entry in trials.iterdir() if entry.is_dir()) if trials.is_dir() else []
+
+    def folds(self, trial: str) -> list[str]:
+        """Keys, ``<trial>/fold-<repeat>-<fold>``, of the folds that the driver has planned so far."""
+        found = (self.folder / "trials" / trial).glob("fold-*/spec.json")
+        return sorted(f"{trial}/{path.parent.name}" for path in found)
+
+    def trial(self, name: str) -> Trial:
+        path = self.folder / "trials" / name / "trial.json"
+        try:
+            return Trial(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise Unreadable(f"{path}: cannot be read ({error}); restore it") from error
+
+    def fold(self, key: str) -> tuple[FoldRun | None, FoldResult | None]:
+        """The fold's run as it should be, and its result once it has ended; no run for a fold that neither began nor
+        was given up. Raises :class:`Unreadable`."""
+        folder = self.folder / "trials" / key
+        try:
+            records = {number: follow(attempt_folder(folder, number) / FILE)[0] for number in attempts(folder)}
+            history = resolve(records)
+            gave_up = _gave_up(folder / INFRA)
+            if history is None and gave_up is None:
+                return None, None
+            spec = from_text(FoldSpec, (folder / "spec.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, JournalError, SpecError) as error:
+            raise Unreadable(f"{key}: cannot be read ({error})") from error
+        first_s = min((found[0].time for found in records.values() if found), default=gave_up[0] if gave_up else 0.0)
+        trial = self.trial(key.partition("/")[0])
+        run = fold_run(self.plan, trial, spec, history, first_s, gave_up, self.commit)
+        return run, fold_result(run, history)
+
+    def first_start_ms(self, trial: str, default: int) -> int:
+        """When the first fold of the trial began; ``default`` where none is known to have begun before."""
+        starts = [default]
+        for key in self.folds(trial):
+            folder = self.folder / "trials" / key
+            for number in attempts(folder)[:1]:
+                with contextlib.suppress(OSError, JournalError):  # told when that fold's own turn comes
+                    records, _ = follow(attempt_folder(folder, number) / FILE)
+                    starts += [milliseconds(record.time) for record in records[:1]]
+        return min(starts)
+
+    def artifacts(self) -> dict[str, str]:
+        """Name -> text of what describes the study, without the credentials that a URI may carry."""
+        names = (schema.STUDY_ARTIFACT, schema.PLAN_ARTIFACT, PROVENANCE)
+        files = [self.folder / name for name in names]
+        return {file.name: redact(file.read_text(encoding="utf-8")) for file in files if file.is_file()}
+
+
+def _gave_up(path: Path) -> tuple[float, str] | None:
+    """When (seconds since the Unix epoch) and why the driver gave the fold up; None where it did not."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return float(said["time"]), str(said["reason"])
+    except FileNotFoundError:
+        return None
+
+
+def _commit(provenance: Path) -> str:
+    try:
+        return str(json.loads(provenance.read_text(encoding="utf-8"))["git"]["commit"] or "")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

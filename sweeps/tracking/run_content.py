@@ -1,0 +1,383 @@
+"""What a study, a trial and a fold look like as MLflow runs. Pure: values in, values out.
+
+Every time is the journal's, in milliseconds since the Unix epoch, and every step an epoch, so that the same journals
+always give the same run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+import statistics
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from analysis.runs import schema
+from analysis.runs.plan import Plan
+from trainer.journal import Epoch, FoldHistory
+from trainer.spec import FoldSpec, to_text
+
+PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+LOGGED = schema.PREFIX + "logged"
+"""Tag of a run that is complete: what was logged, as :meth:`Mark.text` or a checksum."""
+MARKER = schema.SECONDS_TRAIN
+"""The metric that every epoch has and that is sent first: its history tells which epochs a run holds."""
+
+STATUSES = {
+    "running": "RUNNING",
+    "finished": "FINISHED",
+    "stopped": "KILLED",
+    "diverged": "FAILED",
+    "failed": "FAILED",
+    "infra_failed": "FAILED",
+}
+"""Our status -> MLflow's. The tag ``actsweep.status`` carries ours."""
+_WORST_FIRST = ("infra_failed", "failed", "diverged", "stopped", "finished")
+
+MAX_KEY = 250
+MAX_PARAM = 6000
+MAX_TAG = 8000
+_FORBIDDEN = re.compile(r"[^\w\-. /:]", re.ASCII)
+
+
+class Point(NamedTuple):
+    key: str
+    value: float
+    timestamp_ms: int
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """How much of a fold an MLflow run holds."""
+
+    epochs: int = 0
+    """Epochs, from the first on."""
+    checksum: int = 0
+    """Over the number and time of each of them: the same epochs of another attempt have other times."""
+    final_ms: int = 0
+    """Time of the fold's end, 0 while it has none."""
+
+    def text(self) -> str:
+        return f"{self.epochs}:{self.checksum:08x}:{self.final_ms}"
+
+    @staticmethod
+    def parse(text: str) -> Mark | None:
+        """None for a text that is no mark."""
+        found = re.fullmatch(r"(\d+):([0-9a-f]{8}):(\d+)", text)
+        if found is None:
+            return None
+        return Mark(epochs=int(found[1]), checksum=int(found[2], 16), final_ms=int(found[3]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A trial as the driver's ``trial.json`` has it."""
+
+    schema: int
+    trial: str
+    label: str
+    activation: str
+    phase: str
+    index: int
+    params: Mapping[str, Any]
+    training: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """As the UI lists it: the label, then what tells the trials of one label apart."""
+        rest = self.trial.removeprefix(self.label).removesuffix(self.label).strip("-")
+        return f"{self.label} · {rest or self.index}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run as it should be."""
+
+    key: str
+    name: str
+    start_ms: int
+    tags: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    status: str = "running"
+    end_ms: int = 0
+    """0 while it runs."""
+    final: tuple[Point, ...] = ()
+    """What is known once it has ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldRun(Run):
+    epochs: tuple[Epoch, ...] = ()
+    attempts: int = 0
+
+    def times(self) -> list[tuple[int, int]]:
+        return [(epoch.epoch, milliseconds(epoch.time)) for epoch in self.epochs]
+
+    def mark(self) -> Mark:
+        return Mark(epochs=len(self.epochs), checksum=checksum(self.times()), final_ms=self.end_ms)
+
+    def continues(self, mark: Mark) -> bool:
+        """Whether a run that holds ``mark`` holds a beginning of this one, and nothing else."""
+        times = self.times()
+        if mark.final_ms:
+            return mark == self.mark()
+        return mark.epochs <= len(times) and checksum(times[: mark.epochs]) == mark.checksum
+
+    def points_after(self, epochs: int) -> list[Point]:
+        """The per-epoch metrics beyond the first ``epochs`` epochs, each epoch's marker first."""
+        return [point for epoch in self.epochs[epochs:] for point in epoch_points(epoch)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldResult:
+    """What a trial needs to know of one of its folds."""
+
+    status: str
+    end_ms: int
+    metrics: Mapping[str, float]
+    """Of the model that the declared checkpoint rule picked."""
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def checksum(times: Iterable[tuple[int, int]]) -> int:
+    return zlib.crc32(repr(list(times)).encode())
+
+
+def config_digest(spec: FoldSpec) -> str:
+    """Digest of all but study, trial, activation, repeat and fold: equal where only these differ."""
+    raw = json.loads(to_text(spec))
+    for name in ("study", "trial", "activation", "repeat", "fold"):
+        del raw[name]
+    return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def metric_key(name: str) -> str:
+    """A name that MLflow accepts; differing names stay different."""
+    clean = _FORBIDDEN.sub("_", name).strip("/")
+    if clean == name and len(name) <= MAX_KEY:
+        return name
+    return f"{clean[: MAX_KEY - 9]}-{zlib.crc32(name.encode()):08x}"
+
+
+def value_text(value: Any, limit: int = MAX_PARAM) -> str:
+    """A param's or tag's text: true, false and null as in YAML, numbers in full; a text too long ends in its digest."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit - 30]}... sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def param_texts(params: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, str]:
+    pairs = [(schema.ACTIVATION_PARAM, params), (schema.TRAINING_PARAM, training)]
+    return {metric_key(prefix + name): value_text(value) for prefix, group in pairs for name, value in group.items()}
+
+
+def epoch_points(epoch: Epoch) -> list[Point]:
+    """One epoch's metrics: the marker first."""
+    values = {
+        MARKER: epoch.train_s,
+        schema.SECONDS_EVALUATE: epoch.evaluate_s,
+        schema.SECONDS_REST: epoch.rest_s,
+        schema.PEAK_MEMORY_MB: epoch.peak_memory_mb,
+        **epoch.metrics,
+        **{schema.ACTIVATION_PREFIX + name: value for name, value in epoch.activation.items()},
+        **{schema.UTILISATION_PREFIX + name: value for name, value in epoch.utilisation.items()},
+    }
+    at = milliseconds(epoch.time)
+    return [Point(metric_key(name), value, at, epoch.epoch) for name, value in values.items()]
+
+
+def common_tags(plan: Plan, kind: str, key: str, commit: str) -> dict[str, str]:
+    tags = {
+        schema.SCHEMA_TAG: str(schema.SCHEMA),
+        schema.KIND: kind,
+        schema.KEY: key,
+        schema.STUDY: plan.study,
+        schema.STUDY_DIGEST: plan.study_digest,
+        schema.STUDY_SEED: str(plan.study_seed),
+        schema.DATASET: plan.dataset,
+        schema.MODEL: plan.model,
+    }
+    return tags | ({schema.COMMIT: commit} if commit else {})
+
+
+def study_run(plan: Plan, start_ms: int, commit: str) -> Run:
+    tags = common_tags(plan, "study", plan.study, commit)
+    tags[NOTE] = value_text(_note(plan), MAX_TAG)
+    return Run(key=plan.study, name=plan.study, start_ms=start_ms, tags=tags)
+
+
+def _note(plan: Plan) -> str:
+    declared = plan.declaration
+    lines = [
+        declared.question,
+        f"Activations: {', '.join(plan.activations)}. Control: {declared.control}.",
+        f"Claims rest on the {plan.claims_phase} phase: {declared.metric} on the held-out part of "
+        f"{len(plan.repeats)} x {plan.folds} folds, model by rule {declared.rule}.",
+    ]
+    return "\n\n".join(line for line in lines if line)
+
+
+def trial_run(plan: Plan, trial: Trial, start_ms: int, results: Sequence[FoldResult | None], commit: str) -> Run:
+    """The trial's run; ``results`` has one entry per planned fold, None for one that has not ended."""
+    key = f"{plan.study}/{trial.trial}"
+    tags = common_tags(plan, "trial", key, commit) | _trial_tags(trial)
+    params = param_texts(trial.params, trial.training)
+    ended = [result for result in results if result is not None]
+    if len(ended) < len(results) or not ended:
+        tags[schema.STATUS] = "running"
+        return Run(key=key, name=trial.name, start_ms=start_ms, tags=tags, params=params)
+    status = next(status for status in _WORST_FIRST if any(result.status == status for result in ended))
+    tags[schema.STATUS] = status
+    if status != "finished":
+        count = sum(result.status == status for result in ended)
+        tags[schema.REASON] = f"{count} of {len(ended)} folds {status}"
+    end_ms = max(result.end_ms for result in ended)
+    final = tuple(Point(metric_key(name), value, end_ms, 0) for name, value in _summary(ended).items())
+    return Run(
+        key=key,
+        name=trial.name,
+        start_ms=start_ms,
+        tags=tags,
+        params=params,
+        status=status,
+        end_ms=end_ms,
+        final=final,
+    )
+
+
+def _summary(results: Sequence[FoldResult]) -> dict[str, float]:
+    """Mean and standard deviation (n - 1) over the folds, of the metrics that every fold has: a mean over the surviving
+    folds would flatter a trial that diverges."""
+    shared = set.intersection(*(set(result.metrics) for result in results))
+    summary: dict[str, float] = {}
+    for name in sorted(shared):
+        values = [result.metrics[name] for result in results]
+        finite = all(map(math.isfinite, values))
+        summary[schema.MEAN_PREFIX + name] = statistics.fmean(values) if finite else math.nan
+        if len(values) > 1:
+            summary[schema.SD_PREFIX + name] = statistics.stdev(values) if finite else math.nan
+    return summary
+
+
+def _trial_tags(trial: Trial) -> dict[str, str]:
+    return {
+        schema.PHASE: trial.phase,
+        schema.TRIAL: trial.trial,
+        schema.ACTIVATION: trial.label,
+        schema.ACTIVATION_NAME: trial.activation,
+    }
+
+
+def fold_run(
+    plan: Plan,
+    trial: Trial,
+    spec: FoldSpec,
+    history: FoldHistory | None,
+    first_start_s: float,
+    gave_up: tuple[float, str] | None,
+    commit: str,
+) -> FoldRun:
+    """The fold's run. ``first_start_s`` is when its first attempt began; ``gave_up`` the time and the reason why the
+    driver stopped trying, for a fold without an end."""
+    key = f"{plan.study}/{trial.trial}/{spec.repeat}-{spec.fold}"
+    tags = common_tags(plan, "fold", key, commit) | _trial_tags(trial)
+    tags |= {
+        schema.REPEAT: str(spec.repeat),
+        schema.FOLD: str(spec.fold),
+        schema.DIGEST: spec.digest,
+        schema.CONFIG_DIGEST: config_digest(spec),
+        schema.RULE: spec.training.checkpoint_rule,
+        schema.STATUS: "running",
+    }
+    if history is not None:
+        tags |= _start_tags(history)
+    end = history.end if history is not None else None
+    status, end_ms = "running", 0
+    final: tuple[Point, ...] = ()
+    if end is not None:
+        assert history is not None
+        status, end_ms, final = end.status, milliseconds(end.time), _final_points(history)
+        tags |= {schema.REASON: value_text(end.reason, MAX_TAG), schema.EPOCHS: str(end.epochs)}
+    elif gave_up is not None:
+        status, end_ms = "infra_failed", milliseconds(gave_up[0])
+        tags[schema.REASON] = value_text(gave_up[1], MAX_TAG)
+        tags[schema.EPOCHS] = str(len(history.epochs) if history is not None else 0)
+    tags[schema.STATUS] = status
+    run = FoldRun(
+        key=key,
+        # What tells a trial's folds apart comes first: the UI's list cuts long names at their end.
+        name=f"r{spec.repeat} f{spec.fold} · {trial.name}",
+        start_ms=milliseconds(first_start_s),
+        tags=tags,
+        params=param_texts(spec.activation.params, dataclasses.asdict(spec.training)),
+        status=status,
+        end_ms=end_ms,
+        final=final,
+        epochs=history.epochs if history is not None else (),
+        attempts=history.attempts if history is not None else 0,
+    )
+    return dataclasses.replace(run, tags={**tags, LOGGED: run.mark().text()}) if end_ms else run
+
+
+def _start_tags(history: FoldHistory) -> dict[str, str]:
+    start = history.start
+    tags = {
+        schema.ATTEMPTS: str(history.attempts),
+        schema.SPLIT_HASH: start.split_hash,
+        schema.DATA_DIGEST: start.data_digest,
+        schema.N_TRAIN: str(start.n_train),
+        schema.N_VALIDATION: str(start.n_validation),
+        schema.N_HELDOUT: str(start.n_heldout),
+        schema.N_CLASSES: str(start.n_classes),
+        schema.CHANCE: repr(start.chance),
+        schema.DEVICE: start.device,
+        schema.DEVICE_NAME: start.device_name,
+        schema.HOST: start.host,
+    }
+    if start.code:
+        tags[schema.CODE] = start.code
+    for name, value in start.environment.items():
+        tags[metric_key(schema.ENVIRONMENT_PREFIX + name)] = value_text(value, MAX_TAG)
+    if "pack_size" in start.environment:
+        tags[schema.PACK_SIZE] = start.environment["pack_size"]
+    return {name: value_text(value, MAX_TAG) for name, value in tags.items()}
+
+
+def _final_points(history: FoldHistory) -> tuple[Point, ...]:
+    end = history.end
+    assert end is not None
+    at = milliseconds(end.time)
+    points = []
+    for rule, outcome in end.outcomes.items():
+        prefix = f"{schema.OUTCOME_PREFIX}{rule}/"
+        points.append(Point(prefix + "epoch", float(outcome.epoch), at, outcome.epoch))
+        points += [
+            Point(metric_key(prefix + name), value, at, outcome.epoch) for name, value in outcome.metrics.items()
+        ]
+        if rule == end.rule:
+            points += [
+                Point(metric_key(name), value, at, outcome.epoch)
+                for name, value in outcome.metrics.items()
+                if name.startswith("heldout/")
+            ]
+    return tuple(points)
+
+
+def fold_result(run: FoldRun, history: FoldHistory | None) -> FoldResult | None:
+    """None for a fold that has not ended."""
+    if not run.end_ms:
+        return None
+    end = history.end if history is not None else None
+    outcome = end.outcomes.get(end.rule) if end is not None else None
+    return FoldResult(status=run.status, end_ms=run.end_ms, metrics=outcome.metrics if outcome is not None else {})

@@ -1,0 +1,143 @@
+"""Where a study's MLflow store is, and how this process behaves towards it.
+
+The embedded default is one SQLite file and a folder of artifacts inside the study folder. A server's credentials
+belong into ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD`` (or ``MLFLOW_TRACKING_TOKEN``); those in a URI
+are moved there, so that no message of MLflow's can carry them. MLflow itself is imported on first use only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from sweeps.errors import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+from sweeps.folder.secrets import redact
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+# MLflow's defaults retry a dead server for minutes inside one call. The tracker comes back by itself, and a request
+# that is never repeated blindly never creates a run twice.
+_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """An MLflow store; ``uri`` has no credentials when it is a server's."""
+
+    uri: str
+    artifacts: str | None
+    """Artifact location for a new experiment; None leaves it to the server."""
+    database: Path | None
+    """The SQLite file of the embedded store."""
+
+
+def settle(environment: dict[str, str] | None = None) -> dict[str, str]:
+    """Switches MLflow's telemetry off and bounds its requests; the user's own settings of the latter stay.
+
+    Works on this process's environment unless given another (for a child). Call it before MLflow is imported; where it
+    already was, its telemetry client is stopped.
+    """
+    target = os.environ if environment is None else environment
+    target["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    target["DO_NOT_TRACK"] = "true"
+    for name, value in _SETTINGS.items():
+        target.setdefault(name, value)
+    if environment is None and "mlflow.telemetry" in sys.modules:
+        sys.modules["mlflow.telemetry"].set_telemetry_client()
+    return dict(target)
+
+
+def locate(uri: str | None, study_folder: Path) -> Store:
+    """The study's store: the embedded one for no URI. Credentials in a server's URI move to MLflow's own environment
+    variables. Raises :class:`TrackingError` for a file store, a URI that is none, or a path that no URI can have."""
+    if uri is None:
+        return _sqlite(study_folder.resolve() / DATABASE)
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https") and parts.hostname:
+        if "@" in parts.netloc:
+            os.environ.setdefault("MLFLOW_TRACKING_USERNAME", unquote(parts.username or ""))
+            os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", unquote(parts.password or ""))
+        clean = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        return Store(uri=clean.rstrip("/"), artifacts=None, database=None)
+    if parts.scheme == "sqlite" and parts.path:
+        return _sqlite(Path(uri.removeprefix("sqlite:///")).resolve())
+    if re.match(r"(postgresql|mysql|mssql)(\+\w+)?$", parts.scheme):
+        return Store(uri=uri, artifacts=(study_folder.resolve() / ARTIFACTS).as_uri(), database=None)
+    raise TrackingError(
+        f"tracking uri: got {redact(uri)!r}, accepts null (the store in the study folder), sqlite:///FILE, "
+        "postgresql://..., mysql://..., mssql://... or the http(s) address of an MLflow server; plain folders are no "
+        "longer a store for MLflow"
+    )
+
+
+def _sqlite(database: Path) -> Store:
+    if found := next((sign for sign in "?#%" if sign in str(database)), None):
+        raise TrackingError(
+            f"{database.parent}: MLflow cannot address a SQLite file in a path with {found}; choose another folder, or "
+            "set tracking: {uri: sqlite:///FILE} in the study"
+        )
+    return Store(uri=f"sqlite:///{database}", artifacts=(database.parent / ARTIFACTS).as_uri(), database=database)
+
+
+def connect(store: Store) -> MlflowClient:
+    """A client of the store, made first where it is a SQLite file that does not exist."""
+    settle()
+    from mlflow import MlflowClient  # heavy, and reads the settings above
+
+    if store.database is not None and not store.database.exists():
+        initialise(store.database)
+    with _hushed():
+        return MlflowClient(tracking_uri=store.uri)
+
+
+def initialise(database: Path) -> None:
+    """Creates an MLflow SQLite file, whole or not at all, safe with any number of processes at once.
+
+    MLflow migrates an empty file in place, and processes that meet there break each other. Here each makes a file
+    of its own aside; the first to link it under the final name wins, the others drop theirs.
+    """
+    settle()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as name, _hushed():
+        aside = Path(name) / DATABASE
+        made = SqlAlchemyStore(f"sqlite:///{aside}", (database.parent / ARTIFACTS).as_uri())
+        made.engine.dispose()
+        try:
+            os.link(aside, database)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without hard links
+            if not database.exists():
+                aside.rename(database)
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keeps the announcements of MLflow's and Alembic's start from the terminal; warnings still come through."""
+    loggers = [logging.getLogger(name) for name in ("mlflow", "mlflow.store.db.utils", "alembic", "alembic.runtime")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

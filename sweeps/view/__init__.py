@@ -1,0 +1,1 @@
+"""How a study looks before, while and after it runs: prices, progress, status, the machine."""

@@ -1,0 +1,163 @@
+"""What a study would do and cost, in words, before anything runs. For ``actsweep check`` and ``actsweep studies``."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeps.errors import StudyError
+from sweeps.folder.layout import STUDY
+from sweeps.study.default_spaces import explain
+from sweeps.study.study import Study, digest
+from sweeps.view.progress import sizes
+from sweeps.wording import duration
+from trainer.errors import JournalError, SpecError
+from trainer.journal import read_fold
+from trainer.spec import FoldSpec, Options, from_text
+
+ITEMS = {
+    "breast_cancer": 569,
+    "cifar10": 50_000,
+    "cifar100": 50_000,
+    "cifar100_sheets": 50_000,
+    "diabetes": 442,
+    "digits": 1_797,
+    "fashion_mnist": 60_000,
+    "heartbeat_187": 109_446,
+    "mini_imagenet": 60_000,
+    "mitbih_windows": 109_446,
+    "mnist": 60_000,
+    "wine": 178,
+}
+"""Items of the complete data sets (of their training part, where there are two), for a price without reading them."""
+STEP_MS = 4.0
+"""Assumed time of a training step where none was measured: the middle of the 3 to 5 ms that an eager ResNet-34 step
+at batch 32 and 32x32 pixels is expected to take on an H100, most of it launching kernels. Not a measurement."""
+
+
+def headline(text: str) -> str:
+    """The first comment line of a study file: what it answers."""
+    return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
+
+
+def plan(study: Study) -> str:
+    """Validated, and what it comes to."""
+    lines = [f"study {study.name}, digest {digest(study)}: valid"]
+    if study.question:
+        lines.append(f"question: {study.question}")
+    declared = study.plan("now")
+    lines.append(f"data {declared.dataset}; model {declared.model}; control {study.control}")
+    for phase, size in sizes(study).items():
+        repeats = ", ".join(map(str, study.repeats(phase)))
+        lines.append(
+            f"{phase}: {size.trials} trials x {len(study.fold_numbers(phase))} folds of repeat {repeats} = "
+            f"{size.folds} folds, at most {size.epochs} epochs"
+        )
+    for label in study.compared():
+        domains = study.space_of(label).domains
+        words = "; ".join(f"{key} in {domain.plain()}" for key, domain in domains.items()) or "nothing searched"
+        tried = f"{study.trials(label, 'search')} settings tried; " if domains else ""
+        lines.append(f"  {label}: {tried}{words}")
+        for name, domain, why in explain(study.activation(label).activation):
+            if domains.get(f"activation.{name}") == domain:
+                lines.append(f"    {name}: {why}")
+    if study.searched():
+        lines.append(f"winners by {study.select_on()}; claims rest on the {declared.claims_phase} phase")
+    return "\n".join(lines)
+
+
+def price(study: Study, measured: Sequence[Path]) -> str:
+    """Device hours, from epoch times of earlier runs of the same data and model, or from a named assumption. Raises
+    :class:`StudyError` for a ``measured`` folder that is no study's."""
+    epochs = sum(size.epochs for size in sizes(study).values())
+    for folder in measured:
+        if not (folder / STUDY).is_file():
+            raise StudyError(f"{folder}: not a study folder (it has no {STUDY}), so there is nothing to reckon from")
+    found = _epoch_seconds(study, measured or _neighbours())
+    if found:
+        seconds = statistics.median(found.values())
+        return (
+            f"price: at most {duration(epochs * seconds)} of one device: {epochs} epochs of {seconds:.2f} s, the "
+            f"median of {len(found)} folds run before on {_devices(found)}"
+            + ("; early stopping makes it less" if study.training.patience else "")
+        )
+    items = _items(study.data.name, study.data.options)
+    if items is None:
+        return f"price: not known: {epochs} epochs of unmeasured length; run one and name its folder with --measured"
+    scheme = study.split_spec()
+    share = (1 - 1 / max(scheme.folds, 2)) * (1 - scheme.validation)
+    steps = max(1, round(items * share / study.training.batch))
+    hours = epochs * steps * STEP_MS / 3.6e6
+    return (
+        f"price: about {duration(3600 * hours)} of a GPU if no fold stops early, an estimate: {epochs} epochs of "
+        f"{steps} steps, at {STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no evaluation; "
+        "--measured DIR reckons from your runs"
+    )
+
+
+def _items(name: str, options: Options) -> int | None:
+    """As many as the reader's options leave, where that can be said without reading."""
+    sample, classes, each = options.get("sample"), options.get("classes"), options.get("per_class")
+    if isinstance(sample, int):
+        return sample
+    if isinstance(classes, int) and isinstance(each, int):
+        return classes * each
+    return ITEMS.get(name)
+
+
+def _neighbours() -> list[Path]:
+    return [path.parent for path in Path("runs").glob(f"*/{STUDY}")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Where:
+    fold: Path
+    device: str
+
+
+def _epoch_seconds(study: Study, folders: Iterable[Path]) -> dict[_Where, float]:
+    """Median epoch of each fold that trained the same model on the same data with the same batch."""
+    data, model, batch = study.data_spec(), study.model_spec(), study.training.batch
+    found: dict[_Where, float] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("trials/*/fold-*/spec.json")):
+            try:
+                spec = from_text(FoldSpec, path.read_text(encoding="utf-8"))
+                history = read_fold(path.parent)
+            except (SpecError, JournalError):
+                continue
+            if (spec.data, spec.model, spec.training.batch) != (data, model, batch):
+                continue
+            if history is not None and history.epochs:
+                times = [epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in history.epochs]
+                found[_Where(fold=path.parent, device=history.start.device_name)] = statistics.median(times)
+    return found
+
+
+def _devices(found: Iterable[_Where]) -> str:
+    return ", ".join(sorted({where.device for where in found}))
+
+
+def submission(study: Study, profile: str | None) -> str:
+    """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time."""
+    from slurm.clusters import open_cluster
+    from slurm.profile import load
+    from slurm.scheduler.cluster import render
+
+    chosen = load(profile or study.cluster.profile)
+    jobs = sum(size.trials for size in sizes(study).values())
+    if study.cluster.pack != "trial":
+        each = 1 if study.cluster.pack == "fold" else int(study.cluster.pack)
+        jobs = sum(-(-size.folds // each) for size in sizes(study).values())
+    if chosen.executor == "local":
+        at_a_time = open_cluster(chosen, Path("jobs")).room(0)
+        return f"cluster: profile {chosen.name}: {jobs} packs on this machine, {at_a_time} at a time"
+    rendering = render(chosen, jobs, name=study.name, folder=Path("runs") / study.name / "jobs")
+    largest = max(range(len(rendering.tasks)), key=rendering.tasks.__getitem__)
+    return (
+        f"cluster: profile {chosen.name}: at most {jobs} packs; all at once {len(rendering.tasks)} arrays of "
+        f"{', '.join(map(str, rendering.tasks))} tasks\nbatch script of the largest:\n"
+        f"{rendering.scripts[largest].rstrip()}"
+    )

@@ -1,0 +1,47 @@
+"""What stopping losers early saved: epochs that were planned and not trained, and their device time."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeps.folder.state import State
+from sweeps.study.study import Study
+from sweeps.wording import duration
+from trainer.journal import read_fold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Savings:
+    """Of the trials that the scheduler stopped. ``device_s``: epochs not trained, each at its trial's median epoch."""
+
+    trials: int
+    epochs: int
+    planned: int
+    device_s: float
+
+    def words(self) -> str:
+        return (
+            f"scheduler: stopped {self.trials} trials early; {self.epochs} of their {self.planned} epochs were not "
+            f"trained, about {duration(self.device_s)} of device time saved"
+        )
+
+
+def savings(study: Study, state: State, trials: Path) -> Savings | None:
+    """None where nothing was stopped."""
+    stopped = [state.trials[name] for name in state.stopping]
+    if not stopped:
+        return None
+    spared = planned = 0
+    device_s = 0.0
+    for trial in stopped:
+        epochs = int(trial.training.get("epochs") or study.epochs(trial.phase))
+        histories = [history for fold in trial.folds if (history := read_fold(trials / fold)) is not None]
+        trained = [epoch for history in histories for epoch in history.epochs]
+        left = epochs * len(trial.folds) - len(trained)
+        planned += epochs * len(trial.folds)
+        spared += left
+        if trained:
+            device_s += left * statistics.median(epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in trained)
+    return Savings(trials=len(stopped), epochs=spared, planned=planned, device_s=device_s)

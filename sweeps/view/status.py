@@ -1,0 +1,170 @@
+"""How a study stands, from its files alone: no lock, no scheduler, no change. For ``actsweep status`` and ``logs``."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sweeps.driver import decisions, session
+from sweeps.errors import StudyError
+from sweeps.folder import ledger
+from sweeps.folder.journals import Journals
+from sweeps.folder.layout import shown
+from sweeps.folder.lock import held
+from sweeps.folder.records import FoldKey, Submitted, trial_of
+from sweeps.folder.state import State, replay
+from sweeps.study.study import Study
+from sweeps.view.progress import Snapshot, snapshot, table, to_go
+from sweeps.wording import jobs
+from trainer.journal import FoldHistory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    folder: Path
+    now: Snapshot
+    driver_alive: bool
+    jobs_live: int
+    """Jobs that the ledger does not know to be over."""
+    troubled: dict[FoldKey, str]
+    """Folds that did not end well, and why."""
+    hint: str
+    """What can be done about them; "" where there is nothing, or nothing yet."""
+
+    def words(self) -> str:
+        text = io.StringIO()
+        # Whether they run or wait, only the scheduler knows, and it is not asked here.
+        known = f"{jobs(self.jobs_live)} not known to be over" if not self.now.finished else "no jobs"
+        Console(file=text, width=110).print(table(self.now, to_go(None), known))
+        notes = ["a driver is at work" if self.driver_alive else "no driver is at work"]
+        if self.now.finished:
+            notes.append(f"`actsweep report {shown(self.folder)}` writes its report")
+        elif not self.driver_alive:
+            notes.append(f"go on with `actsweep resume {shown(self.folder)}`")
+        lines = [text.getvalue().rstrip(), "; ".join(notes)]
+        for reason, folds in by_reason(self.troubled).items():
+            first = f"`actsweep logs {shown(self.folder)} {folds[0].replace('/', ' ')}`"
+            lines.append(f"{', '.join(folds)}: {reason}; see {first}")
+        if self.hint:
+            lines.append(self.hint)
+        return "\n".join(lines)
+
+    def json(self) -> str:
+        plain = dataclasses.asdict(self.now)
+        plain |= {"driver_alive": self.driver_alive, "jobs_live": self.jobs_live, "troubled": self.troubled}
+        return json.dumps(plain, indent=1)
+
+
+def retry_hint(folder: Path, study: Study, state: State, lost: Collection[FoldKey]) -> str:
+    """What can be done about folds without a score."""
+    again = {trial.trial for trial in decisions.reopenable(state, study.searched())}
+    if any(trial_of(fold) in again for fold in lost):
+        return f"once that is mended, `actsweep resume {shown(folder)} --retry-failed` tries them again"
+    return "their searches are over without them: they are not tried again"
+
+
+def by_reason(reasons: Mapping[FoldKey, str]) -> dict[str, list[FoldKey]]:
+    """What went wrong -> with which folds: one cause usually takes many folds with it."""
+    grouped: dict[str, list[FoldKey]] = {}
+    for fold, reason in reasons.items():
+        grouped.setdefault(reason, []).append(fold)
+    return grouped
+
+
+def read(folder: Path) -> Overview:
+    """Raises :class:`sweeps.errors.StudyError` for a folder without a study."""
+    study = session.opened(folder)
+    state = replay(ledger.read(folder / ledger.FILE))
+    journals = Journals(folder / "trials")
+    lost = without_score(folder) if state.finished else {}
+    return Overview(
+        folder=folder,
+        hint=retry_hint(folder, study, state, lost) if lost else "",
+        now=snapshot(study, state, journals),
+        driver_alive=held(folder),
+        jobs_live=len(state.folds_of),
+        troubled=_troubled(state, journals),
+    )
+
+
+def _troubled(state: State, journals: Journals) -> dict[FoldKey, str]:
+    found = dict(state.gave_up)
+    for trial in state.trials.values():
+        done = state.completed.get(trial.trial)
+        if done is not None and done.status in ("finished", "stopped"):
+            continue
+        for fold in trial.folds:
+            history = journals.history(fold)
+            if history is not None and history.end is not None and history.end.status in ("diverged", "failed"):
+                found[fold] = f"{history.end.status}: {history.end.reason}"
+    return found
+
+
+def without_score(folder: Path) -> dict[FoldKey, str]:
+    """Folds that nothing tries again unless told to, and why: given up, or failed by an error of their own.
+    A diverged one is not among them: it has a score, that of chance."""
+    state = replay(ledger.read(folder / ledger.FILE))
+    journals = Journals(folder / "trials")
+    # A node that was cut off may have come to the fold's end after all.
+    lost = {fold: why for fold, why in state.gave_up.items() if not ((h := journals.history(fold)) and h.end)}
+    for done in state.completed.values():
+        if done.status in ("failed", "infra_failed"):
+            for fold in state.trials[done.trial].folds:
+                history = journals.history(fold)
+                if history is not None and history.end is not None and history.end.status == "failed":
+                    lost[fold] = f"failed: {history.end.reason}"
+    return lost
+
+
+def logs(folder: Path, trial: str, fold: str | None, lines: int) -> str:
+    """The end of every job log of a trial's folds, newest job last, and how the journals ended."""
+    from slurm.clusters import open_cluster
+    from slurm.profile import load as load_profile
+
+    study = session.opened(folder)
+    records = list(ledger.read(folder / ledger.FILE))
+    state = replay(records)
+    name, _, inside = trial.partition("/")
+    fold = fold or inside or None
+    if name not in state.trials:
+        raise StudyError(f"{folder}: no trial {name!r}; it has {', '.join(sorted(state.trials)) or 'none yet'}")
+    folds = state.trials[name].folds
+    if fold is not None:
+        key = f"{name}/{fold if fold.startswith('fold-') else f'fold-{fold}'}"
+        if key not in folds:
+            raise StudyError(
+                f"{folder}: no fold {fold!r} in {name}; it has {', '.join(f.split('/')[1] for f in folds)}"
+            )
+        folds = (key,)
+    journals = Journals(folder / "trials")
+    parts = [_ended(key, journals.history(key), state.gave_up.get(key)) for key in folds]
+    jobs: list[str] = []
+    for record in records:
+        if isinstance(record, Submitted):
+            for pack, job in zip(state.batches[record.batch].packs, record.jobs, strict=True):
+                if job is not None and set(pack) & set(folds):
+                    jobs.append(job)
+    cluster = open_cluster(load_profile(study.cluster.profile), folder / "jobs")
+    for job in jobs:
+        log = cluster.log(job, folder / "jobs")
+        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:] if log else ["no log yet"]
+        parts.append("\n".join([f"--- {log or job}", *tail]))
+    if not jobs:
+        parts.append("no job has been submitted for it yet")
+    return "\n".join(parts)
+
+
+def _ended(fold: FoldKey, history: FoldHistory | None, given_up: str | None) -> str:
+    if history is None:
+        story = "has not begun"
+    elif history.end is None:
+        story = f"{len(history.epochs)} epochs so far, attempt {history.start.attempt} on {history.start.host}"
+    else:
+        story = f"{history.end.status} after {history.end.epochs} epochs ({history.end.reason})"
+    return f"{fold}: {story}" + (f"; given up: {given_up}" if given_up else "")

@@ -1,0 +1,314 @@
+"""The report: its order, what it refuses, what it says of published tables, and that its bytes repeat."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.errors import DeclarationError, IncompleteFolds
+from analysis.report import build
+from analysis.report import findings as gathering
+from analysis.report.blocks import Section
+from analysis.report.findings import Findings
+from analysis.report.sections import appendix, curves, declaration, parameters, results, verdicts
+from analysis.runs import simulated
+from analysis.runs.load import Study
+from analysis.runs.published import read
+
+TITLES = [
+    *("What was asked", "Verdicts", "Integrity", "Every split", "Differences and means", "How sure"),
+    *("Across data sets", "Sensitivity of the conclusion", "Learning curves", "Generalisation", "Cost"),
+    *("Shapes and knobs", "Power and the next step", "Limits", "Appendix"),
+]
+EFFECTS = {"dsrelu": 0.04, "apalu": -0.05}
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return simulated.study(seed=5, repeats=2, epochs=8, effects=EFFECTS, diverged=[("lelu", 0, 1)])
+
+
+def said(found: Findings, *sections: Callable[[Findings], Section]) -> str:
+    return build.markdown([make(found) for make in sections], title="", digest="")
+
+
+@pytest.fixture(scope="module")
+def written(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build.write(study, tmp_path_factory.mktemp("report")).parent
+
+
+def test_the_sections_stand_in_order(written: Path) -> None:
+    page = (written / "report.html").read_text()
+    assert re.findall(r"<h2>\d+\. (.*?)</h2>", page) == TITLES
+    assert re.findall(r"^## \d+\. (.*)$", (written / "report.md").read_text(), re.MULTILINE) == TITLES
+
+
+def test_the_page_needs_nothing_from_elsewhere(written: Path) -> None:
+    page = (written / "report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!#|data:)', page)
+    assert "@import" not in page
+    assert page.count("<svg") >= 12
+
+
+def test_the_verdicts_come_from_the_effects(written: Path) -> None:
+    numbers = json.loads((written / "numbers.json").read_text())
+    words = {row["activation"]: row["verdict"] for row in numbers["tables"]["table-1-verdicts"]}
+    assert words["dsrelu"] == "better"
+    assert words["apalu"] == "worse"
+    text = (written / "report.md").read_text()
+    assert "dsrelu is better than relu on digits" in text
+    assert "p by the corrected resampled t, two-sided, after Holm over 5 comparisons" in text
+
+
+def test_a_diverged_run_is_named_and_counts_as_chance(written: Path) -> None:
+    text = (written / "report.md").read_text()
+    assert "1 diverged" in text
+    assert "train/loss is nan at epoch 3" in text
+    assert "as chance" in text
+
+
+def test_what_a_diverged_run_scored_before_is_shown_nowhere() -> None:
+    study = simulated.study(seed=5, epochs=4, diverged=[("lelu", 0, 1)])
+    cube = study.cube.copy()
+    cube.loc[cube["status"] == "diverged", ["heldout/accuracy", "validation/accuracy"]] = 0.77777
+    found = gathering.gather(dataclasses.replace(study, cube=cube))
+    text = said(found, results.section, appendix.section)
+    assert "0.7777" not in text
+    assert "0.7778" not in text
+
+
+def test_the_page_says_what_makes_it_again(study: Study) -> None:
+    lacking = simulated.study(seed=5, epochs=4, missing=[("apalu", 0, 2)])
+    found = gathering.gather(dataclasses.replace(lacking, source="my study"), allow_incomplete=True)
+    assert appendix.command(found) == "actsweep report 'my study' --allow-incomplete, in the folder that holds it"
+    stored = gathering.gather(dataclasses.replace(study, source="http://host:5000"))
+    assert appendix.command(stored) == "actsweep report http://host:5000 --experiment simulated"
+
+
+def test_captions_of_a_loss_turn_round(study: Study) -> None:
+    declared = dataclasses.replace(study.plan.declaration, metric="loss")
+    found = gathering.gather(dataclasses.replace(study, plan=dataclasses.replace(study.plan, declaration=declared)))
+    text = said(found, results.section, curves.generalisation)
+    assert "100 (best other − score) / best other, so that positive is better" in text
+    assert "does better than one of the control" in text
+    assert "loss, validation − train, at the declared checkpoint" in text
+    assert "loss, held-out − train" in text
+
+
+def test_the_test_of_equivalence_stands_in_the_report_and_says_it_is_not_corrected(written: Path, study: Study) -> None:
+    numbers = json.loads((written / "numbers.json").read_text())
+    rows = {row["activation"]: row for row in numbers["tables"]["table-4-equivalence"]}
+    found = {verdict.activation: verdict for verdict in gathering.gather(study).verdicts}
+    assert len(rows) == 5
+    for label, row in rows.items():
+        assert row["p_equivalence"] == pytest.approx(float(found[label].extras["p_equivalence"]))
+    text = " ".join((written / "report.md").read_text().split())
+    assert "p (equivalence)" in text
+    assert "is corrected for the number of comparisons" in text
+    assert "Equivalent needs P(same) alone, without a correction for the number of comparisons" in text
+
+
+def test_the_slopes_that_a_search_makes_pass_the_gate_too() -> None:
+    draw = np.random.default_rng(0)
+    study = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4)
+    rows = []
+    for trial in range(40):
+        a, b, k = np.exp(draw.uniform(0, 2, 3))
+        loss = 1 + 0.2 * (a + b / 10) / 2 + draw.normal(0, 0.01)
+        rows.append(
+            study.cube.iloc[-1].to_dict()
+            | {"trial": f"t{trial:02}", "phase": "search", "validation/loss": loss, "run_id": f"search-{trial}"}
+            | {"activation.a": a, "activation.b": b / 10, "activation.k": k}
+        )
+    cube = pd.concat([study.cube, pd.DataFrame(rows)], ignore_index=True)
+    section = parameters.section(gathering.gather(dataclasses.replace(study, cube=cube)))
+    tables = {table.name: table.frame for table in section.tables()}
+    assert set(tables["table-21-knobs"]["knob"]) == {"a", "b", "k"}
+    ends = tables["table-21-derived"].set_index("knob")
+    assert set(ends.index) == {"slope at start", "slope at end", "mean slope"}
+    assert ends.loc["mean slope", "word"] == "detectable effect"
+
+
+def test_every_table_and_figure_is_a_file_and_every_number_json(written: Path) -> None:
+    numbers = json.loads((written / "numbers.json").read_text())
+    for name, rows in numbers["tables"].items():
+        assert len(pd.read_csv(written / "tables" / f"{name}.csv")) == len(rows)
+        assert r"\bottomrule" in (written / "tables" / f"{name}.tex").read_text()
+    for figure in (written / "figures").glob("*.svg"):
+        assert figure.with_suffix(".png").stat().st_size > 1000
+        assert len(pd.read_csv(figure.with_suffix(".csv"))) > 0
+    assert len(numbers["tables"]["table-15-every-fold"]) == 60
+
+
+def test_captions_say_how_many_and_which_test(study: Study) -> None:
+    found = gathering.gather(study)
+    for make in build.SECTIONS:
+        section = make(found)
+        for item in [*section.tables(), *section.plots()]:
+            assert item.caption.rstrip().endswith((".", "last column says.")), item.name
+            assert len(item.caption) > 40, item.name
+
+
+def test_the_same_input_gives_the_same_bytes(study: Study, written: Path, tmp_path: Path) -> None:
+    again = build.write(study, tmp_path).parent
+    files = sorted(path.relative_to(written) for path in written.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
+    for name in files:
+        assert (written / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_missing_folds_are_named_and_refused_unless_told_otherwise(tmp_path: Path) -> None:
+    lacking = simulated.study(seed=5, epochs=4, missing=[("apalu", 0, 2), ("relu", 0, 4)])
+    with pytest.raises(IncompleteFolds) as caught:
+        build.write(lacking, tmp_path)
+    assert "simulated/apalu repeat 0 fold 2: missing (no run)" in str(caught.value)
+    assert "2 of 30 planned folds" in str(caught.value)
+    assert not list(tmp_path.iterdir())
+    text = said(gathering.gather(lacking, allow_incomplete=True), declaration.section, verdicts.section)
+    assert "28 of 30 planned runs finished; 2 missing" in text
+    assert "planned splits have no pair" in text
+
+
+def test_studies_that_declare_different_metrics_are_not_mixed(study: Study) -> None:
+    other = simulated.study(seed=6, name="other", dataset="wine", epochs=4)
+    changed = dataclasses.replace(
+        other,
+        plan=dataclasses.replace(other.plan, declaration=dataclasses.replace(other.plan.declaration, metric="auc")),
+    )
+    with pytest.raises(DeclarationError, match="different metrics"):
+        gathering.gather([study, changed])
+    with pytest.raises(DeclarationError, match="one name"):
+        gathering.gather([study, study])
+
+
+def test_two_studies_on_one_data_set_keep_apart(study: Study) -> None:
+    other = simulated.study(seed=6, name="other", epochs=4)
+    found = gathering.gather([study, other])
+    assert found.datasets == ["digits (simulated)", "digits (other)"]
+    assert found.family == 10
+
+
+def test_text_from_a_study_cannot_break_the_page(study: Study) -> None:
+    declared = dataclasses.replace(study.plan.declaration, question="<script>alert(1)</script> & so?")
+    evil = dataclasses.replace(study, plan=dataclasses.replace(study.plan, declaration=declared))
+    page = build.html([declaration.section(gathering.gather(evil))], title="<b>", digest="")
+    assert "<b>" not in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_one_activation_alone_gets_a_report_without_comparisons(tmp_path: Path) -> None:
+    page = build.write(simulated.study(seed=1, activations=("relu",), epochs=4), tmp_path)
+    assert "Nothing to compare" in page.read_text()
+
+
+# Published tables
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The validation columns of the DSReLU paper's Tables 1 to 3 and its Table 4, as far as the claims need them."""
+    folder = tmp_path_factory.mktemp("published")
+    rows = ["table,dataset,split,metric,row,activation,value"]
+    for number, (dataset, columns) in enumerate(PAPER.items(), start=1):
+        for label, values in columns.items():
+            for row, value in enumerate(values, start=1):
+                rows.append(f"{number},{dataset},val,accuracy,{row},{label},{value}")
+                rows.append(f"{number},{dataset},train,accuracy,{row},{label},{0.97 - 0.002 * row}")
+                rows.append(f"{number},{dataset},train,auc_ovr,{row},{label},{0.999 - 0.001 * row}")
+    (folder / "scores.csv").write_text("\n".join(rows) + "\n")
+    (folder / "seconds.csv").write_text("dataset,activation,seconds\nmini-imagenet,DSReLU,102.092015\n")
+    return folder
+
+
+PAPER = {
+    "mini-imagenet": {
+        "DSReLU": (0.514111, 0.514444, 0.485778, 0.500111, 0.511222),
+        "Mish": (0.349333, 0.402889, 0.418778, 0.397, 0.387444),
+        "ReLU": (0.373, 0.390222, 0.390111, 0.397667, 0.404111),
+        "LeakyReLU": (0.420667, 0.416778, 0.417889, 0.414444, 0.392556),
+    },
+    "cifar100": {
+        "DSReLU": (0.4613, 0.4624, 0.4571, 0.4600, 0.4362),
+        "ReLU": (0.4025, 0.4097, 0.4081, 0.4080, 0.4052),
+        "LeakyReLU": (0.4077, 0.4164, 0.4137, 0.4131, 0.4121),
+        "Sigmoid": (0.0100, 0.0101, 0.0107, 0.0094, 0.0098),
+    },
+    "mit-bih": {
+        "DSReLU": (0.988864, 0.987094, 0.988236, 0.987608, 0.987722),
+        "ReLU": (0.988236, 0.988579, 0.988579, 0.987894, 0.988350),
+        "LeakyReLU": (0.989207, 0.988693, 0.988350, 0.988521, 0.989150),
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def published(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("published-report")
+    build.write([], folder, published=read(tables / "scores.csv", tables / "seconds.csv"))
+    return (folder / "report.md").read_text()
+
+
+def test_published_tables_name_the_runner_up_and_the_gain(published: str) -> None:
+    flat = " ".join(published.split())
+    mini = (
+        "mini-imagenet, validation accuracy: DSReLU (0.514444) is ahead of the runner-up LeakyReLU (0.420667): +22.29 %"
+    )
+    assert mini in flat
+    assert "is ahead of the runner-up LeakyReLU (0.4164): +11.05 %" in flat
+
+
+def test_published_mit_bih_is_shown_as_not_better(published: str) -> None:
+    assert "DSReLU (0.988864) is not better than the runner-up LeakyReLU (0.989207): −0.03 %" in published
+
+
+def test_published_tables_are_never_called_significant(published: str) -> None:
+    assert "significant" not in published.lower()
+    words = re.findall(r"\| (better|worse|equivalent) \|", published)
+    assert not words
+
+
+def test_published_rows_raise_the_checks_and_are_not_verifiable(published: str) -> None:
+    assert "Rows look sorted or like epochs" in published
+    assert "not verifiable" in published
+    assert "At chance, did not train: Sigmoid" in published
+    assert "one part served for both" in published
+
+
+def test_published_epoch_times_are_shown_with_their_note(published: str) -> None:
+    assert "102.092015" in published
+    assert "The published epoch times cannot be verified" in published
+
+
+def test_published_scores_are_named_by_their_part(published: str) -> None:
+    assert "Validation accuracy of every split" in published
+    assert "Validation accuracy by activation" in published
+    assert "Mean paired difference of validation accuracy to the control" in published
+    assert not re.search(r"\bheld-out accuracy\b", published, re.IGNORECASE)
+    assert "| accuracy | train | 0 | 0 | 0.9680" in published
+    assert "| accuracy | held-out |" not in published
+
+
+def test_published_train_values_make_a_gap(published: str) -> None:
+    assert "Gap from train to validation" in published
+    assert "Train values are as published" in published
+    assert "were not both recorded" not in published
+
+
+def test_published_tables_say_how_to_make_the_page_again(published: str) -> None:
+    assert "actsweep report --import scores.csv --import seconds.csv, in the folder that holds them" in published
+    assert "No epoch times were recorded" not in published
+
+
+def test_a_study_is_shown_beside_the_published_numbers_of_its_data_set(tables: Path) -> None:
+    own = simulated.study(seed=1, dataset="mini-imagenet", epochs=4)
+    text = said(gathering.gather(own, published=read(tables / "scores.csv")), results.section)
+    assert "Beside the published numbers" in text
+    assert re.search(r"\| mini-imagenet \| leaky_relu \| accuracy \| 0\.\d+ \| 5 \| 0\.4125", text)

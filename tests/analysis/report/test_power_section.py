@@ -1,0 +1,89 @@
+"""The planner's section and the limits: which comparisons it plans, by which rule, and what it says where it cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.report import build
+from analysis.report import findings as gathering
+from analysis.report.findings import Findings
+from analysis.report.sections import power
+from analysis.runs import simulated
+from analysis.runs.load import Study
+from analysis.statistics.verdict import Word
+
+LABELS = ("relu", "dsrelu", "tanh")
+
+
+def gathered(*, effects: dict[str, float] | None = None, noise_sd: float = 0.004, **declared: Any) -> Findings:
+    study = simulated.study(seed=4, activations=LABELS, epochs=4, effects=effects or {}, noise_sd=noise_sd)
+    declaration = dataclasses.replace(study.plan.declaration, **declared)
+    return gathering.gather(dataclasses.replace(study, plan=dataclasses.replace(study.plan, declaration=declaration)))
+
+
+def said(found: Findings) -> str:
+    return build.markdown([power.section(found), power.limits(found)], title="", digest="")
+
+
+def rows(found: Findings) -> Any:
+    (table,) = power.section(found).tables()
+    return table.frame
+
+
+def test_under_all_pairs_each_comparison_is_planned_with_its_own_two() -> None:
+    found = gathered(effects={"dsrelu": 0.002}, family="all_pairs")
+    frame = rows(found)
+    observed = frame[frame["sd_at"] == "observed"].set_index(["activation", "control"])
+    values = found.scores("digits").values
+    assert ("dsrelu", "tanh") in observed.index
+    for (a, b), row in observed.iterrows():
+        assert row["sd"] == pytest.approx((values[a] - values[b]).std(ddof=1))
+        assert row["size"] == pytest.approx(abs((values[a] - values[b]).mean()))
+
+
+def test_a_declared_equivalence_is_planned_beyond() -> None:
+    found = gathered(effects={"dsrelu": 0.004, "tanh": -0.004}, noise_sd=0.008, rope=0.004)
+    frame = rows(found)
+    assert set(frame["effect"]) == {"as observed", "twice the declared equivalence"}
+    assert set(frame.loc[frame["effect"] != "as observed", "size"]) == {0.008}
+    assert (frame["detectable"] > 0.004).all()
+
+
+def test_what_repeats_cannot_do_is_said_of_repeats_alone() -> None:
+    found = gathered(effects={"dsrelu": 0.0005})
+    text = said(found)
+    frame = rows(found)
+    observed = frame[frame["sd_at"] == "observed"]
+    never = int(observed["repeats_needed"].isna().sum())
+    assert f"Of {len(observed)} open comparison" in text
+    assert f"{never} cannot reach 80 % power by repeats alone" in text
+    assert "would stay so" not in text
+    # Three activations make three pairs, as in the matrix; the family against the control is of two.
+    assert set(frame["datasets_needed"]) == {7}
+
+
+def test_nothing_left_open_is_said_only_where_everything_was_decided() -> None:
+    decided = gathered(effects={"dsrelu": 0.2, "tanh": -0.2}, noise_sd=0.002)
+    assert {found.word for found in decided.verdicts} == {Word.BETTER, Word.WORSE}
+    assert "No comparison is left undecided" in said(decided)
+    study = decided.studies[0]
+    imported = study.cube.assign(status="imported", verifiable=False)
+    text = said(gathering.gather(dataclasses.replace(study, cube=imported)))
+    assert "No comparison is left undecided" not in text
+    assert "No next step can be planned for 2 comparisons left as descriptive only: digits, dsrelu against relu" in text
+    assert "settings of the study file" not in text
+    assert "How the settings were chosen" in text
+    assert "1 seed a split" not in text
+
+
+def test_one_paired_split_is_not_planned_and_is_named() -> None:
+    study: Study = simulated.study(seed=4, activations=("relu", "dsrelu"), epochs=4)
+    cube = study.cube.copy()
+    cube.loc[(cube["activation"] == "dsrelu") & (cube["fold"] > 0), "status"] = "infra_failed"
+    text = said(gathering.gather(dataclasses.replace(study, cube=cube), allow_incomplete=True))
+    assert f"left as {Word.CANNOT_TELL}: digits, dsrelu against relu." in text
+    assert np.isin("undecided", text.split()).sum() == 0

@@ -1,0 +1,154 @@
+"""Sentences of the sections on all pairs and on other choices, and of the header: true whatever the numbers are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from analysis.report import findings as gathering
+from analysis.report.build import markdown
+from analysis.report.findings import Findings
+from analysis.report.sections import datasets
+from analysis.report.sections import declaration as header
+from analysis.report.sections import robustness as sensitivity
+from analysis.runs import simulated
+from analysis.runs.load import Study
+from analysis.statistics import claims, robustness
+from analysis.statistics.verdict import Verdict, Word
+
+
+def verdict(activation: str, word: Word) -> Verdict:
+    return Verdict(dataset="d", activation=activation, control="relu", metric="accuracy", method="", word=word)
+
+
+def with_rope(study: Study, rope: float) -> Study:
+    declaration = dataclasses.replace(study.plan.declaration, rope=rope)
+    return dataclasses.replace(study, plan=dataclasses.replace(study.plan, declaration=declaration))
+
+
+def several(count: int) -> Findings:
+    return gathering.gather(
+        [
+            simulated.study(seed=s, name=f"n{s}", dataset=f"d{s}", activations=("relu", "dsrelu", "tanh"), epochs=4)
+            for s in range(count)
+        ]
+    )
+
+
+def said(section: object) -> str:
+    return markdown([section], title="", digest="")  # type: ignore[list-item]
+
+
+def test_a_verdict_that_changes_under_two_choices_counts_once() -> None:
+    declared = [verdict("a", Word.BETTER), verdict("b", Word.UNDECIDED)]
+    changed = [verdict("a", Word.UNDECIDED), verdict("b", Word.UNDECIDED)]
+    text = sensitivity.sentence(declared, {"checkpoint: last": changed, "metric: loss": changed})
+    assert text.startswith("1 of 2 verdicts changes under another")
+    loud = sensitivity.sentence(declared, {sensitivity.PLAIN: changed})
+    assert loud.startswith("0 of 2 verdicts change")
+    assert loud.endswith("is wrong here, 1 would.")
+
+
+def test_where_nothing_was_claimed_nothing_is_said_to_stand() -> None:
+    declared = [verdict("a", Word.DESCRIPTIVE), verdict("b", Word.CANNOT_TELL)]
+    text = sensitivity.sentence(declared, {"metric: loss": declared})
+    assert "Nothing was claimed" in text
+    assert "verdicts change" not in text
+    rise = [verdict("a", Word.DESCRIPTIVE), verdict("b", Word.BETTER)]
+    assert "1 of 2" in sensitivity.sentence(declared, {"metric: loss": rise})
+
+
+def test_the_plain_t_differs_in_its_variance_alone() -> None:
+    """A small difference that both find, inside practical equivalence: neither calls it better."""
+    study = with_rope(
+        simulated.study(seed=2, activations=("relu", "dsrelu"), effects={"dsrelu": 0.01}, repeats=6, noise_sd=0.002),
+        0.03,
+    )
+    (main,), (naive,) = claims.compare(study.cube, study.plan), robustness.plain(study.cube, study.plan)
+    assert main.word is naive.word is Word.EQUIVALENT
+    assert naive.p is not None
+    assert naive.p < 1e-6
+    found = gathering.gather(study)
+    assert [one.word for one in sensitivity.alternatives(found)[sensitivity.PLAIN]] == [Word.EQUIVALENT]
+
+
+def test_the_matrix_keeps_the_declared_equivalence_and_says_whose_word_is_planned() -> None:
+    effects = {"dsrelu": 0.01, "tanh": 0.1}
+    study = simulated.study(
+        seed=3, activations=("relu", *effects), effects=effects, repeats=5, noise_sd=0.002, epochs=4
+    )
+    found = gathering.gather(with_rope(study, 0.03))
+    section = datasets.section(found)
+    matrix = next(table for table in section.tables() if table.name == "table-8-matrix")
+    assert matrix.frame.set_index(["a", "b"]).loc[("relu", "dsrelu"), "word"] == "equivalent"
+    assert "the planned one" in matrix.caption
+    figure = next(plot for plot in section.plots() if plot.name == "figure-6-matrix")
+    assert "n = 25 splits" in figure.caption
+
+
+def test_few_data_sets_get_no_test_across_them() -> None:
+    text = said(datasets.section(several(3)))
+    assert "Friedman" not in text
+    assert "nothing is concluded across data sets" in text
+    assert "No interval: the exact Wilcoxon test is of signs and ranks" in text
+    assert "Too few data sets for an interval" not in text
+
+
+def test_the_profile_says_how_many_runs_lie_outside_its_scale() -> None:
+    study = simulated.study(seed=3, activations=("relu", "dsrelu"), epochs=4, diverged=[("dsrelu", 0, 1)])
+    figure = next(plot for plot in datasets.section(gathering.gather(study)).plots() if plot.name == "figure-6-profile")
+    assert "Outside the drawn range: 1 of 10 runs." in figure.caption
+
+
+def test_looks_are_not_claimed_and_an_incomplete_study_is_interim() -> None:
+    whole = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4)
+    text = said(header.section(gathering.gather(whole)))
+    assert "0.05, two-sided; looks are not recorded" in text
+    assert "one look" not in text
+    assert "interim" not in text
+    part = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4, missing=[("relu", 0, 2)])
+    text = said(header.section(gathering.gather(part, allow_incomplete=True)))
+    assert "looks are not recorded; interim: 9 of 10 folds" in text
+
+
+def test_the_level_of_mixed_studies_is_said() -> None:
+    a, b = (
+        simulated.study(seed=s, name=f"n{s}", dataset=f"d{s}", activations=("relu", "elu"), epochs=4) for s in (1, 2)
+    )
+    b = dataclasses.replace(b, plan=claims.at_level(b.plan, 0.01))
+    assert "0.01, two-sided, the strictest of the studies' (0.01, 0.05)" in said(
+        header.section(gathering.gather([a, b]))
+    )
+
+
+def test_intervals_of_one_data_set_are_not_said_to_resample_data_sets() -> None:
+    def caption(found: Findings) -> str:
+        return next(table.caption for table in datasets.section(found).tables() if table.name == "table-10-normalised")
+
+    one = gathering.gather(simulated.study(seed=3, activations=("relu", "dsrelu"), epochs=4))
+    assert "over all resamples of its 5 splits" in caption(one)
+    more = gathering.gather(simulated.study(seed=3, activations=("relu", "dsrelu"), repeats=2, epochs=4))
+    assert "by 500 resamples of whole splits" in caption(more)
+    for found in (one, more):
+        assert "then of data sets" not in caption(found)
+    assert "then of data sets, too" in caption(several(2))
+
+
+def test_a_metric_without_a_default_equivalence_says_so() -> None:
+    study = simulated.study(seed=5, activations=("relu", "dsrelu", "tanh"), epochs=4)
+    declared = dataclasses.replace(study.plan.declaration, metric="loss")
+    loss = dataclasses.replace(study, plan=dataclasses.replace(study.plan, declaration=declared))
+    text = said(header.section(gathering.gather(loss)))
+    assert "**Practical equivalence**: none: none was declared, and neither seeds nor items give one" in text
+    assert "nan" not in text
+    assert "max(0.1 seed sd, one held-out item)" in said(header.section(gathering.gather(study)))
+
+
+@pytest.mark.parametrize("status", ["finished", "imported"])
+def test_imported_rows_rest_on_no_phase(status: str) -> None:
+    study = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4)
+    cube = study.cube.assign(status=status, verifiable=status == "finished")
+    text = said(header.section(gathering.gather(dataclasses.replace(study, cube=cube))))
+    assert ("nothing: imported rows" in text) is (status == "imported")
+    assert ("the confirm phase: 1 x 5 folds" in text) is (status == "finished")

@@ -1,0 +1,228 @@
+"""Reading a tracking store: the frames, what hides in histories, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from analysis.errors import DuplicateRuns, SourceError
+from analysis.runs import load, plan, schema
+
+# MLflow's own models warn under SQLAlchemy 2.1.
+
+PLAN = plan.Plan(
+    study="tiny",
+    study_digest="0" * 16,
+    study_seed=7,
+    dataset="digits",
+    model="resnet34",
+    activations=("relu", "dsrelu"),
+    claims_phase="confirm",
+    repeats=(0,),
+    folds=3,
+    declaration=plan.Declaration(question="Is it better?", control="relu", declared_at="2026-01-01T00:00:00Z"),
+)
+EPOCHS = 4
+
+
+def write_fold(client: MlflowClient, experiment: str, label: str, fold: int, losses: list[float], **tags: str) -> str:
+    run = client.create_run(experiment, run_name=f"{label} {fold}")
+    stamp = 1_700_000_000_000
+    metrics = []
+    for step, loss in enumerate(losses, start=1):
+        metrics.append(Metric("train/loss", loss, stamp + step * 1000, step))
+        metrics.append(Metric("validation/accuracy", 0.5 + 0.1 * step, stamp + step * 1000, step))
+        metrics.append(Metric("activation/layer1/a", 3.0 - 0.1 * step, stamp + step * 1000, step))
+        metrics.append(Metric("seconds/train", 1.5, stamp + step * 1000, step))
+    metrics.append(Metric("heldout/accuracy", 0.8 + fold / 100, stamp + 9000, 3))
+    metrics.append(Metric("outcome.validation_loss/heldout/accuracy", 0.8 + fold / 100, stamp + 9000, 3))
+    metrics.append(Metric("outcome.validation_loss/validation/accuracy", 0.81, stamp + 9000, 3))
+    metrics.append(Metric("outcome.validation_loss/epoch", 3, stamp + 9000, 3))
+    metrics.append(Metric("outcome.last/heldout/accuracy", 0.7, stamp + 9000, 4))
+    named = {
+        schema.KIND: "fold",
+        schema.KEY: f"tiny/{label}/0-{fold}",
+        schema.STUDY: "tiny",
+        schema.STUDY_SEED: "7",
+        schema.PHASE: "confirm",
+        schema.TRIAL: f"{label}-0",
+        schema.ACTIVATION: label,
+        schema.DATASET: "digits",
+        schema.REPEAT: "0",
+        schema.FOLD: str(fold),
+        schema.SPLIT_HASH: f"split-{fold}",
+        schema.STATUS: "finished",
+        schema.RULE: "validation_loss",
+        schema.EPOCHS: str(len(losses)),
+        schema.N_TRAIN: "100",
+        schema.N_HELDOUT: "50",
+        schema.CHANCE: "0.1",
+        schema.ENVIRONMENT_PREFIX + "torch": "2.15",
+    } | {schema.PREFIX + name: value for name, value in tags.items()}
+    params = [Param("activation.k", "5.0"), Param("training.lr", "0.001"), Param("training.precision", "fp32")]
+    client.log_batch(run.info.run_id, metrics, params, [RunTag(key, value) for key, value in named.items()])
+    return str(run.info.run_id)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("tiny-study")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment("tiny", artifact_location=str(folder / "mlartifacts"))
+    head = client.create_run(experiment)
+    for key, value in {schema.KIND: "study", schema.KEY: "tiny", schema.STUDY: "tiny"}.items():
+        client.set_tag(head.info.run_id, key, value)
+    client.log_text(head.info.run_id, plan.to_json(PLAN), schema.PLAN_ARTIFACT)
+    fine = [2.0, 1.0, 0.5, 0.25]
+    ids = {("relu", fold): write_fold(client, experiment, "relu", fold, fine) for fold in range(3)}
+    ids["dsrelu", 0] = write_fold(client, experiment, "dsrelu", 0, [2.0, math.nan, 0.5, 0.25])
+    ids["dsrelu", 1] = write_fold(client, experiment, "dsrelu", 1, [2.0, 1.0, math.inf, 0.25])
+    return {"folder": folder, "uri": uri, "client": client, "experiment": experiment, "ids": ids}
+
+
+def row(study: load.Study, label: str, fold: int) -> Any:
+    cube = study.cube
+    return cube[(cube["activation"] == label) & (cube["fold"] == fold)].iloc[0]
+
+
+def test_the_cube_has_a_row_for_every_run_and_every_missing_fold(store: dict[str, Any]) -> None:
+    study = load.load(store["uri"])
+    assert list(study.cube["activation"]) == ["relu"] * 3 + ["dsrelu"] * 3
+    assert list(study.cube["status"]) == ["finished"] * 3 + ["diverged", "diverged", "missing"]
+    one = row(study, "relu", 1)
+    assert one["heldout/accuracy"] == 0.81
+    assert one["validation/accuracy"] == 0.81
+    assert one["outcome.last/heldout/accuracy"] == 0.7
+    assert (one["best_epoch"], one["epochs"], one["n_train"], one["chance"]) == (3, EPOCHS, 100, 0.1)
+    assert (one["activation.k"], one["training.lr"], one["training.precision"]) == (5.0, 0.001, "fp32")
+    assert one["run_id"] == store["ids"]["relu", 1]
+    assert study.plan == PLAN
+    assert study.environment == {"torch": "2.15"}
+
+
+def test_a_loss_that_was_not_finite_in_the_middle_is_seen(store: dict[str, Any]) -> None:
+    study = load.load(store["uri"])
+    assert row(study, "dsrelu", 0)["reason"] == "train/loss is nan at epoch 2"
+    assert row(study, "dsrelu", 1)["reason"] == "train/loss is inf at epoch 3"
+
+
+def test_curves_hold_the_whole_histories(store: dict[str, Any]) -> None:
+    study = load.load(store["uri"])
+    curves = study.curves
+    assert len(curves) == 5 * EPOCHS
+    mine = curves[curves["run_id"] == store["ids"]["relu", 0]]
+    assert list(mine["epoch"]) == [1, 2, 3, 4]
+    assert list(mine["train/loss"]) == [2.0, 1.0, 0.5, 0.25]
+    assert list(np.diff(mine["time"])) == [1.0, 1.0, 1.0]
+    assert "activation/layer1/a" not in curves
+    every = load.load(store["uri"], histories=(*load.HISTORY_PREFIXES, "activation/")).curves
+    assert list(every["activation/layer1/a"][:2]) == [2.9, 2.8]
+
+
+def test_learned_parameters_are_the_last_logged(store: dict[str, Any]) -> None:
+    learned = load.load(store["uri"]).learned
+    assert set(learned["layer"]) == {"layer1"}
+    assert np.allclose(learned["value"].astype(float), 2.6)
+
+
+def test_a_study_folder_is_read_by_its_embedded_store(store: dict[str, Any]) -> None:
+    by_folder, by_uri = load.load(store["folder"]), load.load(store["uri"])
+    assert by_folder.cube.equals(by_uri.cube)
+    assert by_folder.curves.equals(by_uri.curves)
+    assert len(load.load_all([store["folder"], store["uri"]])) == 2
+
+
+def test_two_runs_for_one_fold_are_refused_by_their_ids(store: dict[str, Any]) -> None:
+    again = write_fold(store["client"], store["experiment"], "relu", 0, [1.0])
+    try:
+        with pytest.raises(DuplicateRuns) as caught:
+            load.load(store["uri"])
+        assert again in str(caught.value)
+        assert store["ids"]["relu", 0] in str(caught.value)
+    finally:
+        store["client"].delete_run(again)
+
+
+def test_sources_that_cannot_be_read_say_what_was_expected(store: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        load.load(f"sqlite:///{tmp_path / 'none.db'}")
+    with pytest.raises(SourceError, match=r"no mlflow\.db"):
+        load.load(tmp_path)
+    with pytest.raises(SourceError, match="neither a tracking URI nor a folder"):
+        load.load(tmp_path / "none")
+    with pytest.raises(SourceError, match=r"no study named 'other'; the store has .*tiny"):
+        load.load(store["uri"], "other")
+    (tmp_path / "mlflow.db").write_text("not a database")
+    with pytest.raises(SourceError, match="not an MLflow store"):
+        load.load(tmp_path)
+
+
+def test_several_studies_in_a_store_ask_for_a_name(store: dict[str, Any]) -> None:
+    client = store["client"]
+    second = client.create_experiment("second", artifact_location=str(store["folder"] / "mlartifacts"))
+    other = dataclasses.replace(PLAN, study="second", activations=("relu",))
+    head = client.create_run(second, tags={schema.KIND: "study", schema.KEY: "second"})
+    client.log_text(head.info.run_id, plan.to_json(other), schema.PLAN_ARTIFACT)
+    try:
+        with pytest.raises(SourceError, match="several studies; the store has second, tiny"):
+            load.load(store["uri"])
+        both = load.load_all([store["uri"]])
+        assert [study.plan.study for study in both] == ["second", "tiny"]
+        assert set(both[0].cube["status"]) == {"missing"}
+    finally:
+        client.delete_experiment(second)
+
+
+def test_credentials_in_a_uri_stay_out_of_the_report() -> None:
+    assert load.uri_without_secrets("postgresql://me:secret@host:5432/db") == "postgresql://host:5432/db"
+
+
+@pytest.fixture
+def server(store: dict[str, Any], unused_port: int, tmp_path: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store["uri"], "--port"]
+    command += [str(unused_port), "--host", "127.0.0.1", "--workers", "1"]
+    log = (tmp_path / "server.log").open("wb")
+    process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True)
+    uri = f"http://127.0.0.1:{unused_port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{uri}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield uri
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+        log.close()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_a_server_gives_the_same_frames_as_its_database(store: dict[str, Any], server: str) -> None:
+    by_server, by_database = load.load(server), load.load(store["uri"])
+    assert by_server.cube.equals(by_database.cube)
+    assert by_server.curves.equals(by_database.curves)

@@ -1,0 +1,64 @@
+"""A reader of the user's own: what it does wrong is told by name, before anything is trained."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sweeps.driver import preflight
+from sweeps.errors import StudyError
+from sweeps.study.study import load
+
+READERS = """
+import numpy as np
+from trainer.datasets.reader import Dataset
+
+class Mine:
+    def __init__(self, **changed):
+        self.changed = changed
+    def load(self, root, options):
+        if self.changed.get("raises"):
+            raise KeyError("train.csv")
+        if self.changed.get("gives"):
+            return {}
+        made = dict(name="mine", items=np.zeros((90, 1, 6, 6), "float32"), labels=np.arange(90) % 3,
+                    classes=("a", "b", "c"), mean=(0.0,), std=(1.0,), digest="0" * 64)
+        return Dataset(**(made | self.changed))
+
+good, raises, gives, no_reader = Mine(), Mine(raises=True), Mine(gives=True), 7
+labels, short = Mine(labels=np.arange(90) % 5), Mine(labels=np.arange(80) % 3)
+flat, mean = Mine(items=np.zeros((90, 36), "float32")), Mine(mean=(0.0, 0.0, 0.0))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Mine", "got the class Mine; accepts an object"),
+        ("no_reader", "got a int; accepts an object"),
+        ("raises", "its load raises KeyError: 'train.csv'"),
+        ("gives", "load gives dict; accepts a trainer.datasets.reader.Dataset"),
+        ("labels", "labels are 0 to 4; accepts 0 to 2"),
+        ("short", r"labels have shape \(80,\); accepts one of each of the 90 items"),
+        ("flat", r"items have shape \(90, 36\); accepts \[n, channels, height, width\]"),
+        ("mean", "mean and std have 3 and 1 numbers; accepts 1"),
+    ],
+)
+def test_a_reader_that_gives_no_data_set_is_told_what_is_accepted(
+    name: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_readers.py").write_text(READERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # for the process that tries it
+    study = load(f"name: mine\ndata: {{name: 'own_readers:{name}'}}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n")
+    with pytest.raises(StudyError, match=f"data set 'own_readers:{name}': {told}"):
+        preflight.ready(study)
+
+
+def test_a_good_one_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_readers.py").write_text(READERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # for the process that tries it
+    preflight.ready(load("name: mine\ndata: {name: 'own_readers:good'}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n"))

@@ -1,0 +1,111 @@
+"""Ledger records survive the way to disk and back; state is their replay; damage is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeps.errors import LedgerError
+from sweeps.folder.ledger import FILE, Ledger, read
+from sweeps.folder.records import (
+    KINDS,
+    Completed,
+    GaveUp,
+    JobOver,
+    Opened,
+    Paused,
+    Record,
+    Reported,
+    Submitted,
+    Submitting,
+    TrialAdded,
+)
+from sweeps.folder.state import replay
+
+OPENED = Opened(sweep="abc", study="s", study_digest="d", time=1.0)
+TRIAL = TrialAdded(
+    trial="relu-s000", label="relu", activation="relu", phase="search", index=0,
+    params={"k": 1.5}, training={}, folds=("relu-s000/fold-0-0", "relu-s000/fold-0-1"), config={"activation.k": 1.5},
+)  # fmt: skip
+BEGUN = Submitting(batch=0, name="s.abc.0", packs=(("relu-s000/fold-0-0",), ("relu-s000/fold-0-1",)))
+TAKEN = Submitted(batch=0, jobs=("7_0", None))
+
+
+def written(path: Path, *records: Record) -> Ledger:
+    ledger = Ledger(path)
+    ledger.write(*records)
+    return ledger
+
+
+def test_records_come_back_as_they_were(tmp_path: Path) -> None:
+    records = (
+        OPENED,
+        TRIAL,
+        BEGUN,
+        TAKEN,
+        Reported(trial="relu-s000", epoch=1, metrics={"validation/loss": 0.1}, stop=False),
+    )
+    written(tmp_path, *records).close()
+    assert tuple(read(tmp_path / FILE)) == records
+
+
+def test_every_kind_of_record_is_known() -> None:
+    assert len(KINDS) == 14
+    assert all(kind.__dataclass_fields__["kind"].default == name for name, kind in KINDS.items())
+
+
+@given(st.integers(min_value=0, max_value=10_000))
+def test_a_ledger_cut_anywhere_is_a_prefix_of_its_records(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    folder = tmp_path_factory.mktemp("ledger")
+    records = (OPENED, TRIAL, BEGUN, TAKEN)
+    written(folder, *records).close()
+    whole = (folder / FILE).read_bytes()
+    (folder / FILE).write_bytes(whole[: cut % (len(whole) + 1)])
+    ledger = Ledger(folder)
+    assert tuple(ledger.records) == records[: len(ledger.records)]
+    ledger.write(GaveUp(fold="x", reason="y"))
+    ledger.close()
+    assert list(read(folder / FILE)) == [*ledger.records, GaveUp(fold="x", reason="y")]
+
+
+def test_damage_before_the_last_line_is_told_with_its_line(tmp_path: Path) -> None:
+    written(tmp_path, OPENED, TRIAL).close()
+    text = (tmp_path / FILE).read_text().splitlines(keepends=True)
+    (tmp_path / FILE).write_text(text[0] + '{"kind": "trial_ad\n' + text[1])
+    with pytest.raises(LedgerError, match=r"ledger\.jsonl:2: not a ledger record of schema 1 .* restore the file"):
+        list(read(tmp_path / FILE))
+
+
+def test_a_pack_that_did_not_get_in_is_in_no_job() -> None:
+    state = replay([OPENED, TRIAL, BEGUN, TAKEN])
+    assert state.job_of == {"relu-s000/fold-0-0": "7_0"}
+    assert not state.unanswered
+
+
+def test_a_submission_without_an_answer_is_known() -> None:
+    assert list(replay([OPENED, TRIAL, BEGUN]).unanswered) == [0]
+
+
+def test_only_a_loss_that_counts_spends_a_retry() -> None:
+    def over(counted: bool) -> JobOver:
+        return JobOver(
+            job="7_0", state="failed", reason="", node="n1", folds=("relu-s000/fold-0-0",), epochs=2, counted=counted
+        )
+
+    assert replay([OPENED, TRIAL, BEGUN, TAKEN, over(False)]).spent == {}
+    state = replay([OPENED, TRIAL, BEGUN, TAKEN, over(True)])
+    assert state.spent == {"relu-s000/fold-0-0": 1}
+    assert state.nodes == {"relu-s000/fold-0-0": ["n1"]}
+    assert not state.job_of
+
+
+def test_a_pause_marks_the_jobs_of_its_time() -> None:
+    assert replay([OPENED, TRIAL, BEGUN, TAKEN, Paused(time=2.0)]).cancelled == {"7_0"}
+
+
+def test_a_completed_trial_keeps_its_metrics() -> None:
+    done = Completed(trial="relu-s000", status="finished", metrics={"validation/loss": 0.5})
+    assert replay([OPENED, TRIAL, done]).completed["relu-s000"].metrics == {"validation/loss": 0.5}

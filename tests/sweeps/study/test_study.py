@@ -1,0 +1,361 @@
+"""Study files: what they mean, what is refused and in which words."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeps.errors import StudyError
+from sweeps.study import yaml_reader
+from sweeps.study.sections import FIXED_FOR_ALL, Folds, Training
+from sweeps.study.space import Domain
+from sweeps.study.study import Study, digest, load, resolved_yaml
+from trainer.spec import FoldSpec, SplitSpec, TrainingSpec, from_text, to_text
+
+HERE = Path(__file__).parent
+BROKEN = sorted((HERE / "broken").glob("*.yaml"))
+EXAMPLES = sorted((HERE / "study_examples").glob("*.yaml"))
+SHIPPED = sorted((HERE.parents[2] / "sweeps" / "studies").glob("*.yaml"))
+
+LEAST = "name: least\ndata: digits\nactivations: [gelu, relu]\n"
+SEARCHED = """
+name: searched
+data: {name: digits}
+training: {epochs: 8, lr: 1e-3}
+folds: {folds: 3, repeats: 2}
+search: {samples: 4, folds: 2, epochs: 3}
+activations:
+  - relu
+  - {activation: dsrelu, params: {k: 5}, space: default, training: {weight_decay: 0.1}}
+"""
+
+
+def full() -> Study:
+    return load(HERE / "study_examples" / "full.yaml")
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
+def test_a_broken_file_gets_its_message_and_nothing_is_written(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError) as caught:
+        load(path, origin=path.name)
+    expected = path.with_suffix(".txt").read_text().replace("FOLDER", str(path.parent))
+    assert str(caught.value) + "\n" == expected
+    assert list(tmp_path.iterdir()) == []
+    assert {item.suffix for item in path.parent.iterdir()} == {".yaml", ".txt"}
+
+
+def test_there_are_a_dozen_broken_files():
+    assert len(BROKEN) >= 12
+
+
+@pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
+def test_a_message_names_file_line_and_what_to_do(path):
+    for line in path.with_suffix(".txt").read_text().splitlines():
+        if line.startswith(f"{path.name}: and "):
+            continue
+        file, number, text = line.split(":", 2)
+        assert file == path.name
+        if number.strip().isdigit():
+            assert 1 <= int(number) <= len(path.read_text().splitlines())
+            assert any(
+                word in text for word in ("accepts", "keep", "correct", "give", "check", "mean", "no parameters")
+            )
+
+
+def test_a_file_that_is_not_there_suggests_the_one_that_is(tmp_path):
+    (tmp_path / "digits.yaml").write_text(LEAST)
+    with pytest.raises(StudyError, match=r"digit\.yaml: no such file; did you mean digits\.yaml; accepts the path"):
+        load(tmp_path / "digit.yaml")
+    with pytest.raises(StudyError, match="cannot be read"):
+        load(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"name: \xe9t\xe9\n")
+    with pytest.raises(StudyError, match="UTF-8"):
+        load(tmp_path / "latin.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "study:1: got null; accepts a mapping with the keys of a study"),
+        ("- 1", "study:1: got [1]; accepts a mapping"),
+        (
+            LEAST + "training: {epochs: 0}",
+            "study:4: training.epochs: got 0; accepts a number greater than or equal to 1",
+        ),
+        (LEAST + "training: {epochs: true}", "training.epochs: got true; accepts a whole number"),
+        (LEAST + "training: {epochs: 1.5}", "training.epochs: got 1.5; accepts a whole number"),
+        (LEAST + "training: {lr: .inf}", "training.lr: got .inf; accepts finite numbers"),
+        (LEAST + "training: {optimizer: Adm}", "accepts adam, adamw, sgd; did you mean adam?"),
+        (LEAST + "training: 3", "study:4: training: got 3; accepts a mapping"),
+        (LEAST + "folds: {scheme: fixed, folds: 3}", "folds.folds: got 3; accepts 1 with scheme: fixed"),
+        (LEAST + "control: gelo", "accepts a label of activations: gelu, relu; did you mean gelu?"),
+        (LEAST + "cluster: {pack: 0}", "cluster.pack: got 0; accepts trial, fold, or a number of folds from 1 up"),
+        (LEAST + "cluster: {pack: jobs}", "accepts trial, fold, or a number"),
+        (LEAST + "report: {alpha: 0.9}", "report.alpha: got 0.9; accepts a number less than or equal to 0.5"),
+        (LEAST + "search: {samples: 3}", "study:4: search: got a search; accepts one only where something has a space"),
+        (LEAST + "confirm: {repeats: 3}", "confirm: got {repeats: 3}; accepts null where nothing is searched"),
+        (LEAST + "task: regression", 'task: got "regression"; accepts classification'),
+        (LEAST + "? [a, b]\n: 1", "got a list or mapping as a key; accepts text as keys"),
+        (LEAST + "question: !!python/name:os.system ''", "got the tag tag:yaml.org,2002:python/name:os.system"),
+        (LEAST + "seed: !!int ten", "got 'ten' tagged !!int, which it is not"),
+        (LEAST + "question: &a [*a]", "an alias that stands for itself"),
+        (LEAST + "\tx: 1", "study:4: not YAML"),
+        ("name: x\ndata: digits\nactivations: []", "activations: got []; accepts at least one activation"),
+        ("name: x\ndata: digits", "study:1: activations: is missing; accepts a list of names"),
+        (
+            "name: x\ndata: digits\nactivations: [gelu]",
+            "control: is missing; accepts the label that all others are compared with",
+        ),
+        ("name: x\ndata: {}\nactivations: [relu]", "study:2: data.name: is missing"),
+        ("name: x\ndata: digits\nactivations: [relu, {label: y}]", "study:3: activations[1].activation: is missing"),
+        ("name: x\ndata: digits\nactivations: [relu, {activation: gelu, label: a/b}]", "accepts letters, digits, dot"),
+        (
+            "name: x\ndata: digits\nactivations: [relu, {activation: relu, space: default}]",
+            "space: default is there for alrelu",
+        ),
+        (
+            "name: x\ndata: digits\nactivations: [relu, {activation: a.b:C, space: default}]",
+            "space: default is there for alrelu",
+        ),
+        (
+            "name: x\ndata: digits\nactivations: [relu, {activation: a.b:C, params: {a-b: 1}}]",
+            "names as Python writes them",
+        ),
+        (SEARCHED + "confirm: true", "confirm: got true; accepts a mapping"),
+        (SEARCHED.replace("folds: 2,", "folds: 4,"), "search.folds: got 4; accepts at most folds.folds, 3"),
+        (
+            SEARCHED.replace("epochs: 3}", "scheduler: {name: asha, grace_epochs: 9}}"),
+            "accepts at most the epochs of the search, 8",
+        ),
+        (SEARCHED.replace("samples: 4", "algorithm: grid"), "accepts grid_search with search.algorithm: grid"),
+        (
+            SEARCHED.replace("samples: 4", "algorithm: tpe") + "space: {training: {lr: {grid_search: [1, 2]}}}",
+            "space.training.lr: got {grid_search: [1, 2]}; accepts no grid_search with search.algorithm: tpe",
+        ),
+        (
+            SEARCHED.replace("space: default", "space: {k: {uniform: [1, 2]}}"),
+            "accepts a parameter in params or in space, not in both",
+        ),
+        (
+            SEARCHED.replace("space: default", "space: {a: 3}"),
+            "accepts a domain, as {uniform: [0, 1]}; a fixed value belongs in params",
+        ),
+        (SEARCHED + "space: {training: {epochs: {randint: [1, 9]}}}", "is the same for every activation"),
+        (
+            SEARCHED + "space: {training: {optimizer: {choice: [adam, lion]}}}",
+            "would give 'lion'; accepts adam, adamw, sgd",
+        ),
+    ],
+)
+def test_what_is_refused_says_why(text, message):
+    with pytest.raises(StudyError) as caught:
+        load(text)
+    assert message in str(caught.value)
+
+
+def test_at_most_ten_problems_are_told_at_once():
+    text = "name: x\ndata: digits\nactivations: [relu]\n" + "".join(f"key{n}: 1\n" for n in range(15))
+    with pytest.raises(StudyError) as caught:
+        load(text)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 11
+    assert lines[0].startswith("study:4: key0: unknown key")
+    assert lines[-1] == "study: and 5 more"
+
+
+# YAML as people mean it.
+
+
+def test_numbers_and_words_are_read_as_people_mean_them():
+    text = "[1e-4, 1E3, 1., .5, 0x1F, 0o17, 010, yes, no, on, off, true, ~, 12:30, 2024-01-01, 1_000, '1', -3, null]"
+    assert yaml_reader.parse(text, "x").value == [
+        1e-4, 1e3, 1.0, 0.5, 31, 15, 10, "yes", "no", "on", "off", True, None, "12:30", "2024-01-01", "1_000", "1", -3,
+        None,
+    ]  # fmt: skip
+
+
+def test_anchors_are_written_out_and_nothing_explodes():
+    assert yaml_reader.parse("a: &x {k: 1}\nb: *x", "x").value == {"a": {"k": 1}, "b": {"k": 1}}
+    bomb = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+    )
+    with pytest.raises(StudyError, match="far too much"):
+        yaml_reader.parse(bomb, "x")
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+
+
+@given(
+    st.recursive(
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_what_pyyaml_writes_is_read_back(value):
+    import yaml
+
+    assert yaml_reader.parse(yaml.safe_dump(value), "x").value == value
+
+
+# What a file means.
+
+
+@pytest.mark.parametrize("path", [*EXAMPLES, *SHIPPED], ids=lambda path: path.stem)
+def test_a_resolved_study_loads_back_equal(path):
+    study = load(path)
+    text = resolved_yaml(study)
+    again = load(text)
+    assert again == study
+    assert digest(again) == digest(study)
+    assert resolved_yaml(again) == text
+
+
+def test_all_defaults_are_written_out():
+    text = resolved_yaml(load(LEAST))
+    for line in (
+        "seed: 1",
+        "  epochs: 150",
+        "  lr: 0.0001",
+        "  folds: 5",
+        "control: relu",
+        "  profile: local",
+        "  uri: null",
+    ):
+        assert line in text.splitlines()
+
+
+def test_the_training_section_is_the_trainers():
+    assert Training().spec({}) == TrainingSpec()
+    assert set(Training.model_fields) == {field.name for field in dataclasses.fields(TrainingSpec)}
+    assert set(Training.model_fields) > FIXED_FOR_ALL
+    assert load(LEAST).split_spec() == SplitSpec()
+    assert set(Folds.model_fields) - {"repeats"} == {field.name for field in dataclasses.fields(SplitSpec)}
+
+
+def test_angles_and_options_reach_the_specification():
+    study = full()
+    specs = study.fold_specs(phase="confirm", trial="t", label="dsrelu-75", params={"b": 0.5}, training={"batch": 64})
+    assert specs[0].activation.params == {"k": 5, "a": pytest.approx(3.7320508), "b": 0.5}
+    assert specs[0].model.options == {"stem": "small"}
+    assert (specs[0].training.batch, specs[0].training.epochs) == (64, 8)
+    assert all(from_text(FoldSpec, to_text(spec)) == spec for spec in specs)
+    own = study.fold_specs(phase="search", trial="t", label="dsrelu", training={"lr": 0.01})[0]
+    assert (own.training.lr, own.training.weight_decay, own.training.epochs) == (0.01, 1e-4, 4)
+    mine = study.fold_specs(phase="confirm", trial="t", label="MyAct")[0]
+    assert mine.activation.name == "mylab.act:MyAct"
+    assert mine.activation.params == {"name": "x", "on": True, "level": None}
+
+
+def test_a_fixed_parameter_leaves_the_ready_space():
+    study = full()
+    assert list(study.space_of("dsrelu-75").domains) == ["activation.b", "training.batch"]
+    assert study.space_of("relu").domains == {"training.batch": Domain(kind="choice", args=(16, 32, 64, 128))}
+    assert list(study.space_of("dsrelu").domains) == ["activation.a", "activation.k", "training.batch", "training.lr"]
+
+
+def test_an_activations_own_training_wins_over_what_is_tuned_for_all():
+    study = load(
+        SEARCHED.replace("weight_decay: 0.1", "lr: 0.5") + "space: {training: {lr: {loguniform: [1e-4, 1e-2]}}}"
+    )
+    assert "training.lr" not in study.space_of("dsrelu").domains
+    assert list(study.space_of("relu").domains) == ["training.lr"]
+    assert study.fixed("dsrelu") == ({"k": 5}, {"lr": 0.5})
+
+
+def folds_of(study, phase):
+    return [(spec.repeat, spec.fold) for spec in study.fold_specs(phase=phase, trial="t", label="relu")]
+
+
+def test_the_winners_are_confirmed_on_repeats_that_the_search_did_not_see():
+    study = load(SEARCHED)
+    assert study.phases() == ("search", "confirm")
+    assert folds_of(study, "search") == [(0, 0), (0, 1)]
+    assert folds_of(study, "confirm") == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)], (
+        "as many repeats as folds.repeats"
+    )
+    assert [study.trials(label, "search") for label in study.compared()] == [0, 4]
+    assert [study.trials(label, "confirm") for label in study.compared()] == [1, 1]
+    three = load(SEARCHED + "confirm: {repeats: 3}").repeats("confirm")
+    assert three == (1, 2, 3)
+
+
+def test_without_confirmation_claims_rest_on_the_search():
+    study = load(SEARCHED + "confirm: false")
+    assert study.phases() == ("search",)
+    assert [study.trials(label, "search") for label in study.compared()] == [1, 4], "relu needs its folds there too"
+    assert study.repeats("confirm") == ()
+    plan = study.plan("2026-01-01T00:00:00Z")
+    assert (plan.claims_phase, plan.repeats, plan.folds) == ("search", (0,), 2)
+
+
+def test_without_a_search_everything_is_confirmation():
+    study = load(LEAST + "folds: {folds: 2, repeats: 3}")
+    assert study.phases() == ("confirm",)
+    assert folds_of(study, "confirm") == [(repeat, fold) for repeat in range(3) for fold in range(2)]
+    assert study.trials("relu", "search") == 0
+    assert study.searched() == ()
+
+
+def test_a_fixed_held_out_part_is_one_fold():
+    study = load(LEAST + "folds: {scheme: fixed, repeats: 2}")
+    assert folds_of(study, "confirm") == [(0, 0), (1, 0)]
+
+
+def test_the_plan_says_what_was_declared():
+    study = full()
+    plan = study.plan("2026-01-01T00:00:00Z")
+    assert plan.model == "resnet34(stem=small)"
+    assert plan.search_trials == {"relu": 4, "dsrelu-75": 4, "dsrelu": 4, "MyAct": 4}
+    assert plan.study_digest == digest(study)
+    assert (plan.declaration.control, plan.declaration.metric, plan.declaration.rope) == ("relu", "f1_macro", 0.005)
+
+
+def test_equal_budgets_are_asked_for_and_can_be_waived():
+    unequal = SEARCHED + "space: {training: {optimizer: {choice: [adam, sgd]}}}"
+    with pytest.raises(StudyError, match=r"different numbers of settings to try \(relu 2, dsrelu 4\)"):
+        load(unequal)
+    waived = load(unequal.replace("samples: 4", "samples: 4, allow_unequal_budget: true"))
+    assert [waived.trials(label, "search") for label in waived.compared()] == [2, 4]
+
+
+def test_what_decides_a_number_is_in_the_digest_and_nothing_else():
+    base = digest(load(SEARCHED))
+    assert base == digest(load(SEARCHED + "question: Why?\ncluster: {threads: 4}\ntracking: {uri: 'sqlite:///x.db'}"))
+    assert base == digest(load(SEARCHED + "control: relu\nseed: 1"))
+    for change in ("seed: 2", "report: {metric: auc}", "confirm: {repeats: 1}", "model: resnet18"):
+        assert digest(load(SEARCHED + change)) != base, change
+    assert digest(load(SEARCHED.replace("1e-3", "0.001"))) == base
+
+
+def test_paths_are_taken_from_the_files_folder(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "lab.yaml").write_text("")
+    file = tmp_path / "study.yaml"
+    file.write_text(LEAST + "root: data\ncluster: {profile: lab.yaml}")
+    study = load(file)
+    assert (study.root, study.cluster.profile) == (str(tmp_path / "data"), str(tmp_path / "lab.yaml"))
+    assert load(resolved_yaml(study)) == study
+    (tmp_path / "data").rmdir()
+    with pytest.raises(StudyError, match="root: got 'data'; no such folder"):
+        load(file)
+    assert load(file, check_files=False) == study
+
+
+def test_a_study_is_checked_without_torch_or_ray():
+    code = (
+        "import sys, pathlib; from sweeps.study.study import load, resolved_yaml\n"
+        f"load(resolved_yaml(load(pathlib.Path({str(HERE / 'study_examples' / 'full.yaml')!r}))))\n"
+        "assert not {'torch', 'ray', 'mlflow', 'submitit', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env={**os.environ, "PYTHONWARNINGS": "error"})

@@ -1,0 +1,327 @@
+"""Models: their initial weights, and the activations in the places of their ReLUs."""
+
+from __future__ import annotations
+
+import copy
+import random
+import sys
+import types
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from trainer.activations.progress import tie
+from trainer.catalogue import ACTIVATIONS, MODELS
+from trainer.errors import UnknownName
+from trainer.models.build import build
+from trainer.models.placement import activation_modules, learned_parameters
+from trainer.spec import ActivationSpec, ModelSpec
+
+
+class Plain(nn.Module):
+    """An activation of a user's own: it knows nothing of channels and draws random numbers."""
+
+    def __init__(self, scale: float = 2.0) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(scale * torch.rand(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * torch.sin(x)
+
+
+class PerChannel(nn.Module):
+    """Another, which asks for its channels."""
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x) * self.gain
+
+
+class Shared(nn.Module):
+    """A model of a user's own with one ReLU in two places."""
+
+    def __init__(self, *, channels: int, classes: int, width: int) -> None:
+        super().__init__()
+        act = nn.ReLU()
+        self.first = nn.Conv2d(channels, width, 3)
+        self.act = act
+        self.second = nn.Sequential(nn.Conv2d(width, classes, 3), act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.act(self.first(x))).mean((2, 3))
+
+
+@pytest.fixture(autouse=True)
+def mylab(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("mylab_act")
+    vars(module).update(
+        Plain=Plain,
+        PerChannel=PerChannel,
+        Shared=Shared,
+        number=3,
+        text=lambda **_: "text",
+        no_relu=lambda *, channels, classes: nn.Linear(channels, classes),
+    )
+    monkeypatch.setitem(sys.modules, "mylab_act", module)
+
+
+def made(
+    model: str = "tiny_cnn",
+    activation: str = "relu",
+    params: dict[str, Any] | None = None,
+    options: dict[str, Any] | None = None,
+    channels: int = 1,
+    classes: int = 10,
+    seed: int = 5,
+) -> nn.Module:
+    return build(
+        ModelSpec(name=model, options=options or {}),
+        ActivationSpec(name=activation, params=params or {}),
+        channels=channels,
+        classes=classes,
+        generator_seed=seed,
+    )
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """All that is no activation's."""
+    inside = tuple(f"{name}." for name in activation_modules(model))
+    return {name: value for name, value in model.state_dict().items() if not name.startswith(inside)}
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(("name", "modules", "applications"), [("resnet34", 17, 33), ("resnet18", 9, 17)])
+def test_every_relu_of_a_resnet_is_replaced(name: str, modules: int, applications: int) -> None:
+    model = made(name, "dsrelu", options={"stem": "small"})
+    calls: Counter[nn.Module] = Counter()
+    for module in activation_modules(model).values():
+        module.register_forward_hook(lambda module, _inputs, _output: calls.update([module]))
+    model(torch.randn(2, 1, 8, 8))
+    assert len(activation_modules(model)) == modules
+    assert len(set(activation_modules(model).values())) == modules
+    assert calls.total() == applications
+    assert sorted(calls.values()) == [1] + [2] * (modules - 1)
+    assert not any(isinstance(module, nn.ReLU) for module in model.modules())
+
+
+def test_the_first_activation_of_a_resnet_is_its_stem() -> None:
+    model = made("resnet18", "dsrelu", {"progress": "released"})
+    assert next(iter(activation_modules(model))) == "relu"
+    progress = tie(model)
+    assert progress is not None
+    progress.set_epoch(2, 3, 10)
+    slopes = [module.get_buffer("t").item() for module in activation_modules(model).values()]
+    assert slopes == pytest.approx([0.2] + [0.0] * 8)
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_initial_weights_do_not_depend_on_the_activation(activation: str) -> None:
+    assert same(weights(made(activation=activation)), weights(made(activation="relu")))
+
+
+@pytest.mark.parametrize(
+    ("activation", "params"),
+    [
+        ("apalu", {"granularity": "channel"}),
+        ("lelu", {"trainable": True}),
+        ("mylab_act:Plain", {"scale": 3.0}),
+        ("mylab_act:PerChannel", {}),
+        ("torch.nn:Hardswish", {}),
+    ],
+)
+@pytest.mark.parametrize("model", ["tiny_cnn", "resnet18"])
+def test_nor_on_its_parameters_or_origin(model: str, activation: str, params: dict[str, Any]) -> None:
+    assert same(weights(made(model, activation, params)), weights(made(model)))
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_initial_weights_are_a_function_of_the_seed(model: str) -> None:
+    first = weights(made(model))
+    torch.rand(3)
+    assert same(first, weights(made(model)))
+    assert not same(first, weights(made(model, seed=6)))
+
+
+def drawn_elsewhere(*, channels: int, classes: int) -> nn.Module:
+    """A model whose weights come from numpy's and Python's own generators."""
+    layer = nn.Linear(channels * 64, classes)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(np.random.standard_normal(layer.weight.shape)))
+        layer.bias.fill_(random.random())
+    return nn.Sequential(nn.Flatten(), nn.ReLU(), layer)
+
+
+def test_a_model_that_draws_from_numpy_pairs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "drawing_lab", sys.modules[__name__])
+    before = np.random.get_state()[1].tolist(), random.getstate()
+    first, second = (weights(made("drawing_lab:drawn_elsewhere", activation=name)) for name in ("relu", "elu"))
+    assert same(first, second)
+    assert not same(first, weights(made("drawing_lab:drawn_elsewhere", seed=6)))
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == before
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    made("resnet18", "mylab_act:Plain")
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_resnet34_is_torchvisions() -> None:
+    model = made("resnet34", channels=3, classes=7)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        original = torchvision.models.resnet34(num_classes=7)
+    assert same(dict(model.state_dict()), dict(original.state_dict()))
+    x = torch.randn(2, 3, 33, 47)
+    torch.testing.assert_close(model(x), original(x))
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize(
+    ("channels", "height", "width"), [(1, 8, 8), (3, 32, 32), (1, 1, 187), (5, 9, 4)], ids=lambda number: str(number)
+)
+def test_any_input_channels_and_sizes(model: str, channels: int, height: int, width: int) -> None:
+    logits = made(model, channels=channels, classes=4)(torch.randn(2, channels, height, width))
+    assert logits.shape == (2, 4)
+    assert logits.isfinite().all()
+
+
+def test_small_stem_keeps_the_size_and_starts_as_torchvisions_convolutions_do() -> None:
+    model = made("resnet18", options={"stem": "small"}, channels=2)
+    stem = model.get_submodule("conv1")
+    assert isinstance(stem, nn.Conv2d)
+    assert stem(torch.randn(1, 2, 9, 9)).shape == (1, 64, 9, 9)
+    assert model.get_submodule("maxpool")(torch.ones(1, 1, 9, 9)).shape == (1, 1, 9, 9)
+    # He et al., fan-out: variance 2 / (3 * 3 * 64)
+    assert stem.weight.std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.1)
+
+
+def test_tiny_cnn_is_tiny() -> None:
+    model = made(activation="apalu")
+    assert sum(value.numel() for value in weights(model).values() if value.is_floating_point()) < 2000
+    assert len(activation_modules(model)) == 2
+
+
+def test_per_channel_parameters_have_their_layers_width() -> None:
+    model = made("resnet18", "apalu", {"granularity": "channel"}, {"stem": "small"})
+    widths = {name: module.get_parameter("a.raw").numel() for name, module in activation_modules(model).items()}
+    assert widths["relu"] == 64
+    assert widths["layer1.0.relu"] == 64
+    assert widths["layer2.0.relu"] == 128
+    assert widths["layer4.1.relu"] == 512
+    assert model(torch.randn(2, 1, 8, 8)).shape == (2, 10)
+    assert [
+        m.get_parameter("gain").shape[0] for m in activation_modules(made(activation="mylab_act:PerChannel")).values()
+    ] == [8, 16]
+
+
+def test_learned_parameters_by_layer() -> None:
+    assert learned_parameters(made()) == {}
+    assert learned_parameters(made(activation="apalu")) == pytest.approx(
+        {"2/a": 0.55, "2/b": 0.065, "5/a": 0.55, "5/b": 0.065}
+    )
+    assert learned_parameters(made(activation="prelu", params={"granularity": "channel"})) == pytest.approx(
+        {"2/slope_mean": 0.25, "2/slope_std": 0.0, "5/slope_mean": 0.25, "5/slope_std": 0.0}
+    )
+    assert list(learned_parameters(made(activation="mylab_act:Plain"))) == ["2/scale", "5/scale"]
+    assert len(learned_parameters(made("resnet34", "apalu"))) == 17 * 2
+
+
+def test_learned_parameters_follow_training() -> None:
+    model = made(activation="lelu", params={"trainable": True})
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1, fused=True)
+    model(torch.randn(4, 1, 8, 8)).square().sum().backward()
+    optimizer.step()
+    learned = learned_parameters(model)
+    assert all(0 < value < 1 and abs(value - 0.4) > 1e-3 for value in learned.values())
+    assert learned_parameters(copy.deepcopy(model)) == learned
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_trains_under_autocast(activation: str) -> None:
+    model = made(activation=activation)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(torch.randn(4, 1, 8, 8))
+    nn.functional.cross_entropy(logits.float(), torch.tensor([0, 1, 2, 3])).backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+def test_a_relu_in_two_places_becomes_one_activation_in_both() -> None:
+    model = made("mylab_act:Shared", "apalu", options={"width": 4})
+    assert list(activation_modules(model)) == ["act"]
+    assert model.get_submodule("second.1") is model.get_submodule("act")
+    assert model(torch.randn(2, 1, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"model": "resnet34", "options": {"stm": "small"}},
+            "model 'resnet34': unknown option 'stm', accepts stem; did you mean 'stem'?",
+        ),
+        (
+            {"model": "resnet34", "options": {"stem": "smal"}},
+            "resnet34: stem: got 'smal', accepts one of imagenet, small; did you mean 'small'?",
+        ),
+        (
+            {"model": "resnet34", "options": {"classes": 3}},
+            "model 'resnet34': option 'classes' is filled in for it and cannot be set",
+        ),
+        ({"options": {"width": 0}}, "tiny_cnn: width: got 0, accepts a whole number of at least 1"),
+        ({"model": "mylab_act:Shared"}, "model 'mylab_act:Shared': missing option width, which has no default"),
+        (
+            {"model": "mylab_act:number"},
+            "model 'mylab_act:number': got int, accepts a function of channels and classes",
+        ),
+        ({"model": "mylab_act:text"}, "model 'mylab_act:text': got str, accepts a torch.nn.Module"),
+        (
+            {"model": "mylab_act:no_relu"},
+            "model 'mylab_act:no_relu': found no torch.nn.ReLU module to put the activation in; "
+            "write nn.ReLU() as a module wherever the activation is to stand",
+        ),
+        (
+            {"activation": "dsrelu", "params": {"kk": 3}},
+            "activation 'dsrelu': unknown option 'kk', accepts a, b, k, progress, t; did you mean 'k'?",
+        ),
+        (
+            {"activation": "apalu", "params": {"channels": 3}},
+            "activation 'apalu': option 'channels' is filled in for it and cannot be set",
+        ),
+        (
+            {"activation": "relu", "params": {"slope": 3}},
+            "activation 'relu': unknown option 'slope', accepts no options",
+        ),
+        ({"activation": "dsrelu", "params": {"k": -3}}, "DSReLU: k: got -3, accepts a finite number at least 0"),
+        ({"activation": "mylab_act:number"}, "activation 'mylab_act:number': got int, accepts a torch.nn.Module class"),
+        ({"activation": "mylab_act:text"}, "activation 'mylab_act:text': got str, accepts a torch.nn.Module class"),
+    ],
+)
+def test_wrong_options_are_refused_in_words(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=r"accepts|cannot|missing|found no") as caught:
+        made(**arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "resnet43"}, r"unknown model 'resnet43': did you mean resnet34"),
+        ({"activation": "dsrleu"}, r"unknown activation 'dsrleu': did you mean dsrelu"),
+        ({"activation": "mylab_act:Missing"}, r"activation 'mylab_act:Missing': cannot import"),
+    ],
+)
+def test_unknown_names_get_the_nearest(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnknownName, match=message):
+        made(**arguments)

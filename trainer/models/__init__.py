@@ -1,0 +1,1 @@
+"""Networks, and how an activation gets into them."""

@@ -1,0 +1,109 @@
+"""Tries what specifications ask for and trains nothing.
+
+Reads the data set, deals it to folds, builds each model and sends two blank items (one, where a batch is one) through
+it. ``python -P -m trainer.preflight`` finds in seconds what would fail every fold of a trial hours later; a process of
+its own, because it loads torch and the data set.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from trainer.catalogue import DATASETS, resolve
+from trainer.datasets.reader import Dataset, Reader, faults
+from trainer.errors import DataError, TrainerError
+from trainer.spec import DataSpec, FoldSpec, from_plain, to_text
+
+
+def problems(specs: list[FoldSpec], data_root: Path | None) -> list[str]:
+    """What is wrong with data sets, splits, models and activations of ``specs``, each said once."""
+    found: dict[str, None] = {}
+    datasets: dict[str, Dataset] = {}
+    dealt: dict[tuple[str, int, int], str] = {}
+    built: set[str] = set()
+    for spec in specs:
+        try:
+            key = to_text(spec.data)
+            if key not in datasets:
+                datasets[key] = _read(spec.data, data_root)
+            place = (f"{key} {to_text(spec.split)}", spec.repeat, spec.fold)
+            if place not in dealt:
+                dealt[place] = _deal(datasets[key], spec, dealt)
+        except TrainerError as error:
+            return [str(error)]
+        model = f"{key} {to_text(spec.model)} {to_text(spec.activation)} {spec.training.batch}"
+        if model in built:
+            continue
+        built.add(model)
+        try:
+            _build(spec, datasets[key])
+        except Exception as error:  # a user's own class may raise anything
+            found[f"{spec.activation.name}: {error}" if spec.activation.name not in str(error) else str(error)] = None
+    return list(found)
+
+
+def _read(spec: DataSpec, root: Path | None) -> Dataset:
+    """The data set. What a reader of the user's own does wrong is told as a :class:`DataError`."""
+    reader: Reader = resolve("data set", spec.name, DATASETS)
+    if ":" not in spec.name:
+        return reader.load(root, spec.options)
+    where = f"data set {spec.name!r}"
+    if isinstance(reader, type) or not hasattr(reader, "load"):
+        got = f"the class {reader.__name__}" if isinstance(reader, type) else f"a {type(reader).__name__}"
+        raise DataError(f"{where}: got {got}; accepts an object with the methods of trainer.datasets.reader.Reader")
+    try:
+        dataset = reader.load(root, spec.options)
+    except TrainerError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        raise DataError(f"{where}: its load raises {type(error).__name__}: {error}") from error
+    if wrong := faults(dataset):
+        raise DataError(f"{where}: " + "; ".join(wrong))
+    return dataset
+
+
+def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int], str]) -> str:
+    """The hash of the fold's split. Raises :class:`DataError` where an earlier one is the same."""
+    from trainer.splits import split
+
+    made = split(dataset, spec.split, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold).hash
+    for (_, repeat, fold), known in dealt.items():
+        if known == made:
+            few = f"groups of {spec.split.group!r}" if spec.split.group else "items"
+            raise DataError(
+                f"data set {dataset.name!r}: repeat {repeat}, fold {fold} and repeat {spec.repeat}, fold {spec.fold} "
+                f"are dealt the same items, so that one would be counted twice; with so few {few} use fewer repeats "
+                "or another seed"
+            )
+    return made
+
+
+def _build(spec: FoldSpec, dataset: Dataset) -> None:
+    import torch
+
+    from trainer.models import build
+
+    shape, classes = dataset.items.shape[1:], len(dataset.classes)
+    model = build.build(spec.model, spec.activation, channels=shape[0], classes=classes, generator_seed=0)
+    count = min(2, spec.training.batch)
+    with torch.no_grad():
+        got = tuple(model(torch.zeros(count, *shape)).shape)
+    if got != (count, classes):
+        accepted = f"logits ({count}, {classes})"
+        raise ValueError(f"model {spec.model.name!r}: gives {got} for {count} items; accepts {accepted}")
+
+
+def main() -> None:
+    """Reads ``{"data_root": text or null, "specs": [...]}`` from standard input; its last line of output is the
+    problems as JSON."""
+    asked = json.load(sys.stdin)
+    root = None if asked["data_root"] is None else Path(asked["data_root"])
+    found = problems([from_plain(FoldSpec, raw) for raw in asked["specs"]], root)
+    print(json.dumps(found))  # noqa: T201  # its answer
+
+
+if __name__ == "__main__":
+    main()
