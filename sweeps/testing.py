@@ -14,6 +14,7 @@ from pathlib import Path
 from analysis.runs.plan import Declaration, Plan, to_json
 from sweeps.folder import ledger
 from sweeps.folder.records import Selected, TrialAdded
+from trainer.codec import from_text, to_text
 from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, attempt_folder, read_fold
 from trainer.spec import (
     CHECKPOINT_RULES,
@@ -25,8 +26,6 @@ from trainer.spec import (
     Scalar,
     SplitSpec,
     TrainingSpec,
-    from_text,
-    to_text,
 )
 
 EPOCH_ZERO = 1_760_000_000.0

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer import journal
+from trainer.codec import from_text, to_text
 from trainer.errors import SpecError, Superseded
-from trainer.spec import FoldSpec, from_text, to_text
+from trainer.spec import FoldSpec
 
 SPEC_FILE = "spec.json"
 STOP_FILE = "STOP"

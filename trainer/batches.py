@@ -18,33 +18,21 @@ class Resident:
     """One copy of a data set, shared by every fold of a pack."""
 
     items: Tensor
-    """[n, channels, height, width]; uint8 stays uint8, so that a batch is what gets widened, not the set."""
-    labels: Tensor
-    """[n], int64."""
-    scale: Tensor
-    shift: Tensor
-    """[1, channels, 1, 1]: a batch is ``item * scale + shift``."""
-
-    @property
-    def channels(self) -> int:
-        return int(self.items.shape[1])
-
-    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised float32 items [len(index), channels, height, width] and their labels; no host sync."""
-        items = self.items.index_select(0, index).float()
-        return torch.addcmul(self.shift, items, self.scale), self.labels.index_select(0, index)
+    """[n, channels, height, width] as stored, so that a batch is what gets widened, not the set: uint8 stays uint8,
+    float64 stays float64, tokens stay whole numbers; all else is float32."""
+    targets: Tensor
+    """[n] int64, or [n, k] float32 or float64."""
 
 
 def resident(dataset: Dataset, device: torch.device) -> Resident:
     """Copies ``dataset`` to ``device`` once; read-only memory maps are read here and nowhere later."""
     items = torch.from_numpy(np.require(dataset.items, requirements=["C", "W", "A"]))
-    mean, std = (torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1) for values in (dataset.mean, dataset.std))
-    whole = 255.0 if items.dtype == torch.uint8 else 1.0
+    stays = items.dtype in (torch.uint8, torch.float64) or dataset.kind == "tokens"
+    targets = dataset.targets
+    exact = np.int64 if targets.dtype.kind in "iu" else np.float64 if targets.dtype == np.float64 else np.float32
     return Resident(
-        items=(items if items.dtype == torch.uint8 else items.float()).to(device),
-        labels=torch.from_numpy(np.array(dataset.labels, dtype=np.int64)).to(device),
-        scale=(1.0 / (whole * std)).float().to(device),
-        shift=(-mean / std).float().to(device),
+        items=(items if stays else items.float()).to(device),
+        targets=torch.from_numpy(np.array(targets, dtype=exact)).to(device),
     )
 
 

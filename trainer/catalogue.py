@@ -1,5 +1,5 @@
-"""Name -> where it lives, for activations, models and data sets. Import paths (``package.module:Name``) are accepted
-wherever a name is. Loads without torch: listing names imports nothing."""
+"""Name -> where it lives, for activations, models, data sets and tasks. Import paths (``package.module:Name``) are
+accepted wherever a name is. Loads without torch: listing names imports nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,17 @@ DATASETS: dict[str, str] = {
 }
 
 
-_EXAMPLE = {"activation": "mylab.act:MyAct", "model": "mylab.nets:build", "data set": "mylab.data:reader"}
+TASKS: dict[str, str] = {
+    "classification": "trainer.tasks.classification:Classification",
+}
+
+
+_EXAMPLE = {
+    "activation": "mylab.act:MyAct",
+    "model": "mylab.nets:build",
+    "data set": "mylab.data:reader",
+    "task": "mylab.tasks:Counts",
+}
 
 
 def check(kind: str, name: str, catalogue: Mapping[str, str]) -> None:

@@ -13,6 +13,8 @@ from typing import Literal
 
 import torch
 
+from trainer.spec import Precision
+
 SLURM_VARIABLES = (
     "SLURM_JOB_ID",
     "SLURM_ARRAY_JOB_ID",
@@ -21,8 +23,6 @@ SLURM_VARIABLES = (
     "SLURM_JOB_PARTITION",
     "SLURM_RESTART_COUNT",
 )
-
-Precision = Literal["fp32", "tf32", "bf16"]
 
 
 def choose(wish: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -70,8 +70,15 @@ def set_tf32(matmul: bool, convolution: bool) -> None:
 
 
 def set_precision(precision: Precision) -> None:
-    """fp32 is strict; tf32 lets CUDA's matrix units round their inputs; bf16 casts by autocast and leaves the rest."""
-    set_tf32(precision != "fp32", precision != "fp32")
+    """fp32 and fp64 are strict; tf32 lets CUDA's matrix units round their inputs; bf16 casts by autocast and leaves the
+    rest."""
+    rounded = precision in ("tf32", "bf16")
+    set_tf32(rounded, rounded)
+
+
+def dtype(precision: Precision) -> torch.dtype:
+    """Of weights, inputs and outputs."""
+    return torch.float64 if precision == "fp64" else torch.float32
 
 
 def name(device: torch.device) -> str:

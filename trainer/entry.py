@@ -6,8 +6,11 @@ import json
 import logging
 
 from trainer import code
+from trainer.codec import from_text
 from trainer.errors import SpecError
-from trainer.spec import SCHEMA, Pack, from_text
+from trainer.spec import Pack
+
+RESULT_SCHEMA = 1
 
 
 def run(text: str) -> str:
@@ -30,4 +33,4 @@ def run(text: str) -> str:
     from trainer import pack as packs
 
     folds = packs.run(pack, code=here)
-    return json.dumps({"schema": SCHEMA, "folds": folds, "interrupted": packs.INTERRUPTED in folds.values()})
+    return json.dumps({"schema": RESULT_SCHEMA, "folds": folds, "interrupted": packs.INTERRUPTED in folds.values()})

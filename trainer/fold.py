@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from trainer import checkpoint, device, journal, selection, splits
 from trainer.attempt import Attempt
@@ -23,9 +24,12 @@ from trainer.datasets.reader import Dataset
 from trainer.errors import DataError
 from trainer.journal import End, Epoch, Outcome, Start, Status
 from trainer.learner import Learner, copied
-from trainer.spec import CheckpointRule, FoldSpec, Pack
+from trainer.spec import FoldSpec, Pack
+from trainer.tasks import task
+from trainer.tasks.description import LAST
 
 PREDICTIONS = "predictions.npz"
+PREDICTIONS_SCHEMA = 2
 
 
 class Fold:
@@ -38,11 +42,15 @@ class Fold:
         self._writer = journal.Writer(attempt.folder)
         self._started = False
         self._records: list[Epoch] = []
-        self._selection = selection.Selection()
+        self._selection = selection.Selection({})
         self._learner: Learner | None = None
         self._unsaved: checkpoint.State | None = None
         self._saved_at = time.monotonic()
         self._carried_s = 0.0
+
+    @property
+    def validates(self) -> bool:
+        return len(self._split.validation) > 0
 
     @property
     def learner(self) -> Learner:
@@ -52,21 +60,27 @@ class Fold:
     def begin(self, dataset: Dataset, data: Resident) -> None:
         """Builds the model, takes up an earlier attempt's newest checkpoint, and writes the Start record."""
         spec = self.spec
-        self._split = splits.split(dataset, spec.split, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold)
-        self._learner = Learner(spec, data, self._split, classes=len(dataset.classes))
+        kind = task.fitting(spec.task, dataset)
+        self._split = splits.split(
+            dataset, spec.split, kind.strata(dataset), seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold
+        )
+        self._learner = Learner(spec, dataset, data, self._split, kind(dataset))
+        self._selection = selection.Selection(
+            selection.scores(kind.described(spec.task), spec.training.checkpoint_rule) if self.validates else {}
+        )
         state = checkpoint.newest(self.attempt.fold, spec.digest, before=self.attempt.number)
         if state is not None:
             self._restore(state)
-        heldout = dataset.labels[self._split.heldout]
+        else:
+            self.learner.fit()
         self._start(
             data.items.device,
             data_digest=dataset.digest,
             split_hash=self._split.hash,
             n_train=len(self._split.train),
             n_validation=len(self._split.validation),
-            n_heldout=len(heldout),
-            n_classes=len(dataset.classes),
-            chance=float(np.bincount(heldout).max() / len(heldout)),
+            n_heldout=len(self._split.heldout),
+            references=self.learner.references(),
             n_parameters=self.learner.n_parameters,
         )
         self._complete_journal()
@@ -77,23 +91,23 @@ class Fold:
         entered = time.perf_counter()
         self.attempt.check()
         if self.attempt.stop_asked:
-            return self._end("stopped", "STOP file")
+            return self._end(Status.STOPPED, "STOP file")
         if reason := self._over():  # a resumed fold that was killed while it ended
-            return self._end("finished", reason)
+            return self._end(Status.FINISHED, reason)
         target, epoch = self.learner.device, self.epoch + 1
         device.begin_peak(target)
         began = time.perf_counter()
         metrics = _named("train", self.learner.train(epoch, check))
         trained = time.perf_counter()
-        metrics |= _named("validation", self.learner.evaluate("validation"))
-        if self.spec.training.clean_train:
-            metrics |= _named("train_clean", self.learner.evaluate("train"))
+        if validated := self._to_be_validated(epoch):
+            metrics |= self._validate()
         evaluated = time.perf_counter()
         self.attempt.check()
         if problem := selection.diverged(metrics):
-            return self._end("diverged", f"{problem} at epoch {epoch}")
+            return self._end(Status.DIVERGED, f"{problem} at epoch {epoch}")
         self.epoch = epoch
-        self._selection.see(epoch, metrics, self.learner.weights())
+        if validated:
+            self._selection.see(epoch, metrics, self.learner.weights())
         record = Epoch(
             epoch=epoch,
             time=time.time(),
@@ -114,7 +128,7 @@ class Fold:
         self._records[-1] = dataclasses.replace(record, time=time.time(), rest_s=rest_s)
         self._writer.write(self._records[-1])
         self._carried_s = time.perf_counter() - written
-        return self._end("finished", reason) if reason else None
+        return self._end(Status.FINISHED, reason) if reason else None
 
     def fail(self, error: Exception, target: Any) -> None:
         """Ends the fold for an error of its own."""
@@ -127,14 +141,13 @@ class Fold:
                 n_train=0,
                 n_validation=0,
                 n_heldout=0,
-                n_classes=0,
-                chance=0.0,
+                references={},
                 n_parameters=0,
             )
         words = str(error).strip().splitlines()
-        self._close("failed", f"{type(error).__name__}: {words[-1] if words else 'no message'}", {})
+        self._close(Status.FAILED, f"{type(error).__name__}: {words[-1] if words else 'no message'}", {})
 
-    def leave(self) -> None:
+    def suspend(self) -> None:
         """Before the process leaves of its own accord: what is done and not yet on disk goes there."""
         if self._unsaved is not None:
             self.attempt.check()
@@ -145,7 +158,7 @@ class Fold:
         """Gives back the file and the memory; writes nothing."""
         self._writer.close()
         self._learner = self._unsaved = None
-        self._selection = selection.Selection()
+        self._selection = selection.Selection({})
 
     def _start(self, target: Any, **facts: Any) -> None:
         self._writer.write(
@@ -165,6 +178,17 @@ class Fold:
             )
         )
         self._started = True
+
+    def _to_be_validated(self, epoch: int) -> bool:
+        training = self.spec.training
+        return epoch % training.evaluate_every == 0 or epoch == training.epochs
+
+    def _validate(self) -> dict[str, float]:
+        """Metrics of the weights as they are, on the validation part and, where asked for, on the training part."""
+        metrics = _named("validation", self.learner.evaluate("validation")) if self.validates else {}
+        if self.spec.training.clean_train:
+            metrics |= _named("train_clean", self.learner.evaluate("train"))
+        return metrics
 
     def _over(self) -> str:
         """Why training has gone on long enough, in words; "" while it has not."""
@@ -222,7 +246,7 @@ class Fold:
         self._close(status, reason, outcomes)
         return status
 
-    def _close(self, status: Status, reason: str, outcomes: dict[CheckpointRule, Outcome]) -> None:
+    def _close(self, status: Status, reason: str, outcomes: dict[str, Outcome]) -> None:
         self._writer.write(
             End(
                 time=time.time(),
@@ -230,28 +254,32 @@ class Fold:
                 epochs=self.epoch,
                 reason=reason,
                 rule=self.spec.training.checkpoint_rule,
-                outcomes={str(rule): outcome for rule, outcome in outcomes.items()},
+                outcomes=outcomes,
             )
         )
-        if status != "failed":  # another try goes on from what earlier attempts have saved
+        if status is not Status.FAILED:  # another try goes on from what earlier attempts have saved
             checkpoint.remove(self.attempt.fold, before=self.attempt.number + 1)
         self.close()
 
-    def _outcomes(self, status: Status) -> dict[CheckpointRule, Outcome]:
+    def _outcomes(self, status: Status) -> dict[str, Outcome]:
         """Measures each rule's weights on the held-out part, which nothing has looked at before."""
         if self.epoch == 0:
             return {}
+        if status is not Status.DIVERGED and not self._to_be_validated(self.epoch):  # stopped between two validations
+            found = {**self._records[-1].metrics, **self._validate()}
+            self._records[-1] = dataclasses.replace(self._records[-1], metrics=found)
+            self._selection.see(self.epoch, found, self.learner.weights())
         picks = self._selection.epochs(self.epoch)
-        if status == "diverged":  # the last finite weights are gone unless a rule kept them
-            del picks["last"]
+        if status is Status.DIVERGED:  # the last finite weights are gone unless a rule kept them
+            del picks[LAST]
         # The weights at hand come first: measuring another rule's replaces them.
-        order = sorted(picks.items(), key=lambda pick: pick[0] != "last")
+        order = sorted(picks.items(), key=lambda pick: pick[0] != LAST)
         measured: dict[int, dict[str, float]] = {}
         declared = picks.get(self.spec.training.checkpoint_rule)
         for rule, epoch in order:
             if epoch in measured:
                 continue
-            if rule != "last":
+            if rule != LAST:
                 weights = self._selection.weights(epoch)
                 assert weights is not None
                 self.learner.load_weights(weights)
@@ -262,26 +290,23 @@ class Fold:
         self.learner.seed_outcome(epoch)
         known = self._records[epoch - 1].metrics
         found = {name: value for name, value in known.items() if not name.startswith("train/")}
-        logits = self.learner.logits("heldout")
-        found |= _named("heldout", self.learner.measure(logits, "heldout"))
+        outputs = self.learner.outputs("heldout")
+        found |= _named("heldout", self.learner.measure(outputs, "heldout"))
         if declared:
             if "train_clean/loss" not in found:
                 found |= _named("train_clean", self.learner.evaluate("train"))
             self.attempt.check()
-            self._keep(epoch, logits)
+            self._keep(epoch, outputs)
         return found
 
-    def _keep(self, epoch: int, logits: Any) -> None:
+    def _keep(self, epoch: int, outputs: Tensor) -> None:
         """Predictions, and the weights where they are to stay, of the declared rule."""
         folder = self.attempt.folder
         aside = folder / (PREDICTIONS + ".part")
         with aside.open("wb") as file:
-            np.savez(
-                file,
-                indices=self._split.heldout,
-                labels=self.learner.labels("heldout").cpu().numpy(),
-                probabilities=logits.double().softmax(dim=1).float().cpu().numpy(),
-            )
+            arrays = self.learner.task.predictions(outputs, self.learner.targets("heldout"))
+            whose = {"schema": np.array(PREDICTIONS_SCHEMA), "task": np.array(self.spec.task)}
+            np.savez(file, allow_pickle=False, indices=self._split.heldout, **whose, **arrays)
         aside.replace(folder / PREDICTIONS)
         if self.pack.keep == "best":
             state = {"digest": self.spec.digest, "epoch": epoch, "model": self.learner.weights()}

@@ -13,23 +13,37 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, ClassVar, Literal
 
+from trainer import previous
+from trainer.codec import Format, from_plain
 from trainer.errors import JournalError, SpecError
-from trainer.spec import SCHEMA, CheckpointRule, from_plain
 
 FILE = "metrics.jsonl"
 
-Status = Literal["finished", "stopped", "diverged", "failed"]
+
+class Status(StrEnum):
+    """How a fold ended."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+
+JOURNAL = Format(name="journal", schema=2, previous={"Start": previous.start})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
     """An attempt has begun."""
 
+    FORMAT: ClassVar[Format] = JOURNAL
+
     kind: Literal["start"] = "start"
-    schema: int = SCHEMA
+    schema: int = JOURNAL.schema
     digest: str
     """The fold's digest."""
     attempt: int
@@ -43,9 +57,8 @@ class Start:
     n_train: int
     n_validation: int
     n_heldout: int
-    n_classes: int
-    chance: float
-    """Accuracy of always naming the commonest class of the held-out part."""
+    references: Mapping[str, float]
+    """Metric -> what knowing nothing scores on the held-out part, of the metrics of which that is known."""
     n_parameters: int
     device: str
     device_name: str
@@ -60,8 +73,10 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """An epoch is over. ``metrics`` are named ``part/metric``: parts train, train_clean, validation; metrics loss,
-    accuracy, f1_weighted, f1_macro, auc. ``activation`` holds learned parameters as ``layer/parameter``."""
+    """An epoch is over. ``metrics`` are named ``part/metric``: parts train, train_clean, validation (the latter two of
+    validated epochs only); metrics are the task's. ``activation`` holds learned parameters as ``layer/parameter``."""
+
+    FORMAT: ClassVar[Format] = JOURNAL
 
     kind: Literal["epoch"] = "epoch"
     epoch: int
@@ -91,13 +106,15 @@ class Outcome:
 class End:
     """The fold is over."""
 
+    FORMAT: ClassVar[Format] = JOURNAL
+
     kind: Literal["end"] = "end"
     time: float
     status: Status
     epochs: int
     reason: str
     """Why it ended, in words: "patience", "all epochs", "STOP file", "loss is nan at epoch 3", an error's last line."""
-    rule: CheckpointRule
+    rule: str
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """By checkpoint rule; empty for a fold that diverged before its first epoch or failed."""
 
@@ -132,11 +149,12 @@ class Writer:
         self._file.close()
 
 
-def parse(line: str, where: str) -> Record:
-    """One record. NaN and infinities are read as JSON's ``NaN`` and ``Infinity``. Raises :class:`JournalError`."""
+def parse(line: str, where: str, *, written: int | None = None) -> Record:
+    """One record. NaN and infinities are read as JSON's ``NaN`` and ``Infinity``. ``written``: the schema of the
+    journal that the line is from, which its Start record says; None: this version's. Raises :class:`JournalError`."""
     try:
         raw = json.loads(line)
-        return from_plain(KINDS[raw["kind"]], raw)
+        return from_plain(KINDS[raw["kind"]], raw, written=written)
     except (ValueError, KeyError, TypeError, SpecError) as error:
         raise JournalError(
             f"{where}: not a journal record ({error}); restore the file or delete its attempt folder"
@@ -147,13 +165,24 @@ def follow(path: Path, offset: int = 0) -> tuple[list[Record], int]:
     """Whole records from byte ``offset`` on, and the offset after them. A line without its end is left for later."""
     try:
         with path.open("rb") as file:
+            first = file.readline()
             file.seek(offset)
             block = file.read()
     except FileNotFoundError:
         return [], offset
     whole = block[: block.rfind(b"\n") + 1]
     lines = whole.decode("utf-8").splitlines()
-    return [parse(line, str(path)) for line in lines], offset + len(whole)
+    written = _schema(first) if lines else None
+    return [parse(line, str(path), written=written) for line in lines], offset + len(whole)
+
+
+def _schema(first: bytes) -> int | None:
+    """The schema that a journal's first line says, which is its Start record."""
+    try:
+        said = json.loads(first).get("schema")
+    except (ValueError, AttributeError):  # parse() tells what is wrong with it
+        return None
+    return said if type(said) is int else None
 
 
 def attempts(folder: Path) -> list[int]:

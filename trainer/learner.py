@@ -1,60 +1,73 @@
 """One model in training: its weights, its optimiser and its passes over the data. Knows no files and no clocks.
 
 This plain loop defines what is correct; a faster engine must give the same numbers. Nothing in an epoch waits for the
-device: losses and logits stay there until the epoch's metrics are fetched at once.
+device: losses and outputs stay there until the epoch's metrics are fetched at once.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainer import batches, device, metrics, seeds
+from trainer import batches, device, seeds
 from trainer.activations import progress
 from trainer.batches import Resident
+from trainer.datasets.reader import Dataset
+from trainer.inputs import Inputs
 from trainer.models import build, placement
 from trainer.selection import Weights
 from trainer.spec import FoldSpec
 from trainer.splits import Split
+from trainer.tasks.task import Task
 
 
 class Learner:
-    """Model, optimiser and the fold's share of the data, on one device."""
+    """Model, task, optimiser and the fold's share of the data, on one device. Ready once :meth:`fit` or
+    :meth:`restore` was called."""
 
-    def __init__(self, spec: FoldSpec, data: Resident, split: Split, *, classes: int) -> None:
+    def __init__(self, spec: FoldSpec, dataset: Dataset, data: Resident, split: Split, task: Task) -> None:
         self.spec = spec
         self.data = data
         self.device = data.items.device
+        self.dtype = device.dtype(spec.training.precision)
         self.parts = {
             part: torch.from_numpy(indices).to(self.device)
             for part, indices in (("train", split.train), ("validation", split.validation), ("heldout", split.heldout))
         }
-        self.classes = classes
+        self.trained_on = torch.from_numpy(task.trained_on(split)).to(self.device)
+        self.task = task.to(self.device)
+        self.inputs = Inputs(dataset).to(self.device)
         model = build.build(
             spec.model,
             spec.activation,
-            channels=data.channels,
-            classes=classes,
+            outputs=task.outputs,
+            input_shape=dataset.items.shape[1:],
             generator_seed=seeds.seed("weights", spec.study_seed, spec.repeat, spec.fold),
         )
         if self.device.type == "cuda":
             self.format = torch.channels_last
-            model = model.to(self.device, memory_format=self.format)  # type: ignore[call-overload]
+            model = model.to(self.device, self.dtype, memory_format=self.format)  # type: ignore[call-overload]
         else:
             self.format = torch.contiguous_format
-            model = model.to(self.device)
+            model = model.to(self.device, self.dtype)
         self.model: nn.Module = model
-        self.optimizer = optimizer(spec, self.model)
+        self.optimizer = optimizer(spec, [*self.model.parameters(), *self.task.parameters()])
         self.progress = progress.tie(self.model)
 
     @property
     def n_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def fit(self) -> None:
+        """Before the first epoch: what inputs and task learn of the training part."""
+        self.inputs.fit(self.data.items, self.parts["train"])
+        self._seed("fit", 0)
+        self.task.fit(self.targets("train"), lambda: self.outputs("train"))
 
     def train(self, epoch: int, check: Callable[[], None]) -> dict[str, float]:
         """One epoch (counted from 1) over the training part; its running metrics, of the weights as they moved.
@@ -65,55 +78,67 @@ class Learner:
         device.set_precision(training.precision)
         self._seed("epoch", epoch)
         order = batches.order(
-            self.parts["train"], study_seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold, epoch=epoch
+            self.trained_on, study_seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold, epoch=epoch
         )
         edges = batches.bounds(len(order), training.batch)
-        logits = torch.empty(len(order), self.classes, device=self.device)
+        seen = _Rows(len(order))
         self.model.train()
+        self.task.train()
         if self.progress is not None:
             self.progress.set_epoch(epoch, training.epochs, len(edges))
         for step, (first, end) in enumerate(edges):
             check()
             if self.progress is not None:
                 self.progress.set_step(step)
-            items, labels = self.data.batch(order[first:end])
+            items, targets = self._batch(order[first:end])
             outputs = self._forward(items)
-            loss = nn.functional.cross_entropy(outputs, labels)
+            loss = self.task.loss(outputs, targets)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-            logits[first:end] = outputs.detach()
+            seen.put(first, end, outputs.detach())
         # Gradients are as large as the model; the pack's other folds have better use for the memory.
         self.optimizer.zero_grad(set_to_none=True)
-        return metrics.measure(logits, self.data.labels.index_select(0, order))
+        return self.task.measure(seen.rows, self.data.targets.index_select(0, order), "train")
 
     def evaluate(self, part: str) -> dict[str, float]:
         """Metrics of the weights as they are, in evaluation mode, on "train", "validation" or "heldout"."""
-        return self.measure(self.logits(part), part)
+        return self.measure(self.outputs(part), part)
 
-    def measure(self, logits: Tensor, part: str) -> dict[str, float]:
-        return metrics.measure(logits, self.labels(part))
+    @torch.no_grad()
+    def measure(self, outputs: Tensor, part: str) -> dict[str, float]:
+        self.task.eval()
+        return self.task.measure(outputs, self.targets(part), part)
 
-    def labels(self, part: str) -> Tensor:
-        """Labels of the part's items in ascending order."""
-        return self.data.labels.index_select(0, self.parts[part])
+    def targets(self, part: str) -> Tensor:
+        """Targets of the part's items in ascending order."""
+        return self.data.targets.index_select(0, self.parts[part])
+
+    def references(self) -> dict[str, float]:
+        """What knowing nothing scores on the held-out part, by metric."""
+        return self.task.references(self.targets("train"), self.targets("heldout"))
 
     @torch.no_grad()  # inference tensors would stay in modules that keep what they compute
-    def logits(self, part: str) -> Tensor:
-        """[items of the part in ascending order, classes], float32."""
+    def outputs(self, part: str) -> Tensor:
+        """[items of the part in ascending order, outputs], float32, or float64 where the study trains so."""
         index = self.parts[part]
         device.set_precision(self.spec.training.precision)
         self.model.eval()
-        logits = torch.empty(len(index), self.classes, device=self.device)
+        seen = _Rows(len(index))
         for first, end in batches.bounds(len(index), self.spec.training.evaluate_batch):
-            logits[first:end] = self._forward(self.data.batch(index[first:end])[0])
-        return logits
+            seen.put(first, end, self._forward(self._batch(index[first:end])[0]))
+        return seen.rows
+
+    def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised items and their targets; no host sync."""
+        items = self.inputs(self.data.items.index_select(0, index), self.dtype)
+        return items, self.data.targets.index_select(0, index)
 
     def _forward(self, items: Tensor) -> Tensor:
         items = items.contiguous(memory_format=self.format)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.training.precision == "bf16"):
             outputs: Tensor = self.model(items)
-        return outputs.float()
+        return outputs.to(self.dtype)
 
     def seed_outcome(self, epoch: int) -> None:
         """Before measuring an outcome, so that activations that draw numbers give the same ones after a resume."""
@@ -142,20 +167,44 @@ class Learner:
         generators = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             generators["cuda"] = torch.cuda.get_rng_state(self.device)
-        return {"model": self.weights(), "optimizer": self.optimizer.state_dict(), "generators": generators}
+        return {
+            "model": self.weights(),
+            "optimizer": self.optimizer.state_dict(),
+            "generators": generators,
+            "task": self.task.state_dict(),
+            "inputs": self.inputs.state_dict(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.load_weights(state["model"])
+        if "task" in state:
+            self.task.load_state_dict(state["task"])
+            self.inputs.load_state_dict(state["inputs"])
+        else:  # saved by a version whose tasks and inputs learnt nothing
+            self.fit()
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["generators"]["cpu"])
         if self.device.type == "cuda" and "cuda" in state["generators"]:
             torch.cuda.set_rng_state(state["generators"]["cuda"], self.device)
 
 
-def optimizer(spec: FoldSpec, model: nn.Module) -> torch.optim.Optimizer:
+class _Rows:
+    """Rows of one tensor, put together batch by batch; their shape and type are the first batch's."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.rows = torch.empty(0)
+
+    def put(self, first: int, end: int, rows: Tensor) -> None:
+        if first == 0:
+            self.rows = torch.empty(self._count, *rows.shape[1:], dtype=rows.dtype, device=rows.device)
+        self.rows[first:end] = rows
+
+
+def optimizer(spec: FoldSpec, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
     """The declared optimiser, in its fused form: one pass over the weights instead of seven."""
     training = spec.training
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
     if training.optimizer == "sgd":
         return torch.optim.SGD(
             parameters, lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay, fused=True

@@ -14,11 +14,13 @@ import torch
 
 from trainer import attempt, catalogue, device, staging
 from trainer.batches import Resident, resident
+from trainer.codec import to_text
 from trainer.datasets.reader import Dataset, Reader
 from trainer.errors import DataError, Superseded, UnknownName
 from trainer.fold import Fold
 from trainer.interruption import Interrupted, Interruption
-from trainer.spec import DataSpec, Launch, Pack, to_text
+from trainer.journal import Status
+from trainer.spec import DataSpec, Launch, Pack
 
 MACHINE = (OSError, MemoryError, torch.AcceleratorError, DataError, UnknownName)
 """What a fold is not to blame for: data and names were tried before anything was submitted, so a node that lacks them
@@ -67,7 +69,7 @@ class _Run:
                 name, fold = min(self.active.items(), key=lambda item: item[1].epoch)
                 self._guard(name, lambda fold=fold: fold.advance(self.interruption.check))  # type: ignore[misc]
             for name in list(self.active):
-                self._guard(name, self.active[name].leave, otherwise=INTERRUPTED)
+                self._guard(name, self.active[name].suspend, otherwise=INTERRUPTED)
         finally:
             for fold in self.active.values():
                 fold.close()
@@ -135,7 +137,7 @@ class _Run:
             return SUPERSEDED
         if self.target.type == "cuda":
             torch.cuda.empty_cache()
-        return "failed"
+        return Status.FAILED
 
 
 def _name(launch: Launch) -> str:

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trainer.catalogue import DATASETS, resolve
-from trainer.datasets.reader import Dataset, Reader, faults
+from trainer.codec import from_plain, to_text
+from trainer.datasets.reader import Dataset, Reader
+from trainer.datasets.validation import validate_dataset
 from trainer.errors import DataError, TrainerError
-from trainer.spec import DataSpec, FoldSpec, from_plain, to_text
+from trainer.spec import DataSpec, FoldSpec
 
 
 def problems(specs: list[FoldSpec], data_root: Path | None) -> list[str]:
@@ -60,7 +62,7 @@ def _read(spec: DataSpec, root: Path | None) -> Dataset:
         raise
     except Exception as error:  # the user's own code may raise anything
         raise DataError(f"{where}: its load raises {type(error).__name__}: {error}") from error
-    if wrong := faults(dataset):
+    if wrong := validate_dataset(dataset):
         raise DataError(f"{where}: " + "; ".join(wrong))
     return dataset
 
@@ -68,8 +70,10 @@ def _read(spec: DataSpec, root: Path | None) -> Dataset:
 def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int], str]) -> str:
     """The hash of the fold's split. Raises :class:`DataError` where an earlier one is the same."""
     from trainer.splits import split
+    from trainer.tasks import task
 
-    made = split(dataset, spec.split, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold).hash
+    strata = task.fitting(spec.task, dataset).strata(dataset)
+    made = split(dataset, spec.split, strata, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold).hash
     for (_, repeat, fold), known in dealt.items():
         if known == made:
             few = f"groups of {spec.split.group!r}" if spec.split.group else "items"
@@ -84,15 +88,19 @@ def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int],
 def _build(spec: FoldSpec, dataset: Dataset) -> None:
     import torch
 
+    from trainer import device
     from trainer.models import build
+    from trainer.tasks import task
 
-    shape, classes = dataset.items.shape[1:], len(dataset.classes)
-    model = build.build(spec.model, spec.activation, channels=shape[0], classes=classes, generator_seed=0)
+    shape, outputs = dataset.items.shape[1:], task.fitting(spec.task, dataset)(dataset).outputs
+    model = build.build(spec.model, spec.activation, outputs=outputs, input_shape=shape, generator_seed=0)
+    dtype = device.dtype(spec.training.precision)
     count = min(2, spec.training.batch)
+    blank = torch.zeros(count, *shape, dtype=torch.int64 if dataset.kind == "tokens" else dtype)
     with torch.no_grad():
-        got = tuple(model(torch.zeros(count, *shape)).shape)
-    if got != (count, classes):
-        accepted = f"logits ({count}, {classes})"
+        got = tuple(model.to(dtype)(blank).shape)
+    if got != (count, outputs):
+        accepted = f"outputs ({count}, {outputs})"
         raise ValueError(f"model {spec.model.name!r}: gives {got} for {count} items; accepts {accepted}")
 
 

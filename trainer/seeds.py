@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-Purpose = Literal["split", "validation", "weights", "order", "epoch", "outcome"]
+Purpose = Literal["split", "validation", "weights", "order", "epoch", "outcome", "fit"]
 
 
 def seed(purpose: Purpose, study_seed: int, *where: int) -> int:

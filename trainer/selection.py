@@ -9,15 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from trainer.spec import CheckpointRule
+from trainer.tasks.description import LAST, RULE_PREFIX, Description
+from trainer.tasks.metric import LOSS
 
 Weights = dict[str, Tensor]
-
-SCORES: dict[CheckpointRule, tuple[str, float]] = {
-    "validation_loss": ("validation/loss", -1.0),
-    "validation_accuracy": ("validation/accuracy", 1.0),
-}
-"""Rule -> the metric it looks at and the sign that makes more of it better. "last" looks at nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,26 +27,29 @@ class Selection:
     """The best weights so far by each rule. Only a strict improvement counts, so that ties go to the earliest epoch;
     two rules that pick the same epoch share one copy."""
 
-    def __init__(self) -> None:
-        self.best: dict[CheckpointRule, Best] = {}
+    def __init__(self, scores: Mapping[str, int]) -> None:
+        """``scores``: metric -> the sign that makes more of it better; its rule is ``validation_<metric>``."""
+        self.scores = scores
+        self.best: dict[str, Best] = {}
 
     def see(self, epoch: int, metrics: Mapping[str, float], weights: Weights) -> None:
-        """Looks at the weights of a finished epoch; copies them where a rule prefers them."""
+        """Looks at the weights of a validated epoch; copies them where a rule prefers them."""
         copy: Weights | None = None
-        for rule, (metric, sign) in SCORES.items():
-            score = sign * metrics[metric]
+        for name, sign in self.scores.items():
+            rule, score = RULE_PREFIX + name, sign * metrics[f"validation/{name}"]
+            score = -math.inf if math.isnan(score) else score  # an area under no curve: any number is better
             if rule not in self.best or score > self.best[rule].score:
-                copy = copy or {name: tensor.detach().clone() for name, tensor in weights.items()}
+                copy = copy or {layer: tensor.detach().clone() for layer, tensor in weights.items()}
                 self.best[rule] = Best(epoch=epoch, score=score, weights=copy)
 
     def idle_epochs(self, epoch: int) -> int:
         """Epochs since the validation loss last fell."""
-        best = self.best.get("validation_loss")
+        best = self.best.get(RULE_PREFIX + LOSS)
         return epoch - best.epoch if best else 0
 
-    def epochs(self, last: int) -> dict[CheckpointRule, int]:
+    def epochs(self, last: int) -> dict[str, int]:
         """Rule -> the epoch it picks after ``last`` epochs."""
-        return {**{rule: best.epoch for rule, best in self.best.items()}, "last": last}
+        return {**{rule: best.epoch for rule, best in self.best.items()}, LAST: last}
 
     def weights(self, epoch: int) -> Weights | None:
         """The kept copy of an epoch's weights, if there is one."""
@@ -66,7 +64,7 @@ class Selection:
     def restore(self, state: Mapping[str, Any], last: int, current: Weights) -> None:
         """The inverse of :meth:`state`. ``current``: the weights of epoch ``last``, on the device to keep copies on."""
         copies: dict[int, Weights] = {}
-        for rule in SCORES:
+        for rule in (RULE_PREFIX + name for name in self.scores):
             if rule not in state["rules"]:
                 continue
             epoch, score = state["rules"][rule]["epoch"], state["rules"][rule]["score"]
@@ -74,6 +72,12 @@ class Selection:
                 source = current if epoch == last else state["weights"][str(epoch)]
                 copies[epoch] = {name: source[name].detach().to(current[name].device, copy=True) for name in current}
             self.best[rule] = Best(epoch=epoch, score=score, weights=copies[epoch])
+
+
+def scores(task: Description, declared: str) -> dict[str, int]:
+    """What a fold's :class:`Selection` looks at: :meth:`Description.tracked` metrics and their signs."""
+    names = (rule.removeprefix(RULE_PREFIX) for rule in task.tracked(declared) if rule != LAST)
+    return {name: task.metric(name).sign for name in names}
 
 
 def diverged(metrics: Mapping[str, float]) -> str | None:

@@ -6,28 +6,21 @@ it runs (folders, device, threads) is a :class:`Launch` and takes no part in the
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import hashlib
-import json
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, Union
+from typing import ClassVar, Literal
 
-from trainer.errors import SpecError
-
-SCHEMA = 1
-
-T = TypeVar("T")
+from trainer import codec, previous
+from trainer.codec import SINCE, Format
 
 Scalar = bool | int | float | str | None
 Options = Mapping[str, Scalar]
 
 Phase = Literal["search", "confirm"]
-CheckpointRule = Literal["validation_loss", "validation_accuracy", "last"]
-CHECKPOINT_RULES: tuple[CheckpointRule, ...] = ("validation_loss", "validation_accuracy", "last")
+Precision = Literal["fp32", "tf32", "bf16", "fp64"]
+
+SPECIFICATION = Format(name="fold specification", schema=2, previous={"FoldSpec": previous.fold_spec})
+PACK = Format(name="pack", schema=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +39,10 @@ class SplitSpec:
     scheme: Literal["kfold", "fixed"] = "kfold"
     folds: int = 5
     validation: float = 0.2
-    """Share of the items outside the held-out part that early stopping and the checkpoint rule may look at."""
+    """Share of the items outside the held-out part that early stopping and the checkpoint rule may look at; 0: none,
+    and then only the checkpoint rule "last"."""
     stratify: bool = True
+    """Whether every part gets its share of each of the task's strata."""
     group: str | None = None
     """Name of the data set's group (as "patient"): no group is on two sides of a split."""
 
@@ -80,10 +75,13 @@ class TrainingSpec:
     weight_decay: float = 0.0
     patience: int | None = 15
     """Epochs without a strict decrease of the validation loss before training ends; None trains them all."""
-    checkpoint_rule: CheckpointRule = "validation_loss"
+    checkpoint_rule: str = "validation_loss"
+    """Which epoch's weights are scored: "last", or "validation_<metric>" for the best of those that were validated."""
     clean_train: bool = False
-    """Also measure the training part with the weights at rest, in evaluation mode, after every epoch."""
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """Also measure the training part with the weights at rest, in evaluation mode, whenever there is a validation."""
+    precision: Precision = "fp32"
+    evaluate_every: int = field(default=1, metadata={SINCE: 2})
+    """Epochs from one validation to the next; the last epoch is validated in any case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +92,17 @@ class FoldSpec:
     folds pair across activations.
     """
 
-    schema: int = SCHEMA
+    FORMAT: ClassVar[Format] = SPECIFICATION
+
+    schema: int = SPECIFICATION.schema
     study: str
     study_seed: int
     phase: Phase
     trial: str
     repeat: int
     fold: int
-    task: Literal["classification"] = "classification"
+    task: str = "classification"
+    """By catalogue name or import path."""
     data: DataSpec
     split: SplitSpec
     model: ModelSpec
@@ -110,8 +111,8 @@ class FoldSpec:
 
     @property
     def digest(self) -> str:
-        """Identity of the fold: 16 hexadecimal digits of the SHA-256 of its canonical text."""
-        return digest(self)
+        """Identity of the fold: 16 hexadecimal digits, see :func:`trainer.codec.identity`."""
+        return codec.digest(self)
 
     @property
     def folder(self) -> str:
@@ -132,7 +133,9 @@ class Launch:
 class Pack:
     """The folds that share one process and one device."""
 
-    schema: int = SCHEMA
+    FORMAT: ClassVar[Format] = PACK
+
+    schema: int = PACK.schema
     launches: tuple[Launch, ...]
     data_root: str | None
     """Folder that holds the data sets, absolute; None for data sets that come with a package."""
@@ -147,73 +150,3 @@ class Pack:
     code: str = ""
     """Digest of the trainer's sources that planned the pack; "" asks for no comparison."""
     on_drift: Literal["refuse", "warn"] = "refuse"
-
-
-def to_text(value: Any) -> str:
-    """Canonical JSON of a specification dataclass: sorted keys, no spaces, non-finite numbers refused."""
-    return json.dumps(dataclasses.asdict(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def digest(value: Any) -> str:
-    return hashlib.sha256(to_text(value).encode()).hexdigest()[:16]
-
-
-def from_text(kind: type[T], text: str) -> T:
-    """The exact inverse of :func:`to_text`. Raises :class:`SpecError` on any missing, unknown or ill-typed field."""
-    try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SpecError(f"{kind.__name__}: not JSON ({error})") from error
-    return from_plain(kind, raw)
-
-
-def from_plain(kind: type[T], raw: object) -> T:
-    """:func:`from_text` for an already parsed value."""
-    value = _decode(kind, raw, kind.__name__)
-    assert isinstance(value, kind)
-    return value
-
-
-def _decode(kind: Any, raw: object, path: str) -> object:
-    if dataclasses.is_dataclass(kind):
-        return _decode_dataclass(kind, raw, path)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Literal:
-        if raw in arguments and type(raw) in {type(argument) for argument in arguments}:
-            return raw
-        raise SpecError(f"{path}: got {raw!r}, accepts one of {list(arguments)}")
-    if origin in (Union, types.UnionType):
-        for option in arguments:
-            try:
-                return _decode(option, raw, path)
-            except SpecError:
-                continue
-        raise SpecError(f"{path}: got {raw!r}, accepts {kind}")
-    if origin is tuple and isinstance(raw, list):
-        return tuple(_decode(arguments[0], item, f"{path}[{index}]") for index, item in enumerate(raw))
-    if origin is Mapping and isinstance(raw, dict):
-        return {key: _decode(arguments[1], item, f"{path}.{key}") for key, item in raw.items()}
-    if kind is float and type(raw) in (int, float):
-        return float(raw)  # type: ignore[arg-type]  # the line above says so
-    if isinstance(kind, type) and type(raw) is kind:
-        return raw
-    raise SpecError(f"{path}: got {raw!r}, accepts {getattr(kind, '__name__', kind)}")
-
-
-@functools.cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _decode_dataclass(kind: Any, raw: object, path: str) -> object:
-    if not isinstance(raw, dict):
-        raise SpecError(f"{path}: got {type(raw).__name__}, accepts an object")
-    hints = _hints(kind)
-    names = {item.name for item in dataclasses.fields(kind)}
-    if missing := sorted(names - raw.keys()):
-        raise SpecError(f"{path}: missing {', '.join(missing)}")
-    if unknown := sorted(raw.keys() - names):
-        raise SpecError(f"{path}: unknown {', '.join(unknown)}")
-    if "schema" in names and raw["schema"] != SCHEMA:
-        raise SpecError(f"{path}: schema {raw['schema']}, this trainer reads schema {SCHEMA}; use the matching version")
-    return kind(**{name: _decode(hints[name], raw[name], f"{path}.{name}") for name in names})

@@ -31,24 +31,39 @@ class Split:
     """SHA-256 over the data digest and the sorted held-out, validation and training indices."""
 
 
-def split(dataset: Dataset, spec: SplitSpec, *, seed: int, repeat: int, fold: int) -> Split:
-    """The split of one fold: a function of the data set, ``spec`` and the three numbers alone.
+@dataclass(frozen=True, kw_only=True)
+class Strata:
+    """What every part of a split gets its share of: the classes of a classification."""
+
+    numbers: Indices
+    """[n], 0..len(names)-1."""
+    names: tuple[str, ...]
+
+
+def split(dataset: Dataset, spec: SplitSpec, strata: Strata | None, *, seed: int, repeat: int, fold: int) -> Split:
+    """The split of one fold: a function of the data set, ``spec``, the task's ``strata`` and the three numbers alone.
 
     The held-out parts of one repeat partition the items; validation is drawn from what a fold leaves outside its own.
     Raises :class:`DataError` where the data cannot be dealt as asked.
     """
-    _check(dataset, spec, fold)
+    if not spec.stratify:
+        strata = None
+    elif strata is None:
+        raise DataError(f"data set {dataset.name!r}: the task has no strata to deal by; use stratify: false")
+    _check(dataset, spec, strata, fold)
     heldout = (
-        _fixed(dataset) if spec.scheme == "fixed" else _kfold(dataset, spec, seeds.seed("split", seed, repeat), fold)
+        _fixed(dataset)
+        if spec.scheme == "fixed"
+        else _kfold(dataset, spec, strata, seeds.seed("split", seed, repeat), fold)
     )
-    rest = np.setdiff1d(np.arange(len(dataset.labels), dtype=np.int64), heldout)
-    chosen = _validation(dataset, spec, rest, seeds.seed("validation", seed, repeat, fold))
+    rest = np.setdiff1d(np.arange(len(dataset.items), dtype=np.int64), heldout)
+    chosen = _validation(dataset, spec, strata, rest, seeds.seed("validation", seed, repeat, fold))
     validation, train = rest[chosen], np.delete(rest, chosen)
     for part, indices in (("training", train), ("validation", validation), ("held-out", heldout)):
-        if not len(indices):
+        if not len(indices) and not (part == "validation" and spec.validation == 0):
             raise DataError(
                 f"data set {dataset.name!r}, repeat {repeat}, fold {fold}: no item is left for the {part} part of "
-                f"{len(dataset.labels)}; use fewer folds or another validation share"
+                f"{len(dataset.items)}; use fewer folds or another validation share"
             )
     total = hashlib.sha256(dataset.digest.encode())
     for indices in (heldout, validation, train):
@@ -56,10 +71,10 @@ def split(dataset: Dataset, spec: SplitSpec, *, seed: int, repeat: int, fold: in
     return Split(train=train, validation=validation, heldout=heldout, hash=total.hexdigest())
 
 
-def _check(dataset: Dataset, spec: SplitSpec, fold: int) -> None:
+def _check(dataset: Dataset, spec: SplitSpec, strata: Strata | None, fold: int) -> None:
     where = f"data set {dataset.name!r}"
-    if not 0.0 < spec.validation < 1.0:
-        raise DataError(f"{where}: validation share {spec.validation}, accepts more than 0 and less than 1")
+    if not 0.0 <= spec.validation < 1.0:
+        raise DataError(f"{where}: validation share {spec.validation}, accepts 0 or more and less than 1")
     if spec.folds < 2 and spec.scheme == "kfold":
         raise DataError(f"{where}: {spec.folds} folds, accepts 2 or more")
     if not 0 <= fold < spec.folds:
@@ -73,15 +88,15 @@ def _check(dataset: Dataset, spec: SplitSpec, fold: int) -> None:
             raise DataError(
                 f"{where}: {count} groups of {spec.group!r} for {spec.folds} folds; use {count} folds or fewer"
             )
-    if spec.scheme == "kfold" and spec.stratify:
-        counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    if spec.scheme == "kfold" and strata is not None:
+        counts = np.bincount(strata.numbers, minlength=len(strata.names))
         for number in np.flatnonzero((counts > 0) & (counts < spec.folds)):
             raise DataError(
-                f"{where}: class {dataset.classes[number]!r} has {counts[number]} items for {spec.folds} folds; "
+                f"{where}: class {strata.names[number]!r} has {counts[number]} items for {spec.folds} folds; "
                 f"use {max(counts[number], 2)} folds or fewer, or stratify: false"
             )
-    if spec.scheme == "kfold" and len(dataset.labels) < spec.folds:
-        raise DataError(f"{where}: {len(dataset.labels)} items for {spec.folds} folds; use fewer folds")
+    if spec.scheme == "kfold" and len(dataset.items) < spec.folds:
+        raise DataError(f"{where}: {len(dataset.items)} items for {spec.folds} folds; use fewer folds")
 
 
 def _fixed(dataset: Dataset) -> Indices:
@@ -93,37 +108,36 @@ def _fixed(dataset: Dataset) -> Indices:
     return np.flatnonzero(dataset.fixed_heldout).astype(np.int64)
 
 
-def _kfold(dataset: Dataset, spec: SplitSpec, seed: int, fold: int) -> Indices:
+def _kfold(dataset: Dataset, spec: SplitSpec, strata: Strata | None, seed: int, fold: int) -> Indices:
     groups = None if spec.group is None else dataset.groups[spec.group]
-    return _deal(dataset.labels, groups, parts=spec.folds, stratify=spec.stratify, seed=seed)[fold]
+    numbers = None if strata is None else strata.numbers
+    return _deal(len(dataset.items), numbers, groups, parts=spec.folds, seed=seed)[fold]
 
 
-def _deal(
-    labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, parts: int, stratify: bool, seed: int
-) -> list[Indices]:
-    """The items in ``parts`` disjoint parts, each ascending."""
-    if stratify and groups is not None:
-        return _deal_groups(labels, groups, parts, seed)
-    kind = StratifiedKFold if stratify else KFold if groups is None else GroupKFold
+def _deal(count: int, strata: Indices | None, groups: Indices | None, *, parts: int, seed: int) -> list[Indices]:
+    """``count`` items in ``parts`` disjoint parts, each ascending; ``strata`` and ``groups`` number each item's."""
+    if strata is not None and groups is not None:
+        return _deal_groups(strata, groups, parts, seed)
+    kind = StratifiedKFold if strata is not None else KFold if groups is None else GroupKFold
     dealer = kind(n_splits=parts, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():
         # Groups may hold a class in fewer places than there are parts; the counts were checked where they matter.
         warnings.filterwarnings("ignore", message="The least populated class in y")
-        pairs = list(dealer.split(np.zeros(len(labels)), labels, groups))
+        pairs = list(dealer.split(np.zeros(count), strata, groups))
     return [np.sort(part).astype(np.int64) for _, part in pairs]
 
 
-def _deal_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], parts: int, seed: int) -> list[Indices]:
-    """Whole groups in ``parts`` parts with about the same share of every class: roughly the largest groups first, each
-    to the part in which it leaves the classes most even.
+def _deal_groups(strata: Indices, groups: Indices, parts: int, seed: int) -> list[Indices]:
+    """Whole groups in ``parts`` parts with about the same share of every stratum: roughly the largest groups first,
+    each to the part in which it leaves the strata most even.
 
     The seed decides the order. scikit-learn's StratifiedGroupKFold shuffles groups only where their class counts spread
     alike, which patients' never do: there, every seed and repeat would get the same parts.
     """
     generator = np.random.default_rng(seed)
     _, owner = np.unique(groups, return_inverse=True)
-    counts = np.zeros((owner.max() + 1, labels.max() + 1))
-    np.add.at(counts, (owner, labels), 1.0)
+    counts = np.zeros((owner.max() + 1, strata.max() + 1))
+    np.add.at(counts, (owner, strata), 1.0)
     shares = counts / np.maximum(counts.sum(axis=0), 1.0)
     sizes = shares.std(axis=1) * generator.uniform(0.5, 2.0, len(shares))
     filled = np.zeros((parts, shares.shape[1]))
@@ -141,9 +155,11 @@ def _deal_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], parts: in
     return [np.flatnonzero(part_of[owner] == part).astype(np.int64) for part in range(parts)]
 
 
-def _validation(dataset: Dataset, spec: SplitSpec, rest: Indices, seed: int) -> Indices:
+def _validation(dataset: Dataset, spec: SplitSpec, strata: Strata | None, rest: Indices, seed: int) -> Indices:
     """Positions within ``rest`` that become the validation part, ascending."""
-    labels = dataset.labels[rest]
+    if spec.validation == 0:
+        return np.zeros(0, dtype=np.int64)
+    numbers = None if strata is None else strata.numbers[rest]
     where = (
         f"data set {dataset.name!r}: validation share {spec.validation} of {len(rest)} items outside the held-out part"
     )
@@ -155,19 +171,19 @@ def _validation(dataset: Dataset, spec: SplitSpec, rest: Indices, seed: int) -> 
         share = Fraction(min(max(spec.validation, 0.05), 0.95)).limit_denominator(20)
         parts = min(max(share.denominator, 2), count)
         taken = min(max(round(spec.validation * parts), 1), parts - 1)
-        if spec.stratify and np.bincount(labels).max() < parts:
+        if numbers is not None and np.bincount(numbers).max() < parts:
             raise DataError(f"{where}: the commonest class has fewer than {parts} items; use stratify: false")
-        dealt = _deal(labels, groups, parts=parts, stratify=spec.stratify, seed=seed)
+        dealt = _deal(len(rest), numbers, groups, parts=parts, seed=seed)
         return np.sort(np.concatenate(dealt[:taken]))
     size = round(spec.validation * len(rest))
     if not 0 < size < len(rest):
         raise DataError(f"{where} is {size} items, which leaves one part empty; use another share or fewer folds")
-    if spec.stratify:
-        counts = np.bincount(labels, minlength=len(dataset.classes))
+    if strata is not None:
+        counts = np.bincount(strata.numbers[rest], minlength=len(strata.names))
         present = np.flatnonzero(counts)
         for number in present[counts[present] < 2]:
             raise DataError(
-                f"{where}: class {dataset.classes[number]!r} has 1 item there, stratified validation needs 2; "
+                f"{where}: class {strata.names[number]!r} has 1 item there, stratified validation needs 2; "
                 "use fewer folds or stratify: false"
             )
         if min(size, len(rest) - size) < len(present):
@@ -175,7 +191,7 @@ def _validation(dataset: Dataset, spec: SplitSpec, rest: Indices, seed: int) -> 
                 f"{where} leaves {min(size, len(rest) - size)} items in a part, stratified validation needs one of "
                 f"each of the {len(present)} classes; use another share or stratify: false"
             )
-    shuffle = StratifiedShuffleSplit if spec.stratify else ShuffleSplit
+    shuffle = ShuffleSplit if strata is None else StratifiedShuffleSplit
     dealer = shuffle(n_splits=1, test_size=size, random_state=seed % 2**32)
-    _, chosen = next(iter(dealer.split(np.zeros(len(rest)), labels)))
+    _, chosen = next(iter(dealer.split(np.zeros(len(rest)), numbers)))
     return np.sort(chosen).astype(np.int64)

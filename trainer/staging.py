@@ -20,9 +20,12 @@ from typing import Any
 import numpy as np
 
 from trainer.attempt import process_start
+from trainer.codec import to_text
 from trainer.datasets.reader import Dataset, Reader
-from trainer.spec import DataSpec, to_text
+from trainer.spec import DataSpec
 
+OPTIONAL = ("labels", "values", "fixed_heldout")
+"""Arrays that a data set may have."""
 WAIT_S = 0.2
 ORPHAN_S = 60.0
 """Age of a lock without an owner's name beyond which its maker must have died."""
@@ -85,16 +88,19 @@ def _write(copy: Path, dataset: Dataset) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
-        arrays = {"items": dataset.items, "labels": dataset.labels}
+        arrays = {"items": dataset.items}
         arrays |= {f"group-{number}": array for number, array in enumerate(dataset.groups.values())}
-        if dataset.fixed_heldout is not None:
-            arrays["fixed_heldout"] = dataset.fixed_heldout
+        for name in OPTIONAL:
+            if (array := getattr(dataset, name)) is not None:
+                arrays[name] = array
         for name, array in arrays.items():
             np.save(aside / f"{name}.npy", array)
         facts = {
             "name": dataset.name,
             "classes": dataset.classes,
             "groups": list(dataset.groups),
+            "kind": dataset.kind,
+            "standardise": dataset.standardise,
             "mean": dataset.mean,
             "std": dataset.std,
             "digest": dataset.digest,
@@ -107,17 +113,18 @@ def _write(copy: Path, dataset: Dataset) -> None:
 
 def _read(copy: Path) -> Dataset:
     facts: dict[str, Any] = json.loads((copy / "facts.json").read_text(encoding="utf-8"))
-    fixed = copy / "fixed_heldout.npy"
+    optional = {name: copy / f"{name}.npy" for name in OPTIONAL}
     return Dataset(
         name=facts["name"],
         items=np.load(copy / "items.npy", mmap_mode="r"),
-        labels=np.load(copy / "labels.npy"),
         classes=tuple(facts["classes"]),
         groups={name: np.load(copy / f"group-{number}.npy") for number, name in enumerate(facts["groups"])},
-        fixed_heldout=np.load(fixed) if fixed.exists() else None,
+        kind=facts["kind"],
+        standardise=facts["standardise"],
         mean=tuple(facts["mean"]),
         std=tuple(facts["std"]),
         digest=facts["digest"],
+        **{name: np.load(path) for name, path in optional.items() if path.exists()},
     )
 
 

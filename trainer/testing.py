@@ -16,12 +16,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from trainer.attempt import Attempt, claim, enter
+from trainer.codec import from_text
+from trainer.entry import RESULT_SCHEMA
 from trainer.errors import Superseded
-from trainer.journal import End, Epoch, Outcome, Start, Writer, read_fold
-from trainer.spec import CHECKPOINT_RULES, SCHEMA, FoldSpec, Launch, Pack, from_text
+from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, read_fold
+from trainer.spec import FoldSpec, Launch, Pack
+from trainer.tasks.description import LAST, describe
+from trainer.tasks.metric import LOSS
 
+HELDOUT = 200
+"""Items of a pretended held-out part."""
 VARIABLES = ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST", "CUDA_VISIBLE_DEVICES")
 """What the journal repeats of the node's environment."""
 
@@ -40,7 +47,7 @@ def pretend(text: str) -> str:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return json.dumps({"schema": SCHEMA, "folds": statuses, "interrupted": "interrupted" in statuses.values()})
+    return json.dumps({"schema": RESULT_SCHEMA, "folds": statuses, "interrupted": "interrupted" in statuses.values()})
 
 
 def value(spec: FoldSpec, epoch: int) -> float:
@@ -89,7 +96,7 @@ def _epochs(spec: FoldSpec, claimed: Attempt, first: int, writer: Writer, told: 
         time.sleep(took_s)
         claimed.check()
         loss = value(spec, epoch)
-        metrics = {"validation/loss": loss, "validation/accuracy": 1 - loss / 3, "train/loss": loss / 2}
+        metrics = {**_scores(spec, "validation", loss), "train/loss": loss / 2}
         writer.write(
             Epoch(
                 epoch=epoch,
@@ -102,57 +109,71 @@ def _epochs(spec: FoldSpec, claimed: Attempt, first: int, writer: Writer, told: 
             )
         )
         if claimed.stop_asked and epoch < spec.training.epochs:
-            yield _end(spec, epoch, "stopped", "STOP file", writer)
+            yield _end(spec, epoch, Status.STOPPED, "STOP file", writer)
             return
         yield ""
-    yield _end(spec, spec.training.epochs, "finished", "all epochs", writer)
+    yield _end(spec, spec.training.epochs, Status.FINISHED, "all epochs", writer)
 
 
 def _start(spec: FoldSpec, attempt: int, resumed: int) -> Start:
     environment = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     split = hashlib.sha256(f"{spec.study_seed} {spec.repeat} {spec.fold}".encode()).hexdigest()
-    return Start(
+    return invented_start(
         digest=spec.digest,
         attempt=attempt,
         resumed_epoch=resumed,
         time=time.time(),
-        data_digest="0" * 64,
         split_hash=split,
-        n_train=640,
-        n_validation=160,
-        n_heldout=200,
-        n_classes=10,
-        chance=0.1,
-        n_parameters=1,
-        device="cpu",
-        device_name="pretended",
-        threads=1,
+        references={describe(spec.task).primary: 0.1},
         host=socket.gethostname(),
         pid=os.getpid(),
         environment=environment,
     )
 
 
-def _end(spec: FoldSpec, epochs: int, status: str, reason: str, writer: Writer) -> str:
+def invented_start(**facts: Any) -> Start:
+    """A Start record of a fold that never trained; ``facts`` replace what is invented."""
+    invented: dict[str, Any] = {
+        "digest": "0" * 16,
+        "attempt": 1,
+        "resumed_epoch": 0,
+        "time": 0.0,
+        "data_digest": "0" * 64,
+        "split_hash": "0" * 64,
+        "n_train": 640,
+        "n_validation": 160,
+        "n_heldout": 200,
+        "references": {},
+        "n_parameters": 1,
+        "device": "cpu",
+        "device_name": "pretended",
+        "threads": 1,
+        "host": "nowhere",
+        "pid": 1,
+    }
+    return Start(**{**invented, **facts})
+
+
+def _scores(spec: FoldSpec, part: str, loss: float) -> dict[str, float]:
+    """The loss and, from it, the task's primary metric."""
+    primary = 1 - loss / 3
+    if part == "heldout":
+        primary = round(HELDOUT * primary) / HELDOUT
+    return {f"{part}/{LOSS}": loss, f"{part}/{describe(spec.task).primary}": primary}
+
+
+def _end(spec: FoldSpec, epochs: int, status: Status, reason: str, writer: Writer) -> str:
     best = min(range(1, epochs + 1), key=lambda epoch: value(spec, epoch))
     outcomes: dict[str, Outcome] = {}
-    for rule in CHECKPOINT_RULES:
-        epoch = epochs if rule == "last" else best
+    for rule in (*describe(spec.task).tracked(spec.training.checkpoint_rule), LAST):
+        epoch = epochs if rule == LAST else best
         loss = value(spec, epoch)
-        outcomes[rule] = Outcome(
-            epoch=epoch,
-            metrics={
-                "validation/loss": loss,
-                "validation/accuracy": 1 - loss / 3,
-                "heldout/loss": loss + 0.01,
-                "heldout/accuracy": round(200 * (1 - loss / 3)) / 200,
-            },
-        )
-    assert status in ("finished", "stopped")
+        heldout = {**_scores(spec, "heldout", loss), f"heldout/{LOSS}": loss + 0.01}
+        outcomes[rule] = Outcome(epoch=epoch, metrics={**_scores(spec, "validation", loss), **heldout})
     writer.write(
         End(
             time=time.time(),
-            status=status,  # type: ignore[arg-type]  # the line above says so
+            status=status,
             epochs=epochs,
             reason=reason,
             rule=spec.training.checkpoint_rule,

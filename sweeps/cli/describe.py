@@ -31,7 +31,9 @@ def of_preparation(done: Preparation) -> str:
     lines = [
         f"{summary.name}: {summary.items} items of {'x'.join(map(str, summary.shape))} {summary.dtype}, "
         f"{summary.size_mb:.1f} MB, in {done.wall_s:.1f} s",
-        "classes: " + ", ".join(f"{name} {count}" for name, count in summary.per_class.items()),
+        "classes: " + ", ".join(f"{name} {count}" for name, count in summary.per_class.items())
+        if summary.per_class
+        else f"targets: {summary.targets} an item",
     ]
     if summary.groups:
         lines.append("groups: " + ", ".join(f"{count} by {name}" for name, count in summary.groups.items()))

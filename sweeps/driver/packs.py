@@ -9,7 +9,8 @@ from typing import Literal
 
 from sweeps.folder.records import FoldKey
 from sweeps.study.study import Study
-from trainer.spec import FoldSpec, Launch, Pack, to_text
+from trainer.codec import to_text
+from trainer.spec import FoldSpec, Launch, Pack
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 from sweeps.folder.records import TrialAdded
+from trainer.codec import to_text
 from trainer.journal import set_aside
-from trainer.spec import FoldSpec, Phase, to_text
+from trainer.spec import FoldSpec, Phase
 
 STUDY = "study.yaml"
 PLAN = "plan.json"

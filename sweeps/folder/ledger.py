@@ -20,8 +20,8 @@ from sweeps.folder.records import (
     Record,
 )
 from sweeps.folder.state import replay
+from trainer.codec import from_plain
 from trainer.errors import SpecError
-from trainer.spec import from_plain
 
 FILE = "ledger.jsonl"
 

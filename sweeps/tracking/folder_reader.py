@@ -14,9 +14,10 @@ from sweeps.errors import TrackingError
 from sweeps.folder.layout import INFRA, PROVENANCE
 from sweeps.folder.secrets import redact
 from sweeps.tracking.run_content import FoldResult, FoldRun, Trial, fold_result, fold_run, milliseconds
+from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
 from trainer.journal import FILE, attempt_folder, attempts, follow, resolve
-from trainer.spec import FoldSpec, from_text
+from trainer.spec import FoldSpec
 
 
 class Unreadable(TrackingError):

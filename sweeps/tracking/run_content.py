@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 from analysis.runs import schema
 from analysis.runs.plan import Plan
+from trainer.codec import to_text
 from trainer.journal import Epoch, FoldHistory
-from trainer.spec import FoldSpec, to_text
+from trainer.spec import FoldSpec
 
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"

@@ -13,9 +13,10 @@ from sweeps.study.default_spaces import explain
 from sweeps.study.study import Study, digest
 from sweeps.view.progress import sizes
 from sweeps.wording import duration
+from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
 from trainer.journal import read_fold
-from trainer.spec import FoldSpec, Options, from_text
+from trainer.spec import FoldSpec, Options
 
 ITEMS = {
     "breast_cancer": 569,

@@ -38,8 +38,9 @@ from sweeps.driver import session
 from sweeps.folder import layout
 from sweeps.study import shipped
 from sweeps.study.study import load
+from trainer.codec import to_text
 from trainer.journal import FoldHistory, read_fold
-from trainer.spec import Launch, Pack, to_text
+from trainer.spec import Launch, Pack
 
 CALL = "trainer.testing:pretend"
 EPOCHS, FOLDS = 8, 4

@@ -357,5 +357,4 @@ def test_arguments_are_keywords_with_defaults(case: Case) -> None:
     assert isinstance(kind(), nn.Module)
     with pytest.raises(TypeError):
         kind(0.1)
-    assert kind.formula
     assert kind.__doc__

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from trainer import checkpoint, entry, fold, journal, selection
+from trainer.codec import to_text
 from trainer.errors import DataError
-from trainer.spec import ActivationSpec, to_text
+from trainer.spec import ActivationSpec
 
 
 class Cut(BaseException):
@@ -109,14 +110,15 @@ def test_half_written_file_is_never_the_checkpoint(tmp_path, monkeypatch):
 
 
 def test_what_equals_the_current_weights_is_stored_once():
-    chosen = selection.Selection()
+    scores = {"loss": -1, "accuracy": 1}
+    chosen = selection.Selection(scores)
     weights = {"w": torch.zeros(3)}
     for epoch, loss, accuracy in ((1, 2.0, 0.9), (2, 1.0, 0.5)):
         weights["w"] += 1
         chosen.see(epoch, {"validation/loss": loss, "validation/accuracy": accuracy}, weights)
     state = chosen.state(2)
     assert list(state["weights"]) == ["1"]
-    again = selection.Selection()
+    again = selection.Selection(scores)
     again.restore(state, 2, weights)
     assert again.epochs(2) == chosen.epochs(2)
     assert again.weights(1)["w"].tolist() == [1, 1, 1]
@@ -128,7 +130,7 @@ def test_checkpoint_is_plain_tensors_and_numbers(small, packed, monkeypatch):
     folder = cut_once(monkeypatch, packed(small(activation=ActivationSpec(name="dsrelu"))), 2)
     state = torch.load(folder / "attempt-1" / checkpoint.FILE, weights_only=True)
     assert state["epoch"] == 2
-    assert state["learner"].keys() == {"model", "optimizer", "generators"}
+    assert state["learner"].keys() == {"model", "optimizer", "generators", "task", "inputs"}
 
 
 @pytest.mark.parametrize("activation", ["relu", "dsrelu", "apalu"])

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from trainer import code, entry, journal
+from trainer.codec import to_text
 from trainer.errors import SpecError
-from trainer.spec import ActivationSpec, to_text
+from trainer.spec import ActivationSpec
 
 LAB = """
 import json, socket

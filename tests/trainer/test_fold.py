@@ -12,10 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from trainer import attempt, batches, entry, journal, learner, selection, splits
+from trainer import attempt, batches, entry, inputs, journal, learner, selection, splits
+from trainer.codec import to_text
 from trainer.datasets.digits import digits
 from trainer.errors import DataError
-from trainer.spec import ActivationSpec, ModelSpec, to_text
+from trainer.spec import ActivationSpec, ModelSpec
+from trainer.tasks.classification import Classification
 
 
 def trained(pack):
@@ -35,9 +37,10 @@ def numbers(history):
 
 def a_learner(spec, data=None):
     dataset = digits.load(None, {})
-    split = splits.split(dataset, spec.split, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold)
+    strata = Classification.strata(dataset)
+    split = splits.split(dataset, spec.split, strata, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold)
     data = data or batches.resident(dataset, torch.device("cpu"))
-    return learner.Learner(spec, data, split, classes=10)
+    return learner.Learner(spec, dataset, data, split, Classification(dataset))
 
 
 class Exploding(nn.Module):
@@ -104,9 +107,10 @@ def test_journal_tells_what_happened(small, packed):
     start, end = history.start, history.end
     assert (start.digest, start.attempt, start.resumed_epoch) == (spec.digest, 1, 0)
     assert (start.n_train, start.n_validation, start.n_heldout) == (958, 240, 599)
-    assert start.n_classes == 10
+    assert start.references.keys() == {"loss", "accuracy", "f1_weighted", "f1_macro", "auc"}
+    assert start.references["loss"] == math.log(10)
     assert start.n_parameters == 1442
-    assert 0.1 <= start.chance < 0.11
+    assert 0.1 <= start.references["accuracy"] < 0.11
     assert start.environment["torch"] == torch.__version__
     assert [record.epoch for record in history.epochs] == [1, 2, 3]
     names = {f"{part}/{name}" for part in ("train", "train_clean", "validation") for name in
@@ -140,7 +144,8 @@ def test_predictions_are_of_the_declared_rule_and_give_its_metrics(small, packed
     _, [history] = trained(pack)
     folder = Path(pack.launches[0].folder) / "attempt-1"
     kept = np.load(folder / "predictions.npz")
-    split = splits.split(digits.load(None, {}), spec.split, seed=7, repeat=0, fold=0)
+    dataset = digits.load(None, {})
+    split = splits.split(dataset, spec.split, Classification.strata(dataset), seed=7, repeat=0, fold=0)
     assert np.array_equal(kept["indices"], split.heldout)
     assert kept["probabilities"].dtype == np.float32
     assert np.allclose(kept["probabilities"].sum(axis=1), 1)
@@ -202,12 +207,12 @@ def test_batches_are_normalised_and_the_set_stays_uint8():
     dataset = digits.load(None, {})
     data = batches.resident(dataset, torch.device("cpu"))
     assert data.items.dtype == torch.uint8
-    items, labels = data.batch(torch.arange(len(dataset.labels)))
+    items = inputs.Inputs(dataset)(data.items, torch.float32)
     expected = (dataset.items / 255.0 - dataset.mean[0]) / dataset.std[0]
     assert np.allclose(items.numpy(), expected, atol=1e-6)
     assert float(items.mean()) == pytest.approx(0, abs=1e-3)
     assert float(items.std()) == pytest.approx(1, abs=1e-3)
-    assert np.array_equal(labels.numpy(), dataset.labels)
+    assert np.array_equal(data.targets.numpy(), dataset.labels)
 
 
 def test_evaluation_batch_size_changes_rounding_at_most(small):
@@ -225,7 +230,7 @@ def test_patience_counts_epochs_without_a_strict_decrease(small, packed):
 
 
 def test_ties_go_to_the_earlier_epoch():
-    chosen = selection.Selection()
+    chosen = selection.Selection({"loss": -1, "accuracy": 1})
     for epoch in (1, 2):
         chosen.see(epoch, {"validation/loss": 1.0, "validation/accuracy": 0.5}, {"w": torch.tensor(float(epoch))})
     assert chosen.epochs(2) == {"validation_loss": 1, "validation_accuracy": 1, "last": 2}
@@ -383,7 +388,7 @@ def test_plain_loop_gives_the_same_losses(small):
     for first in range(0, len(order), 64):
         index = order[first : first + 64]
         items = (data.items[index].double() / 255 - 0.3053) / 0.3759
-        loss = nn.functional.cross_entropy(model(items.float()), data.labels[index])
+        loss = nn.functional.cross_entropy(model(items.float()), data.targets[index])
         model.zero_grad()
         loss.backward()
         with torch.no_grad():

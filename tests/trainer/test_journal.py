@@ -8,29 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer import journal
+from trainer import journal, testing
 from trainer.errors import JournalError
-from trainer.journal import End, Epoch, Outcome, Start
+from trainer.journal import End, Epoch, Outcome, Status
 
-START = Start(
-    digest="0" * 16,
-    attempt=1,
-    resumed_epoch=0,
-    time=0.0,
-    data_digest="d",
-    split_hash="s",
-    n_train=1,
-    n_validation=1,
-    n_heldout=1,
-    n_classes=2,
-    chance=0.5,
-    n_parameters=3,
-    device="cpu",
-    device_name="x",
-    threads=1,
-    host="h",
-    pid=1,
-)
+START = testing.invented_start()
 finite = st.floats(allow_nan=False)
 measured = st.dictionaries(st.sampled_from(["train/loss", "validation/loss", "heldout/auc"]), finite)
 epochs = st.builds(
@@ -49,7 +31,7 @@ starts = st.builds(lambda attempt, epoch: start(attempt, epoch), st.integers(1, 
 ends = st.builds(
     End,
     time=finite,
-    status=st.sampled_from(["finished", "stopped", "diverged", "failed"]),
+    status=st.sampled_from(Status),
     epochs=st.integers(0, 99),
     reason=st.text(max_size=30),
     rule=st.sampled_from(["validation_loss", "last"]),

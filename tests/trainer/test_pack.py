@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from trainer import attempt, catalogue, checkpoint, device, entry, interruption, journal, staging
+from trainer import attempt, catalogue, checkpoint, device, entry, interruption, journal, staging, testing
+from trainer.codec import to_text
 from trainer.datasets.digits import digits
 from trainer.errors import SpecError
-from trainer.spec import ActivationSpec, DataSpec, to_text
+from trainer.spec import ActivationSpec, DataSpec
 
 
 def run(pack):
@@ -196,24 +197,8 @@ def test_fold_at_work_in_a_living_process_is_left_to_it(small, packed):
     attempt.enter(folder, one)
     claimed = attempt.claim(folder)
     parent = os.getppid()
-    start = journal.Start(
-        digest=one.digest,
-        attempt=1,
-        resumed_epoch=0,
-        time=attempt.process_start(parent) + 100.0,
-        data_digest="",
-        split_hash="",
-        n_train=1,
-        n_validation=1,
-        n_heldout=1,
-        n_classes=1,
-        chance=1.0,
-        n_parameters=1,
-        device="cpu",
-        device_name="",
-        threads=1,
-        host=os.uname().nodename,
-        pid=parent,
+    start = testing.invented_start(
+        digest=one.digest, time=attempt.process_start(parent) + 100.0, host=os.uname().nodename, pid=parent
     )
     writer = journal.Writer(claimed.folder)
     writer.write(start)

@@ -10,7 +10,8 @@ import pytest
 
 from trainer import preflight
 from trainer.datasets.digits import digits
-from trainer.datasets.reader import Dataset, faults
+from trainer.datasets.reader import Dataset
+from trainer.datasets.validation import validate_dataset
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, SplitSpec, TrainingSpec
 
 PLUG_INS = """
@@ -60,7 +61,7 @@ def test_an_activation_that_raises_or_changes_the_shape_is_named_once(plug_ins: 
 
 def test_a_model_that_gives_no_logits_is_told_what_is_accepted(plug_ins: str) -> None:
     (problem,) = preflight.problems([spec(model=f"{plug_ins}:pixels")], None)
-    assert "gives (2, 10, 8, 8) for 2 items; accepts logits (2, 10)" in problem
+    assert "gives (2, 10, 8, 8) for 2 items; accepts outputs (2, 10)" in problem
 
 
 def made(labels: object, **changes: object) -> Dataset:
@@ -71,7 +72,7 @@ def made(labels: object, **changes: object) -> Dataset:
 LABELS = digits.load(None, {}).labels
 WRONG = {
     "labels are float64; accepts whole numbers": {"labels": LABELS.astype(float)},
-    "items are object; accepts uint8 or float32": {"items": digits.load(None, {}).items.astype(object)},
+    "items are object; accepts whole numbers or floating point": {"items": digits.load(None, {}).items.astype(object)},
     "items hold NaN or infinite values": {"items": np.full((1797, 1, 8, 8), np.nan, np.float32)},
     "group 'writer' has shape (3,); accepts one of each of the 1797 items": {"groups": {"writer": np.arange(3)}},
     "fixed_heldout has shape (7,); accepts one of each": {"fixed_heldout": np.ones(7, bool)},
@@ -80,11 +81,11 @@ WRONG = {
 
 @pytest.mark.parametrize("words", WRONG)
 def test_what_a_reader_of_ones_own_gives_wrong_is_told(words: str) -> None:
-    assert words in "; ".join(faults(made(**{"labels": LABELS, **WRONG[words]})))
+    assert words in "; ".join(validate_dataset(made(**{"labels": LABELS, **WRONG[words]})))
 
 
 def test_a_sound_data_set_has_no_fault() -> None:
-    assert faults(made(LABELS)) == []
+    assert validate_dataset(made(LABELS)) == []
 
 
 def test_repeats_that_would_be_dealt_the_same_items_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,20 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainer.codec import digest, from_text, to_text
 from trainer.errors import SpecError
-from trainer.spec import (
-    ActivationSpec,
-    DataSpec,
-    FoldSpec,
-    Launch,
-    ModelSpec,
-    Pack,
-    SplitSpec,
-    TrainingSpec,
-    digest,
-    from_text,
-    to_text,
-)
+from trainer.spec import ActivationSpec, DataSpec, FoldSpec, Launch, ModelSpec, Pack, SplitSpec, TrainingSpec
 
 words = st.text(string.ascii_letters + string.digits + " äß/:.-_'\"\\", max_size=12)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -132,7 +121,7 @@ def test_option_types_survive():
         ("training.optimizer", "lion", "accepts one of ['adam', 'adamw', 'sgd']"),
         ("activation.params.x", [1], "FoldSpec.activation.params.x: got [1]"),
         ("activation", [], "FoldSpec.activation: got list, accepts an object"),
-        ("schema", 2, "FoldSpec: schema 2, this trainer reads schema 1"),
+        ("schema", 3, "FoldSpec: fold specification of schema 3; this version of actsweep reads schema 1 and 2: use"),
     ],
 )
 def test_what_is_not_a_fold_is_refused_by_name(path, value, words):

@@ -14,6 +14,11 @@ from trainer.datasets.digits import digits
 from trainer.datasets.reader import Dataset
 from trainer.errors import DataError
 from trainer.spec import SplitSpec
+from trainer.tasks.classification import Classification
+
+
+def split(data, spec, **where):
+    return splits.split(data, spec, Classification.strata(data), **where)
 
 
 def dataset(labels, *, groups=None, fixed=None, classes=None):
@@ -33,7 +38,7 @@ def dataset(labels, *, groups=None, fixed=None, classes=None):
 
 
 def all_folds(data, spec, *, seed=1, repeat=0):
-    return [splits.split(data, spec, seed=seed, repeat=repeat, fold=fold) for fold in range(spec.folds)]
+    return [split(data, spec, seed=seed, repeat=repeat, fold=fold) for fold in range(spec.folds)]
 
 
 @st.composite
@@ -112,9 +117,7 @@ def test_no_group_is_on_two_sides(sizes, folds, stratify, seed):
 @settings(max_examples=20, deadline=None)
 @given(labels=labelled(), seed=st.integers(0, 2**63), repeat=st.integers(0, 5), fold=st.integers(0, 2))
 def test_same_arguments_same_split(labels, seed, repeat, fold):
-    first, second = (
-        splits.split(dataset(labels), SplitSpec(folds=3), seed=seed, repeat=repeat, fold=fold) for _ in range(2)
-    )
+    first, second = (split(dataset(labels), SplitSpec(folds=3), seed=seed, repeat=repeat, fold=fold) for _ in range(2))
     assert first.hash == second.hash
     for part in ("train", "validation", "heldout"):
         assert np.array_equal(getattr(first, part), getattr(second, part))
@@ -124,7 +127,7 @@ def test_other_seed_repeat_or_fold_is_another_split():
     data = digits.load(None, {})
     spec = SplitSpec(folds=3)
     places = [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1)]
-    found = {splits.split(data, spec, seed=seed, repeat=repeat, fold=fold).hash for seed, repeat, fold in places}
+    found = {split(data, spec, seed=seed, repeat=repeat, fold=fold).hash for seed, repeat, fold in places}
     assert len(found) == len(places)
 
 
@@ -136,11 +139,11 @@ def test_groups_that_no_two_are_alike_are_dealt_anew_by_seed_repeat_and_fold(str
     data = dataset((generator.random(len(groups)) < rare).astype(np.int64), groups=groups)
     spec = SplitSpec(folds=4, stratify=stratify, group="patient")
     places = list(itertools.product((1, 2), range(5)))
-    heldout = {splits.split(data, spec, seed=seed, repeat=n, fold=0).heldout.tobytes() for seed, n in places}
+    heldout = {split(data, spec, seed=seed, repeat=n, fold=0).heldout.tobytes() for seed, n in places}
     assert len(heldout) == len(places)
     fixed = dataclasses.replace(data, fixed_heldout=groups % 3 == 0)
     spec = SplitSpec(scheme="fixed", folds=1, stratify=stratify, group="patient")
-    hashes = {splits.split(fixed, spec, seed=seed, repeat=n, fold=0).hash for seed, n in places}
+    hashes = {split(fixed, spec, seed=seed, repeat=n, fold=0).hash for seed, n in places}
     assert len(hashes) == len(places)
 
 
@@ -160,24 +163,24 @@ def test_a_grouped_validation_part_is_about_as_large_as_asked(share, expected):
     groups = np.repeat(np.arange(60), 10)
     data = dataset(np.arange(600) % 2, groups=groups)
     spec = SplitSpec(folds=2, group="patient", validation=share)
-    part = splits.split(data, spec, seed=1, repeat=0, fold=0)
+    part = split(data, spec, seed=1, repeat=0, fold=0)
     assert len(part.validation) / 300 == pytest.approx(expected, abs=0.04)
 
 
 def test_the_activation_cannot_reach_a_split():
-    assert set(inspect.signature(splits.split).parameters) == {"dataset", "spec", "seed", "repeat", "fold"}
+    assert set(inspect.signature(splits.split).parameters) == {"dataset", "spec", "strata", "seed", "repeat", "fold"}
 
 
 def test_hash_covers_the_data():
     data = digits.load(None, {})
     other = dataclasses.replace(data, digest="f" * 64)
-    hashes = {splits.split(item, SplitSpec(), seed=1, repeat=0, fold=0).hash for item in (data, other)}
+    hashes = {split(item, SplitSpec(), seed=1, repeat=0, fold=0).hash for item in (data, other)}
     assert len(hashes) == 2
 
 
 def test_hash_knows_which_side_an_item_is_on():
     data = dataset([0, 1] * 10)
-    found = {splits.split(data, SplitSpec(folds=2), seed=1, repeat=0, fold=fold).hash for fold in (0, 1)}
+    found = {split(data, SplitSpec(folds=2), seed=1, repeat=0, fold=fold).hash for fold in (0, 1)}
     assert len(found) == 2
 
 
@@ -185,7 +188,7 @@ def test_fixed_scheme_holds_out_what_the_data_set_declares():
     fixed = np.arange(40) % 4 == 0
     data = dataset([0, 1] * 20, fixed=fixed)
     spec = SplitSpec(scheme="fixed", folds=1)
-    first, second = (splits.split(data, spec, seed=1, repeat=repeat, fold=0) for repeat in (0, 1))
+    first, second = (split(data, spec, seed=1, repeat=repeat, fold=0) for repeat in (0, 1))
     assert np.array_equal(first.heldout, np.flatnonzero(fixed))
     assert np.array_equal(second.heldout, first.heldout)
     assert not np.array_equal(first.validation, second.validation)
@@ -215,7 +218,7 @@ def test_fixed_scheme_holds_out_what_the_data_set_declares():
             SplitSpec(folds=2, group="patient"),
             "they belong to 1 group of 'patient', needs 2",
         ),
-        (dataset([0, 1] * 10), SplitSpec(folds=2, validation=0.0), "validation share 0.0, accepts more than 0"),
+        (dataset([0, 1] * 10), SplitSpec(folds=2, validation=1.0), "validation share 1.0, accepts 0 or more and less"),
         (dataset([0, 1] * 10), SplitSpec(folds=2, validation=0.01), "is 0 items, which leaves one part empty"),
         (dataset([0, 1] * 10), SplitSpec(folds=1), "1 folds, accepts 2 or more"),
         (dataset([0, 1] * 10), SplitSpec(scheme="fixed"), "declares no held-out part of its own"),
@@ -231,13 +234,13 @@ def test_fixed_scheme_holds_out_what_the_data_set_declares():
 )
 def test_what_cannot_be_dealt_is_said(data, spec, words):
     with pytest.raises(DataError) as caught:
-        splits.split(data, spec, seed=1, repeat=0, fold=0)
+        split(data, spec, seed=1, repeat=0, fold=0)
     assert words in str(caught.value)
 
 
 def test_fold_beyond_the_last_is_refused():
     with pytest.raises(DataError, match="fold 5, accepts 0 to 4"):
-        splits.split(digits.load(None, {}), SplitSpec(folds=5), seed=1, repeat=0, fold=5)
+        split(digits.load(None, {}), SplitSpec(folds=5), seed=1, repeat=0, fold=5)
 
 
 @given(seed=st.integers(0, 2**63), repeat=st.integers(0, 99), fold=st.integers(0, 99))

@@ -23,8 +23,6 @@ from trainer.activations.precision import widened
 class ALReLU(Activation):
     """``max(|alpha x|, x)``; alpha between 0 and 1, fixed unless ``trainable``."""
 
-    formula = "max(|alpha x|, x)"
-
     def __init__(
         self,
         *,
@@ -32,11 +30,19 @@ class ALReLU(Activation):
         trainable: bool = False,
         granularity: str = "layer",
         channels: int | None = None,
+        feature_axis: int = 1,
     ) -> None:
         super().__init__()
         alpha = arguments.real("ALReLU", "alpha", alpha, low=0.0, high=1.0)
         self.alpha = Constrained(
-            "ALReLU", "alpha", alpha, range="unit", trainable=trainable, granularity=granularity, channels=channels
+            "ALReLU",
+            "alpha",
+            alpha,
+            range="unit",
+            trainable=trainable,
+            granularity=granularity,
+            channels=channels,
+            axis=feature_axis,
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -33,8 +33,6 @@ STEEPNESS = 1.702
 class APALU(Activation):
     """``a (x + x sigmoid(1.702 x))`` from 0 up, ``b expm1(x)`` below; a and b positive, trained by default."""
 
-    formula = "a (x + x sigmoid(1.702 x)) if x >= 0 else b (exp(x) - 1)"
-
     def __init__(
         self,
         *,
@@ -43,13 +41,21 @@ class APALU(Activation):
         trainable: bool = True,
         granularity: str = "layer",
         channels: int | None = None,
+        feature_axis: int = 1,
     ) -> None:
         super().__init__()
 
         def positive(name: str, value: float) -> Constrained:
             value = arguments.real("APALU", name, value, above=FLOOR)
             return Constrained(
-                "APALU", name, value, range="positive", trainable=trainable, granularity=granularity, channels=channels
+                "APALU",
+                name,
+                value,
+                range="positive",
+                trainable=trainable,
+                granularity=granularity,
+                channels=channels,
+                axis=feature_axis,
             )
 
         self.a = positive("a", a)

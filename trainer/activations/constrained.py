@@ -42,9 +42,12 @@ class Constrained(nn.Module):
         trainable: bool,
         granularity: str,
         channels: int | None,
+        axis: int = 1,
     ) -> None:
         super().__init__()
         self.range = range
+        self.owner = owner
+        self.axis = axis
         self.value = value
         self.trainable = arguments.flag(owner, "trainable", trainable)
         self.granularity = arguments.word(owner, "granularity", granularity, GRANULARITIES)
@@ -76,12 +79,26 @@ class Constrained(nn.Module):
         return functional.softplus(self.raw) + FLOOR if self.range == "positive" else torch.sigmoid(self.raw)
 
     def along(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        """:meth:`forward` in ``dtype``, shaped to multiply ``x`` [batch, channels, ...] (channels are axis 1)."""
+        """:meth:`forward` in ``dtype``, shaped to multiply ``x``, whose features are on :attr:`axis`. Raises ValueError
+        where there are not as many of them as parameters."""
         value = self.forward().to(dtype)
-        return value if value.ndim == 0 else value.view(-1, *(1,) * (x.ndim - 2))
+        return value if value.ndim == 0 else along_axis(self.owner, value, x, self.axis)
 
     def extra_repr(self) -> str:
         return f"{self.value:g}, {self.range}, trainable={self.trainable}, granularity={self.granularity!r}"
+
+
+def along_axis(owner: str, value: Tensor, x: Tensor, axis: int) -> Tensor:
+    """``value`` [channels], shaped to multiply ``x``, whose features are on ``axis``. Raises ValueError where ``x`` has
+    another number of them there."""
+    if not -x.ndim <= axis < x.ndim or x.shape[axis] != len(value):
+        raise ValueError(
+            f"{owner}: granularity 'channel' has {len(value)} parameters for axis {axis}, got an input of shape "
+            f"{list(x.shape)}; give the layer's channels and axis, or use granularity 'layer'"
+        )
+    shape = [1] * x.ndim
+    shape[axis] = len(value)
+    return value.view(shape)
 
 
 def summary(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -33,8 +33,6 @@ TAN_10 = math.tan(math.radians(10.0))
 class DSReLU(Activation):
     """``s(t) x`` above 0, ``x`` below. ``a``, ``b`` positive; ``k`` at least 0; ``t`` only with progress "constant"."""
 
-    formula = "s x if x > 0 else x, with s = a + (b - a) / (1 + exp(-k (t - 0.5)))"
-
     t: Tensor
 
     def __init__(

@@ -29,8 +29,6 @@ from trainer.activations.precision import widened
 class LELU(Activation):
     """``x`` above 0, ``expm1((1 - beta) x) + beta x`` below; beta between 0 and 1, fixed unless ``trainable``."""
 
-    formula = "x if x > 0 else exp((1 - beta) x) - 1 + beta x"
-
     def __init__(
         self,
         *,
@@ -38,11 +36,19 @@ class LELU(Activation):
         trainable: bool = False,
         granularity: str = "layer",
         channels: int | None = None,
+        feature_axis: int = 1,
     ) -> None:
         super().__init__()
         beta = arguments.real("LELU", "beta", beta, low=0.0, high=1.0)
         self.beta = Constrained(
-            "LELU", "beta", beta, range="unit", trainable=trainable, granularity=granularity, channels=channels
+            "LELU",
+            "beta",
+            beta,
+            range="unit",
+            trainable=trainable,
+            granularity=granularity,
+            channels=channels,
+            axis=feature_axis,
         )
 
     def forward(self, x: Tensor) -> Tensor:

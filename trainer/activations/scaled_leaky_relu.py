@@ -21,8 +21,6 @@ from trainer.activations.precision import widened
 class ScaledLeakyReLU(Activation):
     """Leaky ReLU of slope ``1 / s``, its output multiplied by s where ``scale`` is true; s positive."""
 
-    formula = "(s if scale else 1) (x if x > 0 else x / s)"
-
     def __init__(self, *, s: float = 10.576, scale: bool = False) -> None:
         super().__init__()
         self.s = arguments.real("ScaledLeakyReLU", "s", s, above=0.0)

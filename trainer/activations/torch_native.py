@@ -11,13 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainer.activations import arguments
-from trainer.activations.constrained import GRANULARITIES, Activation
+from trainer.activations.constrained import GRANULARITIES, Activation, along_axis
 
 
 class ReLU(Activation):
     """``max(x, 0)``"""
-
-    formula = "max(x, 0)"
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x)
@@ -25,8 +23,6 @@ class ReLU(Activation):
 
 class LeakyReLU(Activation):
     """``x`` above 0, ``negative_slope x`` below."""
-
-    formula = "x if x > 0 else negative_slope x"
 
     def __init__(self, *, negative_slope: float = 0.01) -> None:
         super().__init__()
@@ -40,10 +36,11 @@ class PReLU(Activation):
     """``x`` above 0, ``slope x`` below; the slope is trained, unbounded, and starts at ``init`` (He et al., arXiv
     1502.01852)."""
 
-    formula = "x if x > 0 else slope x"
-
-    def __init__(self, *, init: float = 0.25, granularity: str = "layer", channels: int | None = None) -> None:
+    def __init__(
+        self, *, init: float = 0.25, granularity: str = "layer", channels: int | None = None, feature_axis: int = 1
+    ) -> None:
         super().__init__()
+        self.feature_axis = feature_axis
         init = arguments.real("PReLU", "init", init)
         arguments.word("PReLU", "granularity", granularity, GRANULARITIES)
         if channels is not None or granularity == "channel":
@@ -55,13 +52,15 @@ class PReLU(Activation):
         return {"slope": self.slope}
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.prelu(x, self.slope.to(x.dtype))
+        slope = self.slope.to(x.dtype)
+        if len(slope) == 1:
+            return functional.prelu(x, slope)
+        along_axis("PReLU", slope, x, self.feature_axis)  # or torch says how many there are, not what to do
+        return functional.prelu(x.movedim(self.feature_axis, 1), slope).movedim(1, self.feature_axis)
 
 
 class ELU(Activation):
     """``x`` above 0, ``alpha (exp(x) - 1)`` below (Clevert et al., arXiv 1511.07289)."""
-
-    formula = "x if x > 0 else alpha (exp(x) - 1)"
 
     def __init__(self, *, alpha: float = 1.0) -> None:
         super().__init__()
@@ -73,8 +72,6 @@ class ELU(Activation):
 
 class SELU(Activation):
     """ELU with the two constants that keep mean and variance (Klambauer et al., arXiv 1706.02515)."""
-
-    formula = "1.0507 (x if x > 0 else 1.6733 (exp(x) - 1))"
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.selu(x)
@@ -88,8 +85,6 @@ class GELU(Activation):
     dtype's largest become inf; here they stop at the largest. The other one's gradient is NaN where x^3 overflows; here
     its kernel sees no more than 16 either way, beyond which it gives x or 0 in every dtype.
     """
-
-    formula = "x Phi(x)"
 
     def __init__(self, *, approximate: str = "none") -> None:
         super().__init__()
@@ -105,8 +100,6 @@ class GELU(Activation):
 class SiLU(Activation):
     """``x sigmoid(x)``, also named swish (arXiv 1702.03118)."""
 
-    formula = "x sigmoid(x)"
-
     def forward(self, x: Tensor) -> Tensor:
         return functional.silu(x)
 
@@ -114,16 +107,12 @@ class SiLU(Activation):
 class Mish(Activation):
     """``x tanh(softplus(x))`` (Misra, arXiv 1908.08681)."""
 
-    formula = "x tanh(log(1 + exp(x)))"
-
     def forward(self, x: Tensor) -> Tensor:
         return functional.mish(x)
 
 
 class Softplus(Activation):
     """``log(1 + exp(beta x)) / beta``, and ``x`` where ``beta x`` is above ``threshold``."""
-
-    formula = "log(1 + exp(beta x)) / beta"
 
     def __init__(self, *, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -137,16 +126,12 @@ class Softplus(Activation):
 class Sigmoid(Activation):
     """``1 / (1 + exp(-x))``"""
 
-    formula = "1 / (1 + exp(-x))"
-
     def forward(self, x: Tensor) -> Tensor:
         return torch.sigmoid(x)
 
 
 class Tanh(Activation):
     """``tanh(x)``"""
-
-    formula = "tanh(x)"
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.tanh(x)

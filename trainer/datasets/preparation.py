@@ -29,6 +29,9 @@ class Summary:
     dtype: str
     size_mb: float
     per_class: Mapping[str, int]
+    """Empty where items have no classes."""
+    targets: int
+    """Quantities to be predicted of each item; 0 where items have classes."""
     groups: Mapping[str, int]
     """Group name -> how many groups."""
     heldout: int | None
@@ -56,7 +59,7 @@ def about(name: str) -> About:
 
 
 def summarise(dataset: Dataset) -> Summary:
-    counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    counts = [] if dataset.labels is None else np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
     channels, height, width = dataset.items.shape[1:]
     return Summary(
         name=dataset.name,
@@ -64,7 +67,8 @@ def summarise(dataset: Dataset) -> Summary:
         shape=(channels, height, width),
         dtype=str(dataset.items.dtype),
         size_mb=dataset.items.nbytes / 1e6,
-        per_class={kind: int(count) for kind, count in zip(dataset.classes, counts, strict=True)},
+        per_class=dict(zip(dataset.classes, counts, strict=True)) if counts else {},
+        targets=0 if dataset.values is None else dataset.values.shape[1],
         groups={name: len(np.unique(group)) for name, group in dataset.groups.items()},
         heldout=None if dataset.fixed_heldout is None else int(dataset.fixed_heldout.sum()),
         digest=dataset.digest,

@@ -5,10 +5,10 @@ A catalogue entry (or ``mylab.data:reader``) is an object that satisfies :class:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,61 +34,53 @@ class About:
     """Whether it declares a held-out part of its own (``folds: {scheme: fixed}``)."""
 
 
+Kind = Literal["image", "signal", "sequence", "table", "tokens", "mesh"]
+"""What an item is: an image [channels, height, width]; a signal [channels, 1, samples]; a sequence [1, steps,
+features]; a row of a table [1, 1, features]; a text [1, 1, length] of whole numbers that stand for words and are never
+scaled; a point of a mesh [1, 1, coordinates]."""
+Standardise = Literal["constants", "fold"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A whole data set, in memory or memory-mapped; splitting is :mod:`trainer.splits`' work."""
 
     name: str
     items: NDArray[Any]
-    """[n, channels, height, width], uint8 (images stay uint8) or float32; a table is [n, 1, 1, features]."""
-    labels: NDArray[np.int64]
-    """[n], 0..len(classes)-1."""
-    classes: tuple[str, ...]
+    """[n, channels, height, width], see :data:`Kind`: uint8 (which stays so), floating point, or whole numbers that
+    float32 holds exactly; tokens are whole numbers."""
+    labels: NDArray[np.int64] | None = None
+    """[n], 0..len(classes)-1, where items have classes."""
+    classes: tuple[str, ...] = ()
+    values: NDArray[Any] | None = None
+    """[n, k] floating point, where the target is a quantity."""
+    kind: Kind = "image"
     groups: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """Group name (as "patient") -> [n] group numbers."""
     fixed_heldout: NDArray[np.bool_] | None = None
     """[n], True for the held-out part that the data set itself declares, if it does."""
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    """Per channel, for items scaled to [0, 1] when uint8 and as they are when float32; constants of the data set, so
-    that no fold learns from another's items. (0,) and (1,) leave items alone."""
+    standardise: Standardise = "constants"
+    """"constants": by ``mean`` and ``std``, which are constants of the data set. "fold": each fold learns them from its
+    own training part, of each feature (of each channel of an image or signal), and no fold from another's items."""
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    """Per channel, for items scaled to [0, 1] when uint8 and as they are otherwise. (0,) and (1,) leave items alone."""
     digest: str
-    """SHA-256 over items, labels, classes and groups: 64 hexadecimal digits."""
+    """SHA-256 over items, targets, classes and groups: 64 hexadecimal digits."""
 
-
-def faults(got: object) -> list[str]:
-    """What keeps a reader's answer from being a :class:`Dataset` that can be trained on; for readers of one's own.
-    Looks at every item once."""
-    if not isinstance(got, Dataset):
-        return [f"load gives {type(got).__name__}; accepts a trainer.datasets.reader.Dataset"]
-    found = []
-    if got.items.ndim != 4:
-        found.append(f"items have shape {got.items.shape}; accepts [n, channels, height, width]")
-    elif {len(got.mean), len(got.std)} - {1, got.items.shape[1]}:
-        found.append(f"mean and std have {len(got.mean)} and {len(got.std)} numbers; accepts {got.items.shape[1]}")
-    if got.labels.shape != got.items.shape[:1]:
-        found.append(f"labels have shape {got.labels.shape}; accepts one of each of the {len(got.items)} items")
-    elif got.labels.size and not 0 <= got.labels.min() <= got.labels.max() < len(got.classes):
-        found.append(
-            f"labels are {got.labels.min()} to {got.labels.max()}; accepts 0 to {len(got.classes) - 1}, one of the "
-            f"{len(got.classes)} classes"
-        )
-    if got.labels.dtype.kind not in "iu":
-        found.append(f"labels are {got.labels.dtype}; accepts whole numbers")
-    if got.items.dtype.kind not in "uif":
-        found.append(f"items are {got.items.dtype}; accepts uint8 or float32")
-    elif got.items.dtype.kind == "f" and not np.isfinite(got.items).all():
-        found.append("items hold NaN or infinite values; leave such items out, or fill them")
-    of_each: dict[str, NDArray[Any]] = {f"group {name!r}": array for name, array in got.groups.items()}
-    if got.fixed_heldout is not None:
-        of_each["fixed_heldout"] = got.fixed_heldout
-    for name, array in of_each.items():
-        if np.shape(array) != got.items.shape[:1]:
-            found.append(f"{name} has shape {np.shape(array)}; accepts one of each of the {len(got.items)} items")
-    return found
+    @property
+    def targets(self) -> NDArray[Any]:
+        """The labels, or the values where there are no labels. Raises ValueError where there is neither."""
+        found = self.labels if self.labels is not None else self.values
+        if found is None:
+            raise ValueError(f"data set {self.name!r}: has neither labels nor values")
+        return found
 
 
 class Reader(Protocol):
+    """Its data sets can be staged to node-local scratch where it also has ``files(root, options)``: the files and
+    folders whose sizes and times tell whether the data set is still the same; raises as :meth:`load`."""
+
     about: About
 
     def load(self, root: Path | None, options: Mapping[str, Scalar]) -> Dataset:
@@ -99,12 +91,4 @@ class Reader(Protocol):
     def prepare(self, root: Path | None, options: Mapping[str, Scalar]) -> Dataset:
         """Checks the files, converts them once into a cache below ``root`` and loads it. Safe when many processes
         start at once: written aside and renamed."""
-        ...
-
-
-class WatchedReader(Reader, Protocol):
-    """A reader whose data sets can be staged to node-local scratch."""
-
-    def files(self, root: Path | None, options: Mapping[str, Scalar]) -> Sequence[Path]:
-        """Files and folders whose sizes and times tell whether the data set is still the same. Raises as ``load``."""
         ...

@@ -1,8 +1,4 @@
-"""Tables that come with scikit-learn, standardised by constants of the data set.
-
-The constants are the mean and the (population) standard deviation of each feature over the whole table, fixed here, so
-that every fold sees the same numbers and none learns them from another's items.
-"""
+"""Tables that come with scikit-learn, as they are; each fold standardises the features by its own training part."""
 
 from __future__ import annotations
 
@@ -28,17 +24,13 @@ class Table:
     raw: Callable[[], Any]
     """Gives scikit-learn's bunch."""
     classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    """[features]."""
-    std: tuple[float, ...]
     cuts: tuple[float, ...] = ()
     """Where the target is a quantity: the values that part its classes, each the least of the class above it."""
 
     def load(self, root: Path | None, options: Mapping[str, Scalar]) -> Dataset:
         choose(self.name, {}, options)
         bunch = self.raw()
-        scaled = (np.asarray(bunch.data, np.float64) - np.array(self.mean)) / np.array(self.std)
-        items = scaled.astype(np.float32)[:, None, None, :]
+        items = np.asarray(bunch.data, np.float32)[:, None, None, :]
         labels = np.searchsorted(self.cuts, bunch.target, side="right") if self.cuts else bunch.target
         labels = np.asarray(labels, np.int64)
         Content(items=items, labels=labels, classes=self.classes).check(self.name)
@@ -47,8 +39,8 @@ class Table:
             items=items,
             labels=labels,
             classes=self.classes,
-            mean=(0.0,),
-            std=(1.0,),
+            kind="table",
+            standardise="fold",
             digest=content_digest(items, labels, self.classes, {}),
         )
 
@@ -86,16 +78,6 @@ breast_cancer = Table(
     ),
     raw=_breast_cancer,
     classes=("malignant", "benign"),
-    mean=(
-        *(14.1273, 19.2896, 91.969, 654.889, 0.0963603, 0.104341, 0.0887993, 0.0489191, 0.181162, 0.0627976),
-        *(0.405172, 1.21685, 2.86606, 40.3371, 0.00704098, 0.0254781, 0.0318937, 0.0117961, 0.0205423, 0.0037949),
-        *(16.2692, 25.6772, 107.261, 880.583, 0.132369, 0.254265, 0.272188, 0.114606, 0.290076, 0.0839458),
-    ),
-    std=(
-        *(3.52095, 4.29725, 24.2776, 351.605, 0.0140518, 0.0527663, 0.0796497, 0.0387687, 0.0273902, 0.00705416),
-        *(0.277069, 0.551163, 2.02008, 45.451, 0.00299988, 0.0178924, 0.0301595, 0.00616486, 0.0082591, 0.00264374),
-        *(4.82899, 6.14085, 33.573, 568.856, 0.0228124, 0.157198, 0.208441, 0.0656746, 0.0618131, 0.0180454),
-    ),
 )
 
 diabetes = Table(
@@ -112,8 +94,6 @@ diabetes = Table(
     raw=_diabetes,
     classes=("below the median", "above the median"),
     cuts=(140.5,),
-    mean=(48.5181, 1.46833, 26.3758, 94.647, 189.14, 115.439, 49.7885, 4.07025, 4.64141, 91.2602),
-    std=(13.0942, 0.498996, 4.41312, 13.8156, 34.5689, 30.3787, 12.9196, 1.28899, 0.521799, 11.4833),
 )
 
 wine = Table(
@@ -127,12 +107,4 @@ wine = Table(
     ),
     raw=_wine,
     classes=("class_0", "class_1", "class_2"),
-    mean=(
-        *(13.0006, 2.33635, 2.36652, 19.4949, 99.7416, 2.29511, 2.02927, 0.361854, 1.5909, 5.05809, 0.957449),
-        *(2.61169, 746.893),
-    ),
-    std=(
-        *(0.809543, 1.114, 0.273572, 3.33017, 14.2423, 0.624091, 0.996049, 0.124103, 0.570749, 2.31176, 0.227929),
-        *(0.707993, 314.022),
-    ),
 )

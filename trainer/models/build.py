@@ -1,9 +1,16 @@
 """Models, and how an activation gets into them.
 
-A model is a function ``(*, channels, classes, **options) -> nn.Module`` that builds the network with ``nn.ReLU``
-wherever an activation is to stand. :func:`build` seeds it, builds it, and only then puts the activation in the ReLUs'
-places, so that the initial weights are a function of the seed and the model alone: folds pair across activations. A
-model of one's own, named by its import path, follows the same rule.
+A model is a function ``(**options) -> nn.Module`` that is given those of these keywords that it names:
+
+- ``channels``: of an item; ``input_shape``: the whole (channels, height, width)
+- ``outputs`` (also as ``classes``): numbers to give for an item
+- ``activation``: a function ``(channels=None, *, axis=1) -> nn.Module`` that makes the activation for one place;
+  ``channels`` and ``axis`` say how many features there are and on which axis, for parameters per channel
+
+It builds the network with an ``nn.ReLU`` wherever an activation is to stand, or with what ``activation`` makes.
+:func:`build` seeds it, builds it, and only then puts the activation in the ReLUs' places; what an activation draws for
+itself is drawn apart. So the initial weights are a function of the seed and the model alone: folds pair across
+activations. A model of one's own, named by its import path, follows the same rule.
 
 ResNet-34 has 17 activation modules and 33 applications: the one of each block is used after its first batch-norm and
 again after the addition. "Per layer" therefore means 17 sets of parameters.
@@ -12,7 +19,7 @@ again after the addition. "Per layer" therefore means 17 sets of parameters.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -20,36 +27,56 @@ import torch
 from torch import nn
 
 from trainer.catalogue import MODELS, resolve
-from trainer.models.placement import accept, factory, replace_relus
+from trainer.models.placement import Placing, accept, factory, keywords, replace_relus
 from trainer.spec import ActivationSpec, ModelSpec
+
+GIVEN = ("channels", "classes", "outputs", "input_shape", "activation")
+ALWAYS = ("channels", "classes")
+"""What a model gets that takes any keyword."""
 
 
 def build(
-    model: ModelSpec, activation: ActivationSpec, *, channels: int, classes: int, generator_seed: int
+    model: ModelSpec,
+    activation: ActivationSpec,
+    *,
+    outputs: int,
+    input_shape: Sequence[int],
+    generator_seed: int,
 ) -> nn.Module:
     """The model with its activation in place, on the CPU, in training mode.
 
-    Its initial weights depend on ``generator_seed`` and ``model`` alone; the global generators are left as they were.
-    Raises UnknownName for a model or activation that is not known, ValueError for an option or parameter that is not
-    accepted, and for a model without a ReLU to replace.
+    ``outputs``: numbers it is to give for an item of ``input_shape`` (channels, height, width). Its initial weights
+    depend on ``generator_seed`` and ``model`` alone; the global generators are left as they were. Raises UnknownName
+    for a model or activation that is not known, ValueError for an option or parameter that is not accepted, and for a
+    model without a place for the activation.
     """
     make_model = resolve("model", model.name, MODELS)
     if not callable(make_model):
         raise ValueError(
-            f"model {model.name!r}: got {type(make_model).__name__}, accepts a function of channels and classes"
+            f"model {model.name!r}: got {type(make_model).__name__}, accepts a function of channels and outputs"
         )
-    accept("model", model.name, make_model, model.options, given=("channels", "classes"))
-    make_activation = factory(activation)
+    accept("model", model.name, make_model, model.options, given=GIVEN)
+    placing = Placing(factory(activation))
+    given = {
+        "channels": int(input_shape[0]),
+        "classes": outputs,
+        "outputs": outputs,
+        "input_shape": tuple(input_shape),
+        "activation": placing,
+    }
+    named, _, open_ended = keywords(make_model)
+    filled = {name: given[name] for name in GIVEN if name in named or (open_ended and name in ALWAYS)}
     with torch.random.fork_rng(devices=[]), _python_generators(generator_seed):
         torch.manual_seed(generator_seed)
-        built = make_model(channels=channels, classes=classes, **model.options)
+        built = make_model(**filled, **model.options)
         if not isinstance(built, nn.Module):
             raise ValueError(f"model {model.name!r}: got {type(built).__name__}, accepts a torch.nn.Module")
-        names = replace_relus(built, make_activation)
+        replace_relus(built, placing)
+    names = placing.names(built)
     if not names:
         raise ValueError(
-            f"model {model.name!r}: found no torch.nn.ReLU module to put the activation in; "
-            "write nn.ReLU() as a module wherever the activation is to stand"
+            f"model {model.name!r}: found no place for the activation; write nn.ReLU() as a module wherever it is to "
+            "stand, or take the keyword activation and call it there"
         )
     built.activation_names = names  # type: ignore[assignment]  # a plain attribute, which nn.Module allows
     return built

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,20 +17,22 @@ from trainer.activations.constrained import Activation, numbers, summary
 from trainer.catalogue import ACTIVATIONS, resolve
 from trainer.spec import ActivationSpec
 
+Make = Callable[[int | None, int], nn.Module]
+"""From the number of features at a place (None: not known) and their axis to the activation module for it."""
 
-def factory(activation: ActivationSpec) -> Callable[[int | None], nn.Module]:
-    """A function from the number of channels at a place (None: not known) to the activation module for it.
 
-    ``channels`` is handed to classes that name such a parameter and to no other. Raises UnknownName or ValueError.
-    """
+def factory(activation: ActivationSpec) -> Make:
+    """``channels`` and ``feature_axis`` are handed to classes that name such parameters and to no other. Raises
+    UnknownName or ValueError."""
     kind = resolve("activation", activation.name, ACTIVATIONS)
     if not callable(kind):
         raise ValueError(f"activation {activation.name!r}: got {type(kind).__name__}, accepts a torch.nn.Module class")
-    accept("activation", activation.name, kind, activation.params, given=("channels",))
-    takes_channels = "channels" in _keywords(kind)[0]
+    accept("activation", activation.name, kind, activation.params, given=("channels", "feature_axis"))
+    named = keywords(kind)[0]
 
-    def make(channels: int | None) -> nn.Module:
-        filled = {"channels": channels} if takes_channels else {}
+    def make(channels: int | None, axis: int) -> nn.Module:
+        given = {"channels": channels, "feature_axis": axis}
+        filled = {name: value for name, value in given.items() if name in named}
         module = kind(**activation.params, **filled)
         if not isinstance(module, nn.Module):
             raise ValueError(
@@ -38,12 +43,47 @@ def factory(activation: ActivationSpec) -> Callable[[int | None], nn.Module]:
     return make
 
 
+class Placing:
+    """Makes the activation for each place of one model, and knows afterwards where the places are."""
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self._made: set[nn.Module] = set()
+
+    def __call__(self, channels: int | None = None, *, axis: int = 1) -> nn.Module:
+        """For a model that builds its places itself. What the activation draws for itself is drawn apart, so that the
+        model's weights do not depend on it."""
+        with _generators_kept():
+            return self.place(channels, axis)
+
+    def place(self, channels: int | None, axis: int) -> nn.Module:
+        module = self._make(channels, axis)
+        self._made.add(module)
+        return module
+
+    def names(self, model: nn.Module) -> tuple[str, ...]:
+        """Names of the places in ``model``, in the order of registration."""
+        return tuple(name for name, module in model.named_modules() if module in self._made)
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Leaves torch's, numpy's and Python's own global generators as they were."""
+    of_numpy, of_python = np.random.get_state(), random.getstate()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            np.random.set_state(of_numpy)
+            random.setstate(of_python)
+
+
 def accept(
     kind: str, name: str, function: Callable[..., Any], options: Mapping[str, object], *, given: Iterable[str]
 ) -> None:
     """Raises ValueError for an option that ``function`` does not take, naming the nearest that it does, or one it needs
     and does not get. ``given``: keywords that are filled in, which options may not set."""
-    known, needed, open_ended = _keywords(function)
+    known, needed, open_ended = keywords(function)
     free = [keyword for keyword in known if keyword not in given]
     for option in options:
         if option in given:
@@ -59,7 +99,7 @@ def accept(
         raise ValueError(f"{kind} {name!r}: missing option {', '.join(missing)}, which has no default")
 
 
-def _keywords(function: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
+def keywords(function: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
     """Keywords a callable takes, those without a default, and whether it takes any (``**``)."""
     if getattr(function, "__init__", None) is nn.Module.__init__:
         return [], [], False  # whose signature says *args, **kwargs, and takes neither
@@ -72,31 +112,35 @@ def _keywords(function: Callable[..., Any]) -> tuple[list[str], list[str], bool]
     )
 
 
-def replace_relus(model: nn.Module, make: Callable[[int | None], nn.Module]) -> tuple[str, ...]:
-    """Puts ``make(channels)`` in the place of every ``nn.ReLU`` module; their names, in the order of registration.
+def replace_relus(model: nn.Module, placing: Placing) -> None:
+    """Puts an activation in the place of every ``nn.ReLU`` module.
 
-    A ReLU that stands in two places is replaced by one module in both. The channels at a place are those of the sized
-    layer (convolution, batch-norm, linear) registered last before it.
+    A ReLU that stands in two places is replaced by one module in both. The features at a place are those of the sized
+    layer that was registered last before it: on axis 1 after a convolution or batch normalisation, on the last axis
+    after a linear layer, a layer normalisation, an embedding or a recurrent layer.
     """
-    channels: int | None = None
+    features: tuple[int | None, int] = (None, 1)
     replaced: dict[nn.Module, nn.Module] = {}
-    names: list[str] = []
     for name, module in list(model.named_modules(remove_duplicate=False)):
         if type(module) is nn.ReLU:
             if module not in replaced:
-                replaced[module] = make(channels)
-                names.append(name)
+                replaced[module] = placing.place(*features)
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, replaced[module])
         else:
-            channels = _width(module) or channels
-    return tuple(names)
+            features = _features(module) or features
 
 
-def _width(module: nn.Module) -> int | None:
-    for attribute in ("num_features", "out_channels", "out_features"):
+def _features(module: nn.Module) -> tuple[int, int] | None:
+    """How many features a layer gives and on which axis; None for a layer that has no say in it."""
+    for attribute in ("num_features", "out_channels", "num_channels"):
         if isinstance(width := getattr(module, attribute, None), int):
-            return width
+            return width, 1
+    for attribute in ("out_features", "embedding_dim", "hidden_size"):
+        if isinstance(width := getattr(module, attribute, None), int):
+            return width, -1
+    if isinstance(module, nn.LayerNorm):
+        return module.normalized_shape[-1], -1
     return None
 
 

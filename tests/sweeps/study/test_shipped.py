@@ -39,7 +39,7 @@ def test_data_and_activations_accept_what_a_shipped_study_gives_them(file: Path)
     if hasattr(reader, "declared"):
         choose(study.data.name, reader.declared, study.data.options)
     for item in study.activations:
-        placement.factory(ActivationSpec(name=item.activation, params=item.params))(64)
+        placement.factory(ActivationSpec(name=item.activation, params=item.params))(64, 1)
 
 
 def test_the_papers_of_the_four_activations_are_there() -> None:
@@ -62,7 +62,7 @@ def test_the_readings_of_progress_stand_beside_slopes_that_stay(data: str) -> No
         readings = {item.params["progress"] for item in study.activations if item.activation == "dsrelu"}
         assert readings == {"epoch", "step", "epochs", "released"}
         starts = {
-            round(float(placement.factory(ActivationSpec(name="dsrelu", params=item.params))(None).slope()), 2)
+            round(float(placement.factory(ActivationSpec(name="dsrelu", params=item.params))(None, 1).slope()), 2)
             for item in study.activations
             if item.activation == "dsrelu"
         }

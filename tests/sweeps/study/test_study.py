@@ -15,7 +15,8 @@ from sweeps.study import yaml_reader
 from sweeps.study.sections import FIXED_FOR_ALL, Folds, Training
 from sweeps.study.space import Domain
 from sweeps.study.study import Study, digest, load, resolved_yaml
-from trainer.spec import FoldSpec, SplitSpec, TrainingSpec, from_text, to_text
+from trainer.codec import from_text, to_text
+from trainer.spec import FoldSpec, SplitSpec, TrainingSpec
 
 HERE = Path(__file__).parent
 BROKEN = sorted((HERE / "broken").glob("*.yaml"))

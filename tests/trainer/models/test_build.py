@@ -85,8 +85,8 @@ def made(
     return build(
         ModelSpec(name=model, options=options or {}),
         ActivationSpec(name=activation, params=params or {}),
-        channels=channels,
-        classes=classes,
+        outputs=classes,
+        input_shape=(channels, 8, 8),
         generator_seed=seed,
     )
 
@@ -283,13 +283,13 @@ def test_a_relu_in_two_places_becomes_one_activation_in_both() -> None:
         ({"model": "mylab_act:Shared"}, "model 'mylab_act:Shared': missing option width, which has no default"),
         (
             {"model": "mylab_act:number"},
-            "model 'mylab_act:number': got int, accepts a function of channels and classes",
+            "model 'mylab_act:number': got int, accepts a function of channels and outputs",
         ),
         ({"model": "mylab_act:text"}, "model 'mylab_act:text': got str, accepts a torch.nn.Module"),
         (
             {"model": "mylab_act:no_relu"},
-            "model 'mylab_act:no_relu': found no torch.nn.ReLU module to put the activation in; "
-            "write nn.ReLU() as a module wherever the activation is to stand",
+            "model 'mylab_act:no_relu': found no place for the activation; write nn.ReLU() as a module "
+            "wherever it is to stand, or take the keyword activation and call it there",
         ),
         (
             {"activation": "dsrelu", "params": {"kk": 3}},

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
-from trainer import metrics
+from trainer.datasets.reader import Dataset
+from trainer.tasks.classification import Classification, auc
+
+
+def measure(logits, labels):
+    classes = tuple(map(str, range(logits.shape[1])))
+    items = np.zeros((1, 1, 1, 1), np.uint8)
+    data = Dataset(name="x", items=items, labels=np.zeros(1, np.int64), classes=classes, digest="")
+    return Classification(data).measure(logits, labels, "heldout")
 
 
 def drawn(seed, count, classes, *, levels=None):
@@ -32,7 +40,7 @@ def drawn(seed, count, classes, *, levels=None):
 )
 def test_metrics_are_scikit_learns(seed, classes, extra, levels):
     logits, labels = drawn(seed, classes + extra, classes, levels=levels)
-    found = metrics.measure(logits, labels)
+    found = measure(logits, labels)
     probabilities = logits.softmax(dim=1)
     true, said = labels.numpy(), logits.argmax(dim=1).numpy()
     scores = probabilities.numpy()
@@ -52,12 +60,12 @@ def test_auc_gives_ties_half_a_win():
     # Two positives, three negatives: wins are 1, 1/2, 0 and 1, 1, 1/2 of three each.
     scores = torch.tensor([0.4, 0.6, 0.2, 0.4, 0.6], dtype=torch.float64)
     labels = torch.tensor([1, 1, 0, 0, 0])
-    area = metrics.auc(torch.stack([1 - scores, scores], dim=1), labels)
+    area = auc(torch.stack([1 - scores, scores], dim=1), labels)
     assert float(area) == pytest.approx((1 + 0.5 + 0 + 1 + 1 + 0.5) / 6)
 
 
 def test_auc_of_equal_scores_is_a_half():
-    assert float(metrics.auc(torch.full((9, 3), 1 / 3, dtype=torch.float64), torch.arange(9) % 3)) == 0.5
+    assert float(auc(torch.full((9, 3), 1 / 3, dtype=torch.float64), torch.arange(9) % 3)) == 0.5
 
 
 def test_auc_is_exact_for_many_items():
@@ -67,7 +75,7 @@ def test_auc_is_exact_for_many_items():
     scores[:, 3] += 1 - scores.sum(dim=1)
     labels = torch.randint(0, 4, (20_000,), generator=generator)
     expected = roc_auc_score(labels.numpy(), scores.numpy(), multi_class="ovr")
-    assert float(metrics.auc(scores, labels)) == pytest.approx(expected, abs=1e-12)
+    assert float(auc(scores, labels)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_absent_class_is_left_out_of_the_means():
@@ -75,7 +83,7 @@ def test_absent_class_is_left_out_of_the_means():
     labels[labels == 3] = 2
     logits[:, 3] = -50.0
     scores = logits.softmax(dim=1).numpy()
-    found = metrics.measure(logits, labels)
+    found = measure(logits, labels)
     each = [roc_auc_score(labels.numpy() == number, scores[:, number]) for number in range(3)]
     assert found["auc"] == pytest.approx(np.mean(each), abs=1e-12)
     said = logits.argmax(dim=1).numpy()
@@ -83,7 +91,7 @@ def test_absent_class_is_left_out_of_the_means():
 
 
 def test_auc_of_a_single_class_is_nan_and_the_rest_is_measured():
-    found = metrics.measure(torch.randn(5, 3), torch.zeros(5, dtype=torch.int64))
+    found = measure(torch.randn(5, 3), torch.zeros(5, dtype=torch.int64))
     assert math.isnan(found["auc"])
     assert all(math.isfinite(value) for name, value in found.items() if name != "auc")
 
@@ -91,10 +99,10 @@ def test_auc_of_a_single_class_is_nan_and_the_rest_is_measured():
 def test_loss_is_the_mean_over_samples():
     logits, labels = drawn(1, 33, 5)
     each = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-    assert metrics.measure(logits, labels)["loss"] == pytest.approx(float(each.mean()), abs=1e-14)
+    assert measure(logits, labels)["loss"] == pytest.approx(float(each.mean()), abs=1e-14)
 
 
 def test_metrics_of_float32_logits_are_those_of_their_values_in_float64():
     logits, labels = drawn(5, 50, 6)
     narrow = logits.float()
-    assert metrics.measure(narrow, labels) == metrics.measure(narrow.double(), labels)
+    assert measure(narrow, labels) == measure(narrow.double(), labels)
