@@ -69,7 +69,7 @@ def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus
     executor = _DetachedExecutor(folder=folder, python=interpreter(profile))
     executor.profile, executor.gpus = profile, tuple(gpus)
     executor.update_parameters(
-        timeout_min=profile.time_min or FOREVER_MIN, signal_delay_s=profile.signal_lead_s, stderr_to_stdout=True
+        timeout_min=profile.limit_min or FOREVER_MIN, signal_delay_s=profile.signal_lead_s, stderr_to_stdout=True
     )
     return int(executor.submit(payload.call, function, text).job_id)
 
@@ -180,8 +180,8 @@ def _slurm_executor(
     profile: Profile, count: int, *, name: str, folder: Path, partition: str | None, avoid: Collection[str]
 ) -> _Executor:
     own = next((entry for entry in profile.partitions if entry.name == partition), None)
-    time_min = (own and own.time_min) or profile.time_min
-    assert time_min is not None  # a profile for Slurm has one
+    limit_min = (own and own.limit_min) or profile.limit_min
+    assert limit_min is not None  # a profile for Slurm has one
     exports = [f"export {key}={shlex.quote(value)}" for key, value in sorted(node_environment(profile).items())]
     further = {option: value for option, value in profile.sbatch.items() if value is not False}
     gpus = 1 if profile.gpus_per_pack is None else profile.gpus_per_pack
@@ -192,7 +192,7 @@ def _slurm_executor(
         "qos": (own and own.qos) or profile.qos,
         "constraint": profile.constraint,
         "exclude": ",".join(sorted(avoid)) or None,
-        "time": time_min,
+        "time": limit_min,
         "nodes": 1,
         "ntasks_per_node": 1,
         "cpus_per_task": profile.cpus_per_pack,

@@ -251,17 +251,19 @@ class LocalCluster:
         if ended is not None:
             return ended
         if self._ran_out(known, pid):
-            return JobState.TIMED_OUT, f"reached the profile's time limit of {self.profile.time_min} min (time_min)"
+            return JobState.TIMED_OUT, f"reached the profile's time limit of {self.profile.limit_min} min (time)"
         words = job_results.last_words(known.folder, str(pid))
         return JobState.FAILED, f"the process ended without a result (killed, or out of memory?); last words: {words}"
 
     def _ran_out(self, known: _Job, pid: int) -> bool:
-        if self.profile.time_min is None:
+        if self.profile.limit_min is None:
             return False
         with contextlib.suppress(OSError):
             begun = (known.folder / "started.json").stat().st_mtime
             end = executor.log_path(known.folder, str(pid)).stat().st_mtime
-            return max(end, (known.folder / "controller.log").stat().st_mtime) - begun >= 60 * self.profile.time_min - 5
+            return (
+                max(end, (known.folder / "controller.log").stat().st_mtime) - begun >= 60 * self.profile.limit_min - 5
+            )
         return False
 
 

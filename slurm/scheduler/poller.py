@@ -198,7 +198,7 @@ class Poller:
     def _explained(self, job: str, state: JobState, row: Row) -> tuple[JobState, str]:
         folder = self._folder_of(job)
         if state is JobState.TIMED_OUT:
-            return state, "reached its time limit (time_min in the profile)"
+            return state, "reached its time limit (time in the profile)"
         if state is JobState.OUT_OF_MEMORY:
             given = f"it was given {self.profile.mem_gb:g} GB"
             return state, f"{given}; raise mem_gb in the profile, or give a pack fewer folds"
