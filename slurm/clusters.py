@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slurm.jobs import Cluster
 from slurm.local.cluster import LocalCluster
-from slurm.profile import Profile
+from slurm.profile import Executor, Profile
 from slurm.scheduler.cluster import SlurmCluster
 
 
@@ -15,4 +15,4 @@ def open_cluster(profile: Profile, folder: Path) -> Cluster:
 
     Asks nothing of a scheduler yet.
     """
-    return LocalCluster(profile, folder) if profile.executor == "local" else SlurmCluster(profile, folder)
+    return LocalCluster(profile, folder) if profile.executor is Executor.LOCAL else SlurmCluster(profile, folder)

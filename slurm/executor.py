@@ -24,6 +24,7 @@ from submitit.local.local import LocalExecutor, LocalJob
 from submitit.slurm.slurm import SlurmExecutor
 
 from slurm import payload
+from slurm.files import written_aside
 from slurm.profile import Profile
 
 FOREVER_MIN = 10 * 365 * 24 * 60
@@ -34,7 +35,7 @@ KEPT = ("SLURM_CONF",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Result:
     """What submitit kept of a job that came to its end by itself."""
 
     error: bool
@@ -48,7 +49,7 @@ def node_environment(profile: Profile) -> dict[str, str]:
     return {**threads, **profile.environment}
 
 
-def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without what an enclosing Slurm job or submitit left in it, and without a tracking server's
     credentials: nodes write journals, not MLflow."""
     return {key: value for key, value in environment.items() if key in KEPT or not key.startswith(ENCLOSING)}
@@ -69,7 +70,7 @@ def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus
     executor = _DetachedExecutor(folder=folder, python=interpreter(profile))
     executor.profile, executor.gpus = profile, tuple(gpus)
     executor.update_parameters(
-        timeout_min=profile.time_min or FOREVER_MIN, signal_delay_s=profile.signal_lead_s, stderr_to_stdout=True
+        timeout_min=profile.limit_min or FOREVER_MIN, signal_delay_s=profile.signal_lead_s, stderr_to_stdout=True
     )
     return int(executor.submit(payload.call, function, text).job_id)
 
@@ -81,7 +82,7 @@ class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives 
     gpus: tuple[str, ...]
 
     def _submit_command(self, command: str) -> LocalJob[Any]:
-        environment = scrubbed(os.environ) | node_environment(self.profile)
+        environment = clean_environment(os.environ) | node_environment(self.profile)
         environment |= {
             "CUDA_VISIBLE_DEVICES": ",".join(self.gpus),
             "ACTSWEEP_JOB_FOLDER": str(self.folder),
@@ -106,7 +107,7 @@ class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives 
         return LocalJob(folder=self.folder, job_id=str(process.pid))
 
 
-def send(
+def submit_array(
     profile: Profile,
     function: str,
     texts: Sequence[str],
@@ -118,10 +119,10 @@ def send(
 ) -> str:
     """Submits one array (one plain job for one text) with sbatch and gives Slurm's id of it.
 
-    Raises :class:`Refusal` with sbatch's words.
+    Raises :class:`SbatchError` with sbatch's words.
     """
     executor = _slurm_executor(profile, len(texts), name=name, folder=folder, partition=partition, avoid=avoid)
-    kept = {key: os.environ.pop(key) for key in set(os.environ) - set(scrubbed(os.environ))}
+    kept = {key: os.environ.pop(key) for key in set(os.environ) - set(clean_environment(os.environ))}
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises as well
             jobs = executor.map_array(payload.call, [function] * len(texts), list(texts))
@@ -129,20 +130,20 @@ def send(
         for left in folder.glob("*.pkl"):
             if re.fullmatch(r"[0-9a-f]{32}\.pkl", left.name):
                 left.unlink()
-        raise Refusal(str(problem) or repr(problem)) from None
+        raise SbatchError(str(problem) or repr(problem)) from None
     finally:
         os.environ.update(kept)
     return str(jobs[0].job_id).partition("_")[0]
 
 
-class Refusal(Exception):
+class SbatchError(Exception):
     """sbatch did not say that it has the job; its words."""
 
 
 def script(
     profile: Profile, count: int, *, name: str, folder: Path, partition: str | None = None, avoid: Collection[str] = ()
 ) -> str:
-    """The batch script that :func:`send` would send for ``count`` texts."""
+    """The batch script that :func:`submit_array` would send for ``count`` texts."""
     executor = _slurm_executor(profile, count, name=name, folder=folder, partition=partition, avoid=avoid)
     if count > 1:
         executor.parameters["map_count"] = count
@@ -150,7 +151,7 @@ def script(
     return text
 
 
-def sent(folder: Path, name: str) -> str | None:
+def submitted(folder: Path, name: str) -> str | None:
     """Slurm's id of the array of that name whose script lies in ``folder``: sbatch did accept it."""
     for path in folder.glob("*_submission.sh"):
         if f"#SBATCH --job-name={name}\n" in path.read_text(encoding="utf-8"):
@@ -158,14 +159,13 @@ def sent(folder: Path, name: str) -> str | None:
     return None
 
 
-def place(folder: Path, job: str, function: str, text: str) -> None:
+def place_pickle(folder: Path, job: str, function: str, text: str) -> None:
     """Puts the job's pickle where its node waits for it, unless it is there."""
     path = pickle_path(folder, job)
     if not path.exists():
         delayed = utils.DelayedSubmission(payload.call, function, text)
-        aside = path.with_suffix(".part")
-        delayed.dump(aside)
-        aside.replace(path)
+        with written_aside(path) as aside:
+            delayed.dump(aside)
 
 
 class _Executor(SlurmExecutor):  # type: ignore[misc]  # submitit gives no types
@@ -180,8 +180,8 @@ def _slurm_executor(
     profile: Profile, count: int, *, name: str, folder: Path, partition: str | None, avoid: Collection[str]
 ) -> _Executor:
     own = next((entry for entry in profile.partitions if entry.name == partition), None)
-    time_min = (own and own.time_min) or profile.time_min
-    assert time_min is not None  # a profile for Slurm has one
+    limit_min = (own and own.limit_min) or profile.limit_min
+    assert limit_min is not None  # a profile for Slurm has one
     exports = [f"export {key}={shlex.quote(value)}" for key, value in sorted(node_environment(profile).items())]
     further = {option: value for option, value in profile.sbatch.items() if value is not False}
     gpus = 1 if profile.gpus_per_pack is None else profile.gpus_per_pack
@@ -192,7 +192,7 @@ def _slurm_executor(
         "qos": (own and own.qos) or profile.qos,
         "constraint": profile.constraint,
         "exclude": ",".join(sorted(avoid)) or None,
-        "time": time_min,
+        "time": limit_min,
         "nodes": 1,
         "ntasks_per_node": 1,
         "cpus_per_task": profile.cpus_per_pack,
@@ -215,14 +215,14 @@ def _slurm_executor(
     return executor
 
 
-def outcome(folder: Path, job: str) -> Outcome | None:
+def result(folder: Path, job: str) -> Result | None:
     """What the job left at its end, or None while there is nothing whole."""
     path = utils.JobPaths(folder, job_id=job, task_id=0).result_pickle
     try:
         word, text = utils.pickle_load(path)
     except (OSError, EOFError, pickle.UnpicklingError, ValueError):
         return None
-    return Outcome(error=word != "success", text=str(text))
+    return Result(error=word != "success", text=str(text))
 
 
 def log_path(folder: Path, job: str) -> Path:

@@ -14,7 +14,7 @@ GPU_MEMORY = "give a pack fewer folds, a smaller batch or a larger GPU"
 
 def from_result(folder: Path, job: str) -> tuple[JobState, str] | None:
     """State and reason by the result that the job left; None where it left none."""
-    left = executor.outcome(folder, job)
+    left = executor.result(folder, job)
     if left is None:
         return None
     if left.error:

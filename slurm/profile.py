@@ -1,91 +1,52 @@
 """Cluster profiles: where packs run and under which limits, as people write them in YAML.
 
-A profile is named (one of the package's ``profiles/*.yaml``) or is a path to a user's own file. Reading is strict:
-unknown and duplicate keys, wrong types and impossible values are refused with the file, the line and the nearest legal
-name. :func:`load` is the only reader.
+A profile is named (one of the package's ``profiles/*.yaml``) or is a path to a user's own file. It is read as strictly
+as a study: what is wrong is told at once, each with file, line, what was got, what is accepted and the nearest name.
+:func:`load` is the only reader.
 """
 
 from __future__ import annotations
 
-import difflib
+import enum
 import re
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from slurm import messages, yaml_reader
 from slurm.errors import ProfileError
-
-Share = Annotated[float, Field(gt=0)]
-
-OURS = {
-    "account": "account",
-    "array": "array_throttle",
-    "chdir": None,
-    "constraint": "constraint",
-    "cpus-per-task": "cpus_per_pack",
-    "error": None,
-    "exclude": None,
-    "gpus": "gpus_per_pack",
-    "gpus-per-node": "gpus_per_pack",
-    "gpus-per-task": "gpus_per_pack",
-    "gres": "gpus_per_pack and gpu_type",
-    "job-name": None,
-    "mem": "mem_gb",
-    "no-requeue": None,
-    "nodes": None,
-    "ntasks": None,
-    "ntasks-per-node": None,
-    "open-mode": None,
-    "output": None,
-    "partition": "partition",
-    "qos": "qos",
-    "requeue": None,
-    "signal": "signal_lead_s",
-    "time": "time_min",
-    "wrap": None,
-}
-"""sbatch options that a profile may not set by hand: the field that sets them, or None where the product decides."""
+from slurm.messages import Finding, Phrase, nearest, refuse
+from slurm.profile_sections import DriverJob, Partition, Strict, two_limits
+from slurm.sbatch_options import SbatchOptions
+from slurm.time_limit import Minutes, TimeLimit
+from slurm.yaml_reader import Path as Place
+from slurm.yaml_reader import Plain, Problem
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class Executor(enum.StrEnum):
+    """Which of the two clusters there are."""
+
+    LOCAL = "local"
+    SLURM = "slurm"
 
 
-class Partition(_Strict):
-    """One of several partitions of a study. With ``share``, packs are dealt out in proportion; without, the first
-    partition with space under its ``max_jobs`` takes them."""
-
-    name: str = Field(min_length=1)
-    share: Share | None = None
-    max_jobs: PositiveInt | None = None
-    """Most packs of ours pending or running in this partition."""
-    account: str | None = None
-    qos: str | None = None
-    time_min: PositiveInt | None = None
-    """Overrides of the profile's own account, qos and time limit."""
-
-
-class DriverJob(_Strict):
-    """The small job that `actsweep run --detach` submits the driver as."""
-
-    partition: str | None = None
-    """None: the profile's own; name a CPU partition where there is one."""
-    account: str | None = None
-    qos: str | None = None
-    time_min: PositiveInt = 1440
-    """It asks to be requeued before its limit, so that a study may last longer."""
-    mem_gb: PositiveFloat = 2.0
-
-
-class Profile(_Strict):
+class Profile(Strict):
     """Where packs run, what each of them gets, and how gently the cluster is asked."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="a name for the profile")
     """The file's stem."""
-    executor: Literal["local", "slurm"]
+    executor: Executor = Field(strict=False, description="local (this machine) or slurm")
 
     partition: str | None = None
     """As sbatch takes it: "gpu", or "gpu,long" for whichever starts a job first."""
@@ -103,11 +64,15 @@ class Profile(_Strict):
     cpus_per_pack: PositiveInt = 1
     """Also OMP_NUM_THREADS and its relatives on the node, unless ``environment`` says otherwise."""
     mem_gb: PositiveFloat = 8.0
-    time_min: PositiveInt | None = None
-    """Time limit of one job in minutes. Slurm needs one; on this machine None is no limit."""
+    time: TimeLimit | None = None
+    """Time limit of one job in minutes, or in one of Slurm's forms: ``90``, ``90:30`` (minutes and seconds),
+    ``1:00:00``, ``2-12`` (days and hours), ``2-12:00``, ``2-12:00:00``; rounded up to whole minutes. Slurm needs a
+    limit, here or for each partition; on this machine None is no limit."""
+    time_min: Minutes | None = None
+    """The same as a whole number of minutes; one of the two."""
     signal_lead_s: int = Field(default=120, ge=1, le=65535)
     """How long before the time limit the node is told to save, in seconds. Slurm may do so up to 60 s earlier."""
-    sbatch: dict[str, str | int | bool] = Field(default_factory=dict)
+    sbatch: SbatchOptions = Field(default_factory=dict)
     """Further sbatch options by their long names without dashes in front, as ``{exclusive: true}``."""
 
     setup: tuple[str, ...] = ()
@@ -133,11 +98,16 @@ class Profile(_Strict):
     poll_max_s: PositiveFloat = 60.0
     """Bounds of the time between two questions to the scheduler, and of the wait after a refusal, in seconds."""
 
+    @property
+    def limit_min(self) -> int | None:
+        """Time limit of one job in minutes, where it is one for all partitions."""
+        return self.time or self.time_min
+
     def device_for(self, wish: Literal["auto", "cpu", "cuda"]) -> Literal["auto", "cpu", "cuda"]:
         """What packs train on, by what the study says."""
         if wish != "auto":
             return wish
-        return self.device or ("cuda" if self.executor == "slurm" and self.gpus_per_pack != 0 else "auto")
+        return self.device or ("cuda" if self.executor is Executor.SLURM and self.gpus_per_pack != 0 else "auto")
 
     def for_driver(self) -> Profile:
         """The profile of the driver's own job: one core, no GPU, one task."""
@@ -149,7 +119,8 @@ class Profile(_Strict):
                 "partitions": (),
                 "account": own.account or (first.account if first and not own.partition else None) or self.account,
                 "qos": own.qos or (first.qos if first and not own.partition else None) or self.qos,
-                "time_min": own.time_min,
+                "time": None,
+                "time_min": own.limit_min,
                 "mem_gb": own.mem_gb,
                 "gpus_per_pack": 0,
                 "gpu_type": None,
@@ -159,43 +130,105 @@ class Profile(_Strict):
             }
         )
 
+    @field_validator("environment", mode="before")
+    @classmethod
+    def _variables(cls, environment: object) -> object:
+        if isinstance(environment, Mapping):
+            refuse(_unlike_variables(environment))
+        return environment
+
     @model_validator(mode="after")
-    def _possible(self) -> Profile:
-        if self.poll_max_s < self.poll_min_s:
-            raise ValueError(f"poll_max_s ({self.poll_max_s}) is less than poll_min_s ({self.poll_min_s})")
-        if self.executor == "slurm":
-            self._possible_on_slurm()
-        elif self.partitions or self.partition or self.account or self.qos or self.sbatch:
-            raise ValueError("partition, partitions, account, qos and sbatch need executor: slurm")
-        for key, value in self.environment.items():
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) or "\n" in value:
-                raise ValueError(f"environment: {key} is not a variable of one line")
+    def _consistent(self, info: ValidationInfo) -> Profile:
+        """Between keys. A context names keys that are wrong by themselves: rules about them are not asked."""
+        wrong: set[str] = info.context or set()
+        rules = (
+            ({"time", "time_min"}, two_limits),
+            ({"executor"}, _only_on_slurm),
+            ({"executor", "time", "time_min", "partitions"}, _no_limit),
+            ({"executor", "time", "time_min", "partitions", "signal_lead_s"}, _too_short),
+            ({"partition", "partitions"}, _both_kinds_of_partition),
+            ({"partitions"}, _unlike_partitions),
+            ({"poll_min_s", "poll_max_s"}, _poll_bounds),
+        )
+        refuse(each for keys, rule in rules if not keys & wrong for each in rule(self))
         return self
 
-    def _possible_on_slurm(self) -> None:
-        if self.time_min is None and (not self.partitions or any(entry.time_min is None for entry in self.partitions)):
-            raise ValueError("time_min is missing: the time limit of one job in minutes")
-        for limit in {self.time_min, *(partition.time_min for partition in self.partitions)} - {None}:
-            assert limit is not None
-            if self.signal_lead_s >= 60 * limit:
-                raise ValueError(
-                    f"signal_lead_s ({self.signal_lead_s}) is not shorter than the time limit ({limit} min): "
-                    "jobs would be told to stop as they start"
-                )
-        if self.partition and self.partitions:
-            raise ValueError("partition and partitions exclude each other")
-        shares = [partition.share is not None for partition in self.partitions]
-        if any(shares) and not all(shares):
-            raise ValueError("partitions: either every partition has a share or none has")
-        names = [partition.name for partition in self.partitions]
-        if len(set(names)) != len(names):
-            raise ValueError("partitions: a partition is named twice")
-        for option, value in self.sbatch.items():
-            if not re.fullmatch(r"[a-z][a-z0-9-]*", option) or "\n" in str(value):
-                raise ValueError(f"sbatch: {option} is not the long name of an sbatch option (as exclusive, mail-type)")
-            if option in OURS:
-                field = OURS[option]
-                raise ValueError(f"sbatch: {option} is set by {field or 'actsweep itself'}")
+
+def _unlike_variables(environment: Mapping[str, object]) -> Iterator[Finding]:
+    for name, value in environment.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            text = "accepts names of letters, digits and underscore, no digit first"
+            yield (name,), Phrase(f'the name "{name}"'), text
+        elif not isinstance(value, str):
+            yield (name,), value, "accepts text; put it in quotes"
+        elif "\n" in value:
+            yield (name,), value, "accepts one line"
+
+
+def _only_on_slurm(profile: Profile) -> Iterator[Finding]:
+    if profile.executor is Executor.LOCAL:
+        for key in ("partition", "partitions", "account", "qos", "sbatch"):
+            if given := getattr(profile, key):
+                got = Phrase(", ".join(entry.name for entry in given)) if key == "partitions" else given
+                yield (key,), got, "accepts nothing with executor: local; remove it, or give executor: slurm"
+
+
+def _no_limit(profile: Profile) -> Iterator[Finding]:
+    if profile.executor is Executor.LOCAL or profile.limit_min is not None:
+        return
+    text = "is missing; accepts the time limit of one job, as 240 (minutes) or 4:00:00"
+    if all(entry.limit_min is None for entry in profile.partitions):
+        yield ("time",), None, text
+        return
+    for index, entry in enumerate(profile.partitions):
+        if entry.limit_min is None:
+            yield ("partitions", index, "time"), None, f"{text}; give it here, or one for all partitions above"
+
+
+def _too_short(profile: Profile) -> Iterator[Finding]:
+    """Time limits after whose begin jobs would at once be told to stop."""
+    if profile.executor is Executor.LOCAL:
+        return
+    lead = profile.signal_lead_s
+    places: list[tuple[Place, Profile | Partition]] = [((), profile)]
+    places += [(("partitions", index), entry) for index, entry in enumerate(profile.partitions)]
+    for place, entry in places:
+        if entry.limit_min is not None and 60 * entry.limit_min <= lead:
+            key = "time" if entry.time is not None else "time_min"
+            yield (
+                (*place, key),
+                Phrase(f"{entry.limit_min} min"),
+                f"accepts more than signal_lead_s ({lead} s), or jobs would be told to stop as they start; "
+                "give more time, or a shorter signal_lead_s",
+            )
+
+
+def _both_kinds_of_partition(profile: Profile) -> Iterator[Finding]:
+    if profile.partition and profile.partitions:
+        text = "accepts one of the two; give partition, or name it among partitions"
+        yield ("partition",), Phrase("both partition and partitions"), text
+
+
+def _unlike_partitions(profile: Profile) -> Iterator[Finding]:
+    with_share = [entry.share is not None for entry in profile.partitions]
+    names = [entry.name for entry in profile.partitions]
+    for index, name in enumerate(names):
+        if any(with_share) and not with_share[index]:
+            text = "is missing; accepts a number greater than 0; give every partition a share, or none"
+            yield ("partitions", index, "share"), None, text
+        if name in names[:index]:
+            text = f"accepts a name of its own; partitions[{names.index(name)}] has this one: keep one of them"
+            yield ("partitions", index, "name"), name, text
+
+
+def _poll_bounds(profile: Profile) -> Iterator[Finding]:
+    least, most = profile.poll_min_s, profile.poll_max_s
+    if most >= least:
+        return
+    if "poll_max_s" in profile.model_fields_set:
+        yield ("poll_max_s",), Phrase(f"{most:g}"), f"accepts at least poll_min_s, {least:g}"
+    else:
+        yield ("poll_min_s",), Phrase(f"{least:g}"), f"accepts at most poll_max_s, {most:g}"
 
 
 def names() -> list[str]:
@@ -211,87 +244,53 @@ def load(profile: str | Path) -> Profile:
     """
     text = str(profile)
     if "/" in text or text.endswith((".yaml", ".yml")):
-        path = Path(text).expanduser()
-        try:
-            return parse(path.read_text(encoding="utf-8"), source=text)
-        except OSError as problem:
-            raise ProfileError(f"{text}: {problem.strerror}") from None
+        return parse(_read(text), source=text)
     known = names()
     if text not in known:
-        near = difflib.get_close_matches(text, known, n=2) or known
         raise ProfileError(
-            f"no cluster profile is named {text}; near: {', '.join(near)}. "
-            f"Your own profile is given as a path: ./{text}.yaml"
+            f"{text}: no such cluster profile; accepts {', '.join(known)}, or the path of your own, as ./{text}.yaml"
+            f"{nearest(text, known)}"
         )
     return parse((resources.files("slurm") / "profiles" / f"{text}.yaml").read_text(encoding="utf-8"), source=text)
 
 
+def _read(origin: str) -> str:
+    path = Path(origin).expanduser()
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = nearest(path.name, [item.name for item in path.parent.glob("*.y*ml")])
+        raise ProfileError(f"{origin}: no such file; accepts the path of a cluster profile{near}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{origin}: cannot be read ({error}); accepts a readable text file in UTF-8") from None
+
+
 def parse(text: str, *, source: str) -> Profile:
     """The profile that a YAML text says; ``source`` is what errors call it, and its stem names the profile."""
+    document = yaml_reader.parse(text, source, ProfileError)
+    if not isinstance(document.value, dict):
+        keys = "accepts a mapping with the keys of a profile: executor, time, mem_gb and so on"
+        raise document.error([Problem(path=(), message=f"got {messages.show(document.value)}; {keys}")])
+    values = {"name": Path(source).stem, **document.value}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as problem:
-        raise ProfileError(f"{source}: {problem}") from None
-    if not isinstance(node, yaml.MappingNode):
-        raise ProfileError(f"{source}: a profile is a mapping of names to values")
-    _refuse_duplicates(node, source)
-    values: dict[str, Any] = yaml.safe_load(text)
-    values.setdefault("name", Path(source).stem)
-    try:
-        return Profile.model_validate(_tuples(values))
-    except ValidationError as problem:
-        raise ProfileError("\n".join(_explain(error, node, source) for error in problem.errors())) from None
+        return _validated(values)
+    except ValidationError as error:
+        found = messages.problems(error, Profile)
+    wrong = {str(problem.path[0]) for problem in found}
+    sound = {key: value for key, value in values.items() if key not in wrong}
+    try:  # what is wrong between keys is told in the same breath as what is wrong by itself
+        _validated({"name": "profile", "executor": Executor.LOCAL, **sound}, wrong)
+    except ValidationError as error:
+        found += messages.problems(error, Profile)
+    raise document.error(found)
 
 
-def _tuples(values: Any) -> Any:
-    """YAML's lists as the tuples of a frozen model, and its whole numbers where a float is due."""
-    if isinstance(values, dict):
-        return {key: _tuples(value) for key, value in values.items()}
-    if isinstance(values, list):
-        return tuple(_tuples(value) for value in values)
-    return values
+def _validated(values: dict[str, Plain], wrong: set[str] | None = None) -> Profile:
+    return Profile.model_validate(_tuples(values), context=wrong)
 
 
-def _refuse_duplicates(node: yaml.Node, source: str) -> None:
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_duplicates(item, source)
-    if isinstance(node, yaml.MappingNode):
-        first: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in first:
-                raise ProfileError(
-                    f"{source}, line {line}: {key.value} is given twice, first in line {first[key.value]}"
-                )
-            first[key.value] = line
-            _refuse_duplicates(value, source)
-
-
-def _explain(error: Any, root: yaml.MappingNode, source: str) -> str:
-    place = tuple(error["loc"])
-    words = ".".join(str(part) for part in place)
-    where = f"{source}, line {_line(root, place)}"
-    if error["type"] == "extra_forbidden":
-        legal = list(Partition.model_fields if place[0] == "partitions" else Profile.model_fields)
-        near = difflib.get_close_matches(str(place[-1]), legal, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(legal)}"
-        return f"{where}: {words} is not an entry of a profile; {hint}"
-    if error["type"] == "value_error":
-        return f"{where}: {error['ctx']['error']}"
-    if error["type"] == "missing":
-        return f"{where}: {words} is missing"
-    return f"{where}: {words}: {error['msg']}, got {error['input']!r}"
-
-
-def _line(root: yaml.Node, place: tuple[int | str, ...]) -> int:
-    node, line = root, root.start_mark.line
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == part:
-                    node, line = value, key.start_mark.line
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line
-    return line + 1
+def _tuples(value: Plain) -> object:
+    """YAML's lists as the tuples of a frozen model."""
+    if isinstance(value, dict):
+        return {key: _tuples(each) for key, each in value.items()}
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value

@@ -12,6 +12,7 @@ or is forgotten, and which command refuses, hangs, answers garbage or breaks off
 from __future__ import annotations
 
 import contextlib
+import enum
 import fcntl
 import json
 import os
@@ -43,6 +44,14 @@ EMPTY = {
 }
 
 Job = dict[str, Any]
+
+
+class FaultKind(enum.StrEnum):
+    """What goes wrong with a call of a command."""
+
+    REFUSE = "refuse"
+    GARBLE = "garble"
+    DELAY = "delay"
 
 
 class FakeSlurm:
@@ -108,15 +117,15 @@ class FakeSlurm:
 
     def refuse(self, command: str, words: str, *, times: int = 1, accept: bool = False) -> None:
         """The next calls of a command fail with these words; with ``accept`` only after doing their work."""
-        self._fault(command, {"kind": "refuse", "words": words, "accept": accept}, times)
+        self._fault(command, {"kind": FaultKind.REFUSE, "words": words, "accept": accept}, times)
 
     def garble(self, command: str, *, times: int = 1) -> None:
         """The next answers of a command have a torn line and one of nonsense in them."""
-        self._fault(command, {"kind": "garble"}, times)
+        self._fault(command, {"kind": FaultKind.GARBLE}, times)
 
     def delay(self, command: str, seconds: float, *, times: int = 1) -> None:
         """The next calls of a command take that much longer."""
-        self._fault(command, {"kind": "delay", "seconds": seconds}, times)
+        self._fault(command, {"kind": FaultKind.DELAY, "seconds": seconds}, times)
 
     def site(self, *, accounting: bool = True, max_submit: int | None = None, **config: str) -> None:
         """Sets whether there is accounting, the limit of submitted jobs, and entries of ``scontrol show config``."""
@@ -145,18 +154,18 @@ def main(command: str, folder: str) -> None:
         fault = next((each for each in state["faults"] if each["command"] == command), None)
         if fault is not None:
             state["faults"].remove(fault)
-    kind = fault["kind"] if fault else ""
-    if fault and kind == "delay":
+    kind = FaultKind(fault["kind"]) if fault else None
+    if fault and kind is FaultKind.DELAY:
         time.sleep(fault["seconds"])
-    if fault and kind == "refuse" and not fault["accept"]:
+    if fault and kind is FaultKind.REFUSE and not fault["accept"]:
         _exit(fault["words"])
     with fake.state() as state:
         out, err = {"sbatch": _sbatch, "squeue": _squeue, "sacct": _sacct, "scancel": _scancel, "scontrol": _scontrol}[
             command
         ](state, words)
-    if fault and kind == "refuse":
+    if fault and kind is FaultKind.REFUSE:
         _exit(fault["words"])
-    if fault and kind == "garble":
+    if fault and kind is FaultKind.GARBLE:
         lines = out.splitlines()
         out = "\n".join([*lines[1:], lines[0][:4] if lines else "", "\x00|slurm_load_jobs|?"])
     if err:

@@ -17,22 +17,20 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from slurm import processes
 from slurm.dev import config
 from slurm.dev.config import Shape, missing_packages
+from slurm.dev.daemons import Daemons, last_words
 from slurm.errors import DevClusterError
+from slurm.files import write_whole
 
 SCHEMA = 1
-MARK = "ACTSWEEP_CLUSTER"
-"""Variable by which the daemons, and the steps that they start, are recognised."""
-START_S = 60.0
+LAST = "mariadbd"
+"""Keeps what the others write, so it ends after them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +53,11 @@ class Status:
 class DevCluster:
     """One development cluster in a folder: its daemons, and what tests do to them."""
 
-    def __init__(self, folder: Path, shape: Shape) -> None:
+    def __init__(self, folder: Path, shape: Shape, daemons: Daemons | None = None) -> None:
         self.folder = folder
         self.shape = shape
         self.conf = folder / "slurm.conf"
-        self._pids: dict[str, processes.Identity] = {}
+        self._daemons = daemons or Daemons(folder)
 
     @property
     def nodes(self) -> list[str]:
@@ -72,11 +70,11 @@ class DevCluster:
     def start_controller(self) -> None:
         """Starts slurmctld and waits for its answer."""
         self._daemon("slurmctld", [config.find("slurmctld"), "-D", "-f", str(self.conf)])
-        self._until("slurmctld", lambda: self._ask("scontrol", "ping") is not None)
+        self._daemons.until("slurmctld", lambda: self._ask("scontrol", "ping") is not None)
 
     def stop_controller(self) -> None:
         """Ends slurmctld, as for its maintenance; jobs run on."""
-        self._end("slurmctld", signal.SIGTERM)
+        self._daemons.end("slurmctld", signal.SIGTERM)
 
     def start_node(self, node: str) -> None:
         """Starts a node's slurmd."""
@@ -84,7 +82,7 @@ class DevCluster:
 
     def kill_node(self, node: str) -> None:
         """Kills a node's slurmd: the node is cut off, its job steps run on unseen."""
-        self._end(node, signal.SIGKILL)
+        self._daemons.end(node, signal.SIGKILL)
 
     def status(self) -> Status:
         states = self._ask("sinfo", "--noheader", "--Node", "--format=%N %T") or ""
@@ -93,7 +91,7 @@ class DevCluster:
             folder=self.folder,
             conf=self.conf,
             shape=self.shape,
-            daemons={name: bool(processes.alive(identity)) for name, identity in self._pids.items()},
+            daemons={name: self._daemons.alive(name) for name in self._daemons.known},
             nodes={pair[0]: pair[-1] for pair in pairs},
         )
 
@@ -104,47 +102,23 @@ class DevCluster:
         self._daemon("munged", self._munged())
         if self.shape.accounting:
             self._start_database()
-        self._until("munged", (self.folder / "munge.socket").exists)
+        self._daemons.until("munged", (self.folder / "munge.socket").exists)
         if self.shape.accounting:
             self._daemon("slurmdbd", [config.find("slurmdbd"), "-D"])
-            self._until("slurmdbd", lambda: _listens(ports[1]))
+            self._daemons.until("slurmdbd", lambda: _listens(ports[1]))
             self._ask("sacctmgr", "--immediate", "add", "cluster", "dev")
             if self.shape.max_submit is not None:
                 self._limit(self.shape.max_submit)
-        self._daemon("slurmctld", [config.find("slurmctld"), "-D", "-f", str(self.conf)])
+        self.start_controller()
         for node in self.nodes:
             self.start_node(node)
-        self._until("slurmctld", lambda: self._ask("scontrol", "ping") is not None)
-        self._until("slurmctld", lambda: set(self.status().nodes.values()) == {"idle"})
+        self._daemons.until("slurmctld", lambda: set(self.status().nodes.values()) == {"idle"})
 
     def end(self) -> None:
         """Ends every daemon and every job step; leaves no process."""
-        if "slurmctld" in self._pids and processes.alive(self._pids["slurmctld"]):
+        if self._daemons.alive("slurmctld"):
             self._ask("scancel", "--user", str(os.getuid()), timeout=5)
-        stubborn = time.monotonic() + 10
-        for name in reversed(self._pids):
-            if name != "mariadbd":
-                self._end(name, signal.SIGTERM, wait_s=max(0.5, stubborn - time.monotonic()))
-        for process in self._everything():
-            if "mariadbd" not in self._pids or process.pid != self._pids["mariadbd"].pid:
-                _kill(process)
-        if "mariadbd" in self._pids:
-            self._end("mariadbd", signal.SIGTERM, wait_s=10)
-        for process in self._everything():
-            _kill(process)
-
-    def _everything(self) -> list[psutil.Process]:
-        """The daemons, the job steps that outlived them, and all their descendants; never this process."""
-        found: dict[int, psutil.Process] = {}
-        for pid in processes.with_variable(MARK, str(self.folder)):
-            if pid == os.getpid():
-                continue
-            try:
-                process = psutil.Process(pid)
-                found |= {each.pid: each for each in (process, *process.children(recursive=True))}
-            except psutil.Error:
-                continue
-        return list(found.values())
+        self._daemons.end_all(LAST)
 
     def _start_database(self) -> None:
         folder = self.folder / "database"
@@ -160,7 +134,7 @@ class DevCluster:
             ]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise DevClusterError(f"mariadb-install-db failed: {_last_words(done.stderr or done.stdout)}")
+                raise DevClusterError(f"mariadb-install-db failed: {last_words(done.stderr or done.stdout)}")
         boot = self.folder / "database.sql"
         boot.write_text(
             "CREATE DATABASE IF NOT EXISTS slurm_acct_db;\n"
@@ -179,8 +153,8 @@ class DevCluster:
             "--innodb-buffer-pool-size=64M",
             "--innodb-lock-wait-timeout=900",
         ]
-        self._daemon("mariadbd", [config.find("mariadbd"), "--no-defaults", *account, *options])
-        self._until("mariadbd", (folder / "db.socket").exists)
+        self._daemon(LAST, [config.find("mariadbd"), "--no-defaults", *account, *options])
+        self._daemons.until(LAST, (folder / "db.socket").exists)
 
     def _munged(self) -> list[str]:
         key = self.folder / "munge.key"
@@ -203,45 +177,9 @@ class DevCluster:
                 raise DevClusterError(f"sacctmgr {' '.join(words)} failed; see {self.folder}/slurmdbd.log")
 
     def _daemon(self, name: str, words: Sequence[str]) -> None:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "SBATCH_"))}
-        environment |= self.environment() | {MARK: str(self.folder)}
-        environment["MYSQL_UNIX_PORT"] = str(self.folder / "database" / "db.socket")
-        with (self.folder / f"{name}.out").open("ab") as log:
-            process = subprocess.Popen(
-                words,
-                cwd=self.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        process.returncode = 0  # let go: reaped by its number
-        identity = processes.identify(process.pid)
-        if identity is None:
-            raise DevClusterError(f"{name} ended as it started: {self._tail(name)}")
-        self._pids[name] = identity
-        self.remember()
-
-    def _end(self, name: str, number: signal.Signals, wait_s: float = 10.0) -> None:
-        identity = self._pids.get(name)
-        if identity is None or not processes.alive(identity):
-            return
-        os.kill(identity.pid, number)
-        end = time.monotonic() + wait_s
-        while processes.alive(identity):
-            if time.monotonic() > end:
-                os.kill(identity.pid, signal.SIGKILL)
-            time.sleep(0.02)
-
-    def _until(self, name: str, ready: Callable[[], bool]) -> None:
-        end = time.monotonic() + START_S
-        while not ready():
-            if not processes.alive(self._pids[name]):
-                raise DevClusterError(f"{name} ended: {self._tail(name)}")
-            if time.monotonic() > end:
-                raise DevClusterError(f"{name} is not ready after {START_S:.0f} s: {self._tail(name)}")
-            time.sleep(0.05)
+        socket_of_the_database = str(self.folder / "database" / "db.socket")
+        self._daemons.start(name, words, self.environment() | {"MYSQL_UNIX_PORT": socket_of_the_database})
+        self._remember()
 
     def _ask(self, *words: str, timeout: float = 30) -> str | None:
         """A command's output; None where it failed."""
@@ -259,23 +197,14 @@ class DevCluster:
             return None
         return done.stdout if done.returncode == 0 else None
 
-    def _tail(self, name: str) -> str:
-        words = ""
-        for path in (self.folder / f"{name}.log", self.folder / f"{name}.out"):
-            if path.exists():
-                words = words or _last_words(path.read_text(encoding="utf-8", errors="replace"))
-        return words or f"see {self.folder}/{name}.out"
-
-    def remember(self) -> None:
+    def _remember(self) -> None:
         """Notes who the daemons are, so that another process can end them."""
         record = {
             "schema": SCHEMA,
             "shape": dataclasses.asdict(self.shape),
-            "daemons": {name: dataclasses.asdict(identity) for name, identity in self._pids.items()},
+            "daemons": {name: dataclasses.asdict(identity) for name, identity in self._daemons.known.items()},
         }
-        aside = self.folder / "cluster.part"
-        aside.write_text(json.dumps(record), encoding="utf-8")
-        aside.replace(self.folder / "cluster.json")
+        write_whole(self.folder / "cluster.json", json.dumps(record))
 
     @classmethod
     def of(cls, folder: Path) -> DevCluster | None:
@@ -284,9 +213,8 @@ class DevCluster:
         if not path.exists():
             return None
         record = json.loads(path.read_text(encoding="utf-8"))
-        cluster = cls(folder, Shape(**record["shape"]))
-        cluster._pids = {name: processes.Identity(**values) for name, values in record["daemons"].items()}
-        return cluster
+        known = {name: processes.Identity(**values) for name, values in record["daemons"].items()}
+        return cls(folder, Shape(**record["shape"]), Daemons(folder, known))
 
 
 def default_folder() -> Path:
@@ -354,17 +282,3 @@ def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _kill(process: psutil.Process) -> None:
-    try:
-        process.kill()
-        process.wait(timeout=5)
-    except psutil.Error:
-        return
-
-
-def _last_words(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if "fatal" in line.lower() or "error" in line.lower()]
-    return " | ".join((telling or lines)[-2:])

@@ -28,6 +28,32 @@ ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db")
 STANDARD_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 PORTS = range(20000, 32000)
 SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
+SETTINGS = {
+    "ClusterName": "dev",
+    "SlurmctldHost": "localhost(127.0.0.1)",
+    "AuthType": "auth/munge",
+    "CredType": "cred/munge",
+    "ProctrackType": "proctrack/linuxproc",
+    "TaskPlugin": "task/none",
+    "MpiDefault": "none",
+    "SwitchType": "switch/none",
+    "SelectType": "select/cons_tres",
+    "SelectTypeParameters": "CR_Core",
+    "SlurmdParameters": "config_overrides",
+    "SchedulerType": "sched/backfill",
+    "SchedulerParameters": "sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0",
+    "PreemptType": "preempt/partition_prio",
+    "PreemptMode": "REQUEUE",
+    "GresTypes": "gpu",
+    "ReturnToService": "2",
+    "SlurmctldTimeout": "60",
+    "InactiveLimit": "0",
+    "KillWait": "10",
+    "MinJobAge": "300",
+    "JobAcctGatherType": "jobacct_gather/none",
+    "JobCompType": "jobcomp/none",
+}
+"""Entries of slurm.conf that are the same for every development cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,69 +122,51 @@ def _devices(folder: Path, shape: Shape) -> list[str]:
 
 
 def _slurm_conf(folder: Path, shape: Shape, ports: Sequence[int]) -> list[str]:
-    munge = folder / "munge.socket"
-    settings = {
-        "ClusterName": "dev",
-        "SlurmctldHost": "localhost(127.0.0.1)",
+    settings = {**SETTINGS, **_places(folder, shape, ports), **_accounting(folder, shape, ports), **shape.settings}
+    gres = f"Gres=gpu:{shape.gpus_per_node} " if shape.gpus_per_node else ""
+    return [
+        *(f"{key}={value}" for key, value in settings.items()),
+        *(
+            f"NodeName={node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs={shape.cpus_per_node} "
+            f"RealMemory={1024 * shape.mem_gb_per_node} {gres}State=UNKNOWN"
+            for node, port in zip(shape.node_names, ports[2:], strict=True)
+        ),
+        "PartitionName=main Nodes=ALL Default=YES State=UP MaxTime=INFINITE PriorityTier=1 PreemptMode=REQUEUE",
+        "PartitionName=urgent Nodes=ALL State=UP MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF",
+    ]
+
+
+def _places(folder: Path, shape: Shape, ports: Sequence[int]) -> dict[str, str]:
+    """What depends on folder, user and shape."""
+    return {
         "SlurmctldPort": str(ports[0]),
         "SlurmUser": getpass.getuser(),
         "SlurmdUser": getpass.getuser(),
-        "AuthType": "auth/munge",
-        "CredType": "cred/munge",
-        "AuthInfo": f"socket={munge},cred_expire={shape.requeue_wait_s}",
+        "AuthInfo": f"socket={folder}/munge.socket,cred_expire={shape.requeue_wait_s}",
         "StateSaveLocation": f"{folder}/state",
         "SlurmdSpoolDir": f"{folder}/spool-%n",
         "SlurmctldPidFile": f"{folder}/slurmctld.pid",
         "SlurmdPidFile": f"{folder}/slurmd-%n.pid",
         "SlurmctldLogFile": f"{folder}/slurmctld.log",
         "SlurmdLogFile": f"{folder}/%n.log",
-        "ProctrackType": "proctrack/linuxproc",
-        "TaskPlugin": "task/none",
-        "MpiDefault": "none",
-        "SwitchType": "switch/none",
-        "SelectType": "select/cons_tres",
-        "SelectTypeParameters": "CR_Core",
-        "SlurmdParameters": "config_overrides",
-        "SchedulerType": "sched/backfill",
-        "SchedulerParameters": "sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0",
-        "PreemptType": "preempt/partition_prio",
-        "PreemptMode": "REQUEUE",
-        "GresTypes": "gpu",
-        "ReturnToService": "2",
         "SlurmdTimeout": str(shape.slurmd_timeout_s),
-        "SlurmctldTimeout": "60",
-        "InactiveLimit": "0",
-        "KillWait": "10",
-        "MinJobAge": "300",
         "MaxArraySize": str(shape.max_array_size),
-        "JobAcctGatherType": "jobacct_gather/none",
-        "JobCompType": "jobcomp/none",
     }
-    if shape.accounting:
-        settings |= {
-            "AccountingStorageType": "accounting_storage/slurmdbd",
-            "AccountingStorageHost": "localhost",
-            "AccountingStoragePort": str(ports[1]),
-            "AccountingStoragePass": str(munge),
-            "AccountingStorageTRES": "gres/gpu",
-        }
-        if shape.max_submit is not None:
-            settings["AccountingStorageEnforce"] = "limits,qos"
-    else:
-        settings["AccountingStorageType"] = "accounting_storage/none"
-    settings |= shape.settings
-    lines = [f"{key}={value}" for key, value in settings.items()]
-    gres = f"Gres=gpu:{shape.gpus_per_node} " if shape.gpus_per_node else ""
-    lines += [
-        f"NodeName={node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs={shape.cpus_per_node} "
-        f"RealMemory={1024 * shape.mem_gb_per_node} {gres}State=UNKNOWN"
-        for node, port in zip(shape.node_names, ports[2:], strict=True)
-    ]
-    return [
-        *lines,
-        "PartitionName=main Nodes=ALL Default=YES State=UP MaxTime=INFINITE PriorityTier=1 PreemptMode=REQUEUE",
-        "PartitionName=urgent Nodes=ALL State=UP MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF",
-    ]
+
+
+def _accounting(folder: Path, shape: Shape, ports: Sequence[int]) -> dict[str, str]:
+    if not shape.accounting:
+        return {"AccountingStorageType": "accounting_storage/none"}
+    settings = {
+        "AccountingStorageType": "accounting_storage/slurmdbd",
+        "AccountingStorageHost": "localhost",
+        "AccountingStoragePort": str(ports[1]),
+        "AccountingStoragePass": f"{folder}/munge.socket",
+        "AccountingStorageTRES": "gres/gpu",
+    }
+    if shape.max_submit is not None:
+        settings["AccountingStorageEnforce"] = "limits,qos"
+    return settings
 
 
 def missing_packages(shape: Shape) -> list[str]:

@@ -27,6 +27,7 @@ from typing import Any
 
 from slurm import executor, job_results, processes
 from slurm.errors import ClusterError, SubmissionRejected
+from slurm.files import write_whole
 from slurm.jobs import NAME, Costs, JobReport, JobState
 from slurm.profile import Profile
 
@@ -60,27 +61,27 @@ class LocalCluster:
         self._jobs: dict[str, _Job] = {}
         self._gpus: tuple[str, ...] | None = None
         if folder is not None:
-            self._know(folder)
+            self._add_folder(folder)
 
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:
         if not NAME.fullmatch(name):
             raise SubmissionRejected(f'"{name}" cannot name jobs; letters, digits, dot, dash and underscore can')
-        root = self._know(folder)
+        root = self._add_folder(folder)
         jobs = [f"{name}.{index}" for index in range(len(texts))]
         if any((root / job / "claim.json").exists() for job in jobs):
             raise SubmissionRejected(f'jobs named "{name}" were submitted before; recover() gives them')
         for job, text in zip(jobs, texts, strict=True):
             (root / job).mkdir(parents=True, exist_ok=True)
-            _write(root / job / "claim.json", {"schema": SCHEMA, "call": call, "text": text})
+            _write_record(root / job / "claim.json", {"call": call, "text": text})
             self._jobs[job] = _Job(folder=root / job)
         self.costs.count("submit")
         self._start(jobs)
         return jobs
 
     def recover(self, name: str, folder: Path) -> dict[int, str]:
-        root = self._know(folder)
+        root = self._add_folder(folder)
         found = {}
         for path in root.glob(f"{name}.*/claim.json"):
             job = path.parent.name
@@ -101,7 +102,7 @@ class LocalCluster:
             if known is None or known.cancelled_at is not None or self._report(job).state.over:
                 continue
             known.cancelled_at = time.time()
-            _write(known.folder / "cancelled.json", {"schema": SCHEMA, "at": known.cancelled_at})
+            _write_record(known.folder / "cancelled.json", {"at": known.cancelled_at})
             if known.process is not None and processes.alive(known.process):
                 self.costs.count("kill")
                 processes.signal_group(known.process.pid, signal.SIGTERM)
@@ -110,7 +111,7 @@ class LocalCluster:
         return max(0, self.capacity() - active)
 
     def log(self, job: str, folder: Path) -> Path | None:
-        self._know(folder)
+        self._add_folder(folder)
         known = self._find(job)
         if known is None or known.process is None:
             return None
@@ -137,7 +138,7 @@ class LocalCluster:
             self._gpus = gpus_here()
         return self._gpus
 
-    def _know(self, folder: Path) -> Path:
+    def _add_folder(self, folder: Path) -> Path:
         root = folder.expanduser().absolute()
         if root not in self._folders:
             self._folders.append(root)
@@ -158,7 +159,7 @@ class LocalCluster:
             if known.process is not None or known.cancelled_at is not None:
                 continue
             known.gpus = self._free_gpus(running)
-            claim = _read(known.folder / "claim.json")
+            claim = _read_record(known.folder / "claim.json")
             pid = executor.start_here(self.profile, claim["call"], claim["text"], folder=known.folder, gpus=known.gpus)
             self._started(known, processes.identify(pid), pid)
             running.append(job)
@@ -170,8 +171,8 @@ class LocalCluster:
         known.process = process or processes.Identity(
             host=processes.this_host(), boot=processes.this_boot(), pid=pid, started=-1.0
         )
-        record = {"schema": SCHEMA, "gpus": list(known.gpus), "process": dataclasses.asdict(known.process)}
-        _write(known.folder / "started.json", record)
+        record = {"gpus": list(known.gpus), "process": dataclasses.asdict(known.process)}
+        _write_record(known.folder / "started.json", record)
 
     def _free_gpus(self, running: Sequence[str]) -> tuple[str, ...]:
         """GPUs for one more job: those that the fewest running jobs have."""
@@ -194,9 +195,9 @@ class LocalCluster:
     def _restore(self, known: _Job) -> None:
         """What an earlier driver did with the job, wherever it was cut off."""
         if (known.folder / "cancelled.json").exists():
-            known.cancelled_at = _read(known.folder / "cancelled.json")["at"]
+            known.cancelled_at = _read_record(known.folder / "cancelled.json")["at"]
         if (known.folder / "started.json").exists():
-            started = _read(known.folder / "started.json")
+            started = _read_record(known.folder / "started.json")
             known.process, known.gpus = processes.Identity(**started["process"]), tuple(started["gpus"])
             return
         for path in known.folder.glob("*_submitted.pkl"):  # cut off after the process was given its work
@@ -216,7 +217,7 @@ class LocalCluster:
         if known is None:
             return JobReport(job=job, state=JobState.UNKNOWN, reason="no such job in the folders known here")
         if known.end is None:
-            state, reason = self._stand(known)
+            state, reason = self._state_of(known)
             if state.over:
                 known.end = state, reason
         else:
@@ -224,12 +225,12 @@ class LocalCluster:
         node = known.process.host if known.process else None
         return JobReport(job=job, state=state, node=node, reason=reason)
 
-    def _stand(self, known: _Job) -> tuple[JobState, str]:
+    def _state_of(self, known: _Job) -> tuple[JobState, str]:
         if known.process is None:
             return (JobState.CANCELLED_BY_US, "") if known.cancelled_at else (JobState.PENDING, "waits for a free slot")
         living = processes.alive(known.process)
         if living is None:
-            ended = executor.outcome(known.folder, str(known.process.pid))
+            ended = executor.result(known.folder, str(known.process.pid))
             if ended is None:
                 host = known.process.host
                 return JobState.UNKNOWN, f"runs on {host}; start the driver there to go on from where it is"
@@ -237,9 +238,9 @@ class LocalCluster:
             if known.cancelled_at is not None and time.time() - known.cancelled_at > KILL_AFTER_S:
                 processes.signal_group(known.process.pid, signal.SIGKILL)
             return JobState.RUNNING, ""
-        return self._how_it_ended(known, known.process.pid)
+        return self._end_of(known, known.process.pid)
 
-    def _how_it_ended(self, known: _Job, pid: int) -> tuple[JobState, str]:
+    def _end_of(self, known: _Job, pid: int) -> tuple[JobState, str]:
         ended = job_results.from_result(known.folder, str(pid))
         if ended is None:
             self._kill_leftovers(known)  # a task whose controller was killed
@@ -250,18 +251,20 @@ class LocalCluster:
             return JobState.CANCELLED_BY_US, ""
         if ended is not None:
             return ended
-        if self._ran_out(known, pid):
-            return JobState.TIMED_OUT, f"reached the profile's time limit of {self.profile.time_min} min (time_min)"
+        if self._reached_limit(known, pid):
+            return JobState.TIMED_OUT, f"reached the profile's time limit of {self.profile.limit_min} min (time)"
         words = job_results.last_words(known.folder, str(pid))
         return JobState.FAILED, f"the process ended without a result (killed, or out of memory?); last words: {words}"
 
-    def _ran_out(self, known: _Job, pid: int) -> bool:
-        if self.profile.time_min is None:
+    def _reached_limit(self, known: _Job, pid: int) -> bool:
+        if self.profile.limit_min is None:
             return False
         with contextlib.suppress(OSError):
             begun = (known.folder / "started.json").stat().st_mtime
             end = executor.log_path(known.folder, str(pid)).stat().st_mtime
-            return max(end, (known.folder / "controller.log").stat().st_mtime) - begun >= 60 * self.profile.time_min - 5
+            return (
+                max(end, (known.folder / "controller.log").stat().st_mtime) - begun >= 60 * self.profile.limit_min - 5
+            )
         return False
 
 
@@ -281,17 +284,11 @@ def gpus_here() -> tuple[str, ...]:
     return tuple(str(number) for number in range(count))
 
 
-def _write(path: Path, record: Mapping[str, Any]) -> None:
-    """Whole or not at all."""
-    aside = path.with_suffix(".part")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(record, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    write_whole(path, json.dumps({"schema": SCHEMA, **record}))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_record(path: Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as problem:

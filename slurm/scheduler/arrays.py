@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slurm.profile import Profile
-from slurm.scheduler.submissions import Chunk
+from slurm.scheduler.submissions import Array
 
 
-def plan(name: str, count: int, profile: Profile, *, largest: int, active: Mapping[str, int]) -> list[Chunk]:
+def split(name: str, count: int, profile: Profile, *, largest: int, active: Mapping[str, int]) -> list[Array]:
     """Arrays of at most ``largest`` tasks each, in the order of the texts.
 
     ``active`` counts what each partition has of ours by now: with shares, packs go where the share is least met;
     without, to the first partition below its ``max_jobs``, and to the last where all are full.
     """
-    chunks: list[Chunk] = []
+    arrays: list[Array] = []
     start = 0
     for partition, size in deal(count, profile, active):
         for first in range(start, start + size, largest):
             tasks = min(largest, start + size - first)
-            chunks.append(Chunk(name=f"{name}.{first}", start=first, count=tasks, partition=partition))
+            arrays.append(Array(name=f"{name}.{first}", start=first, count=tasks, partition=partition))
         start += size
-    return chunks
+    return arrays
 
 
 def deal(count: int, profile: Profile, active: Mapping[str, int]) -> list[tuple[str | None, int]]:

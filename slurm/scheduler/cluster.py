@@ -1,4 +1,4 @@
-"""Slurm as a cluster, and the door to either of the two there are.
+"""Slurm as a cluster.
 
 Nothing is lost or doubled wherever the driver is killed, because of two facts. What is to be submitted is on disk
 before sbatch is called, under a job name that Slurm repeats; and a job does nothing before its pickle lies where its
@@ -25,11 +25,11 @@ from slurm.profile import Profile
 from slurm.scheduler import arrays, sbatch_errors, states, submissions
 from slurm.scheduler.commands import Limits, Row, Scheduler
 from slurm.scheduler.poller import Poller
-from slurm.scheduler.sbatch_errors import Verdict
-from slurm.scheduler.submissions import Chunk, Record
+from slurm.scheduler.sbatch_errors import Meaning
+from slurm.scheduler.submissions import Array, Submission
 
 CANCEL_AT_ONCE = 200
-DISOWNED_FOR_S = 900.0
+UNCONFIRMED_FOR_S = 900.0
 """How long a submission whose fate is unknown is looked out for."""
 LONGEST_NAME = 200
 
@@ -47,13 +47,13 @@ class Rendering:
 def render(profile: Profile, count: int, *, name: str, folder: Path, limits: Limits | None = None) -> Rendering:
     """The exact batch scripts that a submission of ``count`` texts would send; asks nothing of a scheduler."""
     largest = array_size(profile, limits or Limits())
-    planned = arrays.plan(name, count, profile, largest=largest, active={})
+    planned = arrays.split(name, count, profile, largest=largest, active={})
     root = folder.expanduser().absolute() / name
     scripts = (
-        executor.script(profile, chunk.count, name=chunk.name, folder=root, partition=chunk.partition)
-        for chunk in planned
+        executor.script(profile, array.count, name=array.name, folder=root, partition=array.partition)
+        for array in planned
     )
-    return Rendering(scripts=tuple(scripts), tasks=tuple(chunk.count for chunk in planned))
+    return Rendering(scripts=tuple(scripts), tasks=tuple(array.count for array in planned))
 
 
 def array_size(profile: Profile, limits: Limits) -> int:
@@ -71,19 +71,19 @@ class SlurmCluster:
         self._now = now
         self._poller = Poller(profile, self.scheduler, folder_of=self._folder_of, name_of=self._name_of, now=now)
         self._folders: list[Path] = []
-        self._chunks: dict[str, tuple[Record, Chunk]] = {}
+        self._arrays: dict[str, tuple[Submission, Array]] = {}
         """By Slurm's id of the array."""
         self._limits: Limits | None = None
-        self._learnt: int | None = None
+        self._learnt_limit: int | None = None
         """Most jobs that the site let us have, where it refused more."""
         self._not_before = 0.0
         self._wait = profile.poll_min_s
-        self._disowned: dict[str, float] = {}
+        self._unconfirmed: dict[str, float] = {}
         self._to_cancel: set[str] = set()
         """Jobs whose scancel did not reach the scheduler."""
         self._cancel_again = 0.0
         if folder is not None:
-            self._know(folder)
+            self._add_folder(folder)
 
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
@@ -94,37 +94,37 @@ class SlurmCluster:
             raise SubmissionRejected("no sbatch or srun on the PATH: this is no machine of a Slurm cluster")
         if (wait := self._not_before - self._now()) > 0:
             raise SubmissionRefused(f"the scheduler refused a moment ago; it is asked again in {wait:.0f} s")
-        root = self._know(folder)
+        root = self._add_folder(folder)
         if submissions.load(root / name) is not None:
             raise SubmissionRejected(f'jobs named "{name}" were submitted before; recover() gives them')
-        planned = arrays.plan(name, len(texts), self.profile, largest=self.array_size(), active=self._by_partition())
-        record = submissions.begin(name, root, call, texts, planned)
-        for chunk in planned:
-            record = self._send(record, chunk, texts, avoid)
+        planned = arrays.split(name, len(texts), self.profile, largest=self.array_size(), active=self._by_partition())
+        submission = submissions.begin(name, root, call, texts, planned)
+        for array in planned:
+            submission = self._submit_array(submission, array, texts, avoid)
         self._wait = self.profile.poll_min_s
-        ids = [job for chunk in record.chunks if chunk.job is not None for job in chunk.ids(chunk.job)]
+        ids = [job for array in submission.arrays if array.job is not None for job in array.ids(array.job)]
         self._poller.expect(ids)
         return ids
 
     def recover(self, name: str, folder: Path) -> dict[int, str]:
         """As :meth:`slurm.jobs.Cluster.recover`; raises :class:`slurm.errors.SubmissionRefused` while the scheduler
         does not say whether a job is there."""
-        root = self._know(folder)
-        record = submissions.load(root / name)
-        if record is None:
+        root = self._add_folder(folder)
+        submission = submissions.load(root / name)
+        if submission is None:
             return {}
         found: dict[int, str] = {}
-        for chunk in record.chunks:
-            job = chunk.job or executor.sent(record.folder, chunk.name) or self._look_up(chunk)
+        for array in submission.arrays:
+            job = array.job or executor.submitted(submission.folder, array.name) or self._look_up(array)
             if job is None:
-                self._disown(chunk.name)
+                self._track_unconfirmed(array.name)
                 continue
-            if chunk.job is None:
-                record = self._adopt(record, chunk, job)
+            if array.job is None:
+                submission = self._adopt(submission, array, job)
             else:
-                self._chunks[job] = (record, chunk)
-                self._place(record, chunk, job)
-            found |= {chunk.start + task: each for task, each in enumerate(chunk.ids(job))}
+                self._arrays[job] = (submission, array)
+                self._place_pickles(submission, array, job)
+            found |= {array.start + task: each for task, each in enumerate(array.ids(job))}
         return found
 
     def poll(self, jobs: Collection[str]) -> Mapping[str, JobReport]:
@@ -132,13 +132,13 @@ class SlurmCluster:
             again, self._to_cancel = sorted(self._to_cancel), set()
             self._scancel(again)
         reports = self._poller.poll(jobs)
-        self._end_strangers()
+        self._cancel_orphans()
         return reports
 
     def cancel(self, jobs: Collection[str]) -> None:
         wanted = [job for job in jobs if job not in self._poller.cancelled]
         self._poller.cancelled.update(wanted)
-        for folder in {self._chunks[root][0].folder for job in wanted if (root := _root(job)) in self._chunks}:
+        for folder in {self._arrays[root][0].folder for job in wanted if (root := _root(job)) in self._arrays}:
             mine = [job for job in wanted if self._folder_of(job) == folder]
             with (folder / "cancelled.jsonl").open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(job) + "\n" for job in mine)
@@ -147,12 +147,12 @@ class SlurmCluster:
     def room(self, active: int) -> int:
         if self._now() < self._not_before:
             return 0
-        known = (self.profile.max_jobs, self.profile.max_submit, self._learnt, self._site().max_job_count)
+        known = (self.profile.max_jobs, self.profile.max_submit, self._learnt_limit, self._site().max_job_count)
         limits = [limit for limit in known if limit is not None]
         return max(0, min([self.array_size(), *(limit - active for limit in limits)]))
 
     def log(self, job: str, folder: Path) -> Path | None:
-        self._know(folder)
+        self._add_folder(folder)
         where = self._folder_of(job)
         path = executor.log_path(where, job) if where is not None else None
         return path if path is not None and path.exists() else None
@@ -166,96 +166,98 @@ class SlurmCluster:
             self._limits = self.scheduler.limits() if self.profile.max_array_size is None else Limits()
         return self._limits
 
-    def _send(self, record: Record, chunk: Chunk, texts: Sequence[str], avoid: Collection[str]) -> Record:
-        """Submits one chunk and gives the record with its id; after a refusal nothing of the whole call is left."""
+    def _submit_array(
+        self, submission: Submission, array: Array, texts: Sequence[str], avoid: Collection[str]
+    ) -> Submission:
+        """Submits one array and gives the submission with its id; after a refusal nothing of the whole call is left."""
         self.costs.count("sbatch")
         try:
-            job = executor.send(
+            job = executor.submit_array(
                 self.profile,
-                record.call,
-                texts[chunk.start : chunk.start + chunk.count],
-                name=chunk.name,
-                folder=record.folder,
-                partition=chunk.partition,
+                submission.call,
+                texts[array.start : array.start + array.count],
+                name=array.name,
+                folder=submission.folder,
+                partition=array.partition,
                 avoid=avoid,
             )
-        except executor.Refusal as refusal:
-            words = str(refusal)
-            verdict = sbatch_errors.judge(words)
-            if verdict is Verdict.UNCERTAIN:
-                here = self._unclaimed(self.scheduler.queue([chunk.name]) or ())
+        except executor.SbatchError as error:
+            words = str(error)
+            meaning = sbatch_errors.meaning(words)
+            if meaning is Meaning.UNCERTAIN:
+                here = self._unclaimed(self.scheduler.queue([array.name]) or ())
                 if here is not None:
-                    return self._adopt(record, chunk, here)
-                self._disown(chunk.name)
-            self._withdraw(record)
-            if verdict is Verdict.NEVER:
+                    return self._adopt(submission, array, here)
+                self._track_unconfirmed(array.name)
+            self._withdraw(submission)
+            if meaning is Meaning.NEVER:
                 raise SubmissionRejected(f"sbatch: {words}") from None
-            if verdict is Verdict.LATER_AND_FEWER:
-                self._learnt = len(self._poller.active()) + chunk.count // 2
+            if meaning is Meaning.LATER_AND_FEWER:
+                self._learnt_limit = len(self._poller.active()) + array.count // 2
             self._not_before = self._now() + self._wait
             self._wait = min(self.profile.poll_max_s, 2 * self._wait)
             raise SubmissionRefused(f"sbatch: {words}") from None
-        if self._learnt is not None and len(self._poller.active()) + chunk.count >= self._learnt:
-            self._learnt += 1  # the limit may have been lifted
-        known = record.with_job(chunk, job)
+        if self._learnt_limit is not None and len(self._poller.active()) + array.count >= self._learnt_limit:
+            self._learnt_limit += 1  # the limit may have been lifted
+        known = submission.with_job(array, job)
         known.write()
         self._remember(known)
         return known
 
-    def _withdraw(self, record: Record) -> None:
-        """A later chunk was refused: what was accepted of the call is cancelled, so that the call did nothing."""
-        accepted = [chunk.job for chunk in record.chunks if chunk.job is not None]
+    def _withdraw(self, submission: Submission) -> None:
+        """A later array was refused: what was accepted of the call is cancelled, so that the call did nothing."""
+        accepted = [array.job for array in submission.arrays if array.job is not None]
         self._scancel(accepted)
         for job in accepted:
-            self._chunks.pop(job, None)
-        shutil.rmtree(record.folder, ignore_errors=True)
+            self._arrays.pop(job, None)
+        shutil.rmtree(submission.folder, ignore_errors=True)
 
-    def _adopt(self, record: Record, chunk: Chunk, job: str) -> Record:
-        """A job that came to be while nobody knew its id gets its pickles and its place in the record."""
-        self._place(record, chunk, job)
-        known = record.with_job(chunk, job)
+    def _adopt(self, submission: Submission, array: Array, job: str) -> Submission:
+        """A job that came to be while nobody knew its id gets its pickles and its place in the submission."""
+        self._place_pickles(submission, array, job)
+        known = submission.with_job(array, job)
         known.write()
         self._remember(known)
-        self._disowned.pop(chunk.name, None)
+        self._unconfirmed.pop(array.name, None)
         return known
 
-    def _place(self, record: Record, chunk: Chunk, job: str) -> None:
-        ids = chunk.ids(job)
-        if all(executor.pickle_path(record.folder, each).exists() for each in ids):
+    def _place_pickles(self, submission: Submission, array: Array, job: str) -> None:
+        ids = array.ids(job)
+        if all(executor.pickle_path(submission.folder, each).exists() for each in ids):
             return
-        texts = record.texts()
-        for each, text in zip(ids, texts[chunk.start : chunk.start + chunk.count], strict=True):
-            executor.place(record.folder, each, record.call, text)
+        texts = submission.texts()
+        for each, text in zip(ids, texts[array.start : array.start + array.count], strict=True):
+            executor.place_pickle(submission.folder, each, submission.call, text)
 
-    def _look_up(self, chunk: Chunk) -> str | None:
+    def _look_up(self, array: Array) -> str | None:
         """Slurm's id of a job by its name, where it lives."""
-        rows = self.scheduler.queue([chunk.name])
+        rows = self.scheduler.queue([array.name])
         if rows is None:
-            raise SubmissionRefused(f"squeue does not answer: whether {chunk.name} was submitted is not known yet")
+            raise SubmissionRefused(f"squeue does not answer: whether {array.name} was submitted is not known yet")
         return self._unclaimed(rows)
 
     def _unclaimed(self, rows: Collection[Row]) -> str | None:
         """Of jobs of one name, the newest that lives and is not ours already."""
-        roots = {_root(row.job) for row in rows if not states.read(row.word).over} - set(self._chunks)
+        roots = {_root(row.job) for row in rows if not states.read(row.word).over} - set(self._arrays)
         return max(roots, key=int, default=None)
 
-    def _disown(self, name: str) -> None:
+    def _track_unconfirmed(self, name: str) -> None:
         """A submission that may yet turn up: it can do nothing without its pickles, and is cancelled when seen."""
-        self._disowned[name] = self._now() + DISOWNED_FOR_S
-        self._poller.watch_for.add(name)
+        self._unconfirmed[name] = self._now() + UNCONFIRMED_FOR_S
+        self._poller.unconfirmed.add(name)
 
-    def _end_strangers(self) -> None:
-        seen = {_root(job) for jobs in self._poller.strangers.values() for job in jobs}
-        self._poller.strangers = {}
-        self._scancel(sorted(seen - set(self._chunks)))
-        self._disowned = {name: until for name, until in self._disowned.items() if until > self._now()}
-        self._poller.watch_for = set(self._disowned)
+    def _cancel_orphans(self) -> None:
+        seen = {_root(job) for jobs in self._poller.orphans.values() for job in jobs}
+        self._poller.orphans = {}
+        self._scancel(sorted(seen - set(self._arrays)))
+        self._unconfirmed = {name: until for name, until in self._unconfirmed.items() if until > self._now()}
+        self._poller.unconfirmed = set(self._unconfirmed)
 
     def _scancel(self, jobs: Sequence[str]) -> None:
         for first in range(0, len(jobs), CANCEL_AT_ONCE):
             batch = jobs[first : first + CANCEL_AT_ONCE]
             answer = self.scheduler.ask("scancel", *batch)
-            if not answer.ok and sbatch_errors.judge(answer.err) is not Verdict.NEVER:
+            if not answer.ok and sbatch_errors.meaning(answer.err) is not Meaning.NEVER:
                 self._to_cancel.update(batch)
                 self._cancel_again = self._now() + self.profile.poll_max_s
         if jobs:
@@ -264,31 +266,31 @@ class SlurmCluster:
     def _by_partition(self) -> Counter[str]:
         counted: Counter[str] = Counter()
         for job in self._poller.active():
-            known = self._chunks.get(_root(job))
+            known = self._arrays.get(_root(job))
             if known is not None and known[1].partition is not None:
                 counted[known[1].partition] += 1
         return counted
 
-    def _know(self, folder: Path) -> Path:
+    def _add_folder(self, folder: Path) -> Path:
         root = folder.expanduser().absolute()
         if root not in self._folders:
             self._folders.append(root)
-            for record in submissions.load_all(root):
-                self._remember(record)
+            for submission in submissions.load_all(root):
+                self._remember(submission)
         return root
 
-    def _remember(self, record: Record) -> None:
-        for chunk in record.chunks:
-            if chunk.job is not None:
-                self._chunks[chunk.job] = (record, chunk)
-        self._poller.cancelled.update(_cancelled(record.folder))
+    def _remember(self, submission: Submission) -> None:
+        for array in submission.arrays:
+            if array.job is not None:
+                self._arrays[array.job] = (submission, array)
+        self._poller.cancelled.update(_cancelled(submission.folder))
 
     def _folder_of(self, job: str) -> Path | None:
-        known = self._chunks.get(_root(job))
+        known = self._arrays.get(_root(job))
         return known[0].folder if known else None
 
     def _name_of(self, job: str) -> str | None:
-        known = self._chunks.get(_root(job))
+        known = self._arrays.get(_root(job))
         return known[1].name if known else None
 
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from slurm.executor import scrubbed
+from slurm.executor import clean_environment
 from slurm.jobs import Costs
 
 TIMEOUT_S = 90.0
@@ -52,8 +52,6 @@ class Scheduler:
 
     def __init__(self, costs: Costs) -> None:
         self.costs = costs
-        self.garbled = 0
-        """Lines of answers that made no sense so far."""
         self.without_accounting = False
         """Whether sacct said that this cluster keeps no accounts."""
 
@@ -61,7 +59,9 @@ class Scheduler:
         """Runs a command; one that is missing, hangs or fails gives an answer that is not ``ok``."""
         self.costs.count(words[0])
         environment = {
-            key: value for key, value in scrubbed(os.environ).items() if not key.startswith(("SQUEUE_", "SACCT"))
+            key: value
+            for key, value in clean_environment(os.environ).items()
+            if not key.startswith(("SQUEUE_", "SACCT"))
         }
         environment |= {"LC_ALL": "C", "SLURM_BITSTR_LEN": "0"}  # zero: lists of array tasks in full
         try:
@@ -96,7 +96,6 @@ class Scheduler:
             parts = line.split("|", 5)
             if len(parts) != 6 or not parts[0].strip().isdecimal():
                 whole = whole and not line.strip()
-                self.garbled += bool(line.strip())
                 continue
             root, tasks, word, node, name, reason = (part.strip() for part in parts)
             rows += [
@@ -121,7 +120,6 @@ class Scheduler:
             parts = line.split("|", 3)
             found = re.fullmatch(r"(\d+)(?:_(\d+|\[.*\]))?", parts[0].strip())
             if len(parts) != 4 or found is None:
-                self.garbled += bool(line.strip()) and "." not in parts[0]
                 continue
             node = None if "None" in parts[2] else parts[2].strip() or None
             ids = expand(found.group(1), found.group(2) or "N/A")

@@ -57,10 +57,10 @@ class Poller:
         self.scheduler = scheduler
         self.cancelled: set[str] = set()
         """Jobs whose end we asked for."""
-        self.watch_for: set[str] = set()
-        """Further names to look out for; see :attr:`strangers`."""
-        self.strangers: dict[str, list[str]] = {}
-        """Jobs, not over, that were seen under a name of ``watch_for``."""
+        self.unconfirmed: set[str] = set()
+        """Names of submissions of which nobody knows whether Slurm took them."""
+        self.orphans: dict[str, list[str]] = {}
+        """Jobs, not over, that were seen under such a name."""
         self._folder_of = folder_of
         self._name_of = name_of
         self._now = now
@@ -75,7 +75,7 @@ class Poller:
         for job in jobs:
             self._memory.setdefault(job, _Memory())
         open_jobs = [job for job in jobs if not self._memory[job].state.over]
-        if (open_jobs or self.watch_for) and self._now() >= self._next:
+        if (open_jobs or self.unconfirmed) and self._now() >= self._next:
             self._ask_queue(open_jobs)
         return {job: self._report(job) for job in jobs}
 
@@ -99,7 +99,7 @@ class Poller:
         return JobReport(job=job, state=memory.state, node=memory.node, reason=memory.reason)
 
     def _ask_queue(self, jobs: list[str]) -> None:
-        names = {name for job in jobs if (name := self._name_of(job)) is not None} | self.watch_for
+        names = {name for job in jobs if (name := self._name_of(job)) is not None} | self.unconfirmed
         nameless = any(self._name_of(job) is None for job in jobs)
         rows = self.scheduler.queue([] if nameless or len(names) > NAMES_AT_MOST else sorted(names))
         if rows is None:
@@ -108,7 +108,7 @@ class Poller:
             return
         before = {job: self._memory[job].state for job in jobs}
         seen = {row.job: row for row in rows}
-        self._note_strangers(rows)
+        self._note_orphans(rows)
         for job in jobs:
             if job in seen:
                 self._memory[job].missed = 0
@@ -120,11 +120,11 @@ class Poller:
         self._interval = self.profile.poll_min_s if changed else min(self.profile.poll_max_s, 1.5 * self._interval)
         self._next = self._now() + self._interval
 
-    def _note_strangers(self, rows: list[Row]) -> None:
-        self.strangers = {}
+    def _note_orphans(self, rows: list[Row]) -> None:
+        self.orphans = {}
         for row in rows:
-            if row.name in self.watch_for and not states.read(row.word).over:
-                self.strangers.setdefault(row.name, []).append(row.job)
+            if row.name in self.unconfirmed and not states.read(row.word).over:
+                self.orphans.setdefault(row.name, []).append(row.job)
 
     def _ask_history(self, forgotten: list[str]) -> None:
         """What squeue does not know any more: first by the job's own result, then by accounting."""
@@ -198,7 +198,7 @@ class Poller:
     def _explained(self, job: str, state: JobState, row: Row) -> tuple[JobState, str]:
         folder = self._folder_of(job)
         if state is JobState.TIMED_OUT:
-            return state, "reached its time limit (time_min in the profile)"
+            return state, "reached its time limit (time in the profile)"
         if state is JobState.OUT_OF_MEMORY:
             given = f"it was given {self.profile.mem_gb:g} GB"
             return state, f"{given}; raise mem_gb in the profile, or give a pack fewer folds"

@@ -6,8 +6,8 @@ import enum
 import re
 
 
-class Verdict(enum.Enum):
-    """What to do after sbatch said no."""
+class Meaning(enum.Enum):
+    """What is to be done after sbatch said no."""
 
     LATER = "later"
     LATER_AND_FEWER = "later and fewer"
@@ -48,7 +48,7 @@ PER_JOB = r"(assoc|qos|part)\w*(max|min)\w*(perjob|wall|pernode)\w*"
 POLICY = r"accounting/qos policy"
 
 
-def judge(words: str) -> Verdict:
+def meaning(words: str) -> Meaning:
     """What sbatch's error means.
 
     "Job violates accounting/QOS policy" covers both a full queue and an impossible request; Slurm names the limit in
@@ -56,12 +56,12 @@ def judge(words: str) -> Verdict:
     """
     text = words.lower()
     if _has(text, FEWER):
-        return Verdict.LATER_AND_FEWER
+        return Meaning.LATER_AND_FEWER
     if re.search(POLICY, text):
-        return Verdict.NEVER if re.search(PER_JOB, text) else Verdict.LATER_AND_FEWER
+        return Meaning.NEVER if re.search(PER_JOB, text) else Meaning.LATER_AND_FEWER
     if _has(text, UNCERTAIN):
-        return Verdict.UNCERTAIN
-    return Verdict.LATER if _has(text, LATER) else Verdict.NEVER
+        return Meaning.UNCERTAIN
+    return Meaning.LATER if _has(text, LATER) else Meaning.NEVER
 
 
 def _has(text: str, patterns: tuple[str, ...]) -> bool:

@@ -1,6 +1,6 @@
 """What was meant to be submitted, written before it is: how a restarted driver knows its jobs.
 
-Each call of submit has a folder ``<name>`` with ``record.json`` (the chunks, and Slurm's id of each accepted one),
+Each call of submit has a folder ``<name>`` with ``record.json`` (the arrays, and Slurm's id of each accepted one),
 ``texts.jsonl`` (the payloads' texts), submitit's scripts and pickles, and the logs.
 """
 
@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from slurm.errors import ClusterError
+from slurm.files import write_whole
 
 SCHEMA = 1
+RECORD = "record.json"
+ARRAYS = "chunks"
+"""The arrays' name in the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chunk:
+class Array:
     """Texts ``start`` to ``start + count - 1`` of a call, as one array (or one job, where there is one text)."""
 
     name: str
@@ -32,25 +35,25 @@ class Chunk:
     """Slurm's id of the array, once accepted."""
 
     def ids(self, root: str) -> list[str]:
-        """Job ids of the chunk's texts in order, when Slurm gave it the id ``root``."""
+        """Job ids of the array's texts in order, when Slurm gave it the id ``root``."""
         return [root] if self.count == 1 else [f"{root}_{task}" for task in range(self.count)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class Submission:
     """One call of submit."""
 
     name: str
     folder: Path
     call: str
     at: float
-    chunks: tuple[Chunk, ...]
+    arrays: tuple[Array, ...]
 
-    def with_job(self, chunk: Chunk, job: str) -> Record:
-        """The same with a chunk's id known."""
-        known = dataclasses.replace(chunk, job=job)
+    def with_job(self, array: Array, job: str) -> Submission:
+        """The same with an array's id known."""
+        known = dataclasses.replace(array, job=job)
         return dataclasses.replace(
-            self, chunks=tuple(known if each.name == chunk.name else each for each in self.chunks)
+            self, arrays=tuple(known if each.name == array.name else each for each in self.arrays)
         )
 
     def texts(self) -> list[str]:
@@ -59,24 +62,27 @@ class Record:
             return [json.loads(line) for line in lines]
 
     def write(self) -> None:
-        """Aside and renamed: whole or not at all."""
-        chunks = [dataclasses.asdict(chunk) for chunk in self.chunks]
-        text = json.dumps({"schema": SCHEMA, "name": self.name, "call": self.call, "at": self.at, "chunks": chunks})
-        _write(self.folder / "record.json", text)
+        """Whole or not at all."""
+        arrays = [dataclasses.asdict(array) for array in self.arrays]
+        fields = {"schema": SCHEMA, "name": self.name, "call": self.call, "at": self.at, ARRAYS: arrays}
+        write_whole(self.folder / RECORD, json.dumps(fields))
 
 
-def begin(name: str, folder: Path, call: str, texts: Sequence[str], chunks: Sequence[Chunk]) -> Record:
+def begin(name: str, folder: Path, call: str, texts: Sequence[str], arrays: Sequence[Array]) -> Submission:
     """Writes down what is about to be submitted."""
-    record = Record(name=name, folder=folder / name, call=call, at=time.time(), chunks=tuple(chunks))
-    record.folder.mkdir(parents=True, exist_ok=True)
-    _write(record.folder / "texts.jsonl", "".join(json.dumps(text) + "\n" for text in texts))
-    record.write()
-    return record
+    submission = Submission(name=name, folder=folder / name, call=call, at=time.time(), arrays=tuple(arrays))
+    submission.folder.mkdir(parents=True, exist_ok=True)
+    write_whole(submission.folder / "texts.jsonl", "".join(json.dumps(text) + "\n" for text in texts))
+    submission.write()
+    return submission
 
 
-def load(folder: Path) -> Record | None:
-    """The record in a call's folder, or None; raises :class:`slurm.errors.ClusterError` for one of another version."""
-    path = folder / "record.json"
+def load(folder: Path) -> Submission | None:
+    """The submission kept in a call's folder, or None.
+
+    Raises :class:`slurm.errors.ClusterError` for one of another version.
+    """
+    path = folder / RECORD
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -85,22 +91,13 @@ def load(folder: Path) -> Record | None:
         raise ClusterError(f"{path}: not a record of a submission ({problem})") from None
     if fields.pop("schema", None) != SCHEMA:
         raise ClusterError(f"{path}: written by another version of actsweep; finish the study with that version")
-    chunks = tuple(Chunk(**chunk) for chunk in fields.pop("chunks"))
-    return Record(folder=folder, chunks=chunks, **fields)
+    arrays = tuple(Array(**array) for array in fields.pop(ARRAYS))
+    return Submission(folder=folder, arrays=arrays, **fields)
 
 
-def load_all(folder: Path) -> Iterator[Record]:
-    """The records of all calls below a folder."""
-    for path in sorted(folder.glob("*/record.json")):
-        record = load(path.parent)
-        if record is not None:
-            yield record
-
-
-def _write(path: Path, text: str) -> None:
-    aside = path.with_suffix(".part")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+def load_all(folder: Path) -> Iterator[Submission]:
+    """The submissions of all calls below a folder."""
+    for path in sorted(folder.glob(f"*/{RECORD}")):
+        submission = load(path.parent)
+        if submission is not None:
+            yield submission

@@ -96,17 +96,19 @@ def main() -> None:
 @click.option("--resolved", is_flag=True, help="Print the study with all defaults written out, and nothing else.")
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     """Validate STUDY (a file or a shipped name); show plan and price."""
+    from slurm.profile import load as load_profile
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
     from sweeps.view import preview
 
     found = shipped.find(study)
+    profile = load_profile(cluster or found.cluster.profile)
     if resolved:
         click.echo(resolved_yaml(found), nl=False)
         return
-    click.echo(preview.plan(found))
-    click.echo(preview.price(found, measured))
-    click.echo(preview.submission(found, cluster))
+    # all of it, or a refusal and nothing
+    texts = [preview.plan(found), preview.price(found, measured), preview.submission(found, profile)]
+    click.echo("\n".join(texts))
 
 
 # -- a run -------------------------------------------------------------------------------------------------------------

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from slurm.messages import Phrase, nearest
+from slurm.yaml_reader import Path
 from sweeps.study.default_spaces import PARAMETERS
-from sweeps.study.messages import Said, nearest
 from sweeps.study.sections import Activation, Search
 from sweeps.study.space import Space
-from sweeps.study.yaml_reader import Path
 
 if TYPE_CHECKING:
     from sweeps.study.study import Study
@@ -30,7 +30,7 @@ def contradictions(study: Study) -> Iterator[tuple[Path, object, str]]:
             where: Path = ("space",) if study.space.training else ("activations", first, "space")
             yield (
                 where,
-                Said("a search space"),
+                Phrase("a search space"),
                 "accepts one only with a search section; add search: {algorithm: random, samples: 10}",
             )
         if study.confirm is not None:
@@ -43,7 +43,7 @@ def contradictions(study: Study) -> Iterator[tuple[Path, object, str]]:
     if not searched:
         yield (
             ("search",),
-            Said("a search"),
+            Phrase("a search"),
             "accepts one only where something has a space; give an activation a space, or remove search",
         )
         return
@@ -120,7 +120,7 @@ def _search(study: Study, search: Search, spaces: list[Space]) -> Iterator[tuple
         counts = ", ".join(f"{label} {count}" for label, count in budgets.items())
         yield (
             ("search",),
-            Said(f"different numbers of settings to try ({counts})"),
+            Phrase(f"different numbers of settings to try ({counts})"),
             "accepts the same for every activation that is searched, or the comparison favours the one tuned most; "
             "change samples or the spaces, or set search.allow_unequal_budget: true and say so",
         )

@@ -25,8 +25,8 @@ from pydantic import (
 )
 
 from analysis.runs.plan import Family
+from slurm.messages import Problems, accepts, nearest, refusal
 from sweeps.study import default_spaces
-from sweeps.study.messages import Complaints, accepts, nearest, refusal
 from sweeps.study.space import TAN, Domain, SpaceError, check_angle, parse, tan_degrees
 from trainer import catalogue
 from trainer.errors import UnknownName
@@ -170,7 +170,7 @@ def training_problem(name: str, value: Domain | Scalar) -> str | None:
 def _check_training(values: dict[str, Any]) -> dict[str, Any]:
     found = [((name,), value, problem) for name, value in values.items() if (problem := training_problem(name, value))]
     if found:
-        raise Complaints(found)
+        raise Problems(found)
     return values
 
 

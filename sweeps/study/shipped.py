@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from slurm.messages import nearest
 from sweeps.errors import StudyError
 from sweeps.folder import layout
-from sweeps.study.messages import nearest
 from sweeps.study.study import Study, load
 
 

@@ -17,10 +17,11 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from analysis.runs.plan import Declaration, Plan
+from slurm import messages, yaml_reader
+from slurm.messages import Problems, nearest, refusal
+from slurm.yaml_reader import Problem
 from sweeps.errors import StudyError
-from sweeps.study import messages, yaml_reader
 from sweeps.study.consistency import contradictions
-from sweeps.study.messages import Complaints, nearest, refusal
 from sweeps.study.sections import (
     NAME,
     Activation,
@@ -37,7 +38,6 @@ from sweeps.study.sections import (
     TunedForAll,
 )
 from sweeps.study.space import Domain, Space, space
-from sweeps.study.yaml_reader import Problem
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, SplitSpec
 
 NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking"})
@@ -107,7 +107,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Study:
         if found := list(contradictions(self)):
-            raise Complaints(found)
+            raise Problems(found)
         return self
 
     # What the driver asks a study.
@@ -268,7 +268,7 @@ def load(path_or_text: pathlib.Path | str, *, origin: str | None = None, check_f
             raise StudyError(f"{origin}: cannot be read ({error}); accepts a readable text file in UTF-8") from error
     else:
         origin, folder, text = origin or "study", pathlib.Path.cwd(), path_or_text
-    document = yaml_reader.parse(text, origin)
+    document = yaml_reader.parse(text, origin, StudyError)
     try:
         study = Study.model_validate(document.value)
     except ValidationError as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from slurm.profile import Executor, Profile
 from sweeps.errors import StudyError
 from sweeps.folder.layout import STUDY
 from sweeps.study.default_spaces import explain
@@ -141,24 +142,22 @@ def _devices(found: Iterable[_Where]) -> str:
     return ", ".join(sorted({where.device for where in found}))
 
 
-def submission(study: Study, profile: str | None) -> str:
+def submission(study: Study, profile: Profile) -> str:
     """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time."""
     from slurm.clusters import open_cluster
-    from slurm.profile import load
     from slurm.scheduler.cluster import render
 
-    chosen = load(profile or study.cluster.profile)
     jobs = sum(size.trials for size in sizes(study).values())
     if study.cluster.pack != "trial":
         each = 1 if study.cluster.pack == "fold" else int(study.cluster.pack)
         jobs = sum(-(-size.folds // each) for size in sizes(study).values())
-    if chosen.executor == "local":
-        at_a_time = open_cluster(chosen, Path("jobs")).room(0)
-        return f"cluster: profile {chosen.name}: {jobs} packs on this machine, {at_a_time} at a time"
-    rendering = render(chosen, jobs, name=study.name, folder=Path("runs") / study.name / "jobs")
+    if profile.executor is Executor.LOCAL:
+        at_a_time = open_cluster(profile, Path("jobs")).room(0)
+        return f"cluster: profile {profile.name}: {jobs} packs on this machine, {at_a_time} at a time"
+    rendering = render(profile, jobs, name=study.name, folder=Path("runs") / study.name / "jobs")
     largest = max(range(len(rendering.tasks)), key=rendering.tasks.__getitem__)
     return (
-        f"cluster: profile {chosen.name}: at most {jobs} packs; all at once {len(rendering.tasks)} arrays of "
+        f"cluster: profile {profile.name}: at most {jobs} packs; all at once {len(rendering.tasks)} arrays of "
         f"{', '.join(map(str, rendering.tasks))} tasks\nbatch script of the largest:\n"
         f"{rendering.scripts[largest].rstrip()}"
     )

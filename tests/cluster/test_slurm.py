@@ -16,6 +16,7 @@ import pytest
 
 from slurm import processes
 from slurm.dev import cluster as devcluster
+from slurm.dev import daemons
 from slurm.dev.cluster import DevCluster, Shape
 from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.jobs import JobReport, JobState
@@ -198,28 +199,28 @@ from slurm import executor
 from slurm.scheduler import cluster, submissions
 from slurm.profile import Profile
 folder, call, texts, die = Path(sys.argv[1]), sys.argv[2], sys.argv[3].split("|"), sys.argv[4]
-def suicide(*args, **kwargs):
+def killed(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 rename = executor.utils.JobPaths.move_temporary_file
 def dies_at_pickles(self, path, name, *args, **kwargs):
-    suicide() if name == "submitted_pickle" else rename(self, path, name, *args, **kwargs)
+    killed() if name == "submitted_pickle" else rename(self, path, name, *args, **kwargs)
 if die == "before sbatch":
-    executor.send = suicide
+    executor.submit_array = killed
 if die == "before its id is kept":
-    executor.utils.JobPaths.move_temporary_file = suicide
+    executor.utils.JobPaths.move_temporary_file = killed
 if die == "before the pickles are placed":
     executor.utils.JobPaths.move_temporary_file = dies_at_pickles
 if die == "before the record":
-    submissions.Record.with_job = suicide
+    submissions.Submission.with_job = killed
 profile = Profile(name="x", executor="slurm", partition="main", mem_gb=0.25, time_min=10, max_array_size=4)
 cluster.SlurmCluster(profile, folder).submit(call, texts, name="cut", folder=folder)
-suicide()
+killed()
 """
 
 
 @pytest.mark.usefixtures("dev")
 @pytest.mark.parametrize(
-    ("die", "chunks"),
+    ("die", "arrays"),
     [
         ("before sbatch", 0),
         ("before its id is kept", 1),
@@ -229,14 +230,14 @@ suicide()
     ],
 )
 def test_a_driver_killed_while_it_submits_loses_and_doubles_nothing(
-    die: str, chunks: int, profile: Profile, stand_in: str, folds: Folds, wait: Wait, tmp_path: Path
+    die: str, arrays: int, profile: Profile, stand_in: str, folds: Folds, wait: Wait, tmp_path: Path
 ) -> None:
     mine = folds(5, epochs=2)
     words = [sys.executable, "-c", DRIVER, str(tmp_path), stand_in, "|".join(texts(mine)), die]
     assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
     cluster = SlurmCluster(profile, tmp_path)
     found = cluster.recover("cut", tmp_path)
-    assert sorted(found) == [[], [0, 1, 2], [0, 1, 2, 3, 4]][chunks]
+    assert sorted(found) == [[], [0, 1, 2], [0, 1, 2, 3, 4]][arrays]
     jobs = list(found.values())
     rest = [text for index, text in enumerate(texts(mine)) if index not in found]
     if rest:
@@ -327,6 +328,7 @@ def test_a_cluster_is_up_soon_and_leaves_no_process(tmp_path_factory: pytest.Tem
 import json, sys, time
 from pathlib import Path
 from slurm.dev import cluster as devcluster
+from slurm.dev import daemons
 begin = time.monotonic()
 cluster = devcluster.up(nodes=2, gpus_per_node=2, folder=Path(sys.argv[1]))
 print(json.dumps([time.monotonic() - begin, cluster.status().nodes]))
@@ -344,7 +346,7 @@ print(json.dumps([time.monotonic() - begin, cluster.status().nodes]))
         devcluster.up(folder=folder)
     assert devcluster.status(folder).running
     devcluster.down(folder)
-    assert list(processes.with_variable(devcluster.MARK, str(folder))) == []
+    assert list(processes.with_variable(daemons.MARK, str(folder))) == []
     assert not folder.exists()
     with pytest.raises(devcluster.DevClusterError, match="cluster up"):
         devcluster.status(folder)

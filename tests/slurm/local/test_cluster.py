@@ -26,7 +26,7 @@ Wait = Callable[..., dict[str, JobReport]]
 
 def results(folder: Path, job: str) -> str:
     (path,) = (folder / job).glob("*_0_result.pkl")
-    outcome = executor.outcome(folder / job, path.name.removesuffix("_0_result.pkl"))
+    outcome = executor.result(folder / job, path.name.removesuffix("_0_result.pkl"))
     assert outcome is not None
     return outcome.text
 
@@ -176,16 +176,16 @@ from slurm.profile import Profile
 from slurm import executor
 folder, call, marks, die = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 import os, signal
-def suicide(*args, **kwargs):
+def killed(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 if die == "before-work":
-    executor.utils.JobPaths.move_temporary_file = suicide
+    executor.utils.JobPaths.move_temporary_file = killed
 if die == "before-record":
-    LocalCluster._started = suicide
+    LocalCluster._started = killed
 profile = Profile(name="x", executor="local", mem_gb=0.1, max_jobs=2, gpus_per_pack=0)
 cluster = LocalCluster(profile, folder)
 cluster.submit(call, [marks] * 3, name="kept", folder=folder)
-suicide()
+killed()
 """
 
 

@@ -10,7 +10,7 @@ from slurm import processes
 from slurm.jobs import RETRY, JobState, Retry, retry
 from slurm.scheduler import states
 from slurm.scheduler.commands import expand
-from slurm.scheduler.sbatch_errors import Verdict, judge
+from slurm.scheduler.sbatch_errors import Meaning, meaning
 
 
 @pytest.mark.parametrize(
@@ -61,26 +61,26 @@ def test_every_state_says_whether_a_retry_is_worth_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "verdict"),
+    ("words", "expected"),
     [
-        ("Socket timed out on send/recv operation", Verdict.UNCERTAIN),
-        ("Zero Bytes were transmitted or received", Verdict.UNCERTAIN),
-        ("Unable to contact slurm controller (connect failure)", Verdict.LATER),
-        ("Slurm temporarily unable to accept job, sleeping and retrying", Verdict.LATER),
-        ("QOSMaxSubmitJobPerUserLimit\nJob violates accounting/QOS policy (job submit limit)", Verdict.LATER_AND_FEWER),
-        ("AssocMaxSubmitJobLimit\nJob violates accounting/QOS policy (job submit limit)", Verdict.LATER_AND_FEWER),
-        ("Job violates accounting/QOS policy (job submit limit, user's size and/or time)", Verdict.LATER_AND_FEWER),
-        ("QOSMaxWallDurationPerJobLimit\nJob violates accounting/QOS policy (job submit limit)", Verdict.NEVER),
-        ("QOSMaxGRESPerJob\nJob violates accounting/QOS policy (job submit limit)", Verdict.NEVER),
-        ("Requested node configuration is not available", Verdict.NEVER),
-        ("Invalid account or account/partition combination specified", Verdict.NEVER),
-        ("invalid partition specified: nowhere", Verdict.NEVER),
-        ("Requested time limit is invalid (missing or exceeds some limit)", Verdict.NEVER),
-        ("something nobody has seen before", Verdict.NEVER),
+        ("Socket timed out on send/recv operation", Meaning.UNCERTAIN),
+        ("Zero Bytes were transmitted or received", Meaning.UNCERTAIN),
+        ("Unable to contact slurm controller (connect failure)", Meaning.LATER),
+        ("Slurm temporarily unable to accept job, sleeping and retrying", Meaning.LATER),
+        ("QOSMaxSubmitJobPerUserLimit\nJob violates accounting/QOS policy (job submit limit)", Meaning.LATER_AND_FEWER),
+        ("AssocMaxSubmitJobLimit\nJob violates accounting/QOS policy (job submit limit)", Meaning.LATER_AND_FEWER),
+        ("Job violates accounting/QOS policy (job submit limit, user's size and/or time)", Meaning.LATER_AND_FEWER),
+        ("QOSMaxWallDurationPerJobLimit\nJob violates accounting/QOS policy (job submit limit)", Meaning.NEVER),
+        ("QOSMaxGRESPerJob\nJob violates accounting/QOS policy (job submit limit)", Meaning.NEVER),
+        ("Requested node configuration is not available", Meaning.NEVER),
+        ("Invalid account or account/partition combination specified", Meaning.NEVER),
+        ("invalid partition specified: nowhere", Meaning.NEVER),
+        ("Requested time limit is invalid (missing or exceeds some limit)", Meaning.NEVER),
+        ("something nobody has seen before", Meaning.NEVER),
     ],
 )
-def test_refusals(words: str, verdict: Verdict) -> None:
-    assert judge(f"sbatch: error: Batch job submission failed: {words}") is verdict
+def test_refusals(words: str, expected: Meaning) -> None:
+    assert meaning(f"sbatch: error: Batch job submission failed: {words}") is expected
 
 
 @pytest.mark.parametrize(

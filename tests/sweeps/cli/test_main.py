@@ -141,10 +141,23 @@ def test_check_shows_plan_price_and_packs() -> None:
     assert "cluster: profile local: 7 packs" in done.stdout
 
 
+@pytest.mark.parametrize("options", [["--cluster", "lab.yaml"], ["--cluster", "lab.yaml", "--resolved"], []])
+def test_check_refuses_a_wrong_profile_before_it_prints_anything(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "lab.yaml").write_text("executor: slurm\ntime_min: 1:00:00\nqoss: long\n")
+    profile = "local" if options else "lab.yaml"
+    study = f"name: mine\ndata: {{name: digits}}\nactivations: [relu, dsrelu]\ncluster: {{profile: {profile}}}\n"
+    (tmp_path / "mine.yaml").write_text(study)
+    done = call("check", "mine.yaml", *options, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    first, second = done.stderr.splitlines()
+    assert 'lab.yaml:2: time_min: got "1:00:00"; accepts a whole number of minutes; did you mean time: 1' in first
+    assert "lab.yaml:3: qoss: unknown key" in second
+
+
 def test_a_price_is_not_reckoned_from_a_folder_that_is_no_study(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["check", "smoke", "--measured", str(tmp_path)])
-    assert done.exit_code == 2
-    assert f"{tmp_path}: not a study folder" in done.output
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{tmp_path}: not a study folder" in done.stderr
 
 
 def test_a_resolved_study_is_the_same_study(tmp_path: Path) -> None:

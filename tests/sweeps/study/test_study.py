@@ -7,11 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sweeps.errors import StudyError
-from sweeps.study import yaml_reader
 from sweeps.study.sections import FIXED_FOR_ALL, Folds, Training
 from sweeps.study.space import Domain
 from sweeps.study.study import Study, digest, load, resolved_yaml
@@ -171,42 +168,6 @@ def test_at_most_ten_problems_are_told_at_once():
     assert len(lines) == 11
     assert lines[0].startswith("study:4: key0: unknown key")
     assert lines[-1] == "study: and 5 more"
-
-
-# YAML as people mean it.
-
-
-def test_numbers_and_words_are_read_as_people_mean_them():
-    text = "[1e-4, 1E3, 1., .5, 0x1F, 0o17, 010, yes, no, on, off, true, ~, 12:30, 2024-01-01, 1_000, '1', -3, null]"
-    assert yaml_reader.parse(text, "x").value == [
-        1e-4, 1e3, 1.0, 0.5, 31, 15, 10, "yes", "no", "on", "off", True, None, "12:30", "2024-01-01", "1_000", "1", -3,
-        None,
-    ]  # fmt: skip
-
-
-def test_anchors_are_written_out_and_nothing_explodes():
-    assert yaml_reader.parse("a: &x {k: 1}\nb: *x", "x").value == {"a": {"k": 1}, "b": {"k": 1}}
-    bomb = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
-        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
-    )
-    with pytest.raises(StudyError, match="far too much"):
-        yaml_reader.parse(bomb, "x")
-
-
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-
-
-@given(
-    st.recursive(
-        SCALARS,
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-        max_leaves=12,
-    )
-)
-def test_what_pyyaml_writes_is_read_back(value):
-    import yaml
-
-    assert yaml_reader.parse(yaml.safe_dump(value), "x").value == value
 
 
 # What a file means.

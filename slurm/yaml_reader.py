@@ -1,7 +1,8 @@
 """YAML as people mean it, read strictly and with line numbers.
 
 Scalars follow YAML 1.2: ``1e-4`` is a number, and only ``true`` and ``false`` are booleans (``on`` and ``no`` are
-text). Duplicate keys, foreign tags, keys that are not text and non-finite numbers are refused.
+text). Duplicate keys, foreign tags, keys that are not text and non-finite numbers are refused. The one reader of what
+people write: studies and cluster profiles, each with an error of its own.
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from sweeps.errors import StudyError
-
 Path = tuple[str | int, ...]
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
 MOST_NODES = 100_000
-"""A study file has some hundreds of nodes; aliases of aliases could stand for billions."""
+"""A file that people write has some hundreds of nodes; aliases of aliases could stand for billions."""
 MOST_PROBLEMS = 10
+PLAIN_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,8 @@ class Document:
 
     origin: str
     value: Plain
+    raises: type[ValueError]
+    """What a file of this kind raises."""
     lines: dict[Path, int] = field(default_factory=dict)
 
     def line(self, path: Path) -> int:
@@ -45,13 +47,13 @@ class Document:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def error(self, problems: Iterable[Problem]) -> StudyError:
+    def error(self, problems: Iterable[Problem]) -> ValueError:
         """All problems as one error, in the order of the file, a line each."""
         ordered = sorted(problems, key=lambda problem: self.line(problem.path))
         texts = list(dict.fromkeys(f"{self.origin}:{self.line(p.path)}: {dotted(p.path)}{p.message}" for p in ordered))
         if len(texts) > MOST_PROBLEMS:
             texts = [*texts[:MOST_PROBLEMS], f"{self.origin}: and {len(texts) - MOST_PROBLEMS} more"]
-        return StudyError("\n".join(texts))
+        return self.raises("\n".join(texts))
 
 
 def dotted(path: Path) -> str:
@@ -79,21 +81,23 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
 
 
-def parse(text: str, origin: str) -> Document:
-    """The document in ``text``. Raises :class:`StudyError` with every duplicate key, foreign tag and the like at once,
-    or with the line at which the text stops being YAML."""
+def parse(text: str, origin: str, raises: type[ValueError]) -> Document:
+    """The document in ``text``; ``origin`` is what messages call it.
+
+    Raises ``raises`` with every duplicate key, foreign tag and the like at once, or with the line at which the text
+    stops being YAML."""
     try:
         node = yaml.compose(text, Loader=_Loader)  # a SafeLoader, and nothing is constructed by it
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line = mark.line + 1 if mark is not None else 1
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise StudyError(
+        raise raises(
             f"{origin}:{line}: not YAML: {what}; check indentation, colons and brackets here and on the line before"
         ) from error
     reading = _Reading()
     value = reading.plain(node, ()) if node is not None else None
-    document = Document(origin=origin, value=value, lines=reading.lines)
+    document = Document(origin=origin, value=value, raises=raises, lines=reading.lines)
     if reading.problems:
         raise document.error(reading.problems)
     return document
@@ -112,6 +116,9 @@ class _Reading:
         if any(node is other for other in self._open) or self._nodes > MOST_NODES:
             if self._nodes <= MOST_NODES + 1:
                 self._refuse(path, "an alias that stands for itself, or for far too much; write the values out")
+            return None
+        if isinstance(node, yaml.CollectionNode) and node.tag not in PLAIN_COLLECTIONS:
+            self._refuse_tag(node, path)
             return None
         self._open.append(node)
         try:
@@ -159,8 +166,11 @@ class _Reading:
         except (KeyError, ValueError):
             self._refuse(path, f"got {text!r} tagged !!{tag}, which it is not; remove the tag")
             return None
-        self._refuse(path, f"got the tag {node.tag}; accepts plain YAML without tags")
+        self._refuse_tag(node, path)
         return None
+
+    def _refuse_tag(self, node: yaml.Node, path: Path) -> None:
+        self._refuse(path, f"got the tag {node.tag}; accepts plain YAML without tags")
 
     def _refuse(self, path: Path, message: str, *, line: int | None = None) -> None:
         if line is not None and path in self.lines and line != self.lines[path]:

@@ -1,4 +1,4 @@
-"""From pydantic's errors to sentences: what it got, what is accepted, the nearest name."""
+"""From pydantic's errors to sentences: what it got, what is accepted, the nearest name. For all files people write."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from sweeps.study.yaml_reader import Path, Problem
+from slurm.yaml_reader import Path, Problem
 
+OURS = "ours"
+"""Type of the errors that say in our own words what is accepted."""
 _KINDS = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "text",
+    "string_too_short": "text that is not empty",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -29,7 +32,7 @@ _KINDS = {
 
 def refusal(message: str, *, whole: bool = False) -> PydanticCustomError:
     """An error in our own words: what is accepted. What was got is put before it, unless ``whole``."""
-    return PydanticCustomError("study", "{message}", {"message": message, "whole": whole})
+    return PydanticCustomError(OURS, "{message}", {"message": message, "whole": whole})
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
@@ -39,12 +42,22 @@ def nearest(name: object, known: Iterable[str]) -> str:
     return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
-class Complaints(ValueError):
-    """Several refusals at once: (path below where it is raised, what was got, what is accepted)."""
+Finding = tuple[Path, object, str]
+"""Where (below what is checked), what was got, what is accepted."""
 
-    def __init__(self, found: Iterable[tuple[Path, object, str]]) -> None:
+
+class Problems(ValueError):
+    """Several refusals at once."""
+
+    def __init__(self, found: Iterable[Finding]) -> None:
         self.found = list(found)
         super().__init__("; ".join(message for _, _, message in self.found))
+
+
+def refuse(found: Iterable[Finding]) -> None:
+    """Raises :class:`Problems` where there are any, for a validator."""
+    if problems := list(found):
+        raise Problems(problems)
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
@@ -53,7 +66,7 @@ def problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     for details in error.errors(include_url=False):
         path = tuple(details["loc"])
         nested = (details.get("ctx") or {}).get("error")
-        if isinstance(nested, Complaints):
+        if isinstance(nested, Problems):
             found.extend(Problem(path=path + below, message=_got(got, text)) for below, got, text in nested.found)
         else:
             found.append(Problem(path=path, message=_sentence(details, model)))
@@ -62,7 +75,7 @@ def problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
 
 def _sentence(details: ErrorDetails, model: type[BaseModel]) -> str:
     kind, got, context = details["type"], details["input"], details.get("ctx") or {}
-    if kind == "study":
+    if kind == OURS:
         return str(context["message"]) if context.get("whole") else _got(got, str(context["message"]))
     if kind == "extra_forbidden":
         known = list(_owner(model, details["loc"][:-1]).model_fields)
@@ -76,18 +89,20 @@ def _sentence(details: ErrorDetails, model: type[BaseModel]) -> str:
 def accepts(details: ErrorDetails) -> str:
     """What would have been accepted, of an error about a single value."""
     kind = details["type"]
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         expected = str((details.get("ctx") or {})["expected"]).replace("'", "").replace(" or ", ", ")
         return f"accepts {expected}{nearest(details['input'], expected.split(', '))}"
+    if kind == "string_type" and isinstance(details["input"], bool | int | float):
+        return "accepts text; put it in quotes"
     accepted = _KINDS.get(kind) or details["msg"].removeprefix("Input should be ")
     return f"accepts a number {accepted}" if kind.startswith(("greater_than", "less_than")) else f"accepts {accepted}"
 
 
 def _got(got: object, message: str) -> str:
-    return message if message.startswith("unknown key") else f"got {show(got)}; {message}"
+    return message if message.startswith(("unknown key", "is missing")) else f"got {show(got)}; {message}"
 
 
-class Said:
+class Phrase:
     """Something got that is better said than shown."""
 
     def __init__(self, text: str) -> None:
@@ -96,7 +111,7 @@ class Said:
 
 def show(value: object) -> str:
     """A value as it stood in the file, shortened."""
-    if isinstance(value, Said):
+    if isinstance(value, Phrase):
         return value.text
     plain = getattr(value, "plain", None)
     text = json.dumps(plain() if plain is not None else value, ensure_ascii=False, default=str)
