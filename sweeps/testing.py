@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.runs.plan import Declaration, Plan, to_json
+from analysis.runs.plan import Declaration, Plan, to_json, unstated, unstated_metrics
 from sweeps.folder import ledger
 from sweeps.folder.records import Selected, TrialAdded
 from trainer.codec import from_text, to_text
@@ -65,12 +65,16 @@ def invent_study(
         study_seed=1,
         dataset="digits",
         model="resnet34 stem=small",
+        task=unstated()["task"],
+        metrics=unstated_metrics(),
         activations=labels,
         claims_phase="confirm",
         repeats=(0,),
         folds=folds,
         declaration=Declaration(
             question="Does the invented activation do better?",
+            metric="accuracy",
+            rule="validation_loss",
             control=labels[0],
             declared_at="2025-10-09T08:00:00+00:00",
         ),

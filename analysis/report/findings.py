@@ -13,13 +13,13 @@ import pandas as pd
 from analysis.errors import DeclarationError, IncompleteFolds
 from analysis.runs import plan as planning
 from analysis.runs.load import Study
+from analysis.runs.metric import Metric, find
 from analysis.runs.plan import Plan
 from analysis.runs.published import Published, plans
+from analysis.runs.schema import UNFINISHED
 from analysis.statistics import claims
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Verdict
-
-INCOMPLETE = ("missing", "running", "failed", "infra_failed", "stopped")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +67,19 @@ class Findings:
         return self.plan.declaration.control
 
     @property
-    def metric(self) -> str:
+    def metric(self) -> Metric:
+        """The primary metric."""
+        return self.plan.primary
+
+    @property
+    def column(self) -> str:
         """The primary metric's column."""
-        return f"heldout/{self.plan.declaration.metric}"
+        return f"heldout/{self.metric.name}"
+
+    @cached_property
+    def metrics(self) -> list[Metric]:
+        """What every study measures, in the order of the first."""
+        return [metric for metric in self.plan.metrics if all(metric in plan.metrics for plan in self.plans)]
 
     @property
     def alpha(self) -> float:
@@ -117,16 +127,23 @@ class Findings:
     def _scores(self) -> dict[tuple[str, str, Handling], Scores]:
         return {}
 
-    def scores(self, dataset: str, metric: str | None = None, handling: Handling = "penalised") -> Scores:
-        key = (dataset, metric or self.metric, handling)
+    def scores(self, dataset: str, column: str | None = None, handling: Handling = "penalised") -> Scores:
+        key = (dataset, column or self.column, handling)
         if key not in self._scores:
             rows = self.claimed[self.claimed["dataset"] == dataset]
-            labels = self.plan_of(dataset).activations
-            self._scores[key] = scores(rows, dataset=dataset, metric=key[1], activations=labels, handling=handling)
+            plan = self.plan_of(dataset)
+            self._scores[key] = scores(
+                rows,
+                dataset=dataset,
+                metric=find(plan.metrics, key[1]),
+                column=key[1],
+                activations=plan.activations,
+                handling=handling,
+            )
         return self._scores[key]
 
-    def pairs(self, dataset: str, activation: str, metric: str | None = None) -> Pairs:
-        return pair(self.scores(dataset, metric), activation, self.plan_of(dataset).declaration.control)
+    def pairs(self, dataset: str, activation: str) -> Pairs:
+        return pair(self.scores(dataset), activation, self.plan_of(dataset).declaration.control)
 
     def verdict(self, dataset: str, activation: str) -> Verdict | None:
         """Against the control; None where that was not compared."""
@@ -145,7 +162,7 @@ def gather(
     every = (studies,) if isinstance(studies, Study) else tuple(studies)
     if not every:
         raise DeclarationError("report: got no studies, needs at least one")
-    declared = {(study.plan.declaration.metric, study.plan.declaration.rule) for study in every}
+    declared = {(study.plan.primary, study.plan.declaration.rule) for study in every}
     if len(declared) > 1:
         named = ", ".join(f"{s.plan.study}: {s.plan.declaration.metric} by {s.plan.declaration.rule}" for s in every)
         raise DeclarationError(f"studies declare different metrics or checkpoint rules ({named}); report them apart")
@@ -194,7 +211,7 @@ def separate(studies: tuple[Study, ...]) -> tuple[Study, ...]:
 
 
 def refuse_incomplete(claimed: pd.DataFrame) -> None:
-    lost = claimed[claimed["status"].isin(INCOMPLETE)]
+    lost = claimed[claimed["status"].isin(UNFINISHED)]
     if lost.empty:
         return
     named = [

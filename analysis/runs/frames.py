@@ -19,7 +19,7 @@ from analysis.runs import schema
 from analysis.runs.plan import Plan
 
 HISTORY_PREFIXES = ("train/", "train_clean/", "validation/", "seconds/", "memory/")
-LOSSES = ("train/loss", "validation/loss", "train_clean/loss")
+LOSSES = tuple(f"{part}/{schema.LOSS}" for part in ("train", "validation", "train_clean"))
 LARGEST = 1.79e308  # what the SQL stores make of an infinity is 1.797e308
 
 TEXT_TAGS = {
@@ -54,9 +54,8 @@ SIZE_TAGS = {
     "n_train": schema.N_TRAIN,
     "n_validation": schema.N_VALIDATION,
     "n_heldout": schema.N_HELDOUT,
-    "n_classes": schema.N_CLASSES,
-    "chance": schema.CHANCE,
 }
+REFERENCE = "reference/"  # columns reference/<metric>
 LEARNED = ["run_id", "layer", "parameter", "value"]
 
 
@@ -89,19 +88,37 @@ def unique(runs: Sequence[Run]) -> None:
         raise DuplicateRuns(f"{len(twice)} keys have several runs ({lines}); delete all but one of each in the store")
 
 
-def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str]) -> pd.DataFrame:
-    """One row per fold run, sorted; ``broken`` says where a run's loss was not finite, by run id."""
+def of_this_version(runs: Sequence[Run]) -> None:
+    """Raises :class:`SourceError` where runs were written by another version."""
+    for run in runs:
+        found = run.tags.get(schema.SCHEMA_TAG, "")
+        if found != str(schema.SCHEMA):
+            later = found.isdigit() and int(found) > schema.SCHEMA
+            raise SourceError(
+                f"{run.tags.get(schema.STUDY, '') or 'the study'}: runs were written by "
+                + (
+                    "a later version of actsweep; report with that version"
+                    if later
+                    else "an earlier version of actsweep; `actsweep sync DIR` writes them anew"
+                )
+            )
+
+
+def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str], trials: Sequence[Run] = ()) -> pd.DataFrame:
+    """One row per fold run, sorted; ``broken`` says where a run's loss was not finite, by run id. What a search chose
+    is read from its ``trials``: columns selected, selected_value and selected_among, the same on every fold of a
+    trial."""
     rows = [to_row(run, plan, broken.get(run.run_id)) for run in folds]
     claims = [row for row in rows if row["phase"] == plan.claims_phase]
     held = {(row["activation"], row["repeat"], row["fold"]) for row in claims}
-    trials = {row["activation"]: row["trial"] for row in claims}
+    known = {row["activation"]: row["trial"] for row in claims}
     data = next((row["dataset"] for row in rows if row["dataset"]), plan.dataset)
     rows += [
         {
             **dict.fromkeys(TEXT_TAGS, ""),
             **dict.fromkeys(INTEGER_TAGS, -1),
             **{"study": plan.study, "dataset": data, "activation": label, "phase": plan.claims_phase},
-            "trial": trials.get(label, ""),
+            "trial": known.get(label, ""),
             **{"repeat": repeat, "fold": fold, "seed": plan.study_seed, "pack_size": 1, "best_epoch": -1},
             **{"status": "missing", "reason": "no run", "rule": plan.declaration.rule},
             **dict.fromkeys(SIZE_TAGS, math.nan),
@@ -113,12 +130,24 @@ def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str]) -> pd.D
         if (label, repeat, fold) not in held
     ]
     cube = pd.DataFrame(rows)
+    if len(cube):
+        cube = with_choices(cube, trials)
     if cube.empty:
         raise SourceError(f"{plan.study}: no fold runs and none planned; start the study first")
     order = {label: position for position, label in enumerate(plan.activations)}
     cube["_order"] = cube["activation"].map(order).fillna(len(order))
     cube = cube.sort_values(["phase", "_order", "activation", "trial", "repeat", "fold", "run_id"], kind="stable")
     return cube.drop(columns="_order").reset_index(drop=True)
+
+
+def with_choices(cube: pd.DataFrame, trials: Sequence[Run]) -> pd.DataFrame:
+    chosen = {run.tags.get(schema.TRIAL, ""): run.tags for run in trials if run.tags.get(schema.SELECTED) == "true"}
+    of_trial = [chosen.get(str(trial), {}) for trial in cube["trial"]]
+    return cube.assign(
+        selected=[str(trial) in chosen for trial in cube["trial"]],
+        selected_value=[size(tags.get(schema.SELECTED_VALUE), "selected_value") for tags in of_trial],
+        selected_among=[size(tags.get(schema.SELECTED_AMONG), "selected_among") for tags in of_trial],
+    )
 
 
 def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
@@ -130,6 +159,11 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
     row["pack_size"] = max(row["pack_size"], 1)
     row["run_id"], row["verifiable"] = run.run_id, True
     row |= {name: size(tags.get(tag), name) for name, tag in SIZE_TAGS.items()}
+    row |= {
+        REFERENCE + tag.removeprefix(schema.REFERENCE_PREFIX): size(value, tag)
+        for tag, value in sorted(tags.items())
+        if tag.startswith(schema.REFERENCE_PREFIX)
+    }
     if not row["status"] or row["status"] == "running":
         row["status"], row["reason"] = "missing", row["reason"] or "has not ended"
     if broken is not None and row["status"] not in ("failed", "infra_failed"):

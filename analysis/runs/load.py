@@ -29,6 +29,7 @@ from analysis.runs.frames import (
     Run,
     environment,
     integer,
+    of_this_version,
     to_cube,
     to_curves,
     to_learned,
@@ -131,6 +132,7 @@ def assemble(
     """The studies of ``found`` (runs by experiment), by name. Histories are read once for all of them."""
     kinds: dict[str, dict[str, list[Run]]] = {}
     for name in sorted(found):
+        of_this_version(found[name])
         unique(found[name])
         of_kind = kinds.setdefault(name, {"study": [], "trial": [], "fold": []})
         for run in found[name]:
@@ -150,7 +152,7 @@ def assemble(
         heads, folds = of_kind["study"], of_kind["fold"]
         studies.append(
             Study(
-                cube=to_cube(folds, plans[name], broken),
+                cube=to_cube(folds, plans[name], broken, of_kind["trial"]),
                 curves=mine,
                 plan=plans[name],
                 learned=to_learned(folds),

@@ -9,9 +9,14 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from importlib import resources
+from typing import Any, Literal
 
 from analysis.errors import SourceError
+from analysis.runs.metric import Metric, find
+
+SCHEMA = 2
+"""Version of ``plan.json``. Version 1 named neither the task nor its metrics and is read as :func:`unstated` says."""
 
 Phase = Literal["search", "confirm"]
 Family = Literal["control", "all_pairs"]
@@ -22,9 +27,9 @@ class Declaration:
     """How the conclusion will be drawn, fixed before the first run."""
 
     question: str
-    metric: str = "accuracy"
-    """Primary metric on the held-out part: one of ``analysis.runs.schema.METRICS``."""
-    rule: str = "validation_loss"
+    metric: str
+    """Name of the primary metric, on the held-out part: one of the plan's ``metrics``."""
+    rule: str
     """Checkpoint rule whose model is scored."""
     control: str
     """Label of the activation that every other is compared with."""
@@ -38,7 +43,7 @@ class Declaration:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    schema: int = 1
+    schema: int = SCHEMA
     study: str
     study_digest: str
     study_seed: int
@@ -46,7 +51,11 @@ class Plan:
     """Data set with its options, as a reader of the report should see it."""
     model: str
     splits: str = ""
-    """How items are dealt to folds, as "5 folds, stratified by class"."""
+    """How items are assigned to folds, as "5 folds, stratified by class"."""
+    task: str
+    """What is learned, as the report names it."""
+    metrics: tuple[Metric, ...]
+    """All that is measured, in the order in which it is shown."""
     activations: tuple[str, ...]
     """Labels, in the study's order."""
     claims_phase: Phase
@@ -56,8 +65,15 @@ class Plan:
     folds: int
     search_trials: Mapping[str, int] = field(default_factory=dict)
     """Label -> settings tried in the search phase, 0 where nothing was searched."""
-    search_selects_on: str = "validation/loss"
+    search_selects_on: str = ""
+    """``validation/<metric>`` that a search chooses by; empty where nothing was searched."""
     declaration: Declaration
+
+    @property
+    def primary(self) -> Metric:
+        """The declared metric. Raises :class:`~analysis.errors.DeclarationError` where the plan has none of its
+        name."""
+        return find(self.metrics, self.declaration.metric)
 
 
 def to_json(plan: Plan) -> str:
@@ -65,12 +81,36 @@ def to_json(plan: Plan) -> str:
 
 
 def from_json(text: str) -> Plan:
-    """Inverse of :func:`to_json`. Raises :class:`SourceError` for text that is no plan."""
+    """Inverse of :func:`to_json`; a plan of version 1 is read as one of today's. Raises :class:`SourceError` for text
+    that is no plan, or one of a version that is not known."""
     try:
         raw = json.loads(text)
+        version = raw["schema"]
+        if version == 1:
+            raw = unstated() | raw | {"schema": SCHEMA}
+        elif version != SCHEMA:
+            raise SourceError(
+                f"plan.json: got schema {version!r}, accepts 1 and {SCHEMA}; read the study with the version of "
+                "actsweep that wrote it, or install a newer one"
+            )
         raw["declaration"] = Declaration(**raw["declaration"])
+        raw["metrics"] = tuple(Metric(**metric) for metric in raw["metrics"])
         raw["activations"] = tuple(raw["activations"])
         raw["repeats"] = tuple(raw["repeats"])
         return Plan(**raw)
     except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, SourceError):
+            raise
         raise SourceError(f"plan.json: not a plan of this version ({error})") from error
+
+
+def unstated() -> dict[str, Any]:
+    """The ``task`` and ``metrics`` of every plan of version 1, which left them unsaid, as JSON has them."""
+    text = resources.files("analysis.runs").joinpath("plan_schema_1.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def unstated_metrics() -> tuple[Metric, ...]:
+    """The metrics of every plan of version 1."""
+    return tuple(Metric(**metric) for metric in unstated()["metrics"])

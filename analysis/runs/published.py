@@ -16,8 +16,9 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import SourceError
+from analysis.runs.frames import REFERENCE
 from analysis.runs.granularity import items_of
-from analysis.runs.plan import Declaration, Plan
+from analysis.runs.plan import Declaration, Plan, unstated, unstated_metrics
 
 SCORES = ("dataset", "split", "metric", "row", "activation", "value")
 SECONDS = ("dataset", "activation", "seconds")
@@ -25,7 +26,7 @@ METRIC_NAMES = {"auc_ovr": "auc", "auc": "auc", "accuracy": "accuracy", "loss": 
 METRIC_NAMES |= {"f1_weighted": "f1_weighted", "f1_macro": "f1_macro"}
 PART_NAMES = {"train": "train", "val": "validation", "validation": "validation"}
 PART_NAMES |= {"test": "heldout", "heldout": "heldout"}
-CHANCE = {"mini-imagenet": (0.01, 100), "cifar100": (0.01, 100), "mit-bih": (72_471 / 87_554, 5)}
+CHANCE = {"mini-imagenet": (0.01, 100.0), "cifar100": (0.01, 100.0), "mit-bih": (72_471 / 87_554, 5.0)}
 """Share of the commonest class and number of classes of the data sets that publications share."""
 
 
@@ -129,15 +130,28 @@ def _cube(scores: Sequence[pd.DataFrame]) -> pd.DataFrame:
         ],
         n_train=math.nan,
         n_validation=math.nan,
-        chance=[CHANCE.get(str(name), (math.nan, 0))[0] for name in cube["dataset"]],
-        n_classes=[float(CHANCE[str(name)][1]) if name in CHANCE else math.nan for name in cube["dataset"]],
     )
+    known = [knowing_nothing(*CHANCE.get(str(name), (math.nan, math.nan))) for name in cube["dataset"]]
+    for metric in known[0]:
+        cube[REFERENCE + metric] = [scores[metric] for scores in known]
     sizes: dict[str, int | None] = {}
     for dataset, of_set in cube.groupby("dataset", sort=False):
         accuracies = of_set["heldout/accuracy"].to_numpy(dtype=float) if "heldout/accuracy" in of_set else None
         sizes[str(dataset)] = items_of(accuracies) if accuracies is not None else None
     cube["n_heldout"] = [float(sizes[dataset] or math.nan) for dataset in cube["dataset"]]
     return cube
+
+
+def knowing_nothing(share: float, classes: float) -> dict[str, float]:
+    """By metric, what a model scores that always names the commonest class, whose share of the items is ``share``;
+    the loss is of the uniform guess over ``classes``. nan where those are unknown."""
+    return {
+        "accuracy": share,
+        "f1_weighted": share * 2 * share / (1 + share),
+        "f1_macro": 2 * share / (1 + share) / classes,
+        "auc": 0.5,
+        "loss": math.log(classes),
+    }
 
 
 def plans(published: Published, *, control: str | None = None) -> list[Plan]:
@@ -156,12 +170,15 @@ def plans(published: Published, *, control: str | None = None) -> list[Plan]:
                 study_seed=0,
                 dataset=str(dataset),
                 model="as published",
+                task=unstated()["task"],
+                metrics=unstated_metrics(),
                 activations=labels,
                 claims_phase="confirm",
                 repeats=(0,),
                 folds=int(of_set["fold"].nunique()),
                 declaration=Declaration(
                     question=f"What do the published tables say of {dataset}?",
+                    metric="accuracy",
                     rule="not stated",
                     control=chosen,
                     declared_at="not declared",

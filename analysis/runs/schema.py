@@ -1,17 +1,19 @@
 """Names of the MLflow tags, params and metrics, and of the columns of the tidy frames. The reader owns them.
 
 ``sweeps.tracking`` writes runs with these names; ``analysis.runs.load`` reads them back. Metric names of a fold are
-those of its journal: ``part/metric`` with the parts and metrics below.
+those of its journal: ``part/metric`` with the parts below and the metrics of the study's plan.
 """
 
 from __future__ import annotations
 
-SCHEMA = 1
+from enum import StrEnum
 
-# Parts of a fold's data, and metrics on each.
+SCHEMA = 2
+"""Version of what a run carries. Runs of version 1 had no reference scores and no search's choice."""
+
+# Parts of a fold's data.
 PARTS = ("train", "train_clean", "validation", "heldout")
-METRICS = ("loss", "accuracy", "f1_weighted", "f1_macro", "auc")
-LOWER_IS_BETTER = frozenset({"loss"})
+LOSS = "loss"  # what every task is trained on; not finite on a part that is trained or chosen by: diverged
 
 # Per-epoch MLflow metrics beside part/metric (step = epoch, timestamp = the journal's).
 SECONDS_TRAIN = "seconds/train"
@@ -47,8 +49,7 @@ DIGEST = PREFIX + "digest"  # the fold's digest
 CONFIG_DIGEST = PREFIX + "config_digest"  # the digest of all but study, trial, activation, repeat and fold
 SPLIT_HASH = PREFIX + "split_hash"
 DATA_DIGEST = PREFIX + "data_digest"
-SCORED = ("finished", "imported")  # statuses of a run that has a score
-STATUS = PREFIX + "status"  # finished | stopped | diverged | failed | infra_failed | missing | running
+STATUS = PREFIX + "status"  # a Status, but for imported
 REASON = PREFIX + "reason"
 RULE = PREFIX + "checkpoint_rule"
 ATTEMPTS = PREFIX + "attempts"
@@ -56,8 +57,7 @@ EPOCHS = PREFIX + "epochs"
 N_TRAIN = PREFIX + "n_train"
 N_VALIDATION = PREFIX + "n_validation"
 N_HELDOUT = PREFIX + "n_heldout"
-N_CLASSES = PREFIX + "n_classes"
-CHANCE = PREFIX + "chance"
+REFERENCE_PREFIX = PREFIX + "reference."  # <metric>: what knowing nothing scores on the fold's held-out part
 DEVICE = PREFIX + "device"  # cpu | cuda
 DEVICE_NAME = PREFIX + "device_name"
 HOST = PREFIX + "host"
@@ -66,6 +66,11 @@ CODE = PREFIX + "code"
 COMMIT = PREFIX + "commit"
 ENVIRONMENT_PREFIX = PREFIX + "env."
 
+# Tags of a trial that a search chose: the driver's choice, which is read and never made again.
+SELECTED = PREFIX + "selected"  # "true"
+SELECTED_VALUE = PREFIX + "selected_value"  # its mean of the plan's search_selects_on
+SELECTED_AMONG = PREFIX + "selected_among"  # settings that were tried
+
 # Params of trial and fold runs: activation.<parameter> and training.<field>; booleans as "true"/"false".
 ACTIVATION_PARAM = "activation."
 TRAINING_PARAM = "training."
@@ -73,3 +78,22 @@ TRAINING_PARAM = "training."
 STUDY_ARTIFACT = "study.yaml"  # as resolved
 PLAN_ARTIFACT = "plan.json"  # analysis.runs.plan.Plan: what was planned and declared before the first run
 REPORT_ARTIFACT = "report"
+
+
+class Status(StrEnum):
+    """What became of a fold's run. Frames hold the plain text."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    INFRA_FAILED = "infra_failed"
+    MISSING = "missing"
+    RUNNING = "running"
+    IMPORTED = "imported"
+
+
+SCORED = (Status.FINISHED, Status.IMPORTED)
+"""Statuses of a run that has a score as measured."""
+UNFINISHED = (Status.MISSING, Status.RUNNING, Status.FAILED, Status.INFRA_FAILED, Status.STOPPED)
+"""Statuses of a planned fold that has no result."""

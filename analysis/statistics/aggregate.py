@@ -1,8 +1,8 @@
 """Scores over several data sets: normalised, as interquartile mean, performance profile and probability of improvement.
 
-After Agarwal et al. (2021), with two cautions: scores are normalised first (chance 0, best baseline 1), since the
-interquartile mean of raw accuracies speaks of the middle data set alone; and folds of one data set overlap, so
-intervals that resample them are too narrow and say so.
+After Agarwal et al. (2021), with two cautions: scores are normalised first (what knowing nothing scores 0, best
+baseline 1), since the interquartile mean of raw scores speaks of the middle data set alone; and folds of one data set
+overlap, so intervals that resample them are too narrow and say so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from analysis.statistics.scores import Array, Scores, pair, sign
+from analysis.statistics.scores import Array, Scores, pair
 from analysis.statistics.verdict import Interval, Verdict, Word
 
 ENUMERATE = 6
@@ -53,19 +53,19 @@ STATISTICS: dict[str, Statistic] = {"iqm": iqm, "mean": mean, "median": median, 
 
 
 def normalise(tables: Sequence[Scores], *, baselines: Sequence[str] | None = None) -> pd.DataFrame:
-    """Scores with chance at 0 and the best baseline's mean at 1, data set by data set.
+    """Scores with what knowing nothing scores at 0 and the best baseline's mean at 1, data set by data set.
 
     ``baselines`` are the activations among which the best is sought; None: all. Columns dataset, activation, split,
-    score. A data set whose chance level is unknown, or on which no baseline differs from chance, has nan scores.
+    score. A data set of which it is unknown, or on which no baseline differs from it, has nan scores.
     """
     frames = []
     for table in tables:
-        means = sign(table.metric) * table.values.mean()
+        means = table.metric.sign * table.values.mean()
         among = [label for label in (baselines or table.values.columns) if label in means.index]
-        best = sign(table.metric) * float(means[among].max()) if len(among) else math.nan
-        span = best - table.chance
+        best = table.metric.sign * float(means[among].max()) if len(among) else math.nan
+        span = best - table.reference
         long = table.values.reset_index(names="split").melt("split", var_name="activation", value_name="score")
-        long["score"] = (long["score"] - table.chance) / span if abs(span) > 1e-12 else math.nan
+        long["score"] = (long["score"] - table.reference) / span if abs(span) > 1e-12 else math.nan
         long.insert(0, "dataset", table.dataset)
         frames.append(long.dropna(subset=["score"]) if abs(span) > 1e-12 else long)
     columns = pd.Index(["dataset", "activation", "split", "score"])
@@ -233,7 +233,7 @@ def probability_of_improvement(
         if paired:
             d = pairs.d
         else:
-            direction = sign(table.metric)
+            direction = table.metric.sign
             a, b = (table.values[label].dropna().to_numpy(dtype=float) for label in (activation, control))
             d = direction * (a[:, None] - b[None, :]).ravel()
         if not len(d):
@@ -246,7 +246,7 @@ def probability_of_improvement(
         dataset=tables[0].dataset if len(tables) == 1 else "",
         activation=activation,
         control=control,
-        metric=tables[0].metric if tables else "",
+        metric=tables[0].column if tables else "",
         method=f"probability of improvement, {'paired' if paired else 'all pairs'}, Wilson interval",
         level=level,
         word=Word.CANNOT_TELL,

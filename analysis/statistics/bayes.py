@@ -70,7 +70,7 @@ def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05
         dataset=pairs.dataset,
         activation=pairs.activation,
         control=pairs.control,
-        metric=pairs.metric,
+        metric=pairs.column,
         method="Bayesian correlated t",
         estimate=estimate,
         interval=interval,

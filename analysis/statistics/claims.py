@@ -1,8 +1,12 @@
 """From a study's runs to its claims: who won each search, and how each activation stands against the control.
 
+Where a search chose among several settings, its choice is a column ``selected`` of the frame, true on the chosen
+trial's rows: the driver's, which is read here and never made again.
+
 A notebook needs no more than a frame of fold runs and the plan::
 
     import pandas as pd
+    from analysis.runs.metric import Metric
     from analysis.runs.plan import Declaration, Plan
     from analysis.statistics import claims, verdict
 
@@ -10,7 +14,7 @@ A notebook needs no more than a frame of fold runs and the plan::
         [
             {"study": "s", "dataset": "digits", "trial": label, "activation": label, "phase": "confirm",
              "repeat": 0, "fold": fold, "seed": 1, "split_hash": f"split-{fold}", "status": "finished",
-             "n_train": 800, "n_heldout": 200, "chance": 0.1, "run_id": f"{label}-{fold}", "heldout/accuracy": score}
+             "n_train": 800, "n_heldout": 200, "run_id": f"{label}-{fold}", "heldout/score": score}
             for label, scores in {"relu": [0.80, 0.82, 0.81, 0.79, 0.83],
                                   "dsrelu": [0.84, 0.855, 0.85, 0.835, 0.865]}.items()
             for fold, score in enumerate(scores)
@@ -18,8 +22,10 @@ A notebook needs no more than a frame of fold runs and the plan::
     )
     plan = Plan(
         study="s", study_digest="", study_seed=1, dataset="digits", model="mlp", activations=("relu", "dsrelu"),
+        task="reading", metrics=(Metric(name="score", better="higher", low=0, high=1),),
         claims_phase="confirm", repeats=(0,), folds=5,
-        declaration=Declaration(question="Is DSReLU better?", control="relu", rope=0.01, declared_at="2026-01-01"),
+        declaration=Declaration(question="Is DSReLU better?", metric="score", rule="last", control="relu", rope=0.01,
+                                declared_at="2026-01-01"),
     )
     verdict.to_frame(claims.compare(cube, plan))[["activation", "estimate", "low", "high", "p_adjusted", "word"]]
 """
@@ -33,10 +39,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.errors import DeclarationError
+from analysis.runs.metric import find
 from analysis.runs.plan import Plan
 from analysis.runs.schema import SCORED
 from analysis.statistics import bayes, frequentist, multiplicity
-from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores, sign
+from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Verdict, Word
 
 SMALL = "A difference is there, but it may be too small to matter."
@@ -46,53 +53,85 @@ METHOD = "corrected resampled t with Holm; Bayesian correlated t"
 
 
 def winners(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """The search's choice for each activation: the trial with the best mean of ``plan.search_selects_on`` (a validation
-    metric) over its folds; ties go to the smaller trial id.
+    """What each search chose, by the mean of ``plan.search_selects_on`` (a validation metric) over a trial's folds.
 
-    Columns dataset, activation, trial (None where no trial ran all its folds), score, folds, settings (tried), complete
-    (of them, those with every fold finished and the metric finite), note. Only complete trials can win. Raises
-    :class:`DeclarationError` for a metric of the held-out part or one that the runs do not have.
+    Columns dataset, activation, trial (missing where nothing is chosen yet), score (that mean, as the choice was made),
+    folds, settings (tried), complete (of them, those with every fold finished and the metric finite), note. An
+    activation that was not searched has its one trial. Raises :class:`DeclarationError` for a metric of the held-out
+    part or one that the runs do not have, and where several trials of one activation come without a choice.
     """
-    metric = plan.search_selects_on
-    if metric.split("/", 1)[0] == "heldout":
-        raise DeclarationError(
-            f"search_selects_on {metric!r}: a search may not see the held-out part; use validation/..."
-        )
     rows = _of(cube, plan)
     rows = rows[rows["phase"] == "search"]
-    if len(rows) and metric not in rows:
-        have = sorted(str(name) for name in rows.columns if str(name).startswith("validation/"))
-        raise DeclarationError(f"search_selects_on {metric!r}: no such column in the runs; they have {', '.join(have)}")
+    _refuse_selection(rows, plan)
     result: list[dict[str, object]] = []
     for dataset in sorted(rows["dataset"].unique()):
         of_set = rows[rows["dataset"] == dataset]
         full = int(of_set.groupby("trial").size().max())
         for label in plan.activations:
             tried = of_set[of_set["activation"] == label]
-            means = {}
-            for trial, folds in tried.groupby("trial", sort=True):
-                values = folds[metric].astype(float)
-                if len(folds) == full and folds["status"].isin(SCORED).all() and values.abs().lt(math.inf).all():
-                    means[str(trial)] = float(values.mean())
-            best = min(means, key=lambda name: (-sign(metric) * means[name], name), default=None)
+            means = _complete(tried, plan.search_selects_on, full)
+            trial, score, note = _chosen(tried, label, plan, means)
             result.append(
                 {
                     "dataset": dataset,
                     "activation": label,
-                    "trial": best,
-                    "score": means[best] if best is not None else math.nan,
+                    "trial": trial,
+                    "score": score,
                     "folds": full,
                     "settings": int(tried["trial"].nunique()),
                     "complete": len(means),
-                    "note": "" if best is not None else "No setting finished all its folds.",
+                    "note": note,
                 }
             )
     columns = ["dataset", "activation", "trial", "score", "folds", "settings", "complete", "note"]
     return pd.DataFrame(result, columns=pd.Index(columns))
 
 
+def _refuse_selection(rows: pd.DataFrame, plan: Plan) -> None:
+    """Raises for a column that no search may have chosen by."""
+    column = plan.search_selects_on
+    if column.split("/", 1)[0] == "heldout":
+        raise DeclarationError(
+            f"search_selects_on {column!r}: a search may not see the held-out part; use validation/..."
+        )
+    if len(rows) and column not in rows:
+        have = sorted(str(name) for name in rows.columns if str(name).startswith("validation/"))
+        raise DeclarationError(f"search_selects_on {column!r}: no such column in the runs; they have {', '.join(have)}")
+
+
+def _complete(tried: pd.DataFrame, column: str, full: int) -> dict[str, float]:
+    """Mean of ``column`` over the folds of each trial that ran all ``full`` of them to their end."""
+    means = {}
+    for trial, folds in tried.groupby("trial", sort=True):
+        values = folds[column].astype(float)
+        if len(folds) == full and folds["status"].isin(SCORED).all() and values.abs().lt(math.inf).all():
+            means[str(trial)] = float(values.mean())
+    return means
+
+
+def _chosen(tried: pd.DataFrame, label: str, plan: Plan, means: dict[str, float]) -> tuple[str | None, float, str]:
+    """The trial that was chosen, its score and what is to be said of it."""
+    trials = sorted(map(str, tried["trial"].unique()))
+    if not trials:
+        return None, math.nan, "Nothing was searched."
+    recorded = "selected" in tried and bool(tried["selected"].notna().any())
+    won = tried[tried["selected"].eq(True)] if recorded else tried.iloc[:0]
+    if len(won):
+        trial = str(won["trial"].iloc[0])
+        value = float(won["selected_value"].iloc[0]) if "selected_value" in won else math.nan
+        return trial, means.get(trial, math.nan) if math.isnan(value) else value, ""
+    if len(trials) == 1 and not (recorded and plan.search_trials.get(label)):
+        return trials[0], means.get(trials[0], math.nan), ""
+    if not recorded:
+        raise DeclarationError(
+            f"{label}: {len(trials)} trials of a search and no record of which it chose; add a column 'selected' to "
+            "the runs, true on every row of the chosen trial"
+        )
+    return None, math.nan, "The search has not chosen a setting."
+
+
 def claimed(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """The rows on which the plan's claims rest: its claims phase, and of a search only the winners' trials."""
+    """The rows on which the plan's claims rest: its claims phase, and of a search only the trials that it chose."""
     rows = _of(cube, plan)
     rows = rows[rows["phase"] == plan.claims_phase]
     if plan.claims_phase == "confirm" or rows.empty:
@@ -111,7 +150,7 @@ def compare(
     cube: pd.DataFrame,
     plan: Plan,
     *,
-    metric: str | None = None,
+    column: str | None = None,
     handling: Handling = "penalised",
     datasets: int | None = None,
 ) -> list[Verdict]:
@@ -119,11 +158,11 @@ def compare(
 
     One verdict a comparison: the corrected t's interval and p, Holm's p over the declared family, the posterior's three
     probabilities for the declared (or default) region of practical equivalence, and the word of :func:`decide`.
-    ``metric`` overrides the declared column (a secondary metric is a family of its own, exploratory). ``datasets``
+    ``column`` overrides the declared one (a secondary metric is a family of its own, exploratory). ``datasets``
     fixes the family's number of data sets where some are missing from the cube.
     """
     rows = claimed(cube, plan)
-    column = metric or f"heldout/{plan.declaration.metric}"
+    measured = find(plan.metrics, column or plan.declaration.metric)
     if plan.declaration.control not in plan.activations:
         raise DeclarationError(
             f"control {plan.declaration.control!r}: not among the activations; they are {', '.join(plan.activations)}"
@@ -131,7 +170,9 @@ def compare(
     found = sorted(rows["dataset"].unique())
     verdicts: list[Verdict] = []
     for dataset in found:
-        table = scores(rows, dataset=dataset, metric=column, activations=plan.activations, handling=handling)
+        table = scores(
+            rows, dataset=dataset, metric=measured, column=column, activations=plan.activations, handling=handling
+        )
         verdicts += [_compared(table, a, b, plan) for a, b in comparisons(plan)]
     m = multiplicity.family_size(
         plan.declaration.family, activations=len(plan.activations), datasets=max(len(found), datasets or 0)

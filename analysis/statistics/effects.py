@@ -10,7 +10,7 @@ from scipy import stats
 
 from analysis.errors import DeclarationError
 from analysis.statistics import frequentist
-from analysis.statistics.scores import Array, Pairs, Scores, pair, sign
+from analysis.statistics.scores import Array, Pairs, Scores, pair
 
 SIZES = [
     *("dataset", "activation", "control", "metric", "n", "difference", "low", "high", "relative_error_change"),
@@ -26,7 +26,8 @@ def sizes(table: Scores, control: str, *, alpha: float = 0.05) -> pd.DataFrame:
     """Every effect size of each other activation against ``control``, one row each; columns ``SIZES``.
 
     ``difference`` with its corrected interval is in metric units; ``relative_error_change`` is (error - error of the
-    control)/(error of the control), the error being 1 - score, or the loss itself: -0.1 means a tenth fewer errors.
+    control)/(error of the control), the error being how far the score is from the best there can be: -0.1 means a tenth
+    less of it.
     Where a size does not exist it is nan.
     """
     others = [label for label in table.values.columns if label != control]
@@ -38,12 +39,12 @@ def size(pairs: Pairs, *, alpha: float = 0.05) -> dict[str, object]:
     d = pairs.d
     test = frequentist.corrected_t(pairs, alpha=alpha)
     low, high = test.interval or (math.nan, math.nan)
-    delta = cliff_delta(pairs.x, pairs.y) * sign(pairs.metric)
+    delta = cliff_delta(pairs.x, pairs.y) * pairs.metric.sign
     return {
         "dataset": pairs.dataset,
         "activation": pairs.activation,
         "control": pairs.control,
-        "metric": pairs.metric,
+        "metric": pairs.column,
         "n": pairs.n,
         "difference": float(d.mean()) if pairs.n else math.nan,
         "low": low,
@@ -60,17 +61,21 @@ def size(pairs: Pairs, *, alpha: float = 0.05) -> dict[str, object]:
 
 
 def relative_error_change(pairs: Pairs) -> float:
-    """Change of the mean error against the control's, as a share of it; nan where the control makes none."""
+    """Change of the mean error against the control's, as a share of it; nan where the control makes none, or where
+    the metric has no best value to err from."""
     if pairs.n == 0:
         return math.nan
     x, y = float(pairs.x.mean()), float(pairs.y.mean())
-    error, base = (x, y) if sign(pairs.metric) < 0 else (1 - x, 1 - y)
+    best = pairs.metric.low if pairs.metric.better == "lower" else pairs.metric.high
+    if best is None:
+        return math.nan
+    error, base = (x - best, y - best) if pairs.metric.better == "lower" else (best - x, best - y)
     return (error - base) / base if base > 0 else math.nan
 
 
 def d_z(pairs: Pairs) -> float:
-    """Mean over standard deviation of the differences. nan where the standard deviation of an accuracy is below one
-    held-out item: there it grows without bound and means nothing."""
+    """Mean over standard deviation of the differences. nan where the standard deviation of a share of items is below
+    one held-out item: there it grows without bound and means nothing."""
     if pairs.n < 2 or pairs.zero_variance:
         return math.nan
     sd = float(pairs.d.std(ddof=1))
@@ -104,12 +109,12 @@ def improvement(table: Scores, activation: str, *, alpha: float = 0.05) -> pd.Da
         raise DeclarationError(
             f"activation {activation!r}: no runs on {table.dataset}; there are {', '.join(map(str, table.values))}"
         )
-    direction = sign(table.metric)
+    direction = table.metric.sign
     signed = direction * table.values
     rows: list[dict[str, object]] = []
     for basis, scores in (("mean", signed.mean()), ("best", signed.max())):
         others = scores.drop(activation).dropna()
-        row: dict[str, object] = {"dataset": table.dataset, "metric": table.metric, "activation": activation}
+        row: dict[str, object] = {"dataset": table.dataset, "metric": table.column, "activation": activation}
         row |= {"basis": basis, "score": direction * float(scores[activation]), "n": len(table.values), "note": ""}
         if others.empty or math.isnan(float(scores[activation])):
             rows.append(row | {"note": "Nothing to compare with."})

@@ -13,9 +13,7 @@ import math
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar as mcnemar_table
 
 from analysis.statistics.scores import MISSING_SHARE, Array, Pairs
 from analysis.statistics.verdict import Interval, Verdict, Word
@@ -49,7 +47,7 @@ def limits(pairs: Pairs) -> list[str]:
     if pairs.unequal:
         notes.append(f"{pairs.unequal} fold(s) were split differently for different activations and do not pair.")
     if pairs.diverged:
-        done = "scored at chance" if pairs.handling == "penalised" else "left out"
+        done = "scored as if nothing was learned" if pairs.handling == "penalised" else "left out"
         notes.append(f"{pairs.diverged} diverged run(s) {done}.")
     if not pairs.ratio_known:
         notes.append("Sizes of the parts are unknown; the correction takes them from the number of folds.")
@@ -97,7 +95,7 @@ def _t(pairs: Pairs, *, alpha: float, rope: float | None, ratio: float, method: 
             dataset=pairs.dataset,
             activation=pairs.activation,
             control=pairs.control,
-            metric=pairs.metric,
+            metric=pairs.column,
             method=method,
             estimate=estimate,
             level=1 - alpha,
@@ -130,7 +128,7 @@ def _t(pairs: Pairs, *, alpha: float, rope: float | None, ratio: float, method: 
         dataset=pairs.dataset,
         activation=pairs.activation,
         control=pairs.control,
-        metric=pairs.metric,
+        metric=pairs.column,
         method=method,
         estimate=estimate,
         interval=Interval(estimate - half, estimate + half),
@@ -158,7 +156,7 @@ def wilcoxon(pairs: Pairs, *, blocks: Blocks, alpha: float = 0.05, m: int = 1) -
         dataset=pairs.dataset,
         activation=pairs.activation,
         control=pairs.control,
-        metric=pairs.metric,
+        metric=pairs.column,
         method=f"Wilcoxon signed rank, exact, on {blocks.replace('datasets', 'data sets')}",
         level=1 - alpha,
     )
@@ -215,54 +213,3 @@ def signed_rank_p(ranks: Array, plus: float) -> float:
         mass = (mass + moved) / 2
     at = round(2 * plus)
     return min(1.0, 2 * min(float(mass[: at + 1].sum()), float(mass[at:].sum())))
-
-
-def five_by_two(d: Array, *, alpha: float = 0.05, test: Literal["t", "F"] = "F") -> Verdict:
-    """5x2 cross-validation from stored differences ``d`` (5, 2): Dietterich's t (1998, 5 degrees of freedom, its
-    numerator the first difference alone) or Alpaydin's F (1999; 10 and 5), which uses all ten.
-    """
-    d = np.asarray(d, dtype=float)
-    method = "5x2cv t (Dietterich)" if test == "t" else "5x2cv F (Alpaydin)"
-    blank = Verdict(dataset="", activation="a", control="b", metric="difference", method=method, level=1 - alpha)
-    if d.shape != (5, 2) or not np.isfinite(d).all():
-        why = f"Differences of shape {d.shape}; the test needs five repeats of two folds, all finite."
-        return dataclasses.replace(blank, n=d.size, word=Word.CANNOT_TELL, note=why)
-    within = ((d - d.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
-    estimate = float(d.mean())
-    if within.sum() <= 1e-24 * max(1.0, float(np.abs(d).max())) ** 2:
-        why = "Zero variance within every repeat, so no p-value exists."
-        return dataclasses.replace(blank, estimate=estimate, n=10, word=Word.DESCRIPTIVE, note=why)
-    if test == "t":
-        statistic = float(d[0, 0] / math.sqrt(within.mean()))
-        p = float(2 * stats.t.sf(abs(statistic), 5))
-    else:
-        statistic = float((d**2).sum() / (2 * within.sum()))
-        p = float(stats.f.sf(statistic, 10, 5))
-    word = Word.UNDECIDED if p > alpha else (Word.BETTER if estimate > 0 else Word.WORSE)
-    return dataclasses.replace(blank, estimate=estimate, p=p, n=10, word=word, extras={"statistic": statistic})
-
-
-def mcnemar(right: npt.NDArray[np.bool_], right_control: npt.NDArray[np.bool_], *, alpha: float = 0.05) -> Verdict:
-    """McNemar's exact test for a single split: which held-out items each model got right, (items,) each.
-
-    It speaks of these two trained models on this split, not of the activations trained again.
-    """
-    only = int((right & ~right_control).sum())
-    only_control = int((~right & right_control).sum())
-    method = "McNemar, exact, one split"
-    blank = Verdict(dataset="", activation="a", control="b", metric="accuracy", method=method, level=1 - alpha)
-    estimate = (only - only_control) / len(right) if len(right) else math.nan
-    if only + only_control == 0:
-        why = "The two err on the same items, so no p-value exists." if len(right) else "No items."
-        return dataclasses.replace(blank, estimate=estimate, n=len(right), word=Word.DESCRIPTIVE, note=why)
-    p = float(mcnemar_table([[0, only], [only_control, 0]], exact=True).pvalue)
-    word = Word.UNDECIDED if p > alpha else (Word.BETTER if only > only_control else Word.WORSE)
-    return dataclasses.replace(
-        blank,
-        estimate=estimate,
-        p=p,
-        n=len(right),
-        word=word,
-        note="Of these two trained models on this split only.",
-        extras={"only_activation": only, "only_control": only_control},
-    )

@@ -12,33 +12,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.runs.metric import Metric
 from analysis.statistics import frequentist
-from analysis.statistics.scores import Handling, Scores, pair, scores, sign
+from analysis.statistics.scores import Handling, Scores, pair, scores
 from analysis.statistics.verdict import Verdict, Word
-
-COLUMNS = ["dataset", "activation", "split", "train", "other", "gap"]
-
-
-def gaps(
-    cube: pd.DataFrame,
-    *,
-    dataset: str,
-    metric: str = "accuracy",
-    against: str = "heldout",
-    activations: Sequence[str] | None = None,
-) -> pd.DataFrame:
-    """One row a split and activation: columns dataset, activation, split, train, other (the ``against`` part) and gap.
-
-    The gap is signed so that positive means better on the training part (for a loss: lower there). Runs that did not
-    finish have no gap. Imported tables give their running training average instead.
-    """
-    train, other = _tables(cube, dataset, metric, against, activations)
-    frame = pd.DataFrame({"train": train.values.stack(), "other": other.values.stack()}).dropna()
-    frame.index.names = ["split", "activation"]
-    frame = frame.reset_index()
-    frame["gap"] = sign(metric) * (frame["train"] - frame["other"])
-    frame.insert(0, "dataset", dataset)
-    return frame[COLUMNS]
 
 
 def compare(
@@ -46,7 +23,7 @@ def compare(
     control: str,
     *,
     dataset: str,
-    metric: str = "accuracy",
+    metric: Metric,
     against: str = "heldout",
     activations: Sequence[str] | None = None,
     alpha: float = 0.05,
@@ -57,12 +34,12 @@ def compare(
     smaller gap comes with a lower training score.
     """
     train, other = _tables(cube, dataset, metric, against, activations)
-    # Already signed, so no metric of its own: "gap/loss" would be turned round a second time.
-    name = f"gap of {metric}"
-    difference = sign(metric) * (other.values - train.values)
-    table = dataclasses.replace(other, values=difference, metric=name)
+    # Already signed: the metric's own direction would turn it round a second time.
+    gap = Metric(name=f"gap of {metric.name}", better="higher")
+    difference = metric.sign * (other.values - train.values)
+    table = dataclasses.replace(other, values=difference, metric=gap, column=gap.name)
     verdicts = []
-    level = (sign(metric) * train.values).mean()
+    level = (metric.sign * train.values).mean()
     for label in difference.columns:
         if label == control or control not in difference.columns:
             continue
@@ -88,17 +65,24 @@ def compare(
     return verdicts
 
 
-def _running(cube: pd.DataFrame, metric: str) -> bool:
-    return f"train_clean/{metric}" not in cube.columns
+def _running(cube: pd.DataFrame, metric: Metric) -> bool:
+    return f"train_clean/{metric.name}" not in cube.columns
 
 
 def _tables(
-    cube: pd.DataFrame, dataset: str, metric: str, against: str, activations: Sequence[str] | None
+    cube: pd.DataFrame, dataset: str, metric: Metric, against: str, activations: Sequence[str] | None
 ) -> tuple[Scores, Scores]:
     part = "train" if _running(cube, metric) else "train_clean"
     handling: Handling = "complete"
     train, other = (
-        scores(cube, dataset=dataset, metric=f"{name}/{metric}", activations=activations, handling=handling)
+        scores(
+            cube,
+            dataset=dataset,
+            metric=metric,
+            column=f"{name}/{metric.name}",
+            activations=activations,
+            handling=handling,
+        )
         for name in (part, against)
     )
     return train, other

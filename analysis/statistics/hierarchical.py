@@ -56,7 +56,7 @@ def across(
         dataset="",
         activation=first.activation if first else "",
         control=first.control if first else "",
-        metric=first.metric if first else "",
+        metric=first.column if first else "",
         method=method,
         level=1 - alpha,
         n=len(good),

@@ -1,7 +1,7 @@
 """Checks of the data that run before every report and are shown in it.
 
 They ask whether the numbers can be what they are said to be: whole numbers of items, folds in no order, the same splits
-and budget for everyone, no run counted twice, scores above chance, and a run behind every number.
+and budget for everyone, no run counted twice, scores above what knowing nothing scores, and a run behind every number.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.runs.granularity import DIGITS, items_of
+from analysis.runs.metric import Metric, counting
 from analysis.runs.plan import Plan
-from analysis.runs.schema import METRICS, PARTS, SCORED, TRAINING_PARAM
+from analysis.runs.schema import PARTS, SCORED, TRAINING_PARAM
 
 COLUMNS = ["check", "dataset", "status", "note"]
 State = Literal["pass", "warn", "fail"]
@@ -24,20 +25,22 @@ SAME_BY_NAME = ("device_name", "model", "code")
 NOT_BUDGET = frozenset({"seed", "threads"})
 
 
-def checks(cube: pd.DataFrame, plan: Plan | None = None) -> pd.DataFrame:
+def checks(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Every check on every data set: columns check, dataset, status (pass, warn, fail) and note.
 
-    ``cube`` holds the rows the claims rest on; ``plan`` adds the check of search budgets.
+    ``cube`` holds the rows the claims rest on. Checks of single items look at the metric that is a share of items,
+    where the plan has one, else at the declared one.
     """
+    looked = counting(plan.metrics, plan.declaration.metric)
     named: dict[str, Callable[[pd.DataFrame], Found]] = {
         "complete": complete,
-        "granularity": granularity,
-        "order": order,
+        "granularity": lambda rows: granularity(rows, looked),
+        "order": lambda rows: order(rows, plan.metrics),
         "equal splits": equal_splits,
         "equal budget": lambda rows: equal_budget(rows, plan),
-        "duplicates": duplicates,
-        "above chance": above_chance,
-        "parts differ": parts_differ,
+        "duplicates": lambda rows: duplicates(rows, plan.metrics, looked),
+        "above chance": lambda rows: above_reference(rows, looked),
+        "parts differ": lambda rows: parts_differ(rows, looked),
         "verifiable": verifiable,
     }
     rows: list[dict[str, str]] = []
@@ -59,25 +62,26 @@ def complete(rows: pd.DataFrame) -> Found:
     return [("warn", f"{len(rows) - sum(lost.values())} of {len(rows)} runs finished; {said}.")]
 
 
-def granularity(rows: pd.DataFrame) -> Found:
-    """Accuracies must be whole numbers of held-out items."""
+def granularity(rows: pd.DataFrame, metric: Metric) -> Found:
+    """Scores that are shares of items must be whole numbers of held-out items."""
     done = rows[rows["status"].isin(SCORED)]
-    if "heldout/accuracy" not in done or done["heldout/accuracy"].dropna().empty:
+    column = f"heldout/{metric.name}"
+    if not metric.share_of_items or column not in done or done[column].dropna().empty:
         return []
-    done = done[np.isfinite(done["heldout/accuracy"].astype(float))]
+    done = done[np.isfinite(done[column].astype(float))]
     measured = done[done["status"] == "finished"]
     sized = measured[measured["n_heldout"] > 0] if "n_heldout" in measured else measured.iloc[:0]
     result: Found = []
     if len(sized):
         n = sized["n_heldout"].to_numpy(dtype=float)
-        hits = sized["heldout/accuracy"].to_numpy(dtype=float) * n
+        hits = sized[column].to_numpy(dtype=float) * n
         bad = np.abs(hits - np.rint(hits)) > np.maximum(1e-3, 1e-6 * n)
         if bad.any():
             who = ", ".join(sorted(set(sized["activation"][bad])))
-            result.append(("fail", f"{int(bad.sum())} accuracies are no whole number of held-out items ({who})."))
+            result.append(("fail", f"{int(bad.sum())} scores are no whole number of held-out items ({who})."))
     typed = done[done["status"] == "imported"]
     if len(typed):
-        n_items = items_of(typed["heldout/accuracy"].to_numpy(dtype=float))
+        n_items = items_of(typed[column].to_numpy(dtype=float))
         folds = typed["fold"].nunique()
         if n_items is None:
             result.append(("warn", "Sizes are not recorded, and no number of held-out items fits the scores."))
@@ -88,11 +92,11 @@ def granularity(rows: pd.DataFrame) -> Found:
     return result
 
 
-def order(rows: pd.DataFrame) -> Found:
+def order(rows: pd.DataFrame, metrics: Sequence[Metric]) -> Found:
     """Folds come in no order: scores that rise or fall over them look sorted, or like epochs of one run."""
     done = rows[rows["status"].isin(SCORED)].sort_values(["repeat", "fold"], kind="stable")
     keys = [done[name] for name in ("activation", "trial", "repeat", "seed")]
-    columns = _metric_columns(done)
+    columns = _metric_columns(done, metrics)
     values = done[columns].astype(float)
     steps = values.groupby(keys, sort=False, dropna=False).diff()
     least, most = (getattr(steps.groupby(keys, sort=False, dropna=False), name)() for name in ("min", "max"))
@@ -108,8 +112,8 @@ def order(rows: pd.DataFrame) -> Found:
     return result
 
 
-def _metric_columns(rows: pd.DataFrame) -> list[str]:
-    return [name for part in PARTS for metric in METRICS if (name := f"{part}/{metric}") in rows.columns]
+def _metric_columns(rows: pd.DataFrame, metrics: Sequence[Metric]) -> list[str]:
+    return [name for part in PARTS for metric in metrics if (name := f"{part}/{metric.name}") in rows.columns]
 
 
 def equal_splits(rows: pd.DataFrame) -> Found:
@@ -129,7 +133,7 @@ def equal_splits(rows: pd.DataFrame) -> Found:
     return result
 
 
-def equal_budget(rows: pd.DataFrame, plan: Plan | None = None) -> Found:
+def equal_budget(rows: pd.DataFrame, plan: Plan) -> Found:
     """The same training for everyone: budget, optimiser, batch, precision, device, search."""
     result: Found = []
     imported = (rows["status"] == "imported").any()
@@ -143,7 +147,7 @@ def equal_budget(rows: pd.DataFrame, plan: Plan | None = None) -> Found:
         if len({tuple(values) for values in by_label.values()}) > 1:
             said = "; ".join(f"{label} {', '.join(values)}" for label, values in list(by_label.items())[:6])
             result.append(("warn", f"{short} differs between activations: {said}."))
-    if plan is not None and len(set(plan.search_trials.values())) > 1:
+    if len(set(plan.search_trials.values())) > 1:
         said = ", ".join(f"{label} {count}" for label, count in plan.search_trials.items())
         result.append(("warn", f"Different numbers of settings were tried: {said}."))
     if imported:
@@ -151,15 +155,15 @@ def equal_budget(rows: pd.DataFrame, plan: Plan | None = None) -> Found:
     return result
 
 
-def duplicates(rows: pd.DataFrame) -> Found:
+def duplicates(rows: pd.DataFrame, metrics: Sequence[Metric], looked: Metric) -> Found:
     """Two runs with the same numbers to six digits are likely one run counted twice."""
     done = rows[rows["status"].isin(SCORED)]
-    columns = [name for name in _metric_columns(done) if name.startswith("heldout/")]
+    columns = [name for name in _metric_columns(done, metrics) if name.startswith("heldout/")]
     if len(columns) < 2:
         return []
     values = done[columns].round(DIGITS).dropna()
-    # Where a model never left chance, equal numbers are what one expects.
-    values = values[~_at_chance(done).reindex(values.index)]
+    # Where nothing was learned, equal numbers are what one expects.
+    values = values[~_at_reference(done, looked).reindex(values.index)]
     twice = values[values.duplicated(keep=False)]
     if twice.empty:
         return []
@@ -172,43 +176,50 @@ def duplicates(rows: pd.DataFrame) -> Found:
     return [("warn", f"Runs with the same {len(columns)} scores to {DIGITS} digits: {'; '.join(groups[:3])}{more}.")]
 
 
-def _at_chance(rows: pd.DataFrame) -> pd.Series:
-    if "heldout/accuracy" not in rows or "chance" not in rows:
+def _at_reference(rows: pd.DataFrame, metric: Metric) -> pd.Series:
+    """Which scores are no better than what knowing nothing scores; for a share of items within two standard errors
+    of it."""
+    column = f"heldout/{metric.name}"
+    if column not in rows or metric.reference_column not in rows:
         return pd.Series(False, index=rows.index)
-    chance = rows["chance"].astype(float)
-    n = rows["n_heldout"].astype(float) if "n_heldout" in rows else pd.Series(math.nan, index=rows.index)
-    noise = (2 * (chance * (1 - chance) / n.where(n > 0)) ** 0.5).fillna(0.0)
-    low: pd.Series = (rows["heldout/accuracy"].astype(float) <= chance + noise) & chance.notna()
+    reference = rows[metric.reference_column].astype(float)
+    noise = pd.Series(0.0, index=rows.index)
+    if metric.share_of_items:
+        n = rows["n_heldout"].astype(float) if "n_heldout" in rows else pd.Series(math.nan, index=rows.index)
+        noise = (2 * (reference * (1 - reference) / n.where(n > 0)) ** 0.5).fillna(0.0)
+    signed = metric.sign * rows[column].astype(float)
+    low: pd.Series = (signed <= metric.sign * reference + noise) & reference.notna()
     return low
 
 
-def above_chance(rows: pd.DataFrame) -> Found:
-    """A score at chance means that nothing was learned."""
+def above_reference(rows: pd.DataFrame, metric: Metric) -> Found:
+    """A score that knowing nothing reaches means that nothing was learned."""
     done = rows[rows["status"].isin(SCORED)]
-    low = done[_at_chance(done)]
-    by_label = low.groupby("activation", sort=False)["heldout/accuracy"].agg(["size", "mean"]) if len(low) else None
-    if by_label is None:
+    low = done[_at_reference(done, metric)]
+    if low.empty:
         return []
+    by_label = low.groupby("activation", sort=False)[f"heldout/{metric.name}"].agg(["size", "mean"])
     said = ", ".join(f"{label} ({int(row['size'])} runs, mean {row['mean']:.4f})" for label, row in by_label.iterrows())
-    return [("warn", f"At chance, did not train: {said}.")]
+    return [("warn", f"Not above what knowing nothing scores, did not train: {said}.")]
 
 
-def parts_differ(rows: pd.DataFrame, *, margin: float = 0.05) -> Found:
+def parts_differ(rows: pd.DataFrame, metric: Metric, *, margin: float = 0.05) -> Found:
     """Validation far above training, or the held-out part scored exactly as the validation part."""
     done = rows[rows["status"].isin(SCORED)]
     result: Found = []
-    needed = ("heldout/accuracy", "validation/accuracy")
-    if all(name in done for name in needed):
-        both = done[list(needed)].dropna()
-        same = int((both[needed[0]] == both[needed[1]]).sum())
+    held, validation = f"heldout/{metric.name}", f"validation/{metric.name}"
+    if held in done and validation in done:
+        both = done[[held, validation]].dropna()
+        same = int((both[held] == both[validation]).sum())
         if len(both) >= 2 and same == len(both):
             result.append(("fail", "Held-out scores equal the validation scores: one part served for both."))
-    train = next((name for name in ("train_clean/accuracy", "train/accuracy") if name in done), None)
-    if train is not None and needed[1] in done:
-        above = done[done[needed[1]] - done[train] > margin]
+    train = next((name for part in ("train_clean", "train") if (name := f"{part}/{metric.name}") in done), None)
+    # How far is far is known of a share alone: 0.05 of an unbounded metric says nothing.
+    if metric.share_of_items and train is not None and validation in done:
+        above = done[metric.sign * (done[validation] - done[train]) > margin]
         if len(above):
             who = ", ".join(dict.fromkeys(above["activation"]))
-            result.append(("warn", f"Validation accuracy is more than {margin} above training: {who}."))
+            result.append(("warn", f"Validation {metric.name} is more than {margin} above training: {who}."))
     return result
 
 

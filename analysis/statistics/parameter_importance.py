@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.runs.metric import Metric
 from analysis.runs.schema import ACTIVATION_PARAM, SCORED, TRAINING_PARAM
 from analysis.statistics import dsrelu
-from analysis.statistics.scores import Array, sign
+from analysis.statistics.scores import Array
 
 LEAST_SETTINGS = 12
 """Fewer finished settings than this are not analysed."""
@@ -29,7 +30,7 @@ COLUMNS = ["knob", "importance", "fanova", "chance_95", "r2", "passes", "word", 
 NO_EFFECT, EFFECT = "no detectable effect", "detectable effect"
 
 
-def settings(cube: pd.DataFrame, activation: str, *, metric: str = "validation/loss") -> pd.DataFrame:
+def settings(cube: pd.DataFrame, activation: str, *, column: str) -> pd.DataFrame:
     """One row a setting that finished: trial, its varied knobs as numbers, score (mean over folds), sd and folds.
 
     DSReLU's derived knobs are added where a, b or k vary. Only rows of the search phase count, where there are any.
@@ -37,10 +38,10 @@ def settings(cube: pd.DataFrame, activation: str, *, metric: str = "validation/l
     rows = cube[(cube["activation"] == activation) & cube["status"].isin(SCORED)]
     if (rows["phase"] == "search").any():
         rows = rows[rows["phase"] == "search"]
-    rows = rows[np.isfinite(rows[metric].astype(float))] if metric in rows else rows.iloc[:0]
+    rows = rows[np.isfinite(rows[column].astype(float))] if column in rows else rows.iloc[:0]
     named = [name for name in rows.columns if str(name).startswith((ACTIVATION_PARAM, TRAINING_PARAM))]
     table = rows.groupby("trial", sort=True).agg(
-        score=(metric, "mean"), sd=(metric, "std"), folds=(metric, "size"), **{str(n): (n, "first") for n in named}
+        score=(column, "mean"), sd=(column, "std"), folds=(column, "size"), **{str(n): (n, "first") for n in named}
     )
     for name in named:
         numbers = pd.to_numeric(table[name], errors="coerce")
@@ -72,7 +73,7 @@ def importance(
     rng: np.random.Generator,
     *,
     knobs: Sequence[str] | None = None,
-    metric: str = "validation/loss",
+    metric: Metric,
     shuffles: int = 100,
     fanova: bool = True,
 ) -> pd.DataFrame:
@@ -88,7 +89,7 @@ def importance(
         rows = [[name, *[math.nan] * 4, False, NO_EFFECT, len(table), why] for name in names]
         return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
     X = _scaled(table, names)
-    y = sign(metric) * table["score"].to_numpy(dtype=float)
+    y = metric.sign * table["score"].to_numpy(dtype=float)
     r2 = cross_validated_r2(X, y, rng)
     found = _forest(rng).fit(X, y).feature_importances_
     shuffled = np.array([_forest(rng).fit(X, rng.permutation(y)).feature_importances_ for _ in range(shuffles)])
@@ -176,19 +177,19 @@ def partial_dependence(
     knob: str,
     rng: np.random.Generator,
     *,
-    metric: str = "validation/loss",
+    column: str,
     points: int = 20,
 ) -> pd.DataFrame:
     """What the score is expected to be as one knob moves and the others stay as they were: columns knob, value, mean,
     low, high, forests. One forest for each (repeat, fold) of the search; the band is their range. Empty where nothing
     can be said."""
     columns = pd.Index(["knob", "value", "mean", "low", "high", "forests"])
-    table = settings(cube, activation, metric=metric)
+    table = settings(cube, activation, column=column)
     names = knobs_of(table, derived=knob in dsrelu.DERIVED)
     if _refusal(table, names) or knob not in names:
         return pd.DataFrame(columns=columns)
     grid = np.linspace(float(table[knob].min()), float(table[knob].max()), points)
-    wide = _by_fold(cube, activation, metric).reindex(table["trial"])
+    wide = _by_fold(cube, activation, column).reindex(table["trial"])
     lines = []
     for fold in wide.columns:
         scores = wide[fold]
@@ -211,13 +212,13 @@ def interaction(
     knobs: tuple[str, str],
     rng: np.random.Generator,
     *,
-    metric: str = "validation/loss",
+    column: str,
     points: int = 12,
 ) -> pd.DataFrame:
     """Expected score over a grid of two knobs: columns first, second, expected (named values of the two, and the
     score). Empty where nothing can be said."""
     columns = pd.Index(["first", "second", "expected"])
-    table = settings(cube, activation, metric=metric)
+    table = settings(cube, activation, column=column)
     names = knobs_of(table, derived=any(knob in dsrelu.DERIVED for knob in knobs))
     if _refusal(table, names) or not set(knobs) <= set(names):
         return pd.DataFrame(columns=columns)
@@ -228,11 +229,11 @@ def interaction(
     return pd.DataFrame({"first": first, "second": second, "expected": expected})
 
 
-def _by_fold(cube: pd.DataFrame, activation: str, metric: str) -> pd.DataFrame:
+def _by_fold(cube: pd.DataFrame, activation: str, column: str) -> pd.DataFrame:
     rows = cube[(cube["activation"] == activation) & cube["status"].isin(SCORED)]
     if (rows["phase"] == "search").any():
         rows = rows[rows["phase"] == "search"]
-    return rows.pivot_table(index="trial", columns=["repeat", "fold", "seed"], values=metric, aggfunc="mean")
+    return rows.pivot_table(index="trial", columns=["repeat", "fold", "seed"], values=column, aggfunc="mean")
 
 
 def _plain(table: pd.DataFrame, names: Sequence[str]) -> Array:

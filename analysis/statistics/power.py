@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -181,13 +180,3 @@ def outlook(
                 row["note"] = "Not reachable by repeats: add seeds on each split, or data sets."
             rows.append(row)
     return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
-
-
-def optimism(tried: int) -> float:
-    """Expected best of ``tried`` equal noisy values, in standard deviations above their mean: what choosing the best
-    epoch or setting on the reporting fold adds."""
-    if tried < 1:
-        return math.nan
-    grid = np.linspace(-10, 10, 20_001)
-    density = tried * stats.norm.pdf(grid) * stats.norm.cdf(grid) ** (tried - 1)
-    return float((grid * density).sum() * (grid[1] - grid[0]))

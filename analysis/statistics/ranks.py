@@ -19,7 +19,7 @@ from scipy import stats
 
 from analysis.statistics import claims, frequentist, multiplicity
 from analysis.statistics.frequentist import Blocks
-from analysis.statistics.scores import Scores, of_arrays, pair, sign
+from analysis.statistics.scores import Scores, of_arrays, pair
 from analysis.statistics.verdict import Verdict, Word
 
 LEAST_DATASETS = 6
@@ -36,13 +36,13 @@ def means(tables: Sequence[Scores]) -> pd.DataFrame:
     rows = {}
     for table in tables:
         values = table.values.dropna(axis="columns", how="all")
-        rows[table.dataset] = sign(table.metric) * values.dropna().mean()
+        rows[table.dataset] = table.metric.sign * values.dropna().mean()
     return pd.DataFrame(rows).T
 
 
 def blocks_of(table: Scores) -> pd.DataFrame:
     """The splits of one data set as blocks, signed so that higher is better: for the descriptive display."""
-    return sign(table.metric) * table.values
+    return table.metric.sign * table.values
 
 
 def mean_ranks(blocks: pd.DataFrame) -> pd.Series:

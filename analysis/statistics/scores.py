@@ -1,8 +1,9 @@
 """From the cube of fold runs to scores that may be compared: one number an activation and a split.
 
-The rules, in order: two runs with one key are refused; a diverged run gets the score of pure chance (or is left out,
-where the caller asks for complete cases), while failed, stopped and missing runs never get a score; seeds are averaged
-within a split, since they are no extra splits; activations pair by the hash of the split, never by the fold's number.
+The rules, in order: two runs with one key are refused; a diverged run gets what knowing nothing scores (or is left
+out, where the caller asks for complete cases), while failed, stopped and missing runs never get a score; seeds are
+averaged within a split, since they are no extra splits; activations pair by the hash of the split, never by the fold's
+number.
 """
 
 from __future__ import annotations
@@ -17,46 +18,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.errors import DeclarationError, DuplicateRuns
-from analysis.runs.schema import LOWER_IS_BETTER, SCORED
+from analysis.runs.metric import Metric
+from analysis.runs.schema import SCORED
 
 Array = npt.NDArray[np.float64]
 Handling = Literal["penalised", "complete"]
 OVERFLOW = 1.79e308
 """A store that cannot hold an infinity gives back a number of this size."""
-KEY = ("study", "dataset", "phase", "trial", "activation", "repeat", "fold", "seed")
 MISSING_SHARE = 0.2
 """Above this share of missing splits a comparison is descriptive only."""
-
-
-def sign(metric: str) -> int:
-    """+1 where a higher value of ``metric`` (``accuracy``, ``heldout/loss`` ...) is better, else -1."""
-    return -1 if metric.rsplit("/", 1)[-1] in LOWER_IS_BETTER else 1
-
-
-def chance_level(metric: str, chance: float, n_classes: float = math.nan) -> float:
-    """Value of ``metric`` for a model that always names the commonest class; nan where it cannot be known.
-
-    ``chance`` is that class's share of the held-out part; ``n_classes`` matters to macro F1 and to the loss (of the
-    uniform guess) only.
-    """
-    match metric.rsplit("/", 1)[-1]:
-        case "accuracy":
-            return chance
-        case "f1_weighted":
-            return chance * 2 * chance / (1 + chance)
-        case "f1_macro":
-            return 2 * chance / (1 + chance) / n_classes
-        case "auc":
-            return 0.5
-        case "loss":
-            return math.log(n_classes)
-        case _:
-            return math.nan
-
-
-def refuse_duplicates(cube: pd.DataFrame) -> None:
-    """Raises :class:`DuplicateRuns`, naming the runs, where one key has several."""
-    _refuse(cube, [name for name in KEY if name in cube.columns])
 
 
 def _refuse(rows: pd.DataFrame, key: list[str]) -> None:
@@ -79,8 +49,9 @@ class Scores:
     """One metric on one data set, an activation a column and a split a row; not yet signed."""
 
     dataset: str
-    metric: str
-    """Column of the cube that it came from."""
+    metric: Metric
+    column: str
+    """Column of the cube that the values came from."""
     values: pd.DataFrame
     """Index: split (sorted by repeat and fold); columns: activation label; nan where there is no score."""
     ratio: float
@@ -89,8 +60,8 @@ class Scores:
     """False where sizes were not recorded and the ratio was taken from the number of folds."""
     n_heldout: float
     """Mean items of a held-out part; nan where not recorded."""
-    chance: float
-    """The metric's value for a model that always names the commonest class, mean over splits; nan where unknown."""
+    reference: float
+    """What knowing nothing scores, mean over splits; nan where unknown."""
     planned: int
     """Splits that were planned: the distinct (study, repeat, fold)."""
     diverged: dict[str, int]
@@ -115,7 +86,9 @@ class Pairs:
     dataset: str
     activation: str
     control: str
-    metric: str
+    metric: Metric
+    column: str
+    """Column of the cube that the values came from."""
     x: Array
     """Scores of ``activation``, (n,)."""
     y: Array
@@ -133,7 +106,7 @@ class Pairs:
     @property
     def d(self) -> Array:
         """Differences by split, (n,), positive where ``activation`` is better."""
-        return sign(self.metric) * (self.x - self.y)
+        return self.metric.sign * (self.x - self.y)
 
     @property
     def n(self) -> int:
@@ -143,8 +116,7 @@ class Pairs:
     def item(self) -> float:
         """What one held-out item changes the metric by; nan where the size is unknown, or the metric is not a share of
         items."""
-        counts = self.metric.rsplit("/", 1)[-1] == "accuracy" and self.n_heldout > 0
-        return 1 / self.n_heldout if counts else math.nan
+        return 1 / self.n_heldout if self.metric.share_of_items and self.n_heldout > 0 else math.nan
 
     @property
     def missing(self) -> int:
@@ -158,6 +130,9 @@ class Pairs:
         return self.n < 2 or bool(d.std(ddof=1) <= 1e-12 * max(1.0, float(np.abs(np.r_[self.x, self.y]).max())))
 
 
+UNNAMED = Metric(name="score", better="higher")
+
+
 def of_arrays(
     x: Sequence[float] | Array,
     y: Sequence[float] | Array,
@@ -166,7 +141,7 @@ def of_arrays(
     dataset: str = "",
     activation: str = "a",
     control: str = "b",
-    metric: str = "accuracy",
+    metric: Metric = UNNAMED,
     n_heldout: float = math.nan,
     planned: int | None = None,
 ) -> Pairs:
@@ -188,6 +163,7 @@ def of_arrays(
         activation=activation,
         control=control,
         metric=metric,
+        column=metric.name,
         x=a[good],
         y=b[good],
         ratio=ratio,
@@ -204,32 +180,37 @@ def scores(
     cube: pd.DataFrame,
     *,
     dataset: str,
-    metric: str = "heldout/accuracy",
+    metric: Metric,
+    column: str | None = None,
     activations: Sequence[str] | None = None,
     handling: Handling = "penalised",
 ) -> Scores:
     """Scores of ``metric`` on ``dataset``; ``activations`` fixes the columns and their order (default: as they come).
 
+    ``column`` is where the cube has them: that of the held-out part under the declared rule by default.
+
     The cube must already be cut to the phase and the trials that count (``analysis.statistics.claims.claimed``). Raises
     :class:`DuplicateRuns` for two runs of one activation, split and seed, and :class:`DeclarationError` for a metric
     that the cube does not have.
     """
-    if metric not in cube.columns:
-        have = sorted(str(name) for name in cube.columns if "/" in str(name))
-        raise DeclarationError(f"metric {metric!r}: no such column in the runs; they have {', '.join(have) or 'none'}")
+    column = column or f"heldout/{metric.name}"
+    if column not in cube.columns:
+        have = sorted(str(name) for name in cube.columns if "/" in str(name) and not str(name).startswith("reference/"))
+        raise DeclarationError(f"metric {column!r}: no such column in the runs; they have {', '.join(have) or 'none'}")
     rows = cube[cube["dataset"] == dataset].copy()
     labels = list(dict.fromkeys(rows["activation"])) if activations is None else list(activations)
     rows = rows[rows["activation"].isin(labels)]
     rows["split"] = _splits(rows)
     _refuse(rows, ["activation", "split", "seed"])
 
-    raw = rows[metric].to_numpy(dtype=float)
+    references = _references(rows, metric)
+    raw = rows[column].to_numpy(dtype=float)
     finite = _finite(raw)
     done = rows["status"].isin(SCORED).to_numpy()
     diverged = (rows["status"] == "diverged").to_numpy() | (done & ~finite)
     value = np.where(done & finite, raw, np.nan)
     if handling == "penalised":
-        value[diverged] = _penalties(rows[diverged], metric)
+        value[diverged] = references[diverged]
     rows["value"] = value
     place = rows.groupby("split", sort=False)[["repeat", "fold"]].min().sort_values(["repeat", "fold"], kind="stable")
     values = (
@@ -246,11 +227,12 @@ def scores(
     return Scores(
         dataset=dataset,
         metric=metric,
+        column=column,
         values=values,
         ratio=ratio,
         ratio_known=known,
         n_heldout=_mean(rows, "n_heldout"),
-        chance=chance_level(metric, _mean(rows, "chance"), _mean(rows, "n_classes")),
+        reference=_mean_of(references),
         planned=len(rows[["study", "repeat", "fold"]].drop_duplicates()) if "study" in rows else len(place),
         diverged={label: int((diverged & (rows["activation"] == label)).sum()) for label in labels},
         absent={label: int((~done & ~diverged & (rows["activation"] == label)).sum()) for label in labels},
@@ -280,21 +262,20 @@ def _splits(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(filled, index=rows.index, dtype=object)
 
 
-def _penalties(rows: pd.DataFrame, metric: str) -> Array:
-    classes = rows["n_classes"] if "n_classes" in rows else pd.Series(math.nan, index=rows.index)
-    return np.array(
-        [
-            chance_level(metric, float(chance), float(k))
-            for chance, k in zip(rows["chance"].astype(float), classes.astype(float), strict=True)
-        ],
-        dtype=float,
-    )
+def _references(rows: pd.DataFrame, metric: Metric) -> Array:
+    """What knowing nothing scores on each run's held-out part; nan where it is not known."""
+    fixed = math.nan if metric.reference is None else metric.reference
+    if metric.reference_column not in rows:
+        return np.full(len(rows), fixed)
+    recorded = rows[metric.reference_column].to_numpy(dtype=float)
+    return np.where(np.isnan(recorded), fixed, recorded)
 
 
 def _mean(rows: pd.DataFrame, name: str) -> float:
-    if name not in rows:
-        return math.nan
-    values = rows[name].to_numpy(dtype=float)
+    return _mean_of(rows[name].to_numpy(dtype=float)) if name in rows else math.nan
+
+
+def _mean_of(values: Array) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
 
 
@@ -328,6 +309,7 @@ def pair(table: Scores, activation: str, control: str) -> Pairs:
         activation=activation,
         control=control,
         metric=table.metric,
+        column=table.column,
         x=both[activation].to_numpy(dtype=float),
         y=both[control].to_numpy(dtype=float),
         ratio=table.ratio,
@@ -337,7 +319,7 @@ def pair(table: Scores, activation: str, control: str) -> Pairs:
         diverged=table.diverged[activation] + table.diverged[control],
         unequal=table.unequal,
         seed_sd=table.seed_sd,
-        # Where chance is unknown, diverged runs have no score whatever was asked for.
-        handling="complete" if math.isnan(table.chance) else table.handling,
+        # Where it is not known what knowing nothing scores, diverged runs have no score whatever was asked for.
+        handling="complete" if math.isnan(table.reference) else table.handling,
         verifiable=table.verifiable,
     )

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.runs.metric import Metric
 from analysis.runs.schema import SECONDS_EVALUATE, SECONDS_REST, SECONDS_TRAIN
 from analysis.statistics.aggregate import percentiles, resample
 from analysis.statistics.scores import Array
@@ -147,33 +148,33 @@ def equal_time(
     curves: pd.DataFrame,
     *,
     dataset: str,
-    metric: str = "validation/accuracy",
+    metric: Metric,
     points: int = 60,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Best score so far at equal wall time.
+    """Best validation score so far at equal wall time.
 
     The first frame has columns activation, seconds, value (median over runs of the best so far, carried on after a run
     has stopped), low, high (quartiles) and running (runs still training then). The second, a row an activation: area
     (mean of that curve up to the shortest activation's median training time), at_end (its value there), seconds (that
     time), runs. Packed runs are left out.
     """
+    column = f"validation/{metric.name}"
     rows = cube[(cube["dataset"] == dataset) & (cube["status"] == "finished")]
     if "pack_size" in rows:
         rows = rows[rows["pack_size"] <= 1]
     parts = [name for name in (SECONDS_TRAIN, SECONDS_EVALUATE, SECONDS_REST) if name in curves.columns]
     columns = pd.Index(["activation", "seconds", "value", "low", "high", "running"])
     areas = pd.Index(["activation", "area", "at_end", "seconds", "runs"])
-    if rows.empty or not parts or metric not in curves:
+    if rows.empty or not parts or column not in curves:
         return pd.DataFrame(columns=columns), pd.DataFrame(columns=areas)
-    timed = _epochs(curves, rows["run_id"], [*parts, metric])
-    loss = metric.endswith("loss")
+    timed = _epochs(curves, rows["run_id"], [*parts, column])
     found: dict[str, list[tuple[Array, Array]]] = {}
     for run_id, label in zip(rows["run_id"].astype(str), rows["activation"], strict=True):
         if run_id not in timed:
             continue
         _, values = timed[run_id]
         clock = np.cumsum(values[:, :-1].sum(axis=1))
-        best = np.fmin.accumulate(values[:, -1]) if loss else np.fmax.accumulate(values[:, -1])
+        best = np.fmin.accumulate(values[:, -1]) if metric.better == "lower" else np.fmax.accumulate(values[:, -1])
         found.setdefault(str(label), []).append((clock, best))
     if not found:
         return pd.DataFrame(columns=columns), pd.DataFrame(columns=areas)

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from analysis.runs.schema import LOWER_IS_BETTER
+from analysis.runs.metric import find
+from analysis.runs.plan import unstated_metrics
 from sweeps.study.space import Space
 from sweeps.study.study import Study
 from trainer.spec import Scalar
@@ -174,7 +175,7 @@ def _key(config: Mapping[str, Scalar]) -> str:
 
 
 def _mode(metric: str) -> str:
-    return "min" if metric.rpartition("/")[2] in LOWER_IS_BETTER else "max"
+    return "min" if find(unstated_metrics(), metric).better == "lower" else "max"
 
 
 def _seed(study_seed: int, label: str) -> int:

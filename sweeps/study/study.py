@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from analysis.runs.plan import Declaration, Plan
+from analysis.runs.plan import Declaration, Plan, unstated, unstated_metrics
 from slurm import messages, yaml_reader
 from slurm.messages import Problems, nearest, refusal
 from slurm.yaml_reader import Problem
@@ -225,6 +225,8 @@ class Study(Section):
             dataset=_named(self.data.name, self.data.options),
             model=_named(self.model.name, self.model.options),
             splits=_splits(self.split_spec()),
+            task=unstated()["task"],
+            metrics=unstated_metrics(),
             activations=self.compared(),
             claims_phase=phase,
             repeats=self.repeats(phase),

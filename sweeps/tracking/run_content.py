@@ -332,6 +332,8 @@ def fold_run(
 
 
 def _start_tags(history: FoldHistory) -> dict[str, str]:
+    from analysis.runs.published import knowing_nothing
+
     start = history.start
     tags = {
         schema.ATTEMPTS: str(history.attempts),
@@ -340,12 +342,12 @@ def _start_tags(history: FoldHistory) -> dict[str, str]:
         schema.N_TRAIN: str(start.n_train),
         schema.N_VALIDATION: str(start.n_validation),
         schema.N_HELDOUT: str(start.n_heldout),
-        schema.N_CLASSES: str(start.n_classes),
-        schema.CHANCE: repr(start.chance),
         schema.DEVICE: start.device,
         schema.DEVICE_NAME: start.device_name,
         schema.HOST: start.host,
     }
+    for name, score in knowing_nothing(start.chance, start.n_classes).items():
+        tags[schema.REFERENCE_PREFIX + name] = repr(score)
     if start.code:
         tags[schema.CODE] = start.code
     for name, value in start.environment.items():

@@ -53,7 +53,12 @@ def fill(folder: Path, folds: int, epochs: int) -> int:
                 epochs=epochs,
                 stops=False,
             )
-            client_tags = {schema.KIND: "study", schema.KEY: f"s-{name}", schema.STUDY: f"s-{name}"}
+            client_tags = {
+                schema.SCHEMA_TAG: str(schema.SCHEMA),
+                schema.KIND: "study",
+                schema.KEY: f"s-{name}",
+                schema.STUDY: f"s-{name}",
+            }
             artifacts = Path(head.info.artifact_uri.removeprefix("file://"))
             artifacts.mkdir(parents=True, exist_ok=True)
             (artifacts / schema.PLAN_ARTIFACT).write_text(planning.to_json(study.plan))
@@ -101,7 +106,9 @@ def insert_runs(connection: Any, experiment: str, cube: pd.DataFrame) -> None:
         runs.append((run, run[:8], "FINISHED", "active", int(experiment), "", 0))
         tags += [(tag, str(row[name]), run) for name, tag in named.items() if name in row]
         key = f"{row['study']}/{row['trial']}/{row['repeat']}-{row['fold']}"
-        tags += [(schema.KIND, "fold", run), (schema.KEY, key, run)]
+        tags += [(schema.KIND, "fold", run), (schema.KEY, key, run), (schema.SCHEMA_TAG, str(schema.SCHEMA), run)]
+        known = [name.removeprefix(frames.REFERENCE) for name in row if str(name).startswith(frames.REFERENCE)]
+        tags += [(schema.REFERENCE_PREFIX + name, repr(row[frames.REFERENCE + name]), run) for name in known]
         params += [(name, str(row[name]), run) for name in row if str(name).startswith(("training.", "activation."))]
         outcomes = [name for name in row if str(name).startswith(("outcome.", "heldout/"))]
         latest += [(name, float(row[name]), 0, int(row["best_epoch"]), 0, run) for name in outcomes]

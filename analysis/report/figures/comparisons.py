@@ -43,7 +43,7 @@ def suffix(at: int) -> str:
 def points(findings: Findings) -> list[Plot]:
     """Every score, one point a split; lines join the points of one split; the mean with its corrected interval."""
     plots = []
-    name = findings.metric.split("/")[-1]
+    name = findings.metric.name
     for at, group in enumerate(figure_style.groups(findings.datasets)):
         labels = [label for label in findings.labels if any(label in findings.plan_of(d).activations for d in group)]
         rows: list[pd.DataFrame] = []
@@ -128,7 +128,7 @@ def against_control(findings: Findings, group: Sequence[str]) -> list[Verdict]:
 def forest(findings: Findings) -> list[Plot]:
     """Differences to the control with their intervals and the region of practical equivalence."""
     plots = []
-    name = findings.metric.split("/")[-1]
+    name = findings.metric.name
     for at, group in enumerate(figure_style.groups(findings.datasets)):
         labels = rivals(findings, group)
         shown = against_control(findings, group)

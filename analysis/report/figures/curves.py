@@ -18,8 +18,8 @@ from matplotlib.ticker import MaxNLocator
 from analysis.report import figure_style
 from analysis.report.figure_style import INK, MUTED, Plot
 from analysis.report.findings import Findings
+from analysis.runs.metric import Metric
 from analysis.runs.schema import SCORED
-from analysis.statistics.scores import sign
 
 Array = npt.NDArray[np.float64]
 SECONDS = ("seconds/train", "seconds/evaluate", "seconds/rest")
@@ -39,12 +39,12 @@ def matrix(curves: pd.DataFrame, column: str) -> Array:
     return values
 
 
-def best_so_far(values: Array, metric: str) -> Array:
+def best_so_far(values: Array, metric: Metric) -> Array:
     """Each run's best value up to each epoch, carried forward beyond its end; (runs, epochs)."""
-    signed = np.where(np.isfinite(values), values, np.nan) * sign(metric)
+    signed = np.where(np.isfinite(values), values, np.nan) * metric.sign
     filled = np.where(np.isnan(signed), -np.inf, signed)
     best = np.maximum.accumulate(filled, axis=1) if filled.size else filled
-    return np.where(np.isinf(best), np.nan, best) * sign(metric)
+    return np.where(np.isinf(best), np.nan, best) * metric.sign
 
 
 def band(values: Array) -> pd.DataFrame:
@@ -63,14 +63,15 @@ def band(values: Array) -> pd.DataFrame:
     )
 
 
-def at_times(curves: pd.DataFrame, metric: str, points: int = POINTS) -> pd.DataFrame:
-    """Best value so far against training time, median over runs: columns seconds, median, low, high."""
+def at_times(curves: pd.DataFrame, metric: Metric, points: int = POINTS) -> pd.DataFrame:
+    """Best validation value so far against training time, median over runs: columns seconds, median, low, high."""
     present = [name for name in SECONDS if name in curves]
-    if not present or metric not in curves or curves.empty:
+    column = f"validation/{metric.name}"
+    if not present or column not in curves or curves.empty:
         return pd.DataFrame(columns=["seconds", "median", "low", "high"], dtype=float)
     timed = curves.assign(_elapsed=curves[present].fillna(0.0).sum(axis=1))
     elapsed = np.nancumsum(matrix(timed, "_elapsed"), axis=1)
-    best = best_so_far(matrix(curves, metric), metric)
+    best = best_so_far(matrix(curves, column), metric)
     grid = np.linspace(0.0, float(elapsed.max()), points)
     sampled = np.full((len(best), points), np.nan)
     for row in range(len(best)):
@@ -83,24 +84,29 @@ def at_times(curves: pd.DataFrame, metric: str, points: int = POINTS) -> pd.Data
     return pd.DataFrame({"seconds": grid[kept], "median": median, "low": low, "high": high})
 
 
+def watched(findings: Findings) -> Metric | None:
+    """What the learning curves are of: the primary metric, or the first other one of which there are curves."""
+    metrics = [findings.metric, *findings.metrics]
+    return next((metric for metric in metrics if f"validation/{metric.name}" in findings.curves), None)
+
+
 def epochs(findings: Findings) -> list[Plot]:
     """Validation curves by epoch, one figure a data set."""
-    name = findings.plan.declaration.metric
-    metric = f"validation/{name}" if f"validation/{name}" in findings.curves else "validation/loss"
+    metric = watched(findings)
     return [
         _epochs(findings, dataset, metric, at)
         for at, dataset in enumerate(findings.datasets)
-        if metric in findings.curves and (findings.curves["dataset"] == dataset).any()
+        if metric is not None and (findings.curves["dataset"] == dataset).any()
     ]
 
 
-def _epochs(findings: Findings, dataset: str, metric: str, at: int) -> Plot:
+def _epochs(findings: Findings, dataset: str, metric: Metric, at: int) -> Plot:
     labels = list(findings.plan_of(dataset).activations)
     control = findings.plan_of(dataset).declaration.control
     mine = findings.curves[findings.curves["dataset"] == dataset]
     parts = {label: mine[mine["activation"] == label] for label in labels}
-    best = {label: band(best_so_far(matrix(parts[label], metric), metric)) for label in labels}
-    raw = {label: matrix(parts[label], metric) for label in labels}
+    raw = {label: matrix(parts[label], f"validation/{metric.name}") for label in labels}
+    best = {label: band(best_so_far(raw[label], metric)) for label in labels}
     alive = {label: np.isfinite(raw[label]).sum(axis=0) for label in labels}
     data = pd.concat(
         [
@@ -116,8 +122,9 @@ def _epochs(findings: Findings, dataset: str, metric: str, at: int) -> Plot:
     runs = {int(raw[label].shape[0]) for label in labels if raw[label].shape[0]}
     draw = _together if len(labels) <= figure_style.FEW else _apart
     caption = (
-        f"Best {metric} so far on the validation part, carried forward after a run has stopped: median and pointwise "
-        f"(not simultaneous) 95 % range over {min(runs)}{f' to {max(runs)}' if len(runs) > 1 else ''} runs. "
+        f"Best validation/{metric.name} so far on the validation part, carried forward after a run has stopped: "
+        f"median and pointwise (not simultaneous) 95 % range over "
+        f"{min(runs)}{f' to {max(runs)}' if len(runs) > 1 else ''} runs. "
         + ("Below: runs still training." if draw is _together else f"Dotted: {control}. Grey: share still training.")
     )
     with figure_style.sheet(3.6 if draw is _together else 0.7 + 1.25 * math.ceil(len(labels) / 4)) as figure:
@@ -137,7 +144,7 @@ def _together(
     control: str,
     best: dict[str, pd.DataFrame],
     alive: dict[str, Array],
-    metric: str,
+    metric: Metric,
     longest: int,
 ) -> None:
     colours = figure_style.colours(labels, control)
@@ -147,7 +154,7 @@ def _together(
         upper.fill_between(frame["epoch"], frame["low"], frame["high"], color=colour, alpha=0.12, linewidth=0)
         upper.plot(frame["epoch"], frame["median"], color=colour, label=figure_style.clip(label))
         lower.step(np.arange(1, len(alive[label]) + 1), alive[label], where="mid", color=colour, linewidth=1.0)
-    upper.set_ylabel(f"best {metric.split('/')[1]}")
+    upper.set_ylabel(f"best {metric.name}")
     upper.set_xlim(1, max(longest, 2))
     lower.set_ylim(bottom=0)
     lower.set_ylabel("running")
@@ -162,7 +169,7 @@ def _apart(
     control: str,
     best: dict[str, pd.DataFrame],
     alive: dict[str, Array],
-    metric: str,
+    metric: Metric,
     longest: int,
 ) -> None:
     panels = figure.subplots(math.ceil(len(labels) / 4), 4, sharex=True, sharey=True, squeeze=False)
@@ -187,14 +194,15 @@ def _apart(
         panel.set_title(figure_style.clip(label, 20), loc="left", fontsize=8.5)
         panel.set_xlim(1, max(longest, 2))
     figure.supxlabel("epoch", fontsize=9)
-    figure.supylabel(f"best {metric.split('/')[1]}", fontsize=9)
+    figure.supylabel(f"best {metric.name}", fontsize=9)
 
 
 def times(findings: Findings) -> list[Plot]:
     """Best validation value so far against training time."""
-    name = findings.plan.declaration.metric
-    metric = f"validation/{name}" if f"validation/{name}" in findings.curves else "validation/loss"
-    plots = []
+    metric = watched(findings)
+    plots: list[Plot] = []
+    if metric is None:
+        return plots
     for at, group in enumerate(figure_style.groups(findings.datasets)):
         labels = [label for label in findings.labels if any(label in findings.plan_of(d).activations for d in group)]
         colours, dashes = figure_style.colours(labels, findings.control), figure_style.dashes(labels, findings.control)
@@ -218,7 +226,7 @@ def times(findings: Findings) -> list[Plot]:
                     rows.append(frame.assign(dataset=dataset, activation=label))
                 panel.set_xlabel("seconds of training")
                 panel.set_xlim(left=0)
-            panels[0].set_ylabel(f"best {metric.split('/')[1]}")
+            panels[0].set_ylabel(f"best {metric.name}")
             if not rows:
                 continue
             figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
@@ -228,9 +236,9 @@ def times(findings: Findings) -> list[Plot]:
                     name=f"figure-4-times{'' if at == 0 else f'-{at + 1}'}",
                     title="Learning curves against wall time",
                     caption=(
-                        f"Best {metric} so far against the run's own training, evaluation and remaining "
-                        "seconds; median over runs, a stopped run carried forward. A curve that is "
-                        f"{'lower' if sign(metric) < 0 else 'higher'} at the same time learns faster on this machine."
+                        f"Best validation/{metric.name} so far against the run's own training, evaluation and "
+                        "remaining seconds; median over runs, a stopped run carried forward. A curve that is "
+                        f"{metric.better} at the same time learns faster on this machine."
                     ),
                     data=pd.concat(rows, ignore_index=True),
                 )
@@ -262,13 +270,13 @@ def gaps(findings: Findings) -> pd.DataFrame:
             findings.curves["epoch"] == findings.curves["best_epoch"], ["run_id", f"train/{name}"]
         ].set_index("run_id")[f"train/{name}"]
         frame["train"] = frame["train"].fillna(frame["run_id"].map(moving))
-    frame["gap"] = sign(name) * (frame["train"] - frame["validation"])
+    frame["gap"] = findings.metric.sign * (frame["train"] - frame["validation"])
     return frame.dropna(subset=["gap"]).reset_index(drop=True)
 
 
-def difference_of(metric: str, other: str = "validation") -> str:
+def difference_of(metric: Metric, other: str = "validation") -> str:
     """The gap in words, the way round in which positive means better on the training part."""
-    return f"{other} − train" if sign(metric) < 0 else f"train − {other}"
+    return f"{other} − train" if metric.better == "lower" else f"train − {other}"
 
 
 def measured_at(findings: Findings) -> str:
@@ -302,7 +310,7 @@ def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
                         ],
                     )
                 panel.set_xlabel(f"train {name}")
-            panels[0].set_ylabel(difference_of(name))
+            panels[0].set_ylabel(difference_of(findings.metric))
             drawn = [label for label in labels if label in handles]
             figure.legend(
                 [handles[label] for label in drawn],
@@ -318,8 +326,8 @@ def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
                     title=f"Gap from train to validation, against train {name}",
                     caption=(
                         f"One point a run, {measured_at(findings)}. A small gap beside a "
-                        f"{'high' if sign(name) < 0 else 'low'} train {name} is a model that fits less, not one that "
-                        "generalises better."
+                        f"{'high' if findings.metric.better == 'lower' else 'low'} train {name} is a model that fits "
+                        "less, not one that generalises better."
                     ),
                     data=mine.drop(columns="best_epoch"),
                 )

@@ -6,10 +6,10 @@ import shlex
 from importlib import metadata
 
 from analysis.report.blocks import Block, Facts, Listing, Section, Tabled, Text
-from analysis.report.findings import INCOMPLETE, Findings
+from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.published import parts_of
-from analysis.runs.schema import SCORED
+from analysis.runs.schema import SCORED, UNFINISHED
 
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib")
 FORMULAS = (
@@ -20,8 +20,8 @@ FORMULAS = (
     "Bayesian correlated t (Benavoli and others 2017): the mean difference is Student t with the same centre, "
     "scale and degrees of freedom.",
     "Holm 1979 over the declared family; its size stays as planned when a comparison is missing.",
-    "Pairing is by the hash of the split. Seeds are averaged within a split. A diverged run counts as chance; "
-    "failed and missing runs are left out and n says so.",
+    "Pairing is by the hash of the split. Seeds are averaged within a split. A diverged run gets what knowing nothing "
+    "scores; failed and missing runs are left out and n says so.",
     "Equation (1) of the DSReLU paper: 100 (score − runner-up) / runner-up; for a loss with the sign turned, so that "
     "positive is better.",
 )
@@ -56,7 +56,7 @@ def command(findings: Findings) -> str:
         words += [word for study in own for word in ("--experiment", study.plan.study)]
     files = findings.published.files if findings.published else ()
     words += [word for name in files for word in ("--import", name)]
-    if findings.claimed["status"].isin(INCOMPLETE).any():
+    if findings.claimed["status"].isin(UNFINISHED).any():
         words.append("--allow-incomplete")
     named = {*files, *(study.source for study in own if "://" not in study.source)}
     where = f", in the folder that holds {'them' if len(named) > 1 else 'it'}" if named else ""
@@ -76,11 +76,12 @@ def every_fold(findings: Findings) -> Table:
         columns, behind = ["dataset", "activation", "repeat", "fold", "status"], ["reason"]
     metrics = [
         name
-        for metric in ("accuracy", "f1_weighted", "f1_macro", "auc", "loss")
-        for name in (f"heldout/{metric}", f"validation/{metric}", f"train_clean/{metric}")
+        # Those of which more is better come first.
+        for metric in sorted(findings.plan.metrics, key=lambda metric: -metric.sign)
+        for name in (f"heldout/{metric.name}", f"validation/{metric.name}", f"train_clean/{metric.name}")
         if name in rows and rows[name].notna().any()
     ]
-    shown = [findings.metric, *(name for name in metrics if name.startswith("heldout/") and name != findings.metric)]
+    shown = [findings.column, *(name for name in metrics if name.startswith("heldout/") and name != findings.column)]
     shown = [name for name in shown if name in rows]
     rows = rows.assign(**{name: rows[name].where(rows["status"].isin(SCORED)) for name in shown})
     frame = rows[[name for name in [*columns, *shown, *behind] if name in rows]]

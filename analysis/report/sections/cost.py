@@ -1,4 +1,4 @@
-"""What each activation costs: time of an epoch, time to the checkpoint, accuracy at equal time, memory."""
+"""What each activation costs: time of an epoch, time to the checkpoint, the score at equal time, memory."""
 
 from __future__ import annotations
 
@@ -168,10 +168,10 @@ def epoch_table(summary: pd.DataFrame, findings: Findings) -> Table:
 
 
 def total_table(findings: Findings, summary: pd.DataFrame) -> Table:
-    metric = f"validation/{findings.plan.declaration.metric}"
+    column = f"validation/{findings.metric.name}"
     areas = []
     for dataset in findings.datasets:
-        _, found = timing.equal_time(findings.claimed, findings.curves, dataset=dataset, metric=metric)
+        _, found = timing.equal_time(findings.claimed, findings.curves, dataset=dataset, metric=findings.metric)
         areas.append(found.assign(dataset=dataset))
     area = pd.concat(areas, ignore_index=True)[["dataset", "activation", "at_end", "seconds", "area"]]
     frame = summary[["dataset", "activation", "checkpoint_s", "checkpoint_ratio", "total_s", "total_ratio"]]
@@ -186,7 +186,7 @@ def total_table(findings: Findings, summary: pd.DataFrame) -> Table:
         name="table-17-total-time",
         title="Time to the checkpoint, whole training, and the score at equal time",
         caption=(
-            f"Seconds, medians over runs, and median ratios to the control. At equal time: best {metric} so far "
+            f"Seconds, medians over runs, and median ratios to the control. At equal time: best {column} so far "
             "when the quickest activation's median run has ended, and the mean of the curve up to there. Memory: peak "
             "over runs. No test."
         ),

@@ -45,7 +45,7 @@ def generalisation(findings: Findings) -> Section:
 
 
 def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
-    name = findings.plan.declaration.metric
+    name = findings.metric.name
     grouped = frame.groupby(["dataset", "activation"], sort=False)
     result = grouped.agg(
         train=("train", "mean"),
@@ -59,7 +59,8 @@ def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
         name="table-7-gap",
         title="Gap from train to validation",
         caption=(
-            f"{name}, {curves.difference_of(name)}, {curves.measured_at(findings)}: mean and sd over n runs; no test."
+            f"{name}, {curves.difference_of(findings.metric)}, {curves.measured_at(findings)}: mean and sd over n "
+            "runs; no test."
         ),
         frame=result,
         formats={**dict.fromkeys(("train", "validation", "gap", "sd"), f".{digits}f"), "n": "d"},
@@ -70,7 +71,7 @@ def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
 
 def gap_tests(findings: Findings) -> Table | None:
     """The gap to the scored part against the control's, on the same splits; None where train was not measured."""
-    name = findings.plan.declaration.metric
+    name = findings.metric.name
     part = "train_clean" if f"train_clean/{name}" in findings.claimed else "train"
     if f"{part}/{name}" not in findings.claimed:
         return None
@@ -81,7 +82,7 @@ def gap_tests(findings: Findings) -> Table | None:
             findings.claimed,
             findings.plan_of(dataset).declaration.control,
             dataset=dataset,
-            metric=name,
+            metric=findings.plan_of(dataset).primary,
             activations=findings.plan_of(dataset).activations,
             alpha=findings.alpha,
         )
@@ -94,9 +95,9 @@ def gap_tests(findings: Findings) -> Table | None:
         name="table-7-gap-tests",
         title=f"Gap from train to {scored}, against the control's",
         caption=(
-            f"{name}, {curves.difference_of(name, scored)}: difference to the control's on n paired splits, positive "
-            "where the gap is smaller; "
-            f"corrected resampled t, two-sided, Holm over {len(frame)}. Exploratory: a family of its own, not declared."
+            f"{name}, {curves.difference_of(findings.metric, scored)}: difference to the control's on n paired splits, "
+            f"positive where the gap is smaller; corrected resampled t, two-sided, Holm over {len(frame)}. "
+            "Exploratory: a family of its own, not declared."
         ),
         frame=frame[columns],
         formats={

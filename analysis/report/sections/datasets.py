@@ -133,7 +133,7 @@ def ranked(findings: Findings) -> list[Block]:
             if not picture.faithful:
                 blocks.append(Text("The pairwise tests' groups do not line up with the ranks: the matrix shows them."))
             omnibus = ranks.friedman(
-                frame, np.random.Generator(np.random.PCG64(findings.seed)), metric=findings.metric, alpha=findings.alpha
+                frame, np.random.Generator(np.random.PCG64(findings.seed)), metric=findings.column, alpha=findings.alpha
             )
             blocks.append(Text(omnibus_text(omnibus)))
         blocks.append(Tabled(rank_table(frame, "data sets")))

@@ -6,7 +6,8 @@ import datetime
 import math
 
 from analysis.report.blocks import Block, Facts, Notice, Section
-from analysis.report.findings import INCOMPLETE, Findings
+from analysis.report.findings import Findings
+from analysis.runs.schema import UNFINISHED
 
 
 def section(findings: Findings) -> Section:
@@ -71,7 +72,7 @@ def alpha(findings: Findings) -> str:
     status = findings.claimed["status"]
     if (status == "imported").all():
         return text
-    open_ = int(status.isin(INCOMPLETE).sum())
+    open_ = int(status.isin(UNFINISHED).sum())
     return f"{text}; looks are not recorded" + (
         f"; interim: {len(status) - open_} of {len(status)} folds" if open_ else ""
     )
@@ -114,7 +115,7 @@ def rope(findings: Findings, study: str) -> str:
     if not used:
         return "none: none was declared, and neither seeds nor items give one"
     text = ", ".join(f"± {value:.4g}" for value in used)
-    rule = "max(0.1 seed sd, one held-out item)" if name == "accuracy" else "0.1 seed sd"
+    rule = "max(0.1 seed sd, one held-out item)" if plan.primary.share_of_items else "0.1 seed sd"
     return f"{text} {name}, by default (none was declared): {rule}"
 
 

@@ -52,13 +52,13 @@ def lost(findings: Findings) -> Table | None:
     if rows.empty:
         return None
     frame = rows[["dataset", "activation", "repeat", "fold", "status", "reason", "run_id"]].reset_index(drop=True)
-    frame["counted"] = ["as chance" if status == "diverged" else "left out" for status in frame["status"]]
+    frame["counted"] = ["as knowing nothing" if status == "diverged" else "left out" for status in frame["status"]]
     return Table(
         name="table-0-lost",
         title="Planned folds whose score does not count as measured",
         caption=(
-            "A diverged run is the method's own doing and counts as chance, whatever it scored before; the others are "
-            "left out and n says so."
+            "A diverged run is the method's own doing and gets what knowing nothing scores, whatever it scored "
+            "before; the others are left out and n says so."
         ),
         frame=frame,
         formats={"repeat": "d", "fold": "d"},

@@ -25,7 +25,11 @@ def blocks(findings: Findings) -> list[Block]:
     scores = aggregate.normalise(tables)
     if scores["score"].notna().sum() == 0:
         return [
-            Notice("Chance is not recorded, so scores of different data sets cannot be put on one scale.", tone="note")
+            Notice(
+                "What knowing nothing scores is not recorded, so scores of different data sets cannot be put on one "
+                "scale.",
+                tone="note",
+            )
         ]
     rng = np.random.Generator(np.random.PCG64(findings.seed))
     summary = aggregate.summary(scores, rng, draws=DRAWS, level=1 - findings.alpha)
@@ -42,9 +46,9 @@ def blocks(findings: Findings) -> list[Block]:
                 name="table-10-normalised",
                 title="Normalised scores",
                 caption=(
-                    f"Chance is 0, the best activation's mean on that data set 1. {level} intervals "
-                    f"{resampled(tables)}; they ignore that folds overlap and are too narrow. iqm: mean of the "
-                    "middle half. No test."
+                    f"What knowing nothing scores is 0, the best activation's mean on that data set 1. {level} "
+                    f"intervals {resampled(tables)}; they ignore that folds overlap and are too narrow. iqm: mean of "
+                    "the middle half. No test."
                 ),
                 frame=summary.drop(columns="note"),
                 formats={
@@ -143,8 +147,8 @@ def profile_figure(profile: pd.DataFrame, scores: pd.DataFrame, findings: Findin
             name="figure-6-profile",
             title="Performance profiles",
             caption=(
-                "Share of runs above a normalised score (chance 0, best mean 1), data sets weighing alike; higher is "
-                "better. "
+                "Share of runs above a normalised score (what knowing nothing scores 0, best mean 1), data sets "
+                "weighing alike; higher is better. "
                 + ("Bands pointwise, too narrow since folds overlap. " if few else "")
                 + (f"Outside the drawn range: {outside} of {len(known)} runs. " if outside else "")
                 + "No test."

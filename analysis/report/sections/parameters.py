@@ -15,6 +15,7 @@ from analysis.report.figure_style import PALETTE, Plot
 from analysis.report.figures import activations
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
+from analysis.runs.metric import Metric, find
 from analysis.statistics import dsrelu, parameter_importance
 
 MOST = 12
@@ -29,7 +30,7 @@ PANELS = 8
 class Search:
     dataset: str
     activation: str
-    metric: str
+    column: str
     settings: pd.DataFrame
     knobs: list[str]
 
@@ -65,11 +66,15 @@ def searches(findings: Findings) -> list[Search]:
         if not (cube["phase"] == "search").any():
             continue
         for label in plan.activations:
-            table = parameter_importance.settings(cube, label, metric=plan.search_selects_on)
+            table = parameter_importance.settings(cube, label, column=plan.search_selects_on)
             knobs = parameter_importance.knobs_of(table)
             if knobs and len(table) >= parameter_importance.LEAST_SETTINGS:
                 found.append(Search(dataset, label, plan.search_selects_on, table, knobs))
     return found
+
+
+def metric_of(findings: Findings, one: Search) -> Metric:
+    return find(findings.plan_of(one.dataset).metrics, one.column)
 
 
 def gated(findings: Findings) -> list[Block]:
@@ -89,7 +94,12 @@ def gated(findings: Findings) -> list[Block]:
     shuffles = SHUFFLES if len(looked) <= FEW else FEWER_SHUFFLES
     frames = [
         parameter_importance.importance(
-            one.settings, rng, knobs=one.knobs, metric=one.metric, shuffles=shuffles, fanova=len(looked) <= FEW
+            one.settings,
+            rng,
+            knobs=one.knobs,
+            metric=metric_of(findings, one),
+            shuffles=shuffles,
+            fanova=len(looked) <= FEW,
         ).assign(dataset=one.dataset, activation=one.activation)
         for one in looked
     ]
@@ -107,13 +117,15 @@ def gated(findings: Findings) -> list[Block]:
         for plot in (dependence(findings, looked, frame, rng), interactions(findings, looked, frame, rng))
         if plot
     ]
-    ends = derived([one for one in looked if len({dsrelu.A, dsrelu.B, dsrelu.K} & set(one.knobs)) >= 2], rng, shuffles)
+    ends = derived(
+        findings, [one for one in looked if len({dsrelu.A, dsrelu.B, dsrelu.K} & set(one.knobs)) >= 2], rng, shuffles
+    )
     if ends is not None:
         blocks.append(Tabled(ends))
     return blocks
 
 
-def derived(looked: list[Search], rng: np.random.Generator, shuffles: int) -> Table | None:
+def derived(findings: Findings, looked: list[Search], rng: np.random.Generator, shuffles: int) -> Table | None:
     """The gate once more for searches of DSReLU's a, b and k, on the slopes that these make; None where there are
     none."""
     frames = [
@@ -121,7 +133,7 @@ def derived(looked: list[Search], rng: np.random.Generator, shuffles: int) -> Ta
             one.settings,
             rng,
             knobs=parameter_importance.knobs_of(one.settings, derived=True),
-            metric=one.metric,
+            metric=metric_of(findings, one),
             shuffles=shuffles,
             fanova=False,
         ).assign(dataset=one.dataset, activation=one.activation)
@@ -171,7 +183,7 @@ def dependence(findings: Findings, looked: list[Search], frame: pd.DataFrame, rn
     for row in passing.to_dict(orient="records"):
         one = next(s for s in looked if (s.dataset, s.activation) == (row["dataset"], row["activation"]))
         cube = findings.cube[findings.cube["dataset"] == one.dataset]
-        found = parameter_importance.partial_dependence(cube, one.activation, str(row["knob"]), rng, metric=one.metric)
+        found = parameter_importance.partial_dependence(cube, one.activation, str(row["knob"]), rng, column=one.column)
         if len(found):
             parts.append((one, str(row["knob"]), found))
     if not parts:
@@ -194,7 +206,7 @@ def dependence(findings: Findings, looked: list[Search], frame: pd.DataFrame, rn
             name="figure-8-dependence",
             title="Partial dependence of the knobs that pass the gate",
             caption=(
-                f"Expected {looked[0].metric} as one knob moves and the others stay as they were; the band is "
+                f"Expected {looked[0].column} as one knob moves and the others stay as they were; the band is "
                 "the range over one forest for each fold of the search. No test."
             ),
             data=data,
@@ -211,7 +223,7 @@ def interactions(
             continue
         first, second = (str(knob) for knob in mine["knob"].head(2))
         cube = findings.cube[findings.cube["dataset"] == one.dataset]
-        grid = parameter_importance.interaction(cube, one.activation, (first, second), rng, metric=one.metric)
+        grid = parameter_importance.interaction(cube, one.activation, (first, second), rng, column=one.column)
         if grid.empty:
             continue
         wide = grid.pivot(index="second", columns="first", values="expected")
@@ -225,7 +237,7 @@ def interactions(
                 figure,
                 name="figure-8-interaction",
                 title=f"Two knobs of {one.activation} together on {one.dataset}",
-                caption=f"Expected {one.metric} by a random forest over {len(one.settings)} settings. No test.",
+                caption=f"Expected {one.column} by a random forest over {len(one.settings)} settings. No test.",
                 data=grid.rename(columns={"first": short(first), "second": short(second)}),
             )
     return None

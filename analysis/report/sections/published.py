@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from analysis.report.blocks import Block, Notice, Tabled, Text
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.published import Published, part_of, parts_of
+from analysis.runs.schema import SCORED
 from analysis.statistics.effects import improvement
 
 METRICS = ("accuracy", "f1_weighted", "auc")
+FOLD_METRICS = ("accuracy", "f1_weighted", "f1_macro", "auc")
+PARTS = ("train_clean", "train", "validation", "heldout")
+PART_WORDS = {"train_clean": "train", "heldout": "held-out"}
+WIDE, MANY = 8, 360
+"""More activations, or more rows, than this are summed up."""
 NOT_VERIFIABLE = "Published numbers are typed from a paper, with no run behind them: not verifiable."
 
 
@@ -95,6 +103,62 @@ def score_table(findings: Findings, published: Published) -> Table | None:
         heads={"dataset": "data set"},
         marked={(row, name): "grey" for row in range(len(frame)) for name in ("published", "published best", "rows")},
     )
+
+
+def fold_tables(findings: Findings) -> list[Block]:
+    """Per-fold metrics by activation, train and held-out: the DSReLU paper's Tables 1 to 3 for any study."""
+    blocks: list[Block] = []
+    for at, dataset in enumerate(findings.datasets, start=1):
+        rows = findings.claimed[findings.claimed["dataset"] == dataset]
+        labels = [label for label in findings.plan_of(dataset).activations if (rows["activation"] == label).any()]
+        rows = rows[rows["status"].isin(SCORED)]  # a diverged run may have scored before it broke
+        measured = [metric.name for metric in findings.plan_of(dataset).metrics]
+        # What the paper has, of a study that has any of it, in the paper's order; else all that was measured.
+        names = [name for name in FOLD_METRICS if name in measured] or measured
+        frame = by_fold(rows, names, labels)
+        if frame is not None:
+            imported = bool((rows["status"] == "imported").all())
+            blocks.append(Tabled(fold_table(frame, labels, f"table-6-folds-{at}", dataset, imported=imported)))
+    if not blocks:
+        blocks.append(Notice("No per-fold metrics beside the primary one were recorded.", tone="note"))
+    return blocks
+
+
+def by_fold(rows: pd.DataFrame, names: Sequence[str], labels: Sequence[str]) -> pd.DataFrame | None:
+    """Columns metric, part, repeat, fold and one an activation; None where nothing was recorded."""
+    long = []
+    for metric in names:
+        given = [part for part in PARTS if f"{part}/{metric}" in rows and rows[f"{part}/{metric}"].notna().any()]
+        if "train_clean" in given and "train" in given:
+            given.remove("train")
+        if part_of(rows, metric) == "validation":
+            given.remove("heldout")
+        for part in given:
+            column = f"{part}/{metric}"
+            wide = rows.pivot_table(index=["repeat", "fold"], columns="activation", values=column, aggfunc="mean")
+            wide = wide.reindex(columns=list(labels)).reset_index()
+            long.append(wide.assign(part=PART_WORDS.get(part, part), metric=metric))
+    return pd.concat(long, ignore_index=True)[["metric", "part", "repeat", "fold", *labels]] if long else None
+
+
+def fold_table(frame: pd.DataFrame, labels: list[str], name: str, dataset: str, *, imported: bool) -> Table:
+    if len(labels) > WIDE or len(frame) > MANY:
+        keys = ["metric", "part"]
+        melted = frame.melt([*keys, "repeat", "fold"], var_name="activation", value_name="value")
+        stats = melted.groupby([*keys, "activation"], sort=False)["value"].agg(["mean", "std", "min", "max", "count"])
+        frame, labels = stats.reset_index(), ["mean", "std", "min", "max"]
+        caption = "Mean, sd and range over splits; the single folds are in the appendix. No test."
+        formats = {**dict.fromkeys(labels, ".4f"), "count": "d"}
+    else:
+        caption = (
+            "As published; each row is taken as a fold."
+            if imported
+            else "At the declared checkpoint; train is measured at rest in evaluation mode where it was, a dash is a "
+            "run whose score does not count. Repeat and fold name the split, so a row is one split for all activations."
+        ) + " No test."
+        formats = {**dict.fromkeys(labels, ".4f"), "repeat": "d", "fold": "d"}
+    title = f"Metrics by fold on {dataset}"
+    return Table(name=name, title=title, caption=caption, frame=frame, formats=formats, fold=True)
 
 
 def times(findings: Findings) -> list[Block]:

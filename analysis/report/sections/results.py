@@ -1,4 +1,4 @@
-"""The numbers themselves: every split, means, what was searched, the per-fold tables of the papers."""
+"""The numbers themselves: every split, means, what was searched."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
+from analysis.report.blocks import Block, Drawn, Section, Tabled, Text
 from analysis.report.figures import comparisons
 from analysis.report.findings import Findings
 from analysis.report.sections import published
 from analysis.report.tables import Table, decimals
-from analysis.runs.published import part_of, parts_of
-from analysis.runs.schema import SCORED
+from analysis.runs.metric import counting
+from analysis.runs.published import parts_of
 from analysis.statistics import claims, effects
-from analysis.statistics.scores import sign
 
-PART_WORDS = {"train_clean": "train", "heldout": "held-out"}
-PAPER_METRICS = ("accuracy", "f1_weighted", "f1_macro", "auc")
-WIDE = 8
 LONG = 30
 
 
@@ -42,17 +38,18 @@ def section(findings: Findings) -> Section:
             ),
             Tabled(searched),
         ]
-    blocks += fold_tables(findings)
+    blocks += published.fold_tables(findings)
     return Section(anchor="results", title="Differences and means", blocks=blocks)
 
 
 def means(findings: Findings) -> Table:
-    name = findings.plan.declaration.metric
+    name, looked = findings.metric.name, counting(findings.plan.metrics, findings.metric.name)
     rows = []
     for dataset in findings.datasets:
         table = findings.scores(dataset)
         of_set = findings.claimed[findings.claimed["dataset"] == dataset]
-        chance = float(of_set["chance"].mean()) if of_set["chance"].notna().any() else math.nan
+        known = looked.reference_column in of_set and of_set[looked.reference_column].notna().any()
+        chance = float(of_set[looked.reference_column].mean()) if known else math.nan
         for label in table.values.columns:
             values = table.values[label].dropna().to_numpy(dtype=float)
             low, high = (
@@ -83,7 +80,7 @@ def means(findings: Findings) -> Table:
         title=f"{parts_of(findings.claimed, name).capitalize()} {name} by activation",
         caption=(
             "n counts splits; seeds are averaged within a split first. Interval of the mean with the standard error "
-            "corrected for overlapping training parts. Diverged runs count as chance. No test."
+            "corrected for overlapping training parts. Diverged runs count as knowing nothing. No test."
         ),
         frame=frame,
         formats={
@@ -95,6 +92,7 @@ def means(findings: Findings) -> Table:
             "dataset": "data set",
             "low": f"{100 * (1 - findings.alpha):g} % from",
             "high": "to",
+            "chance": "knowing nothing" if looked == findings.metric else f"knowing nothing, {looked.name}",
         },
     )
 
@@ -111,7 +109,7 @@ def improvements(findings: Findings) -> Table:
     digits = decimals(frame["score"].astype(float))
     equation = (
         "100 (score − best other) / best other,"
-        if sign(findings.metric) > 0
+        if findings.metric.better == "higher"
         else "100 (best other − score) / best other, so that positive is better,"
     )
     return Table(
@@ -197,7 +195,10 @@ def search(findings: Findings) -> Table | None:
     return Table(
         name="table-5-search",
         title="Settings searched and winners",
-        caption="Complete: settings whose every fold finished; only they can win. Score: mean over the search's folds.",
+        caption=(
+            "Complete: settings whose every fold finished. Winner: the setting that the search chose, by its "
+            "score, a mean over the search's folds."
+        ),
         frame=frame[order],
         formats={"settings": "d", "complete": "d", "score": f".{decimals(frame['score'])}f", "folds": "d"},
         heads={"dataset": "data set", "settings": "settings tried", "selects_on": "chosen on", "trial": "winner"},
@@ -221,65 +222,3 @@ def setting(findings: Findings, dataset: str, trial: object) -> str:
     return ", ".join(
         f"{name} {value:.4g}" if isinstance(value, float | np.floating) else f"{name} {value}" for name, value in shown
     )
-
-
-def fold_tables(findings: Findings) -> list[Block]:
-    """Per-fold metrics by activation, train and held-out: the DSReLU paper's Tables 1 to 3 for any study."""
-    blocks: list[Block] = []
-    for dataset in findings.datasets:
-        rows = findings.claimed[findings.claimed["dataset"] == dataset]
-        labels = [label for label in findings.plan_of(dataset).activations if (rows["activation"] == label).any()]
-        rows = rows[rows["status"].isin(SCORED)]  # a diverged run may have scored before it broke
-        imported = bool((rows["status"] == "imported").all())
-        long = []
-        for metric in PAPER_METRICS:
-            given = [
-                part
-                for part in ("train_clean", "train", "validation", "heldout")
-                if f"{part}/{metric}" in rows and rows[f"{part}/{metric}"].notna().any()
-            ]
-            if "train_clean" in given and "train" in given:
-                given.remove("train")
-            if part_of(rows, metric) == "validation":
-                given.remove("heldout")
-            for part in given:
-                column = f"{part}/{metric}"
-                wide = rows.pivot_table(index=["repeat", "fold"], columns="activation", values=column, aggfunc="mean")
-                wide = wide.reindex(columns=labels).reset_index()
-                long.append(wide.assign(part=PART_WORDS.get(part, part), metric=metric))
-        if not long:
-            continue
-        frame = pd.concat(long, ignore_index=True)[["metric", "part", "repeat", "fold", *labels]]
-        if len(labels) > WIDE or len(frame) > 12 * LONG:
-            keys = ["metric", "part"]
-            melted = frame.melt([*keys, "repeat", "fold"], var_name="activation", value_name="value")
-            stats = melted.groupby([*keys, "activation"], sort=False)["value"].agg(
-                ["mean", "std", "min", "max", "count"]
-            )
-            frame, labels = stats.reset_index(), ["mean", "std", "min", "max"]
-            caption = "Mean, sd and range over splits; the single folds are in the appendix. No test."
-            formats = {**dict.fromkeys(labels, ".4f"), "count": "d"}
-        else:
-            caption = (
-                "As published; each row is taken as a fold."
-                if imported
-                else "At the declared checkpoint; train is measured at rest in evaluation mode where it was, a dash is "
-                "a run whose score does not count. Repeat and fold name the split, so a row is one split for all "
-                "activations."
-            ) + " No test."
-            formats = {**dict.fromkeys(labels, ".4f"), "repeat": "d", "fold": "d"}
-        blocks.append(
-            Tabled(
-                Table(
-                    name=f"table-6-folds-{findings.datasets.index(dataset) + 1}",
-                    title=f"Metrics by fold on {dataset}",
-                    caption=caption,
-                    frame=frame,
-                    formats=formats,
-                    fold=True,
-                )
-            )
-        )
-    if not blocks:
-        blocks.append(Notice("No per-fold metrics beside the primary one were recorded.", tone="note"))
-    return blocks

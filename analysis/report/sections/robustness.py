@@ -12,7 +12,6 @@ from analysis.report.blocks import Block, Notice, Section, Tabled, Text
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.plan import Plan
-from analysis.runs.schema import METRICS
 from analysis.statistics import claims, robustness
 from analysis.statistics.verdict import Verdict, Word
 
@@ -59,13 +58,13 @@ def alternatives(findings: Findings) -> dict[str, list[Verdict]]:
     for rule in robustness.rules(findings.cube, declared.metric):
         if rule != declared.rule:
             column = f"outcome.{rule}/heldout/{declared.metric}"
-            runs[f"checkpoint: {rule.replace('_', ' ')}"] = partial(claims.compare, findings.cube, metric=column)
+            runs[f"checkpoint: {rule.replace('_', ' ')}"] = partial(claims.compare, findings.cube, column=column)
     if (findings.claimed["status"] == "diverged").any():
         runs["diverged runs: left out"] = partial(claims.compare, findings.cube, handling="complete")
     runs[PLAIN] = partial(robustness.plain, findings.cube)
-    for metric in METRICS:
-        if metric != declared.metric and f"heldout/{metric}" in findings.cube:
-            runs[f"metric: {metric.replace('_', ' ')}"] = partial(unscaled, findings.cube, metric)
+    for name in (metric.name for metric in findings.metrics):
+        if name != declared.metric and f"heldout/{name}" in findings.cube:
+            runs[f"metric: {name.replace('_', ' ')}"] = partial(unscaled, findings.cube, name)
     result = {}
     for name, run in runs.items():
         verdicts = [found for plan in findings.plans for found in run(plan)]
@@ -77,7 +76,7 @@ def alternatives(findings: Findings) -> dict[str, list[Verdict]]:
 def unscaled(cube: pd.DataFrame, metric: str, plan: Plan) -> list[Verdict]:
     """By another metric, whose region of practical equivalence is not the declared one's."""
     free = dataclasses.replace(plan, declaration=dataclasses.replace(plan.declaration, rope=None))
-    return claims.compare(cube, free, metric=f"heldout/{metric}")
+    return claims.compare(cube, free, column=f"heldout/{metric}")
 
 
 def wide(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> Table:
@@ -127,7 +126,7 @@ def gains(findings: Findings) -> Table:
         means = findings.scores(dataset).values.mean().dropna()
         if len(means) < 2:
             continue
-        leader = str(means.idxmin() if findings.metric.endswith("loss") else means.idxmax())
+        leader = str(means.idxmin() if findings.metric.better == "lower" else means.idxmax())
         found = robustness.gains(findings.cube[findings.cube["dataset"] == dataset], plan, leader)
         frames.append(found)
     frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -67,11 +67,11 @@ def test_the_verdicts_come_from_the_effects(written: Path) -> None:
     assert "p by the corrected resampled t, two-sided, after Holm over 5 comparisons" in text
 
 
-def test_a_diverged_run_is_named_and_counts_as_chance(written: Path) -> None:
+def test_a_diverged_run_is_named_and_counts_as_knowing_nothing(written: Path) -> None:
     text = (written / "report.md").read_text()
     assert "1 diverged" in text
     assert "train/loss is nan at epoch 3" in text
-    assert "as chance" in text
+    assert "as knowing nothing" in text
 
 
 def test_what_a_diverged_run_scored_before_is_shown_nowhere() -> None:
@@ -278,7 +278,7 @@ def test_published_tables_are_never_called_significant(published: str) -> None:
 def test_published_rows_raise_the_checks_and_are_not_verifiable(published: str) -> None:
     assert "Rows look sorted or like epochs" in published
     assert "not verifiable" in published
-    assert "At chance, did not train: Sigmoid" in published
+    assert "Not above what knowing nothing scores, did not train: Sigmoid" in published
     assert "one part served for both" in published
 
 

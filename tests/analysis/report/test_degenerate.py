@@ -13,6 +13,8 @@ import pytest
 from analysis.errors import DuplicateRuns
 from analysis.runs import simulated
 from analysis.runs.load import Study
+from analysis.runs.metric import find
+from analysis.runs.plan import unstated_metrics
 from analysis.statistics import (
     aggregate,
     bayes,
@@ -32,7 +34,10 @@ from analysis.statistics import (
 from analysis.statistics.scores import pair, scores
 from analysis.statistics.verdict import Verdict, Word
 
-METRICS = [f"{part}/{metric}" for part in ("heldout", "validation", "train_clean") for metric in simulated.METRICS]
+METRICS = [
+    f"{part}/{metric.name}" for part in ("heldout", "validation", "train_clean") for metric in unstated_metrics()
+]
+ACCURACY, LOSS = (find(unstated_metrics(), name) for name in ("accuracy", "loss"))
 LABELS = ("relu", "dsrelu", "tanh")
 
 
@@ -102,7 +107,9 @@ STUDIES: dict[str, Callable[[], Study]] = {
     "constant accuracy": lambda: changed(put(everywhere, 0.5, ["heldout/accuracy"])),
     "one activation": lambda: simulated.study(seed=1, activations=("relu",)),
     "unequal splits": lambda: changed(resplit),
-    "unknown sizes": lambda: changed(put(everywhere, math.nan, ["n_train", "n_validation", "n_heldout", "chance"])),
+    "unknown sizes": lambda: changed(
+        put(everywhere, math.nan, ["n_train", "n_validation", "n_heldout", "reference/accuracy"])
+    ),
     "perfect": lambda: changed(put(everywhere, 1.0, ["heldout/accuracy"])),
 }
 
@@ -139,7 +146,7 @@ def test_every_statistic_has_an_answer(name: str) -> None:
     sound(claims.compare(cube, plan, handling="complete"))
     sound(claims.compare_studies(cube, [plan]))
     assert claims.winners(cube, plan).empty
-    table = scores(cube, dataset="digits", activations=labels)
+    table = scores(cube, dataset="digits", metric=ACCURACY, activations=labels)
     for label in labels:
         pairs = pair(table, label, "relu")
         sound([frequentist.corrected_t(pairs, rope=0.01), frequentist.plain_t(pairs)])
@@ -160,15 +167,14 @@ def test_every_statistic_has_an_answer(name: str) -> None:
     normalised = aggregate.normalise([table])
     aggregate.summary(normalised, rng, draws=20)
     aggregate.profile(normalised, rng, draws=20)
-    generalisation.gaps(cube, dataset="digits")
-    sound(generalisation.compare(cube, "relu", dataset="digits"))
-    robustness.alternatives(cube, plan)
+    sound(generalisation.compare(cube, "relu", dataset="digits", metric=ACCURACY))
+    sound(robustness.plain(cube, plan))
     robustness.gains(cube, plan, labels[0])
     timing.summary(timing.runs(cube, study.curves), "relu", rng, draws=20)
-    timing.equal_time(cube, study.curves, dataset="digits")
+    timing.equal_time(cube, study.curves, dataset="digits", metric=ACCURACY)
     assert set(integrity.checks(cube, plan)["status"]) <= {"pass", "warn", "fail"}
-    settings = parameter_importance.settings(cube, "dsrelu")
-    assert not parameter_importance.importance(settings, rng, shuffles=2)["passes"].any()
+    settings = parameter_importance.settings(cube, "dsrelu", column="validation/loss")
+    assert not parameter_importance.importance(settings, rng, metric=LOSS, shuffles=2)["passes"].any()
 
 
 def test_duplicate_runs_are_refused_by_every_reader_of_scores() -> None:
@@ -176,9 +182,9 @@ def test_duplicate_runs_are_refused_by_every_reader_of_scores() -> None:
     twice = pd.concat([study.cube, study.cube.iloc[:1].assign(run_id="again")], ignore_index=True)
     for reader in (
         lambda: claims.compare(twice, study.plan),
-        lambda: scores(twice, dataset="digits"),
-        lambda: generalisation.gaps(twice, dataset="digits"),
-        lambda: robustness.alternatives(twice, study.plan),
+        lambda: scores(twice, dataset="digits", metric=ACCURACY),
+        lambda: generalisation.compare(twice, "relu", dataset="digits", metric=ACCURACY),
+        lambda: robustness.plain(twice, study.plan),
     ):
         with pytest.raises(DuplicateRuns, match="again"):
             reader()
@@ -193,7 +199,7 @@ def test_duplicate_runs_are_refused_by_every_reader_of_scores() -> None:
         ("two folds", Word.CANNOT_TELL, "2 paired split"),
         ("unequal splits", Word.CANNOT_TELL, "split differently"),
         ("one activation lost", Word.CANNOT_TELL, "0 paired split(s) of 5 planned"),
-        ("all diverged", Word.DESCRIPTIVE, "scored at chance"),
+        ("all diverged", Word.DESCRIPTIVE, "scored as if nothing was learned"),
         ("all missing", Word.CANNOT_TELL, "0 paired split(s) of 5 planned"),
         ("all tied", Word.DESCRIPTIVE, "identical on every split"),
     ],

@@ -14,6 +14,10 @@ from analysis.report.figures import activations, comparisons, completeness
 from analysis.report.figures import curves as learning
 from analysis.report.findings import Findings, gather
 from analysis.runs import simulated
+from analysis.runs.metric import find
+from analysis.runs.plan import unstated_metrics
+
+ACCURACY, LOSS = (find(unstated_metrics(), name) for name in ("accuracy", "loss"))
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +101,9 @@ def test_an_axis_leaves_out_what_lies_far_away() -> None:
 
 def test_a_stopped_run_keeps_its_best_value_to_the_end() -> None:
     values = np.array([[0.1, 0.5, np.nan, np.nan], [0.2, 0.1, 0.6, 0.7]])
-    best = learning.best_so_far(values, "validation/accuracy")
+    best = learning.best_so_far(values, ACCURACY)
     assert best.tolist() == [[0.1, 0.5, 0.5, 0.5], [0.2, 0.2, 0.6, 0.7]]
-    losses = learning.best_so_far(np.array([[2.0, 1.0, 3.0]]), "validation/loss")
+    losses = learning.best_so_far(np.array([[2.0, 1.0, 3.0]]), LOSS)
     assert losses.tolist() == [[2.0, 1.0, 1.0]]
     band = learning.band(best)
     assert band["median"].tolist() == [pytest.approx(x) for x in (0.15, 0.35, 0.55, 0.6)]
@@ -115,7 +119,7 @@ def test_time_curves_begin_with_the_first_epoch_and_use_all_seconds() -> None:
             "validation/accuracy": [0.5, 0.7, 0.5, 0.7],
         }
     )
-    frame = learning.at_times(curves, "validation/accuracy", points=41)
+    frame = learning.at_times(curves, ACCURACY, points=41)
     assert frame["seconds"].iloc[0] == 10.0
     assert frame["seconds"].iloc[-1] == 40.0
     assert frame["median"].iloc[-1] == 0.7

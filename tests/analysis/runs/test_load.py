@@ -31,13 +31,22 @@ PLAN = plan.Plan(
     study_seed=7,
     dataset="digits",
     model="resnet34",
+    task="classification",
+    metrics=plan.unstated_metrics(),
     activations=("relu", "dsrelu"),
     claims_phase="confirm",
     repeats=(0,),
     folds=3,
-    declaration=plan.Declaration(question="Is it better?", control="relu", declared_at="2026-01-01T00:00:00Z"),
+    declaration=plan.Declaration(
+        question="Is it better?",
+        metric="accuracy",
+        rule="validation_loss",
+        control="relu",
+        declared_at="2026-01-01T00:00:00Z",
+    ),
 )
 EPOCHS = 4
+HEAD = {schema.SCHEMA_TAG: str(schema.SCHEMA), schema.KIND: "study"}
 
 
 def write_fold(client: MlflowClient, experiment: str, label: str, fold: int, losses: list[float], **tags: str) -> str:
@@ -55,6 +64,7 @@ def write_fold(client: MlflowClient, experiment: str, label: str, fold: int, los
     metrics.append(Metric("outcome.validation_loss/epoch", 3, stamp + 9000, 3))
     metrics.append(Metric("outcome.last/heldout/accuracy", 0.7, stamp + 9000, 4))
     named = {
+        schema.SCHEMA_TAG: str(schema.SCHEMA),
         schema.KIND: "fold",
         schema.KEY: f"tiny/{label}/0-{fold}",
         schema.STUDY: "tiny",
@@ -71,7 +81,7 @@ def write_fold(client: MlflowClient, experiment: str, label: str, fold: int, los
         schema.EPOCHS: str(len(losses)),
         schema.N_TRAIN: "100",
         schema.N_HELDOUT: "50",
-        schema.CHANCE: "0.1",
+        schema.REFERENCE_PREFIX + "accuracy": "0.1",
         schema.ENVIRONMENT_PREFIX + "torch": "2.15",
     } | {schema.PREFIX + name: value for name, value in tags.items()}
     params = [Param("activation.k", "5.0"), Param("training.lr", "0.001"), Param("training.precision", "fp32")]
@@ -86,7 +96,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("tiny", artifact_location=str(folder / "mlartifacts"))
     head = client.create_run(experiment)
-    for key, value in {schema.KIND: "study", schema.KEY: "tiny", schema.STUDY: "tiny"}.items():
+    for key, value in {**HEAD, schema.KEY: "tiny", schema.STUDY: "tiny"}.items():
         client.set_tag(head.info.run_id, key, value)
     client.log_text(head.info.run_id, plan.to_json(PLAN), schema.PLAN_ARTIFACT)
     fine = [2.0, 1.0, 0.5, 0.25]
@@ -94,6 +104,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     ids["dsrelu", 0] = write_fold(client, experiment, "dsrelu", 0, [2.0, math.nan, 0.5, 0.25])
     ids["dsrelu", 1] = write_fold(client, experiment, "dsrelu", 1, [2.0, 1.0, math.inf, 0.25])
     return {"folder": folder, "uri": uri, "client": client, "experiment": experiment, "ids": ids}
+
+
+@pytest.fixture
+def chosen(store: dict[str, Any]) -> Iterator[str]:
+    """A trial's run as its search's driver marks it; gives its id."""
+    tags = {**HEAD, schema.KIND: "trial", schema.KEY: "tiny/relu-0", schema.TRIAL: "relu-0", schema.SELECTED: "true"}
+    tags |= {schema.SELECTED_VALUE: repr(0.1 + 0.2), schema.SELECTED_AMONG: "7"}
+    run = store["client"].create_run(store["experiment"], tags=tags).info.run_id
+    yield run
+    store["client"].delete_run(run)
 
 
 def row(study: load.Study, label: str, fold: int) -> Any:
@@ -109,11 +129,31 @@ def test_the_cube_has_a_row_for_every_run_and_every_missing_fold(store: dict[str
     assert one["heldout/accuracy"] == 0.81
     assert one["validation/accuracy"] == 0.81
     assert one["outcome.last/heldout/accuracy"] == 0.7
-    assert (one["best_epoch"], one["epochs"], one["n_train"], one["chance"]) == (3, EPOCHS, 100, 0.1)
+    assert (one["best_epoch"], one["epochs"], one["n_train"], one["reference/accuracy"]) == (3, EPOCHS, 100, 0.1)
     assert (one["activation.k"], one["training.lr"], one["training.precision"]) == (5.0, 0.001, "fp32")
     assert one["run_id"] == store["ids"]["relu", 1]
     assert study.plan == PLAN
     assert study.environment == {"torch": "2.15"}
+
+
+def test_a_searchs_choice_is_read_from_its_trial(store: dict[str, Any], chosen: str) -> None:
+    one, other = (row(load.load(store["uri"]), label, 0) for label in ("relu", "dsrelu"))
+    assert (one["selected"], one["selected_value"], one["selected_among"]) == (True, 0.1 + 0.2, 7)
+    assert not other["selected"]
+    assert math.isnan(other["selected_value"])
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [("1", r"earlier.*`actsweep sync DIR`"), ("3", "later version"), ("", "earlier")]
+)
+def test_runs_of_another_version_are_refused(store: dict[str, Any], version: str, said: str) -> None:
+    run = store["ids"]["relu", 0]
+    store["client"].set_tag(run, schema.SCHEMA_TAG, version)
+    try:
+        with pytest.raises(SourceError, match=f"tiny: runs were written by an? {said}"):
+            load.load(store["uri"])
+    finally:
+        store["client"].set_tag(run, schema.SCHEMA_TAG, str(schema.SCHEMA))
 
 
 def test_a_loss_that_was_not_finite_in_the_middle_is_seen(store: dict[str, Any]) -> None:
@@ -177,7 +217,7 @@ def test_several_studies_in_a_store_ask_for_a_name(store: dict[str, Any]) -> Non
     client = store["client"]
     second = client.create_experiment("second", artifact_location=str(store["folder"] / "mlartifacts"))
     other = dataclasses.replace(PLAN, study="second", activations=("relu",))
-    head = client.create_run(second, tags={schema.KIND: "study", schema.KEY: "second"})
+    head = client.create_run(second, tags={**HEAD, schema.KEY: "second"})
     client.log_text(head.info.run_id, plan.to_json(other), schema.PLAN_ARTIFACT)
     try:
         with pytest.raises(SourceError, match="several studies; the store has second, tiny"):

@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 
 import baycomp
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.metrics import f1_score
 
 from analysis.runs import published
+from analysis.runs.metric import find
+from analysis.runs.plan import unstated_metrics
 from analysis.statistics import bayes, claims, effects, frequentist, integrity, power
 from analysis.statistics.scores import pair, scores
 from analysis.statistics.verdict import Word
 
+ACCURACY = find(unstated_metrics(), "accuracy")
 PUBLISHED = {
     "mini-imagenet": {
         "DSReLU": [0.514111, 0.514444, 0.485778, 0.500111, 0.511],
@@ -57,13 +62,17 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> published.Published:
 
 @pytest.mark.parametrize(("dataset", "percent"), [("mini-imagenet", 22.29), ("cifar100", 11.05), ("mit-bih", -0.03)])
 def test_equation_one_names_leaky_relu(tables: published.Published, dataset: str, percent: float) -> None:
-    best = effects.improvement(scores(tables.cube, dataset=dataset), "DSReLU").set_index("basis").loc["best"]
+    best = (
+        effects.improvement(scores(tables.cube, dataset=dataset, metric=ACCURACY), "DSReLU")
+        .set_index("basis")
+        .loc["best"]
+    )
     assert best["runner_up"] == "LeakyReLU"
     assert round(best["percent"], 2) == percent
 
 
 def test_mit_bih_is_not_better(tables: published.Published) -> None:
-    table = scores(tables.cube, dataset="mit-bih")
+    table = scores(tables.cube, dataset="mit-bih", metric=ACCURACY)
     test = frequentist.corrected_t(pair(table, "DSReLU", "LeakyReLU"))
     assert test.estimate < 0
     assert test.word is Word.DESCRIPTIVE
@@ -75,7 +84,7 @@ def test_sizes_are_read_from_the_digits(tables: published.Published) -> None:
 
 
 def test_sigmoid_on_cifar_is_at_chance(tables: published.Published) -> None:
-    found = integrity.checks(tables.cube)
+    found = integrity.checks(tables.cube, published.plans(tables)[0])
     said = found[(found["check"] == "above chance") & (found["status"] == "warn")]
     assert said["dataset"].tolist() == ["cifar100"]
     assert "Sigmoid (5 runs, mean 0.0100)" in said["note"].iloc[0]
@@ -85,14 +94,14 @@ def test_five_pairs_are_never_called_significant(tables: published.Published) ->
     for dataset in PUBLISHED:
         for label in ("Mish", "ReLU", "Sigmoid", "Tanh", "LeakyReLU"):
             test = frequentist.wilcoxon(
-                pair(scores(tables.cube, dataset=dataset), "DSReLU", label), blocks="folds", m=5
+                pair(scores(tables.cube, dataset=dataset, metric=ACCURACY), "DSReLU", label), blocks="folds", m=5
             )
             assert test.word is Word.CANNOT_TELL
             assert "significan" not in test.note.lower() + test.method.lower()
 
 
 def test_how_equivalence_hangs_on_the_width(tables: published.Published) -> None:
-    pairs = pair(scores(tables.cube, dataset="mit-bih"), "DSReLU", "Tanh")
+    pairs = pair(scores(tables.cube, dataset="mit-bih", metric=ACCURACY), "DSReLU", "Tanh")
     wide = bayes.correlated_t(pairs, rope=0.01)
     assert wide.probabilities is not None
     # At 0.01, nearly the whole error rate, 18 % more errors count as the same.
@@ -101,7 +110,7 @@ def test_how_equivalence_hangs_on_the_width(tables: published.Published) -> None
 
 
 def test_repeats_would_not_help_on_mit_bih(tables: published.Published) -> None:
-    table = scores(tables.cube, dataset="mit-bih")
+    table = scores(tables.cube, dataset="mit-bih", metric=ACCURACY)
     needed, passes = {}, {}
     for label in ("ReLU", "Mish", "Sigmoid", "LeakyReLU"):
         pairs = pair(table, "DSReLU", label)
@@ -122,3 +131,14 @@ def test_all_three_as_one_family(tables: published.Published) -> None:
     assert len(found) == 15
     assert {v.extras["family"] for v in found} == {15}
     assert {v.word for v in found} == {Word.DESCRIPTIVE}
+
+
+def test_what_knowing_nothing_scores() -> None:
+    found = published.knowing_nothing(0.6, 3)
+    assert (found["accuracy"], found["auc"]) == (0.6, 0.5)
+    assert found["loss"] == pytest.approx(math.log(3))
+    # Against scikit-learn's own score of always naming the commonest class.
+    truth = np.array([0] * 6 + [1] * 3 + [2])
+    guess = np.zeros(10, dtype=int)
+    for metric, average in (("f1_weighted", "weighted"), ("f1_macro", "macro")):
+        assert found[metric] == pytest.approx(f1_score(truth, guess, average=average, zero_division=0))

@@ -25,17 +25,16 @@ def tables(**more: object) -> list[Scores]:
         simulated.study(seed=s, name=f"n{s}", dataset=f"d{s}", activations=("relu", "dsrelu", "tanh"), **more)  # type: ignore[arg-type]
         for s in range(3)
     ]
-    return [scores(study.cube, dataset=study.plan.dataset) for study in studies]
+    return [scores(study.cube, dataset=study.plan.dataset, metric=study.plan.primary) for study in studies]
 
 
-def test_normalising_puts_chance_at_0_and_the_best_baseline_at_1() -> None:
+def test_normalising_puts_what_knowing_nothing_scores_at_0_and_the_best_baseline_at_1() -> None:
     frame = aggregate.normalise(tables(), baselines=("relu", "tanh"))
     means = frame.groupby(["dataset", "activation"])["score"].mean().unstack()
     assert means[["relu", "tanh"]].max(axis=1).to_numpy() == pytest.approx(1)
     table = tables()[0]
-    at_chance = aggregate.normalise([table])
-    assert len(at_chance) == 15
-    unknown = aggregate.normalise([type(table)(**{**vars(table), "chance": math.nan})])
+    assert len(aggregate.normalise([table])) == 15
+    unknown = aggregate.normalise([type(table)(**{**vars(table), "reference": math.nan})])
     assert unknown["score"].isna().all()
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from analysis.runs.metric import find
+from analysis.runs.plan import unstated_metrics
 from analysis.statistics import bayes, frequentist
 from analysis.statistics.scores import of_arrays
 from analysis.statistics.verdict import Word
@@ -66,9 +68,9 @@ def test_default_width() -> None:
 def test_an_item_is_a_width_for_an_accuracy_alone() -> None:
     x, y = [0.1, 0.3, 0.2], [0.1, 0.1, 0.1]
     widths = {
-        metric: bayes.correlated_t(of_arrays(x, y, ratio=0.25, n_heldout=500, metric=f"heldout/{metric}")).extras[
-            "rope"
-        ]
+        metric: bayes.correlated_t(
+            of_arrays(x, y, ratio=0.25, n_heldout=500, metric=find(unstated_metrics(), metric))
+        ).extras["rope"]
         for metric in ("accuracy", "loss", "auc")
     }
     assert widths["accuracy"] == pytest.approx(0.002)

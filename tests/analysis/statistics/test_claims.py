@@ -18,6 +18,8 @@ from analysis.runs.load import Study
 from analysis.statistics import claims, multiplicity, verdict
 from analysis.statistics.verdict import Word
 
+LOSS = "validation/loss"
+
 
 def of(**more: object) -> Study:
     return simulated.study(seed=3, activations=("relu", "dsrelu", "tanh"), **more)  # type: ignore[arg-type]
@@ -33,35 +35,51 @@ def searched() -> Study:
         part["validation/loss"] = shift + 0.001 * part["fold"]
         part["heldout/accuracy"] = 0.5 + number / 10
         parts.append(part)
-    return dataclasses.replace(base, cube=pd.concat(parts, ignore_index=True))
+    cube = pd.concat(parts, ignore_index=True)
+    return dataclasses.replace(base, cube=simulated.choose(cube, {"relu": "relu-1", "dsrelu": "dsrelu-1"}, on=LOSS))
 
 
-def test_the_winner_is_the_setting_with_the_best_validation_score() -> None:
+def test_the_winner_is_the_one_that_the_driver_chose() -> None:
     study = searched()
     found = claims.winners(study.cube, study.plan).set_index("activation")
     assert found["trial"].to_dict() == {"relu": "relu-1", "dsrelu": "dsrelu-1"}
     assert found["settings"].tolist() == [3, 3]
+    assert found["complete"].tolist() == [3, 3]
     assert found.loc["relu", "score"] == pytest.approx(0.101)
-    higher = dataclasses.replace(study.plan, search_selects_on="validation/accuracy")
-    study.cube.loc[study.cube["trial"] == "relu-2", "validation/accuracy"] = 0.99
-    assert claims.winners(study.cube, higher).set_index("activation").loc["relu", "trial"] == "relu-2"
+    other = simulated.choose(study.cube, {"relu": "relu-0", "dsrelu": "dsrelu-2"}, on=LOSS)
+    assert claims.winners(other, study.plan)["trial"].tolist() == ["relu-0", "dsrelu-2"]
 
 
-def test_ties_go_to_the_smaller_trial_and_unfinished_settings_cannot_win() -> None:
+def test_a_stopped_trial_that_the_driver_chose_wins() -> None:
+    """One setting ran to its end at .5, another was stopped at .4: which of them won is not for the report to say."""
     study = searched()
-    cube = study.cube
-    cube.loc[cube["phase"] == "search", "validation/loss"] = 0.5
-    assert set(claims.winners(cube, study.plan)["trial"]) == {"relu-0", "dsrelu-0"}
-    first = cube.index[(cube["trial"] == "relu-0") & (cube["fold"] == 0)]
-    cube.loc[first, "status"] = "stopped"
-    cube.loc[cube["trial"] == "dsrelu-0", "validation/loss"] = math.nan
-    found = claims.winners(cube, study.plan)
-    assert set(found["trial"]) == {"relu-1", "dsrelu-1"}
-    assert found["complete"].tolist() == [2, 2]
-    cube.loc[cube["phase"] == "search", "status"] = "diverged"
-    none = claims.winners(cube, study.plan)
-    assert none["trial"].isna().all()
-    assert set(none["note"]) == {"No setting finished all its folds."}
+    cube = study.cube[~study.cube["trial"].isin(["relu-2"])].copy()
+    for trial, status, loss in (("relu-0", "finished", 0.5), ("relu-1", "stopped", 0.4)):
+        cube.loc[cube["trial"] == trial, ["status", LOSS]] = [status, loss]
+    found = claims.winners(cube, study.plan).set_index("activation").loc["relu"]
+    assert (found["trial"], found["complete"]) == ("relu-1", 1)
+    plan = dataclasses.replace(study.plan, claims_phase="search", search_trials={"relu": 2, "dsrelu": 3})
+    assert set(claims.claimed(cube, plan).query("activation == 'relu'")["trial"]) == {"relu-1"}
+
+
+def test_a_search_that_has_not_chosen_says_so() -> None:
+    study = searched()
+    plan = dataclasses.replace(study.plan, search_trials={"relu": 3, "dsrelu": 3})
+    cube = simulated.choose(study.cube, {"dsrelu": "dsrelu-1"}, on=LOSS)
+    found = claims.winners(cube, plan).set_index("activation")
+    assert pd.isna(found.loc["relu", "trial"])
+    assert found.loc["relu", "note"] == "The search has not chosen a setting."
+    assert found.loc["dsrelu", "note"] == ""
+
+
+def test_frames_without_a_record_of_the_choice_ask_for_one() -> None:
+    study = searched()
+    cube = study.cube.drop(columns=["selected", "selected_value", "selected_among"])
+    with pytest.raises(DeclarationError, match=r"relu: 3 trials of a search and no record.*add a column 'selected'"):
+        claims.claimed(cube, dataclasses.replace(study.plan, claims_phase="search"))
+    one = cube[cube["trial"].isin(["relu-0", "dsrelu-0"])]
+    plan = dataclasses.replace(study.plan, claims_phase="search")
+    assert set(claims.claimed(one, plan)["trial"]) == {"relu-0", "dsrelu-0"}
 
 
 def test_a_search_may_not_select_on_the_held_out_part() -> None:
@@ -216,7 +234,7 @@ def test_penalised_and_complete_cases_differ_where_a_run_diverged() -> None:
         for handling in ("penalised", "complete")
     )
     assert penalised.estimate < complete.estimate - 0.1
-    assert "scored at chance" in penalised.note
+    assert "scored as if nothing was learned" in penalised.note
     assert "left out" in complete.note
 
 

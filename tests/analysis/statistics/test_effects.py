@@ -13,8 +13,12 @@ from scipy import stats
 
 from analysis.errors import DeclarationError
 from analysis.runs import simulated
+from analysis.runs.metric import find
+from analysis.runs.plan import unstated_metrics
 from analysis.statistics import effects
 from analysis.statistics.scores import of_arrays, scores
+
+ACCURACY, LOSS = (find(unstated_metrics(), name) for name in ("accuracy", "loss"))
 
 VALUES = arrays(float, st.shared(st.integers(2, 15), key="n"), elements=st.floats(0, 1, width=32))
 
@@ -33,23 +37,25 @@ def test_rank_biserial_is_the_wilcoxon_sums() -> None:
 
 
 def test_relative_error_change_is_of_the_error() -> None:
-    assert effects.relative_error_change(of_arrays([0.95], [0.9], ratio=0.25)) == pytest.approx(-0.5)
-    loss = of_arrays([0.4], [0.5], ratio=0.25, metric="heldout/loss")
+    assert effects.relative_error_change(of_arrays([0.95], [0.9], ratio=0.25, metric=ACCURACY)) == pytest.approx(-0.5)
+    loss = of_arrays([0.4], [0.5], ratio=0.25, metric=LOSS)
     assert effects.relative_error_change(loss) == pytest.approx(-0.2)
-    assert math.isnan(effects.relative_error_change(of_arrays([0.9], [1.0], ratio=0.25)))
-    assert math.isnan(effects.relative_error_change(of_arrays([], [], ratio=0.25)))
+    assert math.isnan(effects.relative_error_change(of_arrays([0.9], [1.0], ratio=0.25, metric=ACCURACY)))
+    assert math.isnan(effects.relative_error_change(of_arrays([], [], ratio=0.25, metric=ACCURACY)))
+    # Of a metric without a best value there is no error.
+    assert math.isnan(effects.relative_error_change(of_arrays([0.95], [0.9], ratio=0.25)))
 
 
 def test_d_z_is_hidden_where_the_spread_is_below_one_item() -> None:
     x, y = np.array([0.5002, 0.5001, 0.5003]), np.array([0.5, 0.5, 0.5])
-    assert math.isnan(effects.d_z(of_arrays(x, y, ratio=0.5, n_heldout=1000)))
-    assert effects.d_z(of_arrays(x, y, ratio=0.5, n_heldout=100_000)) == pytest.approx(2.0)
+    assert math.isnan(effects.d_z(of_arrays(x, y, ratio=0.5, n_heldout=1000, metric=ACCURACY)))
+    assert effects.d_z(of_arrays(x, y, ratio=0.5, n_heldout=100_000, metric=ACCURACY)) == pytest.approx(2.0)
     assert math.isnan(effects.d_z(of_arrays(y, y, ratio=0.5)))
 
 
 def test_sizes_of_a_study() -> None:
     study = simulated.study(seed=1)
-    frame = effects.sizes(scores(study.cube, dataset="digits"), "relu")
+    frame = effects.sizes(scores(study.cube, dataset="digits", metric=ACCURACY), "relu")
     assert list(frame.columns) == effects.SIZES
     assert len(frame) == 5
     assert (frame["wins"] + frame["ties"] + frame["losses"] == frame["n"]).all()
@@ -63,16 +69,16 @@ def test_improvement_names_the_runner_up_on_each_basis() -> None:
     cube["heldout/accuracy"] = [
         values[label][fold] for label, fold in zip(cube["activation"], cube["fold"], strict=True)
     ]
-    mean, best = effects.improvement(scores(cube, dataset="digits"), "a").to_dict("records")
+    mean, best = effects.improvement(scores(cube, dataset="digits", metric=ACCURACY), "a").to_dict("records")
     assert (mean["runner_up"], best["runner_up"]) == ("b", "c")
     assert mean["percent"] == pytest.approx(20)
     assert best["percent"] == pytest.approx(100 * (0.6 - 0.55) / 0.55)
     assert "after the fact" in best["note"]
     with pytest.raises(DeclarationError, match="there are a, b, c"):
-        effects.improvement(scores(cube, dataset="digits"), "d")
+        effects.improvement(scores(cube, dataset="digits", metric=ACCURACY), "d")
 
 
 def test_improvement_of_a_lone_activation() -> None:
     study = simulated.study(seed=1, activations=("a",))
-    frame = effects.improvement(scores(study.cube, dataset="digits"), "a")
+    frame = effects.improvement(scores(study.cube, dataset="digits", metric=ACCURACY), "a")
     assert set(frame["note"]) == {"Nothing to compare with."}

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from analysis.runs.metric import find
+from analysis.runs.plan import unstated_metrics
 from analysis.statistics import frequentist
 from analysis.statistics.scores import Pairs, of_arrays
 from analysis.statistics.verdict import Word
+
+ACCURACY, LOSS = (find(unstated_metrics(), name) for name in ("accuracy", "loss"))
 
 # Demsar (2006), Table 2: AUC of C4.5 and of C4.5 with tuned m on 14 data sets.
 C45 = [0.763, 0.599, 0.954, 0.628, 0.882, 0.936, 0.661, 0.583, 0.775, 1.0, 0.940, 0.619, 0.972, 0.957]
@@ -148,8 +152,8 @@ def test_scaling_keeps_p_and_scales_the_interval(x: np.ndarray, y: np.ndarray, s
 
 @given(x=SCORES, y=SCORES)
 def test_a_loss_is_turned_round(x: np.ndarray, y: np.ndarray) -> None:
-    accuracy = frequentist.corrected_t(of_arrays(x, y, ratio=0.25, metric="heldout/accuracy"))
-    loss = frequentist.corrected_t(of_arrays(x, y, ratio=0.25, metric="heldout/loss"))
+    accuracy = frequentist.corrected_t(of_arrays(x, y, ratio=0.25, metric=ACCURACY))
+    loss = frequentist.corrected_t(of_arrays(x, y, ratio=0.25, metric=LOSS))
     assert loss.estimate == pytest.approx(-accuracy.estimate)
 
 
@@ -251,38 +255,3 @@ def test_wilcoxon_all_tied() -> None:
     assert verdict.p is None
     assert verdict.word is Word.DESCRIPTIVE
     assert "zero" in verdict.note
-
-
-def test_five_by_two_is_the_published_formula_and_stays_below_its_level() -> None:
-    d = np.array([[0.02, 0.01], [0.03, 0.01], [0.00, 0.02], [0.01, 0.02], [0.02, 0.04]])
-    within = np.array([(a - b) ** 2 / 2 for a, b in d])
-    t = frequentist.five_by_two(d, test="t")
-    assert t.p == pytest.approx(2 * stats.t.sf(0.02 / math.sqrt(within.sum() / 5), 5))
-    f = frequentist.five_by_two(d, test="F")
-    assert f.extras["statistic"] == pytest.approx((d**2).sum() / (2 * within.sum()))
-    assert f.p == pytest.approx(stats.f.sf(float(f.extras["statistic"]), 10, 5))
-    rng = np.random.default_rng(0)
-    p = [frequentist.five_by_two(rng.normal(size=(5, 2)), test="t").p for _ in range(3000)]
-    # Its numerator is part of its denominator, so independent differences keep it below the nominal level.
-    assert 0.01 < np.mean([value is not None and value <= 0.05 for value in p]) <= 0.05
-
-
-@pytest.mark.parametrize(
-    ("d", "said"),
-    [(np.zeros((5, 2)), "Zero variance"), (np.zeros((3, 2)), "five repeats"), (np.full((5, 2), np.nan), "finite")],
-)
-def test_five_by_two_refuses(d: np.ndarray, said: str) -> None:
-    verdict = frequentist.five_by_two(d)
-    assert verdict.p is None
-    assert said in verdict.note
-
-
-def test_mcnemar_is_the_exact_binomial_test() -> None:
-    rng = np.random.default_rng(2)
-    a, b = rng.random(400) < 0.8, rng.random(400) < 0.7
-    verdict = frequentist.mcnemar(a, b)
-    only, only_control = int((a & ~b).sum()), int((~a & b).sum())
-    assert verdict.p == pytest.approx(stats.binomtest(only, only + only_control).pvalue)
-    assert verdict.estimate == pytest.approx(a.mean() - b.mean())
-    assert frequentist.mcnemar(a, a).p is None
-    assert frequentist.mcnemar(a[:0], a[:0]).note == "No items."

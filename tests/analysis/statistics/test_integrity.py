@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def sound() -> pd.DataFrame:
 
 
 def raised(cube: pd.DataFrame, check: str) -> str:
-    found = integrity.checks(cube)
+    found = integrity.checks(cube, simulated.study(seed=1, epochs=1).plan)
     found = found[(found["check"] == check) & (found["status"] != "pass")]
     return " ".join(found["note"])
 
@@ -67,7 +68,7 @@ def test_lost_runs_are_counted_by_status() -> None:
 def test_a_score_that_is_no_whole_number_of_items() -> None:
     cube = sound()
     cube.loc[0, "heldout/accuracy"] = 0.81234567
-    assert "1 accuracies are no whole number of held-out items (relu)" in raised(cube, "granularity")
+    assert "1 scores are no whole number of held-out items (relu)" in raised(cube, "granularity")
 
 
 @pytest.mark.parametrize("n", [9000, 10_000, 17_511, 137])
@@ -106,7 +107,7 @@ def test_unequal_budgets_and_devices() -> None:
     assert "lr differs between activations: relu 0.001" in said
     assert "device_name differs" in said
     plan = simulated.study(seed=1).plan
-    unequal = type(plan)(**{**vars(plan), "search_trials": {"relu": 1, "dsrelu": 20}})
+    unequal = dataclasses.replace(plan, search_trials={"relu": 1, "dsrelu": 20})
     found = integrity.checks(sound(), unequal)
     assert "relu 1, dsrelu 20" in " ".join(found["note"])
 
@@ -148,7 +149,7 @@ def test_published_tables_raise_their_checks(typed: published.Published) -> None
     assert "did not train: ReLU (5 runs, mean 0.0100)" in raised(typed.cube, "above chance")
     assert "not verifiable" in raised(typed.cube, "verifiable")
     assert "one part served for both" in raised(typed.cube, "parts differ")
-    assert integrity.worst(integrity.checks(typed.cube)) == "fail"
+    assert integrity.worst(integrity.checks(typed.cube, published.plans(typed)[0])) == "fail"
 
 
 def test_published_tables_claim_nothing(typed: published.Published) -> None:
@@ -159,7 +160,9 @@ def test_published_tables_claim_nothing(typed: published.Published) -> None:
     assert set(found["word"]) == {"descriptive only"}
     assert found["p"].notna().any()
     assert found["note"].str.contains("not verifiable").all()
-    rows = effects.improvement(scores(typed.cube, dataset="cifar100"), "DSReLU")
+    rows = effects.improvement(
+        scores(typed.cube, dataset="cifar100", metric=published.plans(typed)[0].primary), "DSReLU"
+    )
     assert rows["runner_up"].isin(["Tanh", "Mish"]).all()
 
 

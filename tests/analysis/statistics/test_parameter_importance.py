@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.runs.metric import find
+from analysis.runs.plan import unstated_metrics
 from analysis.statistics import dsrelu, parameter_importance
+
+LOSS = find(unstated_metrics(), "loss")
 
 NOISE = 0.02
 
@@ -36,7 +40,7 @@ def search(effect: float, settings: int = 60, folds: int = 2, seed: int = 0) -> 
 
 
 def test_settings_are_trials_with_their_varied_knobs() -> None:
-    table = parameter_importance.settings(search(0.1), "dsrelu")
+    table = parameter_importance.settings(search(0.1), "dsrelu", column="validation/loss")
     assert len(table) == 60
     assert parameter_importance.knobs_of(table) == ["activation.a", "activation.b", "activation.k"]
     assert parameter_importance.knobs_of(table, derived=True) == list(dsrelu.DERIVED)
@@ -44,8 +48,8 @@ def test_settings_are_trials_with_their_varied_knobs() -> None:
 
 
 def test_the_knob_that_matters_passes_the_gate_and_the_others_do_not() -> None:
-    table = parameter_importance.settings(search(0.1), "dsrelu")
-    frame = parameter_importance.importance(table, rng(1), shuffles=10)
+    table = parameter_importance.settings(search(0.1), "dsrelu", column="validation/loss")
+    frame = parameter_importance.importance(table, rng(1), metric=LOSS, shuffles=10)
     assert list(frame.columns) == parameter_importance.COLUMNS
     assert frame.loc[0, "knob"] == "activation.k"
     assert frame["passes"].tolist() == [True, False, False]
@@ -55,16 +59,18 @@ def test_the_knob_that_matters_passes_the_gate_and_the_others_do_not() -> None:
 
 
 def test_noise_has_no_detectable_effect_though_importances_sum_to_one() -> None:
-    table = parameter_importance.settings(search(0.0), "dsrelu")
-    frame = parameter_importance.importance(table, rng(1), shuffles=10, fanova=False)
+    table = parameter_importance.settings(search(0.0), "dsrelu", column="validation/loss")
+    frame = parameter_importance.importance(table, rng(1), metric=LOSS, shuffles=10, fanova=False)
     assert frame["importance"].sum() == pytest.approx(1)
     assert not frame["passes"].any()
     assert set(frame["word"]) == {parameter_importance.NO_EFFECT}
 
 
 def test_the_generator_decides_and_nothing_else() -> None:
-    table = parameter_importance.settings(search(0.05, settings=30), "dsrelu")
-    one, same, other = (parameter_importance.importance(table, rng(seed), shuffles=2) for seed in (1, 1, 2))
+    table = parameter_importance.settings(search(0.05, settings=30), "dsrelu", column="validation/loss")
+    one, same, other = (
+        parameter_importance.importance(table, rng(seed), metric=LOSS, shuffles=2) for seed in (1, 1, 2)
+    )
     assert one.equals(same)
     assert not one.equals(other)
 
@@ -78,34 +84,42 @@ def test_the_generator_decides_and_nothing_else() -> None:
     ],
 )
 def test_what_cannot_be_analysed_says_why(cube: pd.DataFrame, said: str) -> None:
-    table = parameter_importance.settings(cube, "dsrelu")
-    frame = parameter_importance.importance(table, rng(), knobs=["activation.k"])
+    table = parameter_importance.settings(cube, "dsrelu", column="validation/loss")
+    frame = parameter_importance.importance(table, rng(), metric=LOSS, knobs=["activation.k"])
     assert not frame["passes"].any()
     assert said in frame.loc[0, "note"]
-    assert parameter_importance.partial_dependence(cube, "dsrelu", "activation.k", rng()).empty
+    assert parameter_importance.partial_dependence(
+        cube, "dsrelu", "activation.k", rng(), column="validation/loss"
+    ).empty
 
 
 def test_diverged_folds_are_not_scores() -> None:
     cube = search(0.1)
     cube.loc[0, "validation/loss"] = math.nan
     cube.loc[2, "validation/loss"] = math.inf
-    table = parameter_importance.settings(cube, "dsrelu")
+    table = parameter_importance.settings(cube, "dsrelu", column="validation/loss")
     assert np.isfinite(table["score"]).all()
 
 
 def test_partial_dependence_follows_the_effect() -> None:
-    frame = parameter_importance.partial_dependence(search(0.1), "dsrelu", "activation.k", rng(), points=8)
+    frame = parameter_importance.partial_dependence(
+        search(0.1), "dsrelu", "activation.k", rng(), column="validation/loss", points=8
+    )
     assert frame["forests"].unique().tolist() == [2]
     assert frame["mean"].iloc[-1] - frame["mean"].iloc[0] == pytest.approx(0.2, abs=0.06)
     assert ((frame["low"] <= frame["mean"]) & (frame["mean"] <= frame["high"])).all()
 
 
 def test_interaction_is_a_grid() -> None:
-    frame = parameter_importance.interaction(search(0.1), "dsrelu", ("activation.a", "activation.k"), rng(), points=5)
+    frame = parameter_importance.interaction(
+        search(0.1), "dsrelu", ("activation.a", "activation.k"), rng(), column="validation/loss", points=5
+    )
     assert len(frame) == 25
     by_second = frame.groupby("second")["expected"].mean()
     assert by_second.iloc[-1] > by_second.iloc[0] + 0.1
-    assert parameter_importance.interaction(search(0.1), "dsrelu", ("activation.a", "none"), rng()).empty
+    assert parameter_importance.interaction(
+        search(0.1), "dsrelu", ("activation.a", "none"), rng(), column="validation/loss"
+    ).empty
 
 
 @pytest.mark.parametrize(

@@ -144,10 +144,3 @@ def test_outlook_without_a_spread_plans_nothing(d: list[float]) -> None:
     frame = power.outlook(of_arrays(d, [0.0] * len(d), ratio=0.25), folds=5)
     assert frame["repeats_needed"].isna().all()
     assert frame["note"].str.contains("spread").all()
-
-
-def test_the_best_of_many_epochs_is_too_good() -> None:
-    assert power.optimism(91) == pytest.approx(2.47, abs=0.01)
-    assert power.optimism(22) == pytest.approx(1.91, abs=0.05)
-    assert power.optimism(1) == pytest.approx(0, abs=1e-6)
-    assert math.isnan(power.optimism(0))

@@ -132,7 +132,7 @@ def test_pictures_of_few_data_sets_or_of_folds_are_descriptive() -> None:
 
 def test_matrix_on_one_data_set_is_the_corrected_t_and_mirrors() -> None:
     study = simulated.study(seed=2, activations=("relu", "dsrelu", "tanh"), repeats=3)
-    frame = ranks.matrix([scores(study.cube, dataset="digits")])
+    frame = ranks.matrix([scores(study.cube, dataset="digits", metric=study.plan.primary)])
     assert len(frame) == 6
     ab = frame[(frame["a"] == "relu") & (frame["b"] == "dsrelu")].iloc[0]
     ba = frame[(frame["a"] == "dsrelu") & (frame["b"] == "relu")].iloc[0]
@@ -146,7 +146,9 @@ def test_matrix_on_one_data_set_is_the_corrected_t_and_mirrors() -> None:
 
 def test_matrix_on_three_data_sets_cannot_tell() -> None:
     studies = [simulated.study(seed=s, name=f"n{s}", dataset=f"d{s}", activations=("relu", "dsrelu")) for s in range(3)]
-    frame = ranks.matrix([scores(study.cube, dataset=study.plan.dataset) for study in studies])
+    frame = ranks.matrix(
+        [scores(study.cube, dataset=study.plan.dataset, metric=study.plan.primary) for study in studies]
+    )
     assert set(frame["word"]) == {str(Word.CANNOT_TELL)}
     assert set(frame["n"]) == {3}
     assert frame["low"].isna().all()
@@ -161,7 +163,7 @@ def test_the_matrix_of_one_data_set_gives_the_planned_words() -> None:
     declared = dataclasses.replace(study.plan.declaration, rope=0.03, family="all_pairs")
     planned = claims.compare(study.cube, dataclasses.replace(study.plan, declaration=declared))
     assert {str(one.word) for one in planned} == {"equivalent", "better", "worse"}
-    table = scores(study.cube, dataset="digits", activations=study.plan.activations)
+    table = scores(study.cube, dataset="digits", metric=study.plan.primary, activations=study.plan.activations)
     words = ranks.matrix([table], rope=0.03).set_index(["a", "b"])["word"].to_dict()
     for one in planned:
         assert words[one.activation, one.control] == str(one.word)
@@ -184,7 +186,11 @@ def test_over_data_sets_the_word_is_holms() -> None:
             noise_sd=0.0005,
             split_sd=0.0,
         )
-        tables.append(scores(study.cube, dataset=study.plan.dataset, activations=study.plan.activations))
+        tables.append(
+            scores(
+                study.cube, dataset=study.plan.dataset, metric=study.plan.primary, activations=study.plan.activations
+            )
+        )
     frame = ranks.matrix(tables).set_index(["a", "b"])
     told = frame.loc[("tanh", "relu")]
     assert told["p"] == pytest.approx(6 / 256)

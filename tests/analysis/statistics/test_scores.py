@@ -10,7 +10,11 @@ import pytest
 
 from analysis.errors import DeclarationError, DuplicateRuns
 from analysis.runs import simulated
+from analysis.runs.metric import Metric, find
+from analysis.runs.plan import unstated_metrics
 from analysis.statistics import scores
+
+ACCURACY = find(unstated_metrics(), "accuracy")
 
 
 def rows(**activations: list[float]) -> pd.DataFrame:
@@ -19,7 +23,7 @@ def rows(**activations: list[float]) -> pd.DataFrame:
             {
                 **{"study": "s", "dataset": "d", "trial": label, "activation": label, "phase": "confirm"},
                 **{"repeat": 0, "fold": fold, "seed": 1, "split_hash": f"h{fold}", "status": "finished"},
-                **{"n_train": 60, "n_validation": 20, "n_heldout": 20, "chance": 0.25, "n_classes": 4},
+                **{"n_train": 60, "n_validation": 20, "n_heldout": 20, "reference/accuracy": 0.25},
                 **{"run_id": f"{label}{fold}", "verifiable": True, "heldout/accuracy": value},
             }
             for label, values in activations.items()
@@ -31,7 +35,7 @@ def rows(**activations: list[float]) -> pd.DataFrame:
 def test_pairing_is_by_the_hash_of_the_split_not_by_its_number() -> None:
     cube = rows(a=[0.1, 0.2, 0.3, 0.4], b=[0.5, 0.6, 0.7, 0.8])
     cube.loc[cube["activation"] == "b", "split_hash"] = ["h3", "h2", "h1", "other"]
-    table = scores.scores(cube, dataset="d")
+    table = scores.scores(cube, dataset="d", metric=ACCURACY)
     found = scores.pair(table, "a", "b")
     assert sorted(zip(found.x, found.y, strict=True)) == [(0.2, 0.7), (0.3, 0.6), (0.4, 0.5)]
     assert found.n == 3
@@ -43,7 +47,7 @@ def test_pairing_is_by_the_hash_of_the_split_not_by_its_number() -> None:
 def test_seeds_are_averaged_within_a_split() -> None:
     cube = pd.concat([rows(a=[0.5, 0.7], b=[0.4, 0.4]), rows(a=[0.7, 0.9], b=[0.4, 0.6]).assign(seed=2)])
     cube["run_id"] = [f"r{i}" for i in range(len(cube))]
-    table = scores.scores(cube, dataset="d")
+    table = scores.scores(cube, dataset="d", metric=ACCURACY)
     found = scores.pair(table, "a", "b")
     assert found.x.tolist() == pytest.approx([0.6, 0.8])
     assert found.n == 2
@@ -52,10 +56,10 @@ def test_seeds_are_averaged_within_a_split() -> None:
 
 
 def test_the_ratio_counts_validation_as_seen() -> None:
-    table = scores.scores(rows(a=[0.1, 0.2]), dataset="d")
+    table = scores.scores(rows(a=[0.1, 0.2]), dataset="d", metric=ACCURACY)
     assert table.ratio == pytest.approx(20 / 80)
     assert table.ratio_known
-    unknown = scores.scores(rows(a=[0.1] * 5).assign(n_train=math.nan), dataset="d")
+    unknown = scores.scores(rows(a=[0.1] * 5).assign(n_train=math.nan), dataset="d", metric=ACCURACY)
     assert unknown.ratio == pytest.approx(0.25)
     assert not unknown.ratio_known
 
@@ -63,10 +67,7 @@ def test_the_ratio_counts_validation_as_seen() -> None:
 def test_duplicate_runs_are_refused_by_name() -> None:
     cube = pd.concat([rows(a=[0.1, 0.2]), rows(a=[0.1]).assign(run_id="again")])
     with pytest.raises(DuplicateRuns, match=r"runs a0, again"):
-        scores.scores(cube, dataset="d")
-    with pytest.raises(DuplicateRuns, match=r"1 key\(s\).*fold 0.*runs a0, again.*superseded"):
-        scores.refuse_duplicates(cube)
-    scores.refuse_duplicates(rows(a=[0.1], b=[0.1]))
+        scores.scores(cube, dataset="d", metric=ACCURACY)
 
 
 @pytest.mark.parametrize("how", ["status", math.nan, math.inf, 1.797e308])
@@ -76,10 +77,10 @@ def test_a_diverged_run_scores_chance_or_is_left_out(how: object) -> None:
         cube.loc[0, ["status", "heldout/accuracy"]] = ["diverged", 0.99]
     else:
         cube.loc[0, "heldout/accuracy"] = how
-    penalised = scores.pair(scores.scores(cube, dataset="d"), "a", "b")
+    penalised = scores.pair(scores.scores(cube, dataset="d", metric=ACCURACY), "a", "b")
     assert penalised.x.tolist() == [0.25, 0.9, 0.7]
     assert penalised.diverged == 1
-    complete = scores.pair(scores.scores(cube, dataset="d", handling="complete"), "a", "b")
+    complete = scores.pair(scores.scores(cube, dataset="d", metric=ACCURACY, handling="complete"), "a", "b")
     assert complete.x.tolist() == [0.9, 0.7]
     assert complete.missing == 1
 
@@ -88,41 +89,36 @@ def test_a_diverged_run_scores_chance_or_is_left_out(how: object) -> None:
 def test_absent_runs_are_never_penalised(status: str) -> None:
     cube = rows(a=[0.8, 0.9, 0.7], b=[0.5, 0.5, 0.5])
     cube.loc[0, ["status", "split_hash"]] = [status, ""]
-    table = scores.scores(cube, dataset="d")
+    table = scores.scores(cube, dataset="d", metric=ACCURACY)
     found = scores.pair(table, "a", "b")
     assert found.x.tolist() == [0.9, 0.7]
     assert (found.planned, found.missing, found.diverged) == (3, 1, 0)
     assert table.absent["a"] == 1
 
 
-def test_chance_levels() -> None:
-    assert scores.chance_level("heldout/accuracy", 0.8) == 0.8
-    assert scores.chance_level("auc", 0.8) == 0.5
-    assert scores.chance_level("loss", 0.1, 10) == pytest.approx(math.log(10))
-    # Against scikit-learn's own score of always naming the commonest class.
-    from sklearn.metrics import f1_score
-
-    truth = np.array([0] * 6 + [1] * 3 + [2])
-    guess = np.zeros(10, dtype=int)
-    for metric, average in (("f1_weighted", "weighted"), ("f1_macro", "macro")):
-        oracle = f1_score(truth, guess, average=average, zero_division=0)
-        assert scores.chance_level(metric, 0.6, 3) == pytest.approx(oracle)
+def test_where_it_is_not_known_what_knowing_nothing_scores_a_diverged_run_is_left_out() -> None:
+    cube = rows(a=[0.8, 0.9, 0.7], b=[0.5, 0.5, 0.5]).drop(columns="reference/accuracy")
+    cube.loc[0, "status"] = "diverged"
+    found = scores.pair(scores.scores(cube, dataset="d", metric=ACCURACY), "a", "b")
+    assert (found.n, found.handling) == (2, "complete")
+    fixed = Metric(name="accuracy", better="higher", reference=0.5)
+    assert scores.pair(scores.scores(cube, dataset="d", metric=fixed), "a", "b").x.tolist() == [0.5, 0.9, 0.7]
 
 
 def test_unknown_names_are_answered_with_those_there_are() -> None:
     with pytest.raises(DeclarationError, match=r"heldout/f2.*they have heldout/accuracy"):
-        scores.scores(rows(a=[0.1]), dataset="d", metric="heldout/f2")
+        scores.scores(rows(a=[0.1]), dataset="d", metric=ACCURACY, column="heldout/f2")
     with pytest.raises(DeclarationError, match=r"'gelu': no runs on d; there are a, b"):
-        scores.pair(scores.scores(rows(a=[0.1], b=[0.2]), dataset="d"), "a", "gelu")
+        scores.pair(scores.scores(rows(a=[0.1], b=[0.2]), dataset="d", metric=ACCURACY), "a", "gelu")
 
 
 def test_a_planned_activation_without_runs_is_a_column_of_nothing() -> None:
-    table = scores.scores(rows(a=[0.1, 0.2]), dataset="d", activations=["a", "ghost"])
+    table = scores.scores(rows(a=[0.1, 0.2]), dataset="d", metric=ACCURACY, activations=["a", "ghost"])
     assert scores.pair(table, "ghost", "a").n == 0
 
 
 def test_a_simulated_study_pairs_whole() -> None:
     study = simulated.study(seed=1, missing=[("relu", 0, 1)], diverged=[("dsrelu", 0, 2)])
-    found = scores.pair(scores.scores(study.cube, dataset="digits"), "dsrelu", "relu")
+    found = scores.pair(scores.scores(study.cube, dataset="digits", metric=ACCURACY), "dsrelu", "relu")
     assert (found.n, found.planned, found.diverged) == (4, 5, 1)
     assert found.ratio == pytest.approx(0.25)

@@ -9,7 +9,11 @@ import pandas as pd
 import pytest
 
 from analysis.runs import simulated
+from analysis.runs.metric import find
+from analysis.runs.plan import unstated_metrics
 from analysis.statistics import timing
+
+ACCURACY = find(unstated_metrics(), "accuracy")
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -94,7 +98,7 @@ def test_drift_is_flagged() -> None:
 
 def test_equal_time_carries_the_best_on_and_counts_who_still_runs() -> None:
     cube, curves = made({"relu": [[1.0] * 4], "dsrelu": [[2.0] * 8]})
-    lines, areas = timing.equal_time(cube, curves, dataset="d", points=17)
+    lines, areas = timing.equal_time(cube, curves, dataset="d", metric=ACCURACY, points=17)
     relu = lines[lines["activation"] == "relu"].set_index("seconds")
     assert math.isnan(relu.loc[0.0, "value"])
     assert relu.loc[2.0, "value"] == pytest.approx(0.2)
@@ -121,5 +125,5 @@ def test_nothing_to_time() -> None:
     nothing = study.cube.assign(status="failed")
     assert timing.runs(nothing, study.curves).empty
     assert timing.summary(timing.runs(nothing, study.curves), "relu", rng()).empty
-    assert timing.equal_time(nothing, study.curves, dataset="digits")[0].empty
+    assert timing.equal_time(nothing, study.curves, dataset="digits", metric=ACCURACY)[0].empty
     assert timing.runs(study.cube, study.curves[["run_id", "epoch"]]).empty
