@@ -11,13 +11,15 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.runs.plan import Declaration, Plan, to_json, unstated, unstated_metrics
-from sweeps.folder import ledger
-from sweeps.folder.records import Selected, TrialAdded
+from analysis.runs.metric import Metric
+from analysis.runs.plan import Declaration, Plan, to_json
+from sweeps.driver import trial_result
+from sweeps.folder import decided, layout, ledger
+from sweeps.folder.decided import Decided
+from sweeps.folder.records import Selected, TrialAdded, TrialStatus
 from trainer.codec import from_text, to_text
-from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, attempt_folder, read_fold
+from trainer.journal import End, Epoch, Outcome, Status, Writer, attempt_folder, read_fold
 from trainer.spec import (
-    CHECKPOINT_RULES,
     ActivationSpec,
     DataSpec,
     FoldSpec,
@@ -27,10 +29,13 @@ from trainer.spec import (
     SplitSpec,
     TrainingSpec,
 )
+from trainer.tasks.description import LAST, RULE_PREFIX, describe
+from trainer.tasks.metric import LOSS
+from trainer.testing import invented_start
 
 EPOCH_ZERO = 1_760_000_000.0
 """Begin of the invented study, seconds since the Unix epoch."""
-METRICS = ("loss", "accuracy", "f1_weighted", "f1_macro", "auc")
+TASK = describe("classification")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,16 +70,16 @@ def invent_study(
         study_seed=1,
         dataset="digits",
         model="resnet34 stem=small",
-        task=unstated()["task"],
-        metrics=unstated_metrics(),
+        task=TASK.name,
+        metrics=tuple(Metric(**dataclasses.asdict(metric)) for metric in TASK.metrics),
         activations=labels,
         claims_phase="confirm",
         repeats=(0,),
         folds=folds,
         declaration=Declaration(
             question="Does the invented activation do better?",
-            metric="accuracy",
-            rule="validation_loss",
+            metric=TASK.primary,
+            rule=RULE_PREFIX + LOSS,
             control=labels[0],
             declared_at="2025-10-09T08:00:00+00:00",
         ),
@@ -90,8 +95,20 @@ def invent_study(
             key = invent_fold(folder, trial, study=name, fold=fold, folds=folds, epochs=epochs)
             keys.append(key)
             if write_folds:
-                invent_attempt(folder, key, epochs=epochs, status="finished")
+                invent_attempt(folder, key, epochs=epochs, status=Status.FINISHED)
     return keys
+
+
+def decide(folder: Path, trial: str) -> None:
+    """Writes what the driver would have decided of a trial by its journals: nothing while one of its folds goes on."""
+    home = folder / "trials" / trial
+    folds = sorted(home.glob("fold-*"))
+    given_up = [TrialStatus.INFRA_FAILED if (fold / layout.INFRA).exists() else None for fold in folds]
+    found = trial_result.outcome([read_fold(fold) for fold in folds], given_up)
+    if found is None:
+        (home / decided.FILE).unlink(missing_ok=True)
+    else:
+        (home / decided.FILE).write_text(to_text(Decided(status=found[0])), encoding="utf-8")
 
 
 def invent_trial(folder: Path, trial: InventedTrial) -> None:
@@ -149,7 +166,7 @@ def invent_attempt(
     writer = Writer(attempt_folder(home, attempt))
     begin = EPOCH_ZERO + 1000.0 * attempt + 10.0 * spec.fold
     writer.write(
-        Start(
+        invented_start(
             digest=spec.digest,
             attempt=attempt,
             resumed_epoch=resumed,
@@ -159,12 +176,9 @@ def invent_attempt(
             n_train=1149,
             n_validation=288,
             n_heldout=360,
-            n_classes=10,
-            chance=0.1019,
+            references={LOSS: math.log(10), TASK.primary: 0.1019},
             n_parameters=21_280_000,
-            device="cpu",
             device_name="invented processor",
-            threads=1,
             host=f"node{attempt}",
             pid=4000 + attempt,
             environment={"python": "3.11", "torch": "2.15"},
@@ -175,10 +189,10 @@ def invent_attempt(
     for epoch in range(resumed + 1, epochs + 1):
         last = begin + 2.0 * epoch
         metrics = {
-            f"{part}/{name}": _value(spec, part, name, epoch) for part in ("train", "validation") for name in METRICS
+            f"{part}/{name}": _value(spec, part, name, epoch) for part in ("train", "validation") for name in TASK.names
         }
         if loss is not None and epoch == epochs:
-            metrics["train/loss"] = loss
+            metrics[f"train/{LOSS}"] = loss
         writer.write(
             Epoch(
                 epoch=epoch,
@@ -193,11 +207,18 @@ def invent_attempt(
         )
     if status is not None:
         outcomes: dict[str, Outcome] = {}
-        if status in ("finished", "stopped"):
+        if status in (Status.FINISHED, Status.STOPPED):
             scored = ("heldout", "validation")
-            best = {f"{part}/{name}": _value(spec, part, name, epochs) for part in scored for name in METRICS}
-            outcomes = {rule: Outcome(epoch=epochs, metrics=best) for rule in CHECKPOINT_RULES}
-        reason = {"finished": "all epochs", "stopped": "STOP file", "diverged": f"loss is nan at epoch {epochs}"}
+            best = {f"{part}/{name}": _value(spec, part, name, epochs) for part in scored for name in TASK.names}
+            outcomes = {
+                rule: Outcome(epoch=epochs, metrics=best)
+                for rule in (*TASK.tracked(spec.training.checkpoint_rule), LAST)
+            }
+        reason = {
+            Status.FINISHED: "all epochs",
+            Status.STOPPED: "STOP file",
+            Status.DIVERGED: f"loss is nan at epoch {epochs}",
+        }
         writer.write(
             End(
                 time=last + 0.5,
@@ -209,13 +230,14 @@ def invent_attempt(
             )
         )
     writer.close()
+    decide(folder, spec.trial)
 
 
 def _value(spec: FoldSpec, part: str, name: str, epoch: int) -> float:
     """A curve that looks like learning: a loss that falls, a score that rises, apart by activation, fold and part."""
     offset = sum(map(ord, spec.trial)) % 7 * 0.004 + spec.fold * 0.006 + {"train": 0.0}.get(part, 0.02)
     decay = math.exp(-epoch / 4)
-    return round(2.2 * decay + 0.1 + offset if name == "loss" else 0.98 - 0.8 * decay - offset, 6)
+    return round(2.2 * decay + 0.1 + offset if name == LOSS else 0.98 - 0.8 * decay - offset, 6)
 
 
 def numbers(folder: Path) -> dict[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sweeps.errors import LedgerError
-from sweeps.folder.records import Completed, Record, Reopened, Reported, TrialAdded
+from sweeps.folder.records import Completed, Record, Reopened, Reported, TrialAdded, TrialStatus
 from sweeps.study.study import Study
 from trainer.spec import Options, Scalar
 
@@ -76,6 +76,6 @@ class Searches:
     def completed(self, trial: TrialAdded, end: Completed) -> None:
         """Tells of a trial's end."""
         if self.concerns(trial):
-            lost = end.status == "infra_failed"
+            lost = end.status is TrialStatus.INFRA_FAILED
             self._searchers[trial.label].complete(trial.index, end.metrics or None, lost=lost)
             self._schedulers[trial.label].complete(trial.index, end.metrics or None)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from sweeps.search.searchers import _mode
-from sweeps.study.study import Study
+from sweeps.study.study import Mode, Study
 
 
 class Scheduler(Protocol):
@@ -26,16 +25,17 @@ def make_scheduler(study: Study, label: str) -> Scheduler:
     search = study.search
     assert search is not None
     if search.scheduler.name == "none":
-        return RunAll()
+        return NoScheduler()
     return Asha(
         metric=search.select_on,
+        mode=study.mode,
         epochs=study.epochs("search"),
         grace_epochs=search.scheduler.grace_epochs,
         reduction_factor=search.scheduler.reduction_factor,
     )
 
 
-class RunAll:
+class NoScheduler:
     """No scheduler: every trial trains to its end."""
 
     def result(self, index: int, epoch: int, metrics: Mapping[str, float]) -> bool:
@@ -52,7 +52,7 @@ class Asha:
     ``1 / reduction_factor`` of those that came there before it.
     """
 
-    def __init__(self, *, metric: str, epochs: int, grace_epochs: int, reduction_factor: float) -> None:
+    def __init__(self, *, metric: str, mode: Mode, epochs: int, grace_epochs: int, reduction_factor: float) -> None:
         from ray.tune.experiment import Trial
         from ray.tune.schedulers import ASHAScheduler
 
@@ -61,7 +61,7 @@ class Asha:
         self._tune = ASHAScheduler(
             time_attr="training_iteration",
             metric=metric,
-            mode=_mode(metric),
+            mode=mode,
             max_t=epochs,
             grace_period=grace_epochs,
             reduction_factor=reduction_factor,

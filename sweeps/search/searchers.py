@@ -16,10 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from analysis.runs.metric import find
-from analysis.runs.plan import unstated_metrics
 from sweeps.study.space import Space
-from sweeps.study.study import Study
+from sweeps.study.study import Mode, Study
 from trainer.spec import Scalar
 
 Config = dict[str, Scalar]
@@ -55,11 +53,11 @@ def make_searcher(study: Study, label: str) -> Searcher:
     space, seed = study.space_of(label), _seed(study.seed, label)
     if search.algorithm == "tpe":
         concurrent = search.concurrent or TPE_CONCURRENT
-        return Learning(space, search.samples, seed=seed, metric=search.select_on, concurrent=concurrent)
-    return Drawn(space, search.samples, seed=seed, concurrent=search.concurrent)
+        return Tpe(space, search.samples, seed=seed, metric=search.select_on, mode=study.mode, concurrent=concurrent)
+    return Sampled(space, search.samples, seed=seed, concurrent=search.concurrent)
 
 
-class Drawn:
+class Sampled:
     """Random and grid search: what Tune's BasicVariantGenerator gives with the same seed, without repetitions."""
 
     def __init__(self, space: Space, samples: int, *, seed: int, concurrent: int | None = None) -> None:
@@ -84,13 +82,13 @@ class Drawn:
         self._over.add(index)
 
 
-class Learning:
+class Tpe:
     """Tree-structured Parzen estimator: Tune's OptunaSearch. Its first ten settings are drawn at random.
 
     Suggestion ``n`` knows the results of trials 0 to ``n - concurrent``, whatever else is over.
     """
 
-    def __init__(self, space: Space, samples: int, *, seed: int, metric: str, concurrent: int) -> None:
+    def __init__(self, space: Space, samples: int, *, seed: int, metric: str, mode: Mode, concurrent: int) -> None:
         from ray.tune.search.optuna import OptunaSearch
 
         self.count = space.trials(samples)
@@ -101,9 +99,9 @@ class Learning:
         self._names: dict[int, str] = {}
         """Tune's names of our trials; none for those drawn at random instead."""
         self._fallback = _variants(space, seed)
-        self._optuna = OptunaSearch(metric=metric, mode=_mode(metric), seed=seed)
+        self._optuna = OptunaSearch(metric=metric, mode=mode, seed=seed)
         with _without_greeting():
-            self._optuna.set_search_properties(metric, _mode(metric), space.to_tune())
+            self._optuna.set_search_properties(metric, mode, space.to_tune())
 
     def ready(self, index: int) -> bool:
         return index >= self.count or all(trial in self._ends for trial in range(index - self._concurrent + 1))
@@ -172,10 +170,6 @@ def _plain(config: Mapping[str, Any]) -> Config:
 
 def _key(config: Mapping[str, Scalar]) -> str:
     return json.dumps(config, sort_keys=True)
-
-
-def _mode(metric: str) -> str:
-    return "min" if find(unstated_metrics(), metric).better == "lower" else "max"
 
 
 def _seed(study_seed: int, label: str) -> int:

@@ -4,30 +4,50 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from slurm.messages import Phrase, nearest
 from slurm.yaml_reader import Path
 from sweeps.study.default_spaces import PARAMETERS
-from sweeps.study.sections import Activation, Search
+from sweeps.study.sections import Activation, Confirm, Folds, Search, Training, TunedForAll
 from sweeps.study.space import Space
-
-if TYPE_CHECKING:
-    from sweeps.study.study import Study
+from trainer.tasks.description import LAST, Description
 
 
-def contradictions(study: Study) -> Iterator[tuple[Path, object, str]]:
+@dataclass(frozen=True, kw_only=True)
+class Values:
+    """What of a study can contradict itself."""
+
+    activations: tuple[Activation, ...]
+    spaces: tuple[Space, ...]
+    """All that is searched for each of them."""
+    tuned_for_all: TunedForAll
+    control: str
+    search: Search | None
+    search_epochs: int
+    confirm: Confirm | None
+    folds: Folds
+    training: Training
+    task: Description
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(item.label for item in self.activations)
+
+
+def contradictions(study: Values) -> Iterator[tuple[Path, object, str]]:
     """(path, what was got, what is accepted) of everything that is wrong between keys."""
     labels = list(_labels(study))
     yield from labels
-    spaces = [study.space_of(item.label) for item in study.activations]
+    spaces = study.spaces
+    yield from _validation(study)
     for index, item in enumerate(study.activations):
         yield from _parameters(("activations", index), item)
     searched = any(not domains.empty for domains in spaces)
     if study.search is None:
         if searched:
             first = [not domains.empty for domains in spaces].index(True)
-            where: Path = ("space",) if study.space.training else ("activations", first, "space")
+            where: Path = ("space",) if study.tuned_for_all.training else ("activations", first, "space")
             yield (
                 where,
                 Phrase("a search space"),
@@ -48,11 +68,27 @@ def contradictions(study: Study) -> Iterator[tuple[Path, object, str]]:
         )
         return
     if not labels:  # a label that means two activations would tell wrong budgets
-        yield from _search(study, study.search, spaces)
+        yield from _search(study, study.search)
 
 
-def _labels(study: Study) -> Iterator[tuple[Path, object, str]]:
-    labels = study.compared()
+def _validation(study: Values) -> Iterator[tuple[Path, object, str]]:
+    """Strata that the task does not have, and what needs a validation part where there is none."""
+    folds, training = study.folds, study.training
+    if folds.stratify and not study.task.stratifies:
+        yield ("folds", "stratify"), True, f"accepts false: task {study.task.name} has no classes to stratify by"
+    if folds.validation > 0:
+        return
+    none = "with folds.validation: 0, since nothing is validated"
+    if training.checkpoint_rule != LAST:
+        yield ("training", "checkpoint_rule"), training.checkpoint_rule, f"accepts {LAST} {none}"
+    if training.patience is not None:
+        yield ("training", "patience"), training.patience, f"accepts null {none}"
+    if study.search is not None:
+        yield ("search",), Phrase("a search"), f"accepts none {none}; give folds.validation a share"
+
+
+def _labels(study: Values) -> Iterator[tuple[Path, object, str]]:
+    labels = study.labels
     counts = Counter(label.casefold() for label in labels)
     for index, label in enumerate(labels):
         if counts[label.casefold()] > 1 and label.casefold() in {other.casefold() for other in labels[:index]}:
@@ -92,19 +128,19 @@ def _parameters(path: Path, item: Activation) -> Iterator[tuple[Path, object, st
                 )
 
 
-def _search(study: Study, search: Search, spaces: list[Space]) -> Iterator[tuple[Path, object, str]]:
+def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]:
     if search.folds is not None and search.folds > study.folds.folds:
         yield ("search", "folds"), search.folds, f"accepts at most folds.folds, {study.folds.folds}"
-    epochs = study.epochs("search")
+    epochs = study.search_epochs
     if search.scheduler.name == "asha" and search.scheduler.grace_epochs > epochs:
         yield (
             ("search", "scheduler", "grace_epochs"),
             search.scheduler.grace_epochs,
             f"accepts at most the epochs of the search, {epochs}",
         )
-    for index, (item, domains) in enumerate(zip(study.activations, spaces, strict=True)):
+    for index, (item, domains) in enumerate(zip(study.activations, study.spaces, strict=True)):
         for key, domain in domains.domains.items():
-            where = _where(study, index, item, key)
+            where = _where(index, item, key)
             if search.algorithm == "grid" and domain.kind != "grid_search":
                 yield (
                     where,
@@ -114,7 +150,9 @@ def _search(study: Study, search: Search, spaces: list[Space]) -> Iterator[tuple
             if search.algorithm == "tpe" and domain.kind == "grid_search":
                 yield where, domain, "accepts no grid_search with search.algorithm: tpe; write choice instead"
     budgets = {
-        item.label: s.trials(search.samples) for item, s in zip(study.activations, spaces, strict=True) if not s.empty
+        item.label: s.trials(search.samples)
+        for item, s in zip(study.activations, study.spaces, strict=True)
+        if not s.empty
     }
     if len(set(budgets.values())) > 1 and not search.allow_unequal_budget:
         counts = ", ".join(f"{label} {count}" for label, count in budgets.items())
@@ -126,7 +164,7 @@ def _search(study: Study, search: Search, spaces: list[Space]) -> Iterator[tuple
         )
 
 
-def _where(study: Study, index: int, item: Activation, key: str) -> Path:
+def _where(index: int, item: Activation, key: str) -> Path:
     section, _, name = key.partition(".")
     if section == "activation":
         return ("activations", index, "space", name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,6 +20,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -30,12 +31,14 @@ from sweeps.study import default_spaces
 from sweeps.study.space import TAN, Domain, SpaceError, check_angle, parse, tan_degrees
 from trainer import catalogue
 from trainer.errors import UnknownName
-from trainer.spec import CheckpointRule, Scalar, TrainingSpec
+from trainer.spec import Precision, Scalar, TrainingSpec
+from trainer.tasks.description import Description
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")
 
-FIXED_FOR_ALL = frozenset({"epochs", "evaluate_batch", "checkpoint_rule", "clean_train"})
+FIXED_FOR_ALL = frozenset({"epochs", "evaluate_batch", "evaluate_every", "checkpoint_rule", "clean_train"})
+SELECTS_ON = "validation/"
 """Training fields that no activation may have its own of: budget, rule and measurement are the comparison's."""
 
 
@@ -85,7 +88,7 @@ SearchedOrFixed = Annotated[
 ]
 
 
-def _listed(kind: str, names: Mapping[str, str]) -> AfterValidator:
+def listed(kind: str, names: Mapping[str, str]) -> AfterValidator:
     def check(name: str) -> str:
         try:
             catalogue.check(kind, name, names)
@@ -94,6 +97,25 @@ def _listed(kind: str, names: Mapping[str, str]) -> AfterValidator:
         return name
 
     return AfterValidator(check)
+
+
+def _of_task(accepted: Callable[[Description], Iterable[str]]) -> AfterValidator:
+    """A name that the study's task knows; which task that is, the validation is told by its context."""
+
+    def check(name: str, info: ValidationInfo) -> str:
+        task: Description | None = (info.context or {}).get(TASK)
+        if task is not None and name not in (names := list(accepted(task))):
+            raise refusal(f"accepts {', '.join(names)}{nearest(name, names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+TASK = "task"
+"""Key of the validation's context: the description of the study's task."""
+Rule = Annotated[str, _of_task(lambda task: task.rules)]
+ReportedMetric = Annotated[str, _of_task(lambda task: task.names)]
+SelectedOn = Annotated[str, _of_task(lambda task: (SELECTS_ON + name for name in task.names))]
 
 
 class Section(BaseModel):
@@ -118,11 +140,11 @@ class Named(Section):
 
 
 class Data(Named):
-    name: Annotated[str, _listed("data set", catalogue.DATASETS)]
+    name: Annotated[str, listed("data set", catalogue.DATASETS)]
 
 
 class Model(Named):
-    name: Annotated[str, _listed("model", catalogue.MODELS)] = "resnet34"
+    name: Annotated[str, listed("model", catalogue.MODELS)] = "resnet34"
 
 
 class Training(Section):
@@ -139,9 +161,10 @@ class Training(Section):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
     patience: int | None = Field(default=15, ge=1)
-    checkpoint_rule: CheckpointRule = "validation_loss"
+    checkpoint_rule: Rule = "validation_loss"
     clean_train: bool = False
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
+    evaluate_every: int = Field(default=1, ge=1)
 
     def spec(self, overrides: Mapping[str, Scalar]) -> TrainingSpec:
         """With a trial's overrides. Raises pydantic's ValidationError for one that is out of its limits."""
@@ -180,7 +203,7 @@ class Folds(Section):
     scheme: Literal["kfold", "fixed"] = "kfold"
     folds: int = 5
     repeats: int = Field(default=1, ge=1)
-    validation: float = Field(default=0.2, gt=0, lt=1)
+    validation: float = Field(default=0.2, ge=0, lt=1)
     stratify: bool = True
     group: str | None = None
 
@@ -226,9 +249,7 @@ class Search(Section):
     """Folds of each repeat that a search trial trains; None: all."""
     repeats: int = Field(default=1, ge=1)
     scheduler: Annotated[Scheduler, BeforeValidator(_scheduler)] = Scheduler()
-    select_on: Literal[
-        "validation/loss", "validation/accuracy", "validation/f1_weighted", "validation/f1_macro", "validation/auc"
-    ] = "validation/loss"
+    select_on: SelectedOn = "validation/loss"
     epochs: int | None = Field(default=None, ge=1)
     """Epochs in the search phase; None: training.epochs."""
     allow_unequal_budget: bool = False
@@ -243,7 +264,7 @@ class Confirm(Section):
 class Activation(Section):
     activation: Annotated[
         str,
-        _listed("activation", catalogue.ACTIVATIONS),
+        listed("activation", catalogue.ACTIVATIONS),
         Field(description="a name, or an import path as mylab.act:MyAct"),
     ]
     label: str
@@ -288,7 +309,8 @@ class TunedForAll(Section):
 
 
 class Report(Section):
-    metric: Literal["accuracy", "f1_weighted", "f1_macro", "auc", "loss"] = "accuracy"
+    metric: ReportedMetric
+    """The task's primary one, unless another is named."""
     rope: float | None = Field(default=None, ge=0)
     alpha: float = Field(default=0.05, gt=0, le=0.5)
     family: Family = "control"

@@ -8,7 +8,8 @@ from pathlib import Path
 from slurm.messages import nearest
 from sweeps.errors import StudyError
 from sweeps.folder import layout
-from sweeps.study.study import Study, load
+from sweeps.study.reading import load
+from sweeps.study.study import Study
 
 
 def shipped() -> dict[str, str]:

@@ -7,23 +7,23 @@ equal study. Loads neither torch nor Ray.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-import pathlib
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from analysis.runs.plan import Declaration, Plan, unstated, unstated_metrics
-from slurm import messages, yaml_reader
-from slurm.messages import Problems, nearest, refusal
-from slurm.yaml_reader import Problem
-from sweeps.errors import StudyError
-from sweeps.study.consistency import contradictions
+from analysis.runs.metric import Metric
+from analysis.runs.plan import Declaration, Plan
+from slurm.messages import Problems, refusal
+from sweeps.study.consistency import Values, contradictions
 from sweeps.study.sections import (
     NAME,
+    TASK,
     Activation,
     Cluster,
     Confirm,
@@ -36,19 +36,26 @@ from sweeps.study.sections import (
     Tracking,
     Training,
     TunedForAll,
+    listed,
 )
-from sweeps.study.space import Domain, Space, space
+from sweeps.study.space import ACTIVATION, Domain, Space, space
+from trainer import catalogue
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, SplitSpec
+from trainer.tasks.description import LAST, Description, describe
 
+Mode = Literal["min", "max"]
 NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking"})
 """Keys that decide no number and no conclusion."""
+ADDED: dict[tuple[str, str], object] = {("training", "evaluate_every"): 1}
+"""Keys that came later, with what was done before they were there: so a study keeps the digest that an earlier version
+gave it."""
 
 
 class Study(Section):
     name: Annotated[str, Field(description="a name for the study, its folder and its MLflow experiment")]
     question: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    task: Literal["classification"] = "classification"
+    task: Annotated[str, listed("task", catalogue.TASKS)] = "classification"
     data: Annotated[Data, Field(description="the data set, as {name: digits}")]
     root: str | None = None
     """Folder that holds the data sets; None: the environment's ACTSWEEP_DATA, or none."""
@@ -66,14 +73,17 @@ class Study(Section):
     control: Annotated[
         str, Field(description="the label that all others are compared with (relu, where it is among them)")
     ]
-    report: Report = Report()
+    report: Report
     cluster: Cluster = Cluster()
     tracking: Tracking = Tracking()
 
+    _description: Description = PrivateAttr()
+
     @model_validator(mode="before")
     @classmethod
-    def _defaults_that_depend(cls, raw: object) -> object:
-        """Defaults that other keys decide: the control, and what the confirm phase repeats."""
+    def _defaults_that_depend(cls, raw: object, info: ValidationInfo) -> object:
+        """Defaults that other keys decide: the control, what the confirm phase repeats, what the task measures, and
+        what can be done without a validation part."""
         if not isinstance(raw, Mapping):
             raise refusal("accepts a mapping with the keys of a study: name, data, activations and so on")
         out = dict(raw)
@@ -86,6 +96,12 @@ class Study(Section):
             folds = out.get("folds")
             repeats = folds.get("repeats", 1) if isinstance(folds, Mapping) else getattr(folds, "repeats", 1)
             out["confirm"] = {"repeats": repeats} if type(repeats) is int and repeats >= 1 else {}
+        task = _task(info)
+        fill(out, "report", {"metric": task.primary})
+        if not task.stratifies:
+            fill(out, "folds", {"stratify": False})
+        if isinstance(out.get("folds"), Mapping) and out["folds"].get("validation") == 0:
+            fill(out, "training", {"checkpoint_rule": LAST, "patience": None})
         return out
 
     @field_validator("name")
@@ -105,10 +121,37 @@ class Study(Section):
         return items
 
     @model_validator(mode="after")
-    def _consistent(self) -> Study:
-        if found := list(contradictions(self)):
+    def _consistent(self, info: ValidationInfo) -> Study:
+        self._description = _task(info)
+        values = Values(
+            activations=self.activations,
+            spaces=tuple(self.space_of(label) for label in self.compared()),
+            tuned_for_all=self.space,
+            control=self.control,
+            search=self.search,
+            search_epochs=self.epochs("search"),
+            confirm=self.confirm,
+            folds=self.folds,
+            training=self.training,
+            task=self._description,
+        )
+        if found := list(contradictions(values)):
             raise Problems(found)
         return self
+
+    @property
+    def description(self) -> Description:
+        """What is known of the task: its metrics among other things."""
+        return self._description
+
+    @property
+    def mode(self) -> Mode:
+        """Whether the search looks for the least or the greatest value of :meth:`select_on`, in Tune's words."""
+        return "min" if self.description.metric(self.select_on()).better == "lower" else "max"
+
+    def better(self, metric: str, one: float, other: float) -> bool:
+        """Whether ``one`` beats ``other`` in a metric, named with or without its part (``validation/loss``)."""
+        return self.description.metric(metric).sign * (one - other) > 0
 
     # What the driver asks a study.
 
@@ -179,6 +222,16 @@ class Study(Section):
         item = self.activation(label)
         return dict(item.params), {k: v for k, v in item.training.items() if not isinstance(v, Domain)}
 
+    def degrees(self, label: str, params: Options) -> dict[str, float]:
+        """Angles of the parameters that are searched as the tangent of one, for people to read."""
+        domains = self.space_of(label).domains
+        searched = {name: domains.get(ACTIVATION + name) for name in params}
+        return {
+            name: round(math.degrees(math.atan(float(params[name]))), 9)  # type: ignore[arg-type]  # tangents are numbers
+            for name, domain in searched.items()
+            if domain is not None and domain.tan
+        }
+
     def fold_specs(
         self, *, phase: Phase, trial: str, label: str, params: Options | None = None, training: Options | None = None
     ) -> list[FoldSpec]:
@@ -225,8 +278,8 @@ class Study(Section):
             dataset=_named(self.data.name, self.data.options),
             model=_named(self.model.name, self.model.options),
             splits=_splits(self.split_spec()),
-            task=unstated()["task"],
-            metrics=unstated_metrics(),
+            task=self.task,
+            metrics=tuple(Metric(**dataclasses.asdict(metric)) for metric in self.description.metrics),
             activations=self.compared(),
             claims_phase=phase,
             repeats=self.repeats(phase),
@@ -248,39 +301,6 @@ class Study(Section):
         )
 
 
-def load(path_or_text: pathlib.Path | str, *, origin: str | None = None, check_files: bool = True) -> Study:
-    """The study in a file (given as a Path) or in a text (given as str).
-
-    ``origin`` is the name shown in messages; the path itself by default. Relative paths in ``root``,
-    ``cluster.profile`` and a ``tracking.uri`` of SQLite are taken from the file's folder (a text's: from the current
-    one) and made absolute; ``check_files=False`` does not ask whether they exist, for a study folder that was moved.
-    Raises :class:`StudyError` with all problems that can be told at once.
-    """
-    if isinstance(path_or_text, pathlib.Path):
-        origin, folder = origin or str(path_or_text), path_or_text.absolute().parent
-        try:
-            text = path_or_text.read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            near = nearest(path_or_text.name, [item.name for item in folder.glob("*.y*ml")])
-            raise StudyError(
-                f"{origin}: no such file{near.removesuffix('?')}; accepts the path of a study file (actsweep "
-                "studies lists ready ones)"
-            ) from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise StudyError(f"{origin}: cannot be read ({error}); accepts a readable text file in UTF-8") from error
-    else:
-        origin, folder, text = origin or "study", pathlib.Path.cwd(), path_or_text
-    document = yaml_reader.parse(text, origin, StudyError)
-    try:
-        study = Study.model_validate(document.value)
-    except ValidationError as error:
-        raise document.error(messages.problems(error, Study)) from error
-    study, missing = _absolute(study, folder)
-    if missing and check_files:
-        raise document.error(missing)
-    return study
-
-
 def resolved_yaml(study: Study) -> str:
     """The study with all defaults written out; :func:`load` reads an equal one back."""
     return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
@@ -288,40 +308,25 @@ def resolved_yaml(study: Study) -> str:
 
 def digest(study: Study) -> str:
     """Identity of the study: 16 hexadecimal digits over everything that decides a number or the conclusion drawn."""
-    canonical = json.dumps(study.model_dump(mode="json", exclude=set(NOT_IDENTITY)), sort_keys=True, allow_nan=False)
+    plain = study.model_dump(mode="json", exclude=set(NOT_IDENTITY))
+    for (section, key), before in ADDED.items():
+        if plain[section][key] == before:
+            del plain[section][key]
+    canonical = json.dumps(plain, sort_keys=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _absolute(study: Study, folder: pathlib.Path) -> tuple[Study, list[Problem]]:
-    """With paths made absolute, and what does not exist."""
-    missing: list[Problem] = []
-    update: dict[str, Any] = {}
-    if study.root is not None:
-        root = folder / pathlib.Path(study.root).expanduser()
-        update["root"] = str(root)
-        if not root.is_dir():
-            missing.append(
-                Problem(
-                    path=("root",),
-                    message=f"got {study.root!r}; no such folder: {root}; put the data there, or correct it",
-                )
-            )
-    profile = study.cluster.profile
-    if "/" in profile or profile.endswith((".yaml", ".yml")):
-        file = folder / pathlib.Path(profile).expanduser()
-        update["cluster"] = study.cluster.model_copy(update={"profile": str(file)})
-        if not file.is_file():
-            missing.append(
-                Problem(
-                    path=("cluster", "profile"),
-                    message=f"got {profile!r}; no such file: {file}; give a profile's name or its file",
-                )
-            )
-    uri = study.tracking.uri
-    if uri is not None and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
-        database = folder / pathlib.Path(uri.removeprefix("sqlite:///")).expanduser()
-        update["tracking"] = study.tracking.model_copy(update={"uri": f"sqlite:///{database}"})
-    return (study.model_copy(update=update) if update else study), missing
+def _task(info: ValidationInfo) -> Description:
+    """The task's description that the validation was given; of a study made in code, classification's."""
+    found: Description = (info.context or {}).get(TASK) or describe("classification")
+    return found
+
+
+def fill(raw: dict[str, Any], section: str, defaults: Mapping[str, object]) -> None:
+    """Writes into a section what it does not say; leaves alone what is no section."""
+    known = raw.get(section, {})
+    if isinstance(known, Mapping):
+        raw[section] = {**defaults, **known}
 
 
 def _items(raw: object) -> list[object]:
@@ -338,7 +343,7 @@ def _splits(spec: SplitSpec) -> str:
     """How items are dealt to folds, as a reader of the report should see it."""
     parts = "the held-out part that the data set declares" if spec.scheme == "fixed" else f"{spec.folds} folds"
     stratified = ", stratified by class" if spec.stratify else ""
-    grouped = f", no {spec.group} on two sides" if spec.group else ", items dealt one by one"
+    grouped = f", no {spec.group} on two sides" if spec.group else ", items assigned individually (no groups)"
     return f"{parts}{stratified}{grouped if spec.scheme == 'kfold' else ''}; validation {spec.validation:g} of the rest"
 
 

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from sweeps.search.schedulers import Asha, RunAll, make_scheduler
-from sweeps.search.searchers import Drawn, Learning, make_searcher
+from sweeps.search.schedulers import Asha, NoScheduler, make_scheduler
+from sweeps.search.searchers import Sampled, Tpe, make_searcher
+from sweeps.study.reading import load
 from sweeps.study.space import parse, space
-from sweeps.study.study import load
 
 LOSS = "validation/loss"
 
@@ -70,7 +70,7 @@ def test_each_activation_draws_for_itself():
 
 @pytest.mark.parametrize("domains", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
 def test_suggestions_are_plain_values_that_json_gives_back(domains):
-    for searcher in (Drawn(domains, 8, seed=3), Learning(domains, 8, seed=3, metric=LOSS, concurrent=1)):
+    for searcher in (Sampled(domains, 8, seed=3), Tpe(domains, 8, seed=3, metric=LOSS, mode="min", concurrent=1)):
         for config in everything(searcher):
             assert json.loads(json.dumps(config)) == config
             assert all(type(value) in (int, float, str, bool, type(None)) for value in config.values())
@@ -78,31 +78,34 @@ def test_suggestions_are_plain_values_that_json_gives_back(domains):
 
 @pytest.mark.parametrize("concurrent", [1, 5])
 def test_no_setting_is_suggested_twice_and_a_small_space_is_searched_whole(concurrent):
-    for searcher in (Drawn(DISCRETE, 50, seed=3), Learning(DISCRETE, 50, seed=3, metric=LOSS, concurrent=concurrent)):
+    for searcher in (
+        Sampled(DISCRETE, 50, seed=3),
+        Tpe(DISCRETE, 50, seed=3, metric=LOSS, mode="min", concurrent=concurrent),
+    ):
         found = {json.dumps(config) for config in everything(searcher)}
         assert len(found) == searcher.count == 12
 
 
 def test_a_pure_grid_is_tried_once_whatever_the_samples():
     grid = space({"k": parse({"grid_search": [1, 2, 5]})}, {"lr": parse({"grid_search": [0.1, 0.01]})})
-    found = everything(Drawn(grid, 4, seed=1))
+    found = everything(Sampled(grid, 4, seed=1))
     assert sorted((config["activation.k"], config["training.lr"]) for config in found) == [
         (1, 0.01), (1, 0.1), (2, 0.01), (2, 0.1), (5, 0.01), (5, 0.1),
     ]  # fmt: skip
 
 
 def test_random_search_holds_to_its_concurrency():
-    searcher = Drawn(CONTINUOUS, 4, seed=1, concurrent=2)
+    searcher = Sampled(CONTINUOUS, 4, seed=1, concurrent=2)
     assert [searcher.ready(index) for index in (0, 1)] == [True, True]
     searcher.ask(0), searcher.ask(1)
     assert not searcher.ready(2)
     searcher.complete(1, None)
     assert searcher.ready(2)
-    assert all(Drawn(CONTINUOUS, 4, seed=1).ready(index) for index in range(5))
+    assert all(Sampled(CONTINUOUS, 4, seed=1).ready(index) for index in range(5))
 
 
 def test_tpe_waits_for_the_trials_it_may_know_and_for_no_other():
-    searcher = Learning(CONTINUOUS, 6, seed=1, metric=LOSS, concurrent=3)
+    searcher = Tpe(CONTINUOUS, 6, seed=1, metric=LOSS, mode="min", concurrent=3)
     for index in range(3):
         assert searcher.ready(index)
         searcher.ask(index)
@@ -119,7 +122,7 @@ def test_tpe_waits_for_the_trials_it_may_know_and_for_no_other():
 def test_tpe_suggests_the_same_in_whatever_order_trials_end(seed):
     """A cluster's timing: trials of the window end in random order, more of them than must."""
     chaos = random.Random(seed)
-    searcher = Learning(CONTINUOUS, 20, seed=5, metric=LOSS, concurrent=4)
+    searcher = Tpe(CONTINUOUS, 20, seed=5, metric=LOSS, mode="min", concurrent=4)
     configs, running = [], []
     while len(configs) < 20 or running:
         if len(configs) < 20 and searcher.ready(len(configs)) and chaos.random() < 0.7:
@@ -129,7 +132,7 @@ def test_tpe_suggests_the_same_in_whatever_order_trials_end(seed):
             done = running.pop(chaos.randrange(len(running)))
             searcher.complete(done, {LOSS: score(configs[done])} if done % 7 else None)
 
-    straight = Learning(CONTINUOUS, 20, seed=5, metric=LOSS, concurrent=4)
+    straight = Tpe(CONTINUOUS, 20, seed=5, metric=LOSS, mode="min", concurrent=4)
     expected = []
     for index in range(20):
         if index >= 4:
@@ -143,8 +146,8 @@ def test_tpe_learns():
     learned, blind = (
         [score(config) for config in run]
         for run in (
-            _minimised(Learning(CONTINUOUS, 60, seed=2, metric=LOSS, concurrent=1)),
-            _minimised(Drawn(CONTINUOUS, 60, seed=2)),
+            _minimised(Tpe(CONTINUOUS, 60, seed=2, metric=LOSS, mode="min", concurrent=1)),
+            _minimised(Sampled(CONTINUOUS, 60, seed=2)),
         )
     )
     assert sorted(learned[30:])[15] < 0.5 * sorted(blind[30:])[15]
@@ -162,7 +165,7 @@ def test_tpe_takes_a_failure_for_bad_and_a_loss_for_nothing():
     """The best is at the border of a half that fails, which it leaves; where nodes died instead, it learns nothing."""
     low = {}
     for name, told in {"fails": {"metrics": None}, "lost": {"metrics": None, "lost": True}}.items():
-        searcher = Learning(space({"x": parse({"uniform": [0, 1]})}, {}), 60, seed=4, metric=LOSS, concurrent=1)
+        searcher = Tpe(space({"x": parse({"uniform": [0, 1]})}, {}), 60, seed=4, metric=LOSS, mode="min", concurrent=1)
         for index in range(60):
             x = searcher.ask(index)["activation.x"]
             searcher.complete(index, **(told if x < 0.5 else {"metrics": {LOSS: x}}))
@@ -171,15 +174,15 @@ def test_tpe_takes_a_failure_for_bad_and_a_loss_for_nothing():
 
 
 def test_a_metric_that_is_not_finite_counts_as_a_failure():
-    searcher = Learning(CONTINUOUS, 14, seed=1, metric=LOSS, concurrent=1)
+    searcher = Tpe(CONTINUOUS, 14, seed=1, metric=LOSS, mode="min", concurrent=1)
     for index in range(14):
         assert searcher.ask(index) is not None
         searcher.complete(index, {LOSS: math.nan if index % 2 else math.inf})
 
 
 def test_accuracy_is_searched_upwards():
-    searcher = Learning(
-        space({"x": parse({"uniform": [0, 1]})}, {}), 60, seed=4, metric="validation/accuracy", concurrent=1
+    searcher = Tpe(
+        space({"x": parse({"uniform": [0, 1]})}, {}), 60, seed=4, metric="validation/accuracy", mode="max", concurrent=1
     )
     found = []
     for index in range(60):
@@ -189,13 +192,13 @@ def test_accuracy_is_searched_upwards():
 
 
 def test_optuna_does_not_write_over_the_table(capfd):
-    Learning(CONTINUOUS, 2, seed=1, metric=LOSS, concurrent=1).ask(0)
+    Tpe(CONTINUOUS, 2, seed=1, metric=LOSS, mode="min", concurrent=1).ask(0)
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("optuna.storages._in_memory").filters == []
 
 
 def test_asha_stops_what_is_not_among_the_best_third_at_a_rung():
-    scheduler = Asha(metric=LOSS, epochs=9, grace_epochs=1, reduction_factor=3)
+    scheduler = Asha(metric=LOSS, mode="min", epochs=9, grace_epochs=1, reduction_factor=3)
     values = [1.0, 2.0, 0.5, 3.0]
     assert [scheduler.result(index, 1, {LOSS: value}) for index, value in enumerate(values)] == [
         False,
@@ -210,7 +213,7 @@ def test_asha_stops_what_is_not_among_the_best_third_at_a_rung():
 
 
 def test_asha_never_stops_the_first_nor_at_the_last_epoch_and_repeats_its_answers():
-    scheduler = Asha(metric="validation/accuracy", epochs=4, grace_epochs=2, reduction_factor=2)
+    scheduler = Asha(metric="validation/accuracy", mode="max", epochs=4, grace_epochs=2, reduction_factor=2)
     assert [scheduler.result(0, epoch, {"validation/accuracy": 0.9}) for epoch in (1, 2, 3, 4)] == [False] * 4
     scheduler.complete(0, None)
     assert [scheduler.result(1, epoch, {"validation/accuracy": 0.1}) for epoch in (1, 2)] == [False, True]
@@ -223,7 +226,7 @@ def test_asha_never_stops_the_first_nor_at_the_last_epoch_and_repeats_its_answer
 def test_asha_replayed_decides_the_same():
     chaos = random.Random(0)
     events, epochs = [], dict.fromkeys(range(12), 0)
-    scheduler = Asha(metric=LOSS, epochs=9, grace_epochs=1, reduction_factor=3)
+    scheduler = Asha(metric=LOSS, mode="min", epochs=9, grace_epochs=1, reduction_factor=3)
     while epochs:
         index = chaos.choice(sorted(epochs))
         epochs[index] += 1
@@ -233,7 +236,7 @@ def test_asha_replayed_decides_the_same():
         if stop or epochs[index] == 9:
             scheduler.complete(index, None)
             del epochs[index]
-    again = Asha(metric=LOSS, epochs=9, grace_epochs=1, reduction_factor=3)
+    again = Asha(metric=LOSS, mode="min", epochs=9, grace_epochs=1, reduction_factor=3)
     for index, epoch, value, stop in events:
         assert again.result(index, epoch, {LOSS: value}) is stop
         if stop or epoch == 9:
@@ -242,7 +245,7 @@ def test_asha_replayed_decides_the_same():
 
 
 def test_a_study_chooses_its_scheduler():
-    assert isinstance(make_scheduler(study(), "lelu"), RunAll)
+    assert isinstance(make_scheduler(study(), "lelu"), NoScheduler)
     assert not make_scheduler(study(), "lelu").result(0, 1, {LOSS: 1.0})
     asha = make_scheduler(study(scheduler="{name: asha, grace_epochs: 2}"), "lelu")
     assert [asha.result(index, 1, {LOSS: float(index)}) for index in range(5)] == [False] * 5
@@ -253,13 +256,14 @@ def test_importing_the_search_loads_nothing_of_ray_and_making_a_searcher_starts_
     code = """
 import sys
 from sweeps.search.schedulers import Asha
-from sweeps.search.searchers import Drawn, Learning
+from sweeps.search.searchers import Sampled, Tpe
 from sweeps.study.space import parse, space
 assert not {"ray", "optuna", "torch"} & set(sys.modules)
 domains = space({"k": parse({"uniform": [0, 1]})}, {})
-Drawn(domains, 2, seed=1).ask(0)
-Learning(domains, 2, seed=1, metric="validation/loss", concurrent=1).ask(0)
-Asha(metric="validation/loss", epochs=3, grace_epochs=1, reduction_factor=3).result(0, 1, {"validation/loss": 1.0})
+Sampled(domains, 2, seed=1).ask(0)
+Tpe(domains, 2, seed=1, metric="validation/loss", mode="min", concurrent=1).ask(0)
+asha = Asha(metric="validation/loss", mode="min", epochs=3, grace_epochs=1, reduction_factor=3)
+asha.result(0, 1, {"validation/loss": 1.0})
 import ray
 assert not ray.is_initialized()
 assert "torch" not in sys.modules

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.search.schedulers import Asha
-from sweeps.search.searchers import Drawn, Learning
+from sweeps.search.searchers import Sampled, Tpe
 from sweeps.study.space import Domain, Space
 
 METRIC = "validation/loss"
@@ -39,11 +39,11 @@ def tuner(algorithm: str, folder: Path) -> dict:
 def test_random_search_and_asha_decide_as_the_tuner_does(tmp_path):
     theirs = tuner("random", tmp_path)
 
-    ours = Drawn(Space(domains=GRID), 5, seed=SEED)
+    ours = Sampled(Space(domains=GRID), 5, seed=SEED)
     assert [ours.ask(index) for index in range(ours.count)] == theirs["configs"]
     assert ours.ask(ours.count) is None
 
-    scheduler = Asha(metric=METRIC, epochs=EPOCHS, grace_epochs=1, reduction_factor=3)
+    scheduler = Asha(metric=METRIC, mode="min", epochs=EPOCHS, grace_epochs=1, reduction_factor=3)
     stops = 0
     for event, index, *rest in theirs["events"]:
         if event == "complete":
@@ -61,7 +61,7 @@ def test_tpe_suggests_as_the_tuner_does(tmp_path):
     theirs = tuner("tpe", tmp_path)
     last = {index: rest[1] for event, index, *rest in theirs["events"] if event == "result"}
 
-    ours = Learning(Space(domains=DOMAINS), 14, seed=SEED, metric=METRIC, concurrent=1)
+    ours = Tpe(Space(domains=DOMAINS), 14, seed=SEED, metric=METRIC, mode="min", concurrent=1)
     for index, config in enumerate(theirs["configs"]):
         assert ours.ready(index)
         assert ours.ask(index) == pytest.approx(config, rel=1e-12), index

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import sweeps
-from sweeps.study.study import load
+from sweeps.study.reading import load
 from trainer.catalogue import ACTIVATIONS, DATASETS, resolve
 from trainer.datasets.options import choose
 from trainer.models import placement

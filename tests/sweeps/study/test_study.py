@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from sweeps.errors import StudyError
+from sweeps.study.reading import load
 from sweeps.study.sections import FIXED_FOR_ALL, Folds, Training
 from sweeps.study.space import Domain
-from sweeps.study.study import Study, digest, load, resolved_yaml
+from sweeps.study.study import Study, digest, resolved_yaml
 from trainer.codec import from_text, to_text
 from trainer.spec import FoldSpec, SplitSpec, TrainingSpec
 
@@ -101,7 +102,7 @@ def test_a_file_that_is_not_there_suggests_the_one_that_is(tmp_path):
         (LEAST + "report: {alpha: 0.9}", "report.alpha: got 0.9; accepts a number less than or equal to 0.5"),
         (LEAST + "search: {samples: 3}", "study:4: search: got a search; accepts one only where something has a space"),
         (LEAST + "confirm: {repeats: 3}", "confirm: got {repeats: 3}; accepts null where nothing is searched"),
-        (LEAST + "task: regression", 'task: got "regression"; accepts classification'),
+        (LEAST + "task: regression", "task: unknown task 'regression': known: classification."),
         (LEAST + "? [a, b]\n: 1", "got a list or mapping as a key; accepts text as keys"),
         (LEAST + "question: !!python/name:os.system ''", "got the tag tag:yaml.org,2002:python/name:os.system"),
         (LEAST + "seed: !!int ten", "got 'ten' tagged !!int, which it is not"),
@@ -316,7 +317,7 @@ def test_paths_are_taken_from_the_files_folder(tmp_path):
 
 def test_a_study_is_checked_without_torch_or_ray():
     code = (
-        "import sys, pathlib; from sweeps.study.study import load, resolved_yaml\n"
+        "import sys, pathlib; from sweeps.study.reading import load; from sweeps.study.study import resolved_yaml\n"
         f"load(resolved_yaml(load(pathlib.Path({str(HERE / 'study_examples' / 'full.yaml')!r}))))\n"
         "assert not {'torch', 'ray', 'mlflow', 'submitit', 'pandas'} & set(sys.modules)"
     )

@@ -1,0 +1,103 @@
+"""From a study file to a study, or to one error that tells all that is wrong with it."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from pydantic import ValidationError
+
+from slurm import messages, yaml_reader
+from slurm.messages import nearest
+from slurm.yaml_reader import Document, Problem
+from sweeps.errors import StudyError
+from sweeps.study.sections import (
+    TASK,
+)
+from sweeps.study.study import Study
+from trainer import catalogue
+from trainer.errors import UnknownName
+from trainer.tasks.description import Description, describe
+
+
+def load(
+    path_or_text: pathlib.Path | str,
+    *,
+    origin: str | None = None,
+    check_files: bool = True,
+    task: Description | None = None,
+) -> Study:
+    """The study in a file (given as a Path) or in a text (given as str).
+
+    ``origin`` is the name shown in messages; the path itself by default. Relative paths in ``root``,
+    ``cluster.profile`` and a ``tracking.uri`` of SQLite are taken from the file's folder (a text's: from the current
+    one) and made absolute; ``check_files=False`` does not ask whether they exist, for a study folder that was moved.
+    ``task`` is the description of the study's task, where it is known; else one of the user's own is asked for it.
+    Raises :class:`StudyError` with all problems that can be told at once.
+    """
+    if isinstance(path_or_text, pathlib.Path):
+        origin, folder = origin or str(path_or_text), path_or_text.absolute().parent
+        try:
+            text = path_or_text.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            near = nearest(path_or_text.name, [item.name for item in folder.glob("*.y*ml")])
+            raise StudyError(
+                f"{origin}: no such file{near.removesuffix('?')}; accepts the path of a study file (actsweep "
+                "studies lists ready ones)"
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise StudyError(f"{origin}: cannot be read ({error}); accepts a readable text file in UTF-8") from error
+    else:
+        origin, folder, text = origin or "study", pathlib.Path.cwd(), path_or_text
+    document = yaml_reader.parse(text, origin, StudyError)
+    try:
+        study = Study.model_validate(document.value, context={TASK: task or _described(document)})
+    except ValidationError as error:
+        raise document.error(messages.problems(error, Study)) from error
+    study, missing = _absolute(study, folder)
+    if missing and check_files:
+        raise document.error(missing)
+    return study
+
+
+def _described(document: Document) -> Description:
+    """Of the task that the document names; that it names none is told with all else."""
+    named = document.value.get("task") if isinstance(document.value, dict) else None
+    if not isinstance(named, str) or (named not in catalogue.TASKS and ":" not in named):
+        return describe("classification")
+    try:
+        return describe(named)
+    except UnknownName as error:
+        raise document.error([Problem(path=("task",), message=str(error))]) from error
+
+
+def _absolute(study: Study, folder: pathlib.Path) -> tuple[Study, list[Problem]]:
+    """With paths made absolute, and what does not exist."""
+    missing: list[Problem] = []
+    update: dict[str, Any] = {}
+    if study.root is not None:
+        root = folder / pathlib.Path(study.root).expanduser()
+        update["root"] = str(root)
+        if not root.is_dir():
+            missing.append(
+                Problem(
+                    path=("root",),
+                    message=f"got {study.root!r}; no such folder: {root}; put the data there, or correct it",
+                )
+            )
+    profile = study.cluster.profile
+    if "/" in profile or profile.endswith((".yaml", ".yml")):
+        file = folder / pathlib.Path(profile).expanduser()
+        update["cluster"] = study.cluster.model_copy(update={"profile": str(file)})
+        if not file.is_file():
+            missing.append(
+                Problem(
+                    path=("cluster", "profile"),
+                    message=f"got {profile!r}; no such file: {file}; give a profile's name or its file",
+                )
+            )
+    uri = study.tracking.uri
+    if uri is not None and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
+        database = folder / pathlib.Path(uri.removeprefix("sqlite:///")).expanduser()
+        update["tracking"] = study.tracking.model_copy(update={"uri": f"sqlite:///{database}"})
+    return (study.model_copy(update=update) if update else study), missing
