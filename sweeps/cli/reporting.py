@@ -27,6 +27,7 @@ def write(
     from analysis.errors import IncompleteFolds
     from analysis.report import build, pdf
     from analysis.runs import load, published
+    from analysis.runs.schema import Status
 
     store.settle()  # or MLflow tries a server that does not answer for many minutes
     folders = [Path(source) for source in sources if (Path(source) / layout.STUDY).is_file()]
@@ -35,7 +36,7 @@ def write(
         studies = [load.load(source, experiment) for source in sources for experiment in experiments]
     else:
         studies = [study for source in sources for study in _studies(source)]
-    if studies and not imported and not any((study.cube["status"] == "finished").any() for study in studies):
+    if studies and not imported and not any((study.cube["status"] == Status.FINISHED).any() for study in studies):
         raise IncompleteFolds(
             f"{', '.join(sources)}: no fold has finished, so there is nothing to report; go on with `actsweep resume`"
         )

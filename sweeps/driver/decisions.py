@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState, Retry, retry
-from sweeps.folder.records import Completed, FoldKey, TrialAdded
+from sweeps.folder.records import Completed, FoldKey, TrialAdded, TrialStatus
 from sweeps.folder.state import State
 from trainer.spec import Phase
 
@@ -36,6 +36,10 @@ def packs(state: State, folds: Sequence[FoldKey], size: int | None) -> list[tupl
     return result
 
 
+BLAMES_NODE = frozenset({JobState.FAILED, JobState.NODE_FAILED, JobState.FINISHED})
+"""Ends that may be the node's doing. A pause, a time limit and a preemption say nothing of it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loss:
     """A job that is over while folds of its pack are not, and what that means for them."""
@@ -62,7 +66,7 @@ def judge_loss(state: State, report: JobReport, folds: Sequence[FoldKey], *, epo
     spent = max((state.spent.get(fold, 0) for fold in folds), default=0) + counted
     if spent > max_retries:
         last = f"{report.state.value}: {report.reason}".removesuffix(": ")
-        return Loss(counted=counted, give_up=f"lost {spent} times without getting on (last: {last})")
+        return Loss(counted=counted, give_up=f"failed {spent} times without finishing another epoch (last: {last})")
     return Loss(counted=counted, give_up="")
 
 
@@ -79,7 +83,7 @@ def reopenable(state: State, searched: Collection[str]) -> list[TrialAdded]:
         trial
         for name, trial in state.trials.items()
         if name in state.completed
-        and state.completed[name].status in ("failed", "infra_failed")
+        and state.completed[name].status.may_be_retried
         and name not in state.stopping
         and not (trial.phase == "search" and _chosen(state, trial.label, searched))
     ]
@@ -115,5 +119,5 @@ def winner(
         value = completed[trial].metrics.get(select_on)
         if value is not None and (best is None or better(select_on, value, best[1])):
             best = (trial, value)
-    diverged = [trial for trial in in_order if completed[trial].status == "diverged"]
+    diverged = [trial for trial in in_order if completed[trial].status is TrialStatus.DIVERGED]
     return best or ((diverged[0], math.nan) if diverged else None)

@@ -17,9 +17,8 @@ from sweeps.driver import decisions, trial_result
 from sweeps.driver.failures import Losses
 from sweeps.driver.packs import Node, pack_size, pack_text
 from sweeps.driver.submission import CALL, Submitter
-from sweeps.driver.trial_result import TrialStatus
 from sweeps.errors import LedgerError
-from sweeps.folder import layout
+from sweeps.folder import decided, layout
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import FILE, Ledger
 from sweeps.folder.records import (
@@ -33,13 +32,14 @@ from sweeps.folder.records import (
     Selected,
     Stopping,
     TrialAdded,
+    TrialStatus,
     trial_of,
 )
 from sweeps.folder.state import State
 from sweeps.search.per_activation import Searches
 from sweeps.study.study import Study, digest
 from sweeps.tracking.tracker import Tracker
-from trainer.journal import FoldHistory
+from trainer.journal import FoldHistory, Status
 from trainer.spec import FoldSpec, Options, Phase
 
 TRACK_EVERY_S, TRACK_FOR_S = 5.0, 2.0
@@ -131,6 +131,7 @@ class Driver:
             self._losses.free(again)
             # MLflow takes the runs of their earlier end for complete, and would not look by itself.
             self._changed.update(again.folds)
+        decided.write_all(self._trials, self.state)
         for fold, reason in self.state.gave_up.items():
             layout.write_infra(self._trials / fold, reason)
 
@@ -195,9 +196,9 @@ class Driver:
         for fold in trial.folds:
             waiting = fold not in self.state.job_of and fold not in in_flight
             if fold in self.state.gave_up:
-                result.append("infra_failed")
+                result.append(TrialStatus.INFRA_FAILED)
             elif trial.trial in self.state.stopping and waiting:
-                result.append("stopped")
+                result.append(TrialStatus.STOPPED)
             else:
                 result.append(None)
         return result
@@ -212,14 +213,16 @@ class Driver:
                 continue
             histories, closed = self._histories(trial.folds), self._closed(trial)
             known = [history for history in histories if history is not None]
-            if "infra_failed" in closed or any(h.end is not None and h.end.status == "failed" for h in known):
+            if TrialStatus.INFRA_FAILED in closed or any(_ended(one, Status.FAILED) for one in known):
                 continue  # it has no result to compare, until it is tried again
-            if any(history.end is not None and history.end.status == "diverged" for history in known):
+            if any(_ended(one, Status.DIVERGED) for one in known):
                 self._stop(trial, max(len(history.epochs) for history in known), "a fold diverged")
                 continue
             for epoch in range(
                 self.state.reported.get(trial.trial, 0) + 1, trial_result.comparable_epoch(histories, closed) + 1
             ):
+                if not trial_result.validated(known, epoch):
+                    continue
                 means = trial_result.means_at(known, epoch, metric)
                 if means is None:
                     break
@@ -262,6 +265,7 @@ class Driver:
                 status, metrics = result
                 end = Completed(trial=trial.trial, status=status, metrics=metrics)
                 self.ledger.write(end)
+                decided.write(self._trials, self.state, trial.trial)
                 if trial.trial not in self.state.reopened:
                     self._searches.completed(trial, end)
                 self.journals.forget(trial.folds)
@@ -305,6 +309,8 @@ class Driver:
                 if chosen is None:
                     continue
                 self.ledger.write(chosen)
+                decided.write(self._trials, self.state, chosen.trial)
+                self._changed.update(won.folds if (won := self.state.trials.get(chosen.trial)) else ())
             phase = self.study.claims_phase()
             if label in self._searches.labels and phase == "search":
                 continue
@@ -322,7 +328,7 @@ class Driver:
         if not trials:
             trial = layout.trial_name(label, self.study.claims_phase(), 0)
             return Selected(label=label, trial=trial, metric=metric, value=math.nan, among=0)
-        won = decisions.winner(trials, self.state.completed, metric, trial_result.better)
+        won = decisions.winner(trials, self.state.completed, metric, self.study.better)
         return won and Selected(label=label, trial=won[0], metric=metric, value=won[1], among=len(trials))
 
     def _search_over(self, label: str) -> bool:
@@ -349,7 +355,7 @@ class Driver:
         self._lay_out(trial)
 
     def _lay_out(self, trial: TrialAdded) -> None:
-        layout.write_trial(self._trials / trial.trial, trial)
+        layout.write_trial(self._trials / trial.trial, trial, self.study.degrees(trial.label, trial.params))
         for fold in trial.folds:
             layout.write_spec(self._trials / fold, self._specs[fold])
 
@@ -394,3 +400,7 @@ class Driver:
             self.tracker.note(self._changed)
             self.tracker.close()
         self.ledger.close()
+
+
+def _ended(fold: FoldHistory, status: Status) -> bool:
+    return fold.end is not None and fold.end.status is status

@@ -12,6 +12,7 @@ from sweeps.folder import layout
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import FoldKey, GaveUp, JobOver, Reopened, trial_of
+from trainer.journal import Status
 
 
 class Losses:
@@ -55,6 +56,7 @@ class Losses:
                 folds=tuple(lost),
                 epochs=epochs,
                 counted=loss.counted,
+                nodes_fault=report.state in decisions.BLAMES_NODE,
             )
         )
         for fold in lost if loss.give_up else ():
@@ -83,7 +85,7 @@ class Losses:
 
     def _failed_attempt(self, fold: FoldKey) -> int | None:
         history = self._journals.history(fold)
-        ended = history is not None and history.end is not None and history.end.status == "failed"
+        ended = history is not None and history.end is not None and history.end.status is Status.FAILED
         return history.start.attempt if history is not None and ended else None
 
     def free(self, again: Reopened) -> None:

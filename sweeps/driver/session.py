@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import time
@@ -9,17 +10,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from analysis.runs.plan import from_json, to_json
+from analysis.runs.plan import Plan, from_json, to_json
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node
 from sweeps.driver.submission import CALL
 from sweeps.errors import StudyError, TrackingError
-from sweeps.folder import layout
+from sweeps.folder import decided, layout, ledger
 from sweeps.folder.lock import Lock, held
-from sweeps.study.study import Study, digest, load, resolved_yaml
+from sweeps.folder.state import replay
+from sweeps.study.reading import load
+from sweeps.study.study import Study, digest, resolved_yaml
 from sweeps.tracking import store
 from sweeps.wording import counted, jobs
+from trainer.tasks.description import Description
+from trainer.tasks.metric import Metric
 
 SETTLE_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
@@ -55,16 +60,27 @@ def opened(path: Path) -> Study:
     file = path / layout.STUDY
     if not file.is_file():
         raise StudyError(f"{path}: not a study folder (it has no {layout.STUDY}); `actsweep run STUDY` makes one")
-    study = load(file, check_files=False)
     declared = path / layout.PLAN
-    if declared.is_file():
-        planned = from_json(declared.read_text(encoding="utf-8")).study_digest
-        if planned != digest(study):
-            raise StudyError(
-                f"{file}: was changed after its study was declared (digest {planned} in {layout.PLAN}, now "
-                f"{digest(study)}); restore it, or run the changed file in another folder"
-            )
+    if not declared.is_file():
+        return load(file, check_files=False)
+    plan = from_json(declared.read_text(encoding="utf-8"))
+    study = load(file, check_files=False, task=_planned(plan))
+    if plan.study_digest != digest(study):
+        raise StudyError(
+            f"{file}: was changed after its study was declared (digest {plan.study_digest} in {layout.PLAN}, now "
+            f"{digest(study)}); restore it, or run the changed file in another folder"
+        )
     return study
+
+
+def _planned(plan: Plan) -> Description:
+    """The study's task as it was declared: a folder is read where the user's own task is not installed."""
+    return Description(
+        name=plan.task,
+        metrics=tuple(Metric(**dataclasses.asdict(metric)) for metric in plan.metrics),
+        primary=plan.declaration.metric,
+        stratifies=True,
+    )
 
 
 def data_root(study: Study) -> str | None:
@@ -150,6 +166,7 @@ def sync(path: Path) -> str:
     study = opened(path)
     lock = Lock(path)
     try:
+        decided.write_all(path / "trials", replay(ledger.read(path / ledger.FILE)))
         synced = Tracker(study.tracking.uri, path).sync()
     finally:
         lock.release()

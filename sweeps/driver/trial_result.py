@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
 
+from sweeps.folder.journals import means
+from sweeps.folder.records import TrialStatus
 from trainer.journal import FoldHistory
-
-TrialStatus = Literal["finished", "stopped", "diverged", "failed", "infra_failed"]
+from trainer.tasks.metric import LOSS
 
 # The worst of its folds' ends is the trial's.
-_ORDER: tuple[TrialStatus, ...] = ("finished", "stopped", "diverged", "failed", "infra_failed")
+_ORDER = tuple(TrialStatus)
 
 
 def epochs_done(folds: Iterable[FoldHistory | None]) -> int:
@@ -32,6 +32,12 @@ def comparable_epoch(folds: Sequence[FoldHistory | None], closed: Sequence[Trial
     return min(training) if training else max(done, default=0)
 
 
+def validated(folds: Sequence[FoldHistory], epoch: int) -> bool:
+    """Whether the epoch was one of those after which the folds are validated; all of a trial's are at the same ones."""
+    records = (record for fold in folds for record in fold.epochs if record.epoch == epoch)
+    return any(f"validation/{LOSS}" in record.metrics for record in records)
+
+
 def means_at(folds: Sequence[FoldHistory], epoch: int, metric: str) -> dict[str, float] | None:
     """Means over the folds of every metric at ``epoch``. A fold that ended earlier goes on counting with the epoch that
     its checkpoint rule picked, or its last. None where a fold has nothing to count with or ``metric`` is not finite."""
@@ -41,8 +47,7 @@ def means_at(folds: Sequence[FoldHistory], epoch: int, metric: str) -> dict[str,
         if row is None or not math.isfinite(row.get(metric, math.nan)):
             return None
         rows.append(row)
-    names = set(rows[0]).intersection(*rows[1:]) if rows else set()
-    return {name: sum(row[name] for row in rows) / len(rows) for name in sorted(names)}
+    return means(rows)
 
 
 def _metrics_at(fold: FoldHistory, epoch: int) -> Mapping[str, float] | None:
@@ -61,15 +66,15 @@ def outcome(
 ) -> tuple[TrialStatus, dict[str, float]] | None:
     """Status and mean metrics of a trial whose folds are all over; None while one is not.
 
-    ``closed`` is what the driver decided for folds that have no end of their own: "infra_failed" where it gave up,
-    "stopped" where the trial was stopped before the fold began. Metrics are validation and training ones only: what
+    ``closed`` is what the driver decided for folds that have no end of their own: INFRA_FAILED where it gave up,
+    STOPPED where the trial was stopped before the fold began. Metrics are validation and training ones only: what
     nothing may be selected on (``heldout/``) is left out on purpose. They are empty unless every fold has an outcome.
     """
     statuses: list[TrialStatus] = []
     rows: list[Mapping[str, float]] = []
     for fold, closed_as in zip(folds, closed, strict=True):
         if fold is not None and fold.end is not None:
-            statuses.append(fold.end.status)
+            statuses.append(TrialStatus(fold.end.status))
             if fold.end.rule in fold.end.outcomes:
                 rows.append(fold.end.outcomes[fold.end.rule].metrics)
         elif closed_as is not None:
@@ -77,12 +82,6 @@ def outcome(
         else:
             return None
     status = max(statuses, key=_ORDER.index)
-    if status not in ("finished", "stopped") or len(rows) < len(folds):
+    if not status.has_result or len(rows) < len(folds):
         return status, {}
-    names = [name for name in sorted(set(rows[0]).intersection(*rows[1:])) if not name.startswith("heldout/")]
-    return status, {name: sum(row[name] for row in rows) / len(rows) for name in names}
-
-
-def better(metric: str, one: float, other: float) -> bool:
-    """Whether ``one`` beats ``other``: losses are better low, everything else high."""
-    return one < other if metric.endswith("/loss") else one > other
+    return status, {name: value for name, value in means(rows).items() if not name.startswith("heldout/")}

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweeps.folder.records import FoldKey
 from trainer.journal import FILE, FoldHistory, Record, attempt_folder, attempts, follow, resolve
+
+
+def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means over a trial's folds of the metrics that every one of them has."""
+    names = set(rows[0]).intersection(*rows[1:]) if rows else set()
+    return {name: sum(row[name] for row in rows) / len(rows) for name in sorted(names)}
 
 
 @dataclass(kw_only=True)

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from sweeps.folder.records import TrialAdded
@@ -19,6 +20,7 @@ PROVENANCE = "provenance.json"
 STOP = "STOP"
 INFRA = "infra.json"
 TRIAL = "trial.json"
+TRIAL_SCHEMA = 2
 SPEC = "spec.json"
 REPORT = "report"
 
@@ -45,12 +47,14 @@ def write_aside(path: Path, text: str) -> None:
     aside.replace(path)
 
 
-def write_trial(path: Path, trial: TrialAdded) -> None:
-    """What a view needs to know of a trial without the ledger."""
+def write_trial(path: Path, trial: TrialAdded, degrees: Mapping[str, float]) -> None:
+    """What a view needs to know of a trial without the ledger. ``degrees``: the angles of which parameters are the
+    tangents, by parameter."""
     if (path / TRIAL).exists():
         return
     names = ("trial", "label", "activation", "phase", "index", "params", "training")
-    write_aside(path / TRIAL, json.dumps({"schema": 1} | {name: getattr(trial, name) for name in names}, indent=1))
+    plain = {"schema": TRIAL_SCHEMA} | {name: getattr(trial, name) for name in names} | {"degrees": dict(degrees)}
+    write_aside(path / TRIAL, json.dumps(plain, indent=1))
 
 
 def write_spec(path: Path, spec: FoldSpec) -> None:

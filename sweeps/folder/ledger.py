@@ -14,11 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from sweeps.errors import LedgerError
-from sweeps.folder.records import (
-    KINDS,
-    SCHEMA,
-    Record,
-)
+from sweeps.folder.records import KINDS, LEDGER, Migrated, Opened, Record
 from sweeps.folder.state import replay
 from trainer.codec import from_plain
 from trainer.errors import SpecError
@@ -37,6 +33,8 @@ class Ledger:
         if self.path.exists() and self.path.stat().st_size != whole:
             os.truncate(self.path, whole)
         self._file: IO[str] = self.path.open("a", encoding="utf-8")
+        if _written(self.path) not in (None, LEDGER.schema):
+            self.write(Migrated(schema=LEDGER.schema))
 
     def write(self, *records: Record) -> None:
         """Appends, forces to disk, then applies: what is not on disk has not been decided."""
@@ -51,16 +49,28 @@ class Ledger:
 
 
 def read(path: Path) -> Iterable[Record]:
-    """The whole records of a ledger. Raises :class:`LedgerError` for a damaged line that is not the torn last one."""
+    """The whole records of a ledger, as this version writes them. Raises :class:`LedgerError` for a damaged line that
+    is not the torn last one."""
+    written: int | None = None
     for number, line in enumerate(_whole_lines(path), start=1):
         try:
             raw = json.loads(line)
-            yield from_plain(KINDS[raw["kind"]], raw)
+            kind = KINDS[raw["kind"]]
+            if kind in (Opened, Migrated):
+                written = raw["schema"]
+            yield from_plain(kind, raw, written=written)
         except (ValueError, KeyError, TypeError, SpecError) as error:
             raise LedgerError(
-                f"{path}:{number}: not a ledger record of schema {SCHEMA} ({error}); restore the file from a "
+                f"{path}:{number}: not a ledger record ({error}); restore the file from a "
                 "backup, or start the study in another folder"
             ) from error
+
+
+def _written(path: Path) -> int | None:
+    """The schema of the last records of a ledger; None of an empty one."""
+    said = [json.loads(line) for line in _whole_lines(path) if b'"opened"' in line or b'"migrated"' in line]
+    schemas = [raw["schema"] for raw in said if raw["kind"] in ("opened", "migrated")]
+    return schemas[-1] if schemas else None
 
 
 def _whole_lines(path: Path) -> list[bytes]:

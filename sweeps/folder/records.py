@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
+from typing import ClassVar, Literal
 
+from trainer.codec import Format, Raw
 from trainer.spec import Options, Phase
 
-SCHEMA = 1
 
-NODES_FAULT = ("failed", "node failed", "finished")
-"""Ends that may be the node's doing. A pause, a time limit and a preemption say nothing of it."""
+def _job_over_of_schema_1(raw: Raw) -> Raw:
+    """Whether a node was blamed followed from the state of the job."""
+    return {**raw, "nodes_fault": raw["state"] in ("failed", "node failed", "finished")}
+
+
+LEDGER = Format(name="ledger", schema=2, previous={"JobOver": _job_over_of_schema_1})
+
+
+class TrialStatus(StrEnum):
+    """How a trial ended, from the best to the worst: the worst of its folds' ends is the trial's."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    INFRA_FAILED = "infra_failed"
+
+    @property
+    def has_result(self) -> bool:
+        return self in (TrialStatus.FINISHED, TrialStatus.STOPPED)
+
+    @property
+    def may_be_retried(self) -> bool:
+        return self in (TrialStatus.FAILED, TrialStatus.INFRA_FAILED)
+
 
 FoldKey = str
 """``<trial>/fold-<repeat>-<fold>``: the fold's folder below ``trials/``."""
@@ -23,13 +47,23 @@ def trial_of(fold: FoldKey) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
+    FORMAT: ClassVar[Format] = LEDGER
+
     kind: Literal["opened"] = "opened"
-    schema: int = SCHEMA
+    schema: int = LEDGER.schema
     sweep: str
     """Random: tells the jobs of this folder from those of another run of the same study."""
     study: str
     study_digest: str
     time: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migrated:
+    """From here on, records are of this schema: a newer version of actsweep goes on with the ledger."""
+
+    kind: Literal["migrated"] = "migrated"
+    schema: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +138,8 @@ class JobOver:
     """A job is over. ``folds`` are those of its pack that are not, and ``counted`` says that it spent one of their
     retries."""
 
+    FORMAT: ClassVar[Format] = LEDGER
+
     kind: Literal["job_over"] = "job_over"
     job: str
     state: str
@@ -113,6 +149,8 @@ class JobOver:
     epochs: int
     """Epochs in the journals of those folds at the time: more than at the last loss means that a retry gets on."""
     counted: bool
+    nodes_fault: bool
+    """Whether the end may be the node's doing; a pause, a time limit and a preemption say nothing of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +169,7 @@ class Completed:
 
     kind: Literal["completed"] = "completed"
     trial: str
-    status: Literal["finished", "stopped", "diverged", "failed", "infra_failed"]
+    status: TrialStatus
     metrics: Mapping[str, float]
 
 
@@ -176,6 +214,7 @@ class Finished:
 
 Record = (
     Opened
+    | Migrated
     | TrialAdded
     | Exhausted
     | Submitting
@@ -192,6 +231,7 @@ Record = (
 )
 _TYPES: tuple[type[Record], ...] = (
     Opened,
+    Migrated,
     TrialAdded,
     Exhausted,
     Submitting,

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sweeps.folder.records import (
-    NODES_FAULT,
     Completed,
     Exhausted,
     Finished,
@@ -107,7 +106,7 @@ class State:
             self.epochs_at_loss[fold] = record.epochs
             if record.counted:
                 self.spent[fold] = self.spent.get(fold, 0) + 1
-            if record.node is not None and record.state in NODES_FAULT:
+            if record.node is not None and record.nodes_fault:
                 self.nodes.setdefault(fold, []).append(record.node)
 
     def _reopened(self, record: Reopened) -> None:

@@ -11,6 +11,8 @@ from analysis.runs import plan as planning
 from analysis.runs import schema
 from analysis.runs.plan import Plan
 from sweeps.errors import TrackingError
+from sweeps.folder import decided
+from sweeps.folder.decided import Decided
 from sweeps.folder.layout import INFRA, PROVENANCE
 from sweeps.folder.secrets import redact
 from sweeps.tracking.run_content import FoldResult, FoldRun, Trial, fold_result, fold_run, milliseconds
@@ -60,6 +62,14 @@ class Records:
             return Trial(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise Unreadable(f"{path}: cannot be read ({error}); restore it") from error
+
+    def decided(self, name: str) -> Decided | None:
+        """What the driver decided of a trial; None while it decided nothing. Raises :class:`Unreadable`."""
+        folder = self.folder / "trials" / name
+        try:
+            return decided.read(folder)
+        except (OSError, SpecError) as error:
+            raise Unreadable(f"{folder / decided.FILE}: cannot be read ({error}); `actsweep sync` writes it") from error
 
     def fold(self, key: str) -> tuple[FoldRun | None, FoldResult | None]:
         """The fold's run as it should be, and its result once it has ended; no run for a fold that neither began nor

@@ -19,7 +19,10 @@ from typing import Any, NamedTuple
 
 from analysis.runs import schema
 from analysis.runs.plan import Plan
-from trainer.codec import to_text
+from sweeps.folder.decided import Decided
+from sweeps.folder.journals import means
+from sweeps.folder.records import TrialStatus
+from trainer.codec import identity
 from trainer.journal import Epoch, FoldHistory
 from trainer.spec import FoldSpec
 
@@ -30,16 +33,15 @@ LOGGED = schema.PREFIX + "logged"
 MARKER = schema.SECONDS_TRAIN
 """The metric that every epoch has and that is sent first: its history tells which epochs a run holds."""
 
-STATUSES = {
-    "running": "RUNNING",
-    "finished": "FINISHED",
-    "stopped": "KILLED",
-    "diverged": "FAILED",
-    "failed": "FAILED",
-    "infra_failed": "FAILED",
+STATUSES: dict[str, str] = {
+    schema.Status.RUNNING: "RUNNING",
+    schema.Status.FINISHED: "FINISHED",
+    schema.Status.STOPPED: "KILLED",
+    schema.Status.DIVERGED: "FAILED",
+    schema.Status.FAILED: "FAILED",
+    schema.Status.INFRA_FAILED: "FAILED",
 }
 """Our status -> MLflow's. The tag ``actsweep.status`` carries ours."""
-_WORST_FIRST = ("infra_failed", "failed", "diverged", "stopped", "finished")
 
 MAX_KEY = 250
 MAX_PARAM = 6000
@@ -89,6 +91,8 @@ class Trial:
     index: int
     params: Mapping[str, Any]
     training: Mapping[str, Any]
+    degrees: Mapping[str, float] = field(default_factory=dict)
+    """Angles of which parameters are the tangents."""
 
     @property
     def name(self) -> str:
@@ -106,7 +110,7 @@ class Run:
     start_ms: int
     tags: Mapping[str, str]
     params: Mapping[str, str] = field(default_factory=dict)
-    status: str = "running"
+    status: str = schema.Status.RUNNING.value
     end_ms: int = 0
     """0 while it runs."""
     final: tuple[Point, ...] = ()
@@ -156,7 +160,7 @@ def checksum(times: Iterable[tuple[int, int]]) -> int:
 
 def config_digest(spec: FoldSpec) -> str:
     """Digest of all but study, trial, activation, repeat and fold: equal where only these differ."""
-    raw = json.loads(to_text(spec))
+    raw = json.loads(identity(spec))
     for name in ("study", "trial", "activation", "repeat", "fold"):
         del raw[name]
     return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
@@ -178,8 +182,10 @@ def value_text(value: Any, limit: int = MAX_PARAM) -> str:
     return f"{text[: limit - 30]}... sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def param_texts(params: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, str]:
-    pairs = [(schema.ACTIVATION_PARAM, params), (schema.TRAINING_PARAM, training)]
+def param_texts(params: Mapping[str, Any], training: Mapping[str, Any], degrees: Mapping[str, float]) -> dict[str, str]:
+    """``degrees`` stand beside their tangents, as ``activation.<parameter>_degrees``."""
+    angles = {f"{name}_degrees": angle for name, angle in degrees.items()}
+    pairs = [(schema.ACTIVATION_PARAM, {**params, **angles}), (schema.TRAINING_PARAM, training)]
     return {metric_key(prefix + name): value_text(value) for prefix, group in pairs for name, value in group.items()}
 
 
@@ -229,18 +235,26 @@ def _note(plan: Plan) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
-def trial_run(plan: Plan, trial: Trial, start_ms: int, results: Sequence[FoldResult | None], commit: str) -> Run:
-    """The trial's run; ``results`` has one entry per planned fold, None for one that has not ended."""
+def trial_run(
+    plan: Plan,
+    trial: Trial,
+    start_ms: int,
+    results: Sequence[FoldResult | None],
+    commit: str,
+    decided: Decided | None = None,
+) -> Run:
+    """The trial's run; ``results`` has one entry per planned fold, None for one that has not ended. It ends once the
+    driver has decided how it ended."""
     key = f"{plan.study}/{trial.trial}"
     tags = common_tags(plan, "trial", key, commit) | _trial_tags(trial)
-    params = param_texts(trial.params, trial.training)
+    params = param_texts(trial.params, trial.training, trial.degrees)
     ended = [result for result in results if result is not None]
-    if len(ended) < len(results) or not ended:
-        tags[schema.STATUS] = "running"
+    if len(ended) < len(results) or not ended or decided is None:
+        tags[schema.STATUS] = schema.Status.RUNNING.value
         return Run(key=key, name=trial.name, start_ms=start_ms, tags=tags, params=params)
-    status = next(status for status in _WORST_FIRST if any(result.status == status for result in ended))
-    tags[schema.STATUS] = status
-    if status != "finished":
+    status = decided.status.value
+    tags |= {schema.STATUS: status, **choice_tags(decided)}
+    if decided.status is not TrialStatus.FINISHED:
         count = sum(result.status == status for result in ended)
         tags[schema.REASON] = f"{count} of {len(ended)} folds {status}"
     end_ms = max(result.end_ms for result in ended)
@@ -257,15 +271,26 @@ def trial_run(plan: Plan, trial: Trial, start_ms: int, results: Sequence[FoldRes
     )
 
 
+def choice_tags(decided: Decided | None) -> dict[str, str]:
+    """Of a trial that won its search."""
+    if decided is None or decided.chosen is None:
+        return {}
+    value = math.nan if decided.chosen.value is None else decided.chosen.value
+    return {
+        schema.SELECTED: "true",
+        schema.SELECTED_VALUE: repr(value),
+        schema.SELECTED_AMONG: str(decided.chosen.among),
+    }
+
+
 def _summary(results: Sequence[FoldResult]) -> dict[str, float]:
     """Mean and standard deviation (n - 1) over the folds, of the metrics that every fold has: a mean over the surviving
     folds would flatter a trial that diverges."""
-    shared = set.intersection(*(set(result.metrics) for result in results))
     summary: dict[str, float] = {}
-    for name in sorted(shared):
+    for name, mean in means([result.metrics for result in results]).items():
         values = [result.metrics[name] for result in results]
         finite = all(map(math.isfinite, values))
-        summary[schema.MEAN_PREFIX + name] = statistics.fmean(values) if finite else math.nan
+        summary[schema.MEAN_PREFIX + name] = mean if finite else math.nan
         if len(values) > 1:
             summary[schema.SD_PREFIX + name] = statistics.stdev(values) if finite else math.nan
     return summary
@@ -299,19 +324,19 @@ def fold_run(
         schema.DIGEST: spec.digest,
         schema.CONFIG_DIGEST: config_digest(spec),
         schema.RULE: spec.training.checkpoint_rule,
-        schema.STATUS: "running",
+        schema.STATUS: schema.Status.RUNNING.value,
     }
     if history is not None:
         tags |= _start_tags(history)
     end = history.end if history is not None else None
-    status, end_ms = "running", 0
+    status, end_ms = schema.Status.RUNNING.value, 0
     final: tuple[Point, ...] = ()
     if end is not None:
         assert history is not None
-        status, end_ms, final = end.status, milliseconds(end.time), _final_points(history)
+        status, end_ms, final = end.status.value, milliseconds(end.time), _final_points(history)
         tags |= {schema.REASON: value_text(end.reason, MAX_TAG), schema.EPOCHS: str(end.epochs)}
     elif gave_up is not None:
-        status, end_ms = "infra_failed", milliseconds(gave_up[0])
+        status, end_ms = schema.Status.INFRA_FAILED.value, milliseconds(gave_up[0])
         tags[schema.REASON] = value_text(gave_up[1], MAX_TAG)
         tags[schema.EPOCHS] = str(len(history.epochs) if history is not None else 0)
     tags[schema.STATUS] = status
@@ -321,7 +346,7 @@ def fold_run(
         name=f"r{spec.repeat} f{spec.fold} · {trial.name}",
         start_ms=milliseconds(first_start_s),
         tags=tags,
-        params=param_texts(spec.activation.params, dataclasses.asdict(spec.training)),
+        params=param_texts(spec.activation.params, dataclasses.asdict(spec.training), trial.degrees),
         status=status,
         end_ms=end_ms,
         final=final,
@@ -332,8 +357,6 @@ def fold_run(
 
 
 def _start_tags(history: FoldHistory) -> dict[str, str]:
-    from analysis.runs.published import knowing_nothing
-
     start = history.start
     tags = {
         schema.ATTEMPTS: str(history.attempts),
@@ -346,8 +369,8 @@ def _start_tags(history: FoldHistory) -> dict[str, str]:
         schema.DEVICE_NAME: start.device_name,
         schema.HOST: start.host,
     }
-    for name, score in knowing_nothing(start.chance, start.n_classes).items():
-        tags[schema.REFERENCE_PREFIX + name] = repr(score)
+    for name, reference in start.references.items():
+        tags[metric_key(schema.REFERENCE_PREFIX + name)] = repr(reference)
     if start.code:
         tags[schema.CODE] = start.code
     for name, value in start.environment.items():

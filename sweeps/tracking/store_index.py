@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT_KIND = "mlflow.experimentKind"  # else the UI asks at first sight what the experiment is about
+CHANGING = (schema.SCHEMA_TAG, schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG)
 PAGE = 200
 """Runs in one answer when the store is read at the start: whole runs are large."""
 
@@ -35,6 +36,10 @@ class Known:
     attempts: int = 0
     closed: bool = False
     params: bool = False
+    outdated: bool = False
+    """A version before this one wrote it: its tags are written anew."""
+    told: dict[str, str] = field(default_factory=dict)
+    """Of a trial's or the study's run, its tags that may change after its end."""
     suspect: bool = False
     """It may hold more than we can tell without reading it whole: replaced at the next occasion."""
 
@@ -57,7 +62,7 @@ class Mirror:
         self._learn()
 
     def closed(self, key: str) -> bool:
-        return key in self.runs and self.runs[key].closed
+        return key in self.runs and self.runs[key].closed and not self.runs[key].outdated
 
     def _find_experiment(self, name: str, digest: str) -> str:
         found = self.api.get_experiment_by_name(name)
@@ -105,6 +110,9 @@ class Mirror:
             closed=run.info.status not in ("RUNNING", "SCHEDULED"),
             params=bool(run.data.params),
         )
+        if tags.get(schema.KIND) != "fold":
+            known.told = {name: tags[name] for name in CHANGING if name in tags}
+        known.outdated = tags.get(schema.SCHEMA_TAG) != str(schema.SCHEMA)
         if tags.get(schema.KIND) == "study":
             return known
         finals = (schema.OUTCOME_PREFIX, schema.MEAN_PREFIX, "heldout/")
@@ -132,6 +140,8 @@ class Mirror:
         known = Known(run_id=run.info.run_id, parent=parent)
         if isinstance(wanted, FoldRun):
             known.attempts = wanted.attempts
+        else:
+            known.told = {name: tags[name] for name in CHANGING if name in tags}
         self.runs[wanted.key] = known
         return known
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from analysis.runs import schema
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
 from sweeps.tracking.folder_reader import Records, Unreadable
-from sweeps.tracking.run_content import LOGGED, PARENT, FoldResult, FoldRun, Run, study_run, trial_run
+from sweeps.tracking.run_content import LOGGED, PARENT, FoldResult, FoldRun, Run, choice_tags, study_run, trial_run
 from sweeps.tracking.store import locate
 from sweeps.tracking.store_index import Known, Mirror
 
@@ -211,7 +211,7 @@ class Tracker:
         if known is not None and (known.suspect or not self._is_beginning(wanted, known)):
             self._mirror.delete(wanted.key)
             known = None
-        if known is None or not known.closed:
+        if known is None or not known.closed or known.outdated:
             parent = self._trial_run(trial, wanted)
             if known is None:
                 known = self._mirror.create(wanted, parent)
@@ -246,7 +246,7 @@ class Tracker:
 
     def _extend(self, wanted: FoldRun, known: Known, parent: str) -> None:
         tags: dict[str, str] = {}
-        if wanted.attempts != known.attempts and known.attempts:
+        if known.outdated or (wanted.attempts != known.attempts and known.attempts):
             tags = dict(wanted.tags)
             for name in self._mirror.api.get_run(known.run_id).data.tags:
                 if name.startswith(schema.PREFIX) and name not in wanted.tags:
@@ -262,7 +262,7 @@ class Tracker:
             self._mirror.terminate(known.run_id, wanted)
         self._mirror.last_marker.pop(known.run_id, None)
         known.mark, known.attempts, known.params = wanted.mark(), wanted.attempts, True
-        known.parent, known.closed = parent, bool(wanted.end_ms)
+        known.parent, known.closed, known.outdated = parent, bool(wanted.end_ms), False
 
     def _trial_run(self, trial: str, fold: FoldRun) -> str:
         """Id of the trial's run, made at the first start of one of its folds."""
@@ -291,8 +291,9 @@ class Tracker:
         known = self._mirror.runs.get(key)
         if known is None:
             return
+        decided = self._records.decided(trial)
         wanted = trial_run(
-            self._records.plan, self._records.trial(trial), 0, list(results.values()), self._records.commit
+            self._records.plan, self._records.trial(trial), 0, list(results.values()), self._records.commit, decided
         )
         summary = _summary(wanted)
         if known.suspect or (known.closed and known.summary != summary):
@@ -305,8 +306,18 @@ class Tracker:
             self._mirror.send(known.run_id, wanted.final, {}, tags)
             self._mirror.terminate(known.run_id, wanted)
             known.closed, known.summary = True, summary
+        self._renew(known, {**choice_tags(decided), **{schema.SCHEMA_TAG: str(schema.SCHEMA)}})
         if known.closed:
             del self._results[trial]
+
+    def _renew(self, known: Known, tags: Mapping[str, str]) -> None:
+        """Tags that may change after a run has ended: that a search chose the trial, the version of what it says."""
+        if known.told == tags:
+            return
+        self._mirror.send(known.run_id, [], {}, tags)
+        for name in known.told.keys() - tags.keys():
+            self._mirror.api.delete_tag(known.run_id, name)
+        known.told, known.outdated = dict(tags), False
 
     def _replace_trial(self, trial: str, old: Known) -> Known:
         """A trial that had ended goes on, or ended otherwise: a new run, with the folds below it."""
@@ -328,6 +339,7 @@ class Tracker:
         if known is None:
             declared = datetime.fromisoformat(self._records.plan.declaration.declared_at).timestamp()
             known = self._mirror.create(study_run(self._records.plan, round(declared * 1000), self._records.commit), "")
+        self._renew(known, {schema.SCHEMA_TAG: str(schema.SCHEMA)})
         texts = self._records.artifacts()
         logged = f"{zlib.crc32(repr(texts).encode()):08x}"
         if known.summary != logged:

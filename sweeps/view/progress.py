@@ -17,7 +17,6 @@ from rich.live import Live
 from rich.table import Table
 
 from slurm.jobs import JobReport, JobState
-from sweeps.driver import trial_result
 from sweeps.driver.driver import Driver
 from sweeps.folder.journals import Journals
 from sweeps.folder.records import TrialAdded
@@ -115,7 +114,7 @@ def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded
             done += len(trial.folds)
             epochs_done += epochs * len(trial.folds)
             value = completed.metrics.get(metric, math.nan)
-            if completed.status not in ("finished", "stopped"):
+            if not completed.status.has_result:
                 problems.append(f"{trial.trial} {completed.status}")
         else:
             histories = [journals.history(fold) for fold in trial.folds]
@@ -123,7 +122,7 @@ def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded
             running += sum(history is not None and history.end is None for history in histories)
             epochs_done += sum(_epochs(history, epochs) for history in histories)
             value = _current(histories, metric)
-        if math.isfinite(value) and (best is None or trial_result.better(metric, value, best)):
+        if math.isfinite(value) and (best is None or study.better(metric, value, best)):
             best = value
     row = Row(
         label=trials[0].label,

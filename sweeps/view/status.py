@@ -22,7 +22,7 @@ from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
 from sweeps.view.progress import Snapshot, snapshot, table, to_go
 from sweeps.wording import jobs
-from trainer.journal import FoldHistory
+from trainer.journal import FoldHistory, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +97,15 @@ def _troubled(state: State, journals: Journals) -> dict[FoldKey, str]:
     found = dict(state.gave_up)
     for trial in state.trials.values():
         done = state.completed.get(trial.trial)
-        if done is not None and done.status in ("finished", "stopped"):
+        if done is not None and done.status.has_result:
             continue
         for fold in trial.folds:
             history = journals.history(fold)
-            if history is not None and history.end is not None and history.end.status in ("diverged", "failed"):
+            if (
+                history is not None
+                and history.end is not None
+                and history.end.status in (Status.DIVERGED, Status.FAILED)
+            ):
                 found[fold] = f"{history.end.status}: {history.end.reason}"
     return found
 
@@ -114,10 +118,10 @@ def without_score(folder: Path) -> dict[FoldKey, str]:
     # A node that was cut off may have come to the fold's end after all.
     lost = {fold: why for fold, why in state.gave_up.items() if not ((h := journals.history(fold)) and h.end)}
     for done in state.completed.values():
-        if done.status in ("failed", "infra_failed"):
+        if done.status.may_be_retried:
             for fold in state.trials[done.trial].folds:
                 history = journals.history(fold)
-                if history is not None and history.end is not None and history.end.status == "failed":
+                if history is not None and history.end is not None and history.end.status is Status.FAILED:
                     lost[fold] = f"failed: {history.end.reason}"
     return lost
 

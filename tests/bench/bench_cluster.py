@@ -37,7 +37,7 @@ from slurm.dev.config import Shape
 from sweeps.driver import session
 from sweeps.folder import layout
 from sweeps.study import shipped
-from sweeps.study.study import load
+from sweeps.study.reading import load
 from trainer.codec import to_text
 from trainer.journal import FoldHistory, read_fold
 from trainer.spec import Launch, Pack

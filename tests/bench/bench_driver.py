@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sweeps.driver import session
 from sweeps.study import shipped
-from sweeps.study.study import load
+from sweeps.study.reading import load
 from sweeps.view import footprint
 
 STUDY = """

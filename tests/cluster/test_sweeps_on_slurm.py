@@ -20,7 +20,7 @@ from sweeps.driver import session
 from sweeps.driver.driver import Driver
 from sweeps.folder import ledger
 from sweeps.study import shipped
-from sweeps.study.study import load
+from sweeps.study.reading import load
 from sweeps.testing import attempts, decisions, numbers
 from trainer.journal import read_fold
 

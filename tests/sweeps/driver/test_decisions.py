@@ -10,18 +10,27 @@ from hypothesis import strategies as st
 
 from slurm.jobs import JobReport, JobState
 from sweeps.driver import decisions, trial_result
-from sweeps.folder.records import Completed, JobOver, Opened, Selected, Stopping, Submitted, Submitting, TrialAdded
+from sweeps.folder.records import (
+    Completed,
+    JobOver,
+    Opened,
+    Selected,
+    Stopping,
+    Submitted,
+    Submitting,
+    TrialAdded,
+    TrialStatus,
+)
 from sweeps.folder.state import State, replay
-from trainer.journal import End, Epoch, FoldHistory, Outcome, Start, Status
+from trainer.journal import End, Epoch, FoldHistory, Outcome, Status
+from trainer.testing import invented_start
+
+
+def lower(metric: str, one: float, other: float) -> bool:
+    return one < other
+
 
 FOLDS = tuple(f"relu-s000/fold-0-{number}" for number in range(5))
-
-
-def start() -> Start:
-    return Start(
-        digest="d", attempt=1, resumed_epoch=0, time=0.0, data_digest="", split_hash="", n_train=1, n_validation=1,
-        n_heldout=1, n_classes=2, chance=0.5, n_parameters=1, device="cpu", device_name="", threads=1, host="h", pid=1,
-    )  # fmt: skip
 
 
 def history(losses: list[float], status: Status | None = None, best: int = 1) -> FoldHistory:
@@ -42,7 +51,7 @@ def history(losses: list[float], status: Status | None = None, best: int = 1) ->
         metrics = {"validation/loss": losses[best - 1], "heldout/accuracy": 0.9} if losses else {}
         outcomes = {"validation_loss": Outcome(epoch=best, metrics=metrics)} if losses else {}
         end = End(time=0.0, status=status, epochs=len(losses), reason="", rule="validation_loss", outcomes=outcomes)
-    return FoldHistory(start=start(), epochs=epochs, end=end, attempts=1)
+    return FoldHistory(start=invented_start(), epochs=epochs, end=end, attempts=1)
 
 
 def trial(folds: tuple[str, ...] = FOLDS, name: str = "relu-s000", index: int = 0) -> TrialAdded:
@@ -71,13 +80,13 @@ def test_folds_are_compared_at_the_epoch_that_the_slowest_has_reached() -> None:
 
 
 def test_a_fold_that_ended_early_no_longer_holds_the_others_back() -> None:
-    folds = [history([3, 2, 1]), history([3, 2], "finished", best=2)]
+    folds = [history([3, 2, 1]), history([3, 2], Status.FINISHED, best=2)]
     assert trial_result.comparable_epoch(folds, [None, None]) == 3
     assert trial_result.means_at(folds, 3, "validation/loss") == {"validation/loss": pytest.approx(1.5)}
 
 
 def test_it_goes_on_counting_with_the_epoch_that_its_rule_picked() -> None:
-    folds = [history([3, 2, 1]), history([1, 9], "finished", best=1)]
+    folds = [history([3, 2, 1]), history([1, 9], Status.FINISHED, best=1)]
     assert trial_result.means_at(folds, 3, "validation/loss") == {"validation/loss": pytest.approx(1.0)}
 
 
@@ -87,7 +96,7 @@ def test_a_mean_over_something_that_is_no_number_is_no_result(bad: float) -> Non
 
 
 def test_the_outcome_waits_for_every_fold_and_leaves_held_out_metrics_out() -> None:
-    done, training = history([2, 1], "finished", best=2), history([2])
+    done, training = history([2, 1], Status.FINISHED, best=2), history([2])
     assert trial_result.outcome([done, training], [None, None]) is None
     assert trial_result.outcome([done, done], [None, None]) == ("finished", {"validation/loss": 1.0})
 
@@ -95,21 +104,16 @@ def test_the_outcome_waits_for_every_fold_and_leaves_held_out_metrics_out() -> N
 @pytest.mark.parametrize(
     ("other", "closed", "status"),
     [
-        (history([], "diverged"), None, "diverged"),
-        (history([], "failed"), None, "failed"),
-        (None, "infra_failed", "infra_failed"),
-        (None, "stopped", "stopped"),
+        (history([], Status.DIVERGED), None, "diverged"),
+        (history([], Status.FAILED), None, "failed"),
+        (None, TrialStatus.INFRA_FAILED, "infra_failed"),
+        (None, TrialStatus.STOPPED, "stopped"),
     ],
 )
 def test_the_worst_end_of_a_fold_is_the_trials_and_takes_its_metrics(
     other: FoldHistory | None, closed: trial_result.TrialStatus | None, status: str
 ) -> None:
-    assert trial_result.outcome([history([1], "finished"), other], [None, closed]) == (status, {})
-
-
-def test_losses_are_better_low_and_the_rest_high() -> None:
-    assert trial_result.better("validation/loss", 1.0, 2.0)
-    assert not trial_result.better("validation/accuracy", 1.0, 2.0)
+    assert trial_result.outcome([history([1], Status.FINISHED), other], [None, closed]) == (status, {})
 
 
 @given(st.sets(st.sampled_from(FOLDS)), st.integers(min_value=1, max_value=6))
@@ -148,7 +152,16 @@ def test_some_ends_are_not_worth_a_retry(word: JobState) -> None:
 def after(*epochs: int, counted: bool = True) -> State:
     return state(
         *(
-            JobOver(job="1", state="failed", reason="", node="n1", folds=FOLDS[:1], epochs=done, counted=counted)
+            JobOver(
+                job="1",
+                state="failed",
+                reason="",
+                node="n1",
+                folds=FOLDS[:1],
+                epochs=done,
+                counted=counted,
+                nodes_fault=True,
+            )
             for done in epochs
         )
     )
@@ -156,7 +169,10 @@ def after(*epochs: int, counted: bool = True) -> State:
 
 def test_failures_are_capped() -> None:
     assert lost(JobState.FAILED, 0, before=after(0)).give_up == ""
-    assert lost(JobState.FAILED, 0, before=after(0, 0)).give_up == "lost 3 times without getting on (last: failed: r)"
+    assert (
+        lost(JobState.FAILED, 0, before=after(0, 0)).give_up
+        == "failed 3 times without finishing another epoch (last: failed: r)"
+    )
 
 
 def test_preemptions_are_not() -> None:
@@ -177,13 +193,15 @@ def test_a_node_that_keeps_losing_a_fold_is_avoided() -> None:
 
 @pytest.mark.parametrize("how", ["cancelled by us", "timed out", "preempted"])
 def test_a_node_is_not_blamed_for_what_is_not_its_doing(how: str) -> None:
+    assert JobState(how) not in decisions.BLAMES_NODE
     records: list[object] = []
     for number in range(3):
         records += [
             Submitting(batch=number, name=f"n{number}", packs=(FOLDS,)),
             Submitted(batch=number, jobs=(f"j{number}",)),
-            JobOver(job=f"j{number}", state=how, reason="", node="gpu1", folds=FOLDS, epochs=number, counted=False),
-        ]
+            JobOver(job=f"j{number}", state=how, reason="", node="gpu1", folds=FOLDS, epochs=number, counted=False,
+                    nodes_fault=False),
+        ]  # fmt: skip
     assert decisions.bad_nodes(state(*records), FOLDS) == ()
 
 
@@ -192,7 +210,16 @@ def test_a_node_is_kept_from_once_a_fold_was_lost_on_it_twice() -> None:
         return [
             Submitting(batch=number, name=f"n{number}", packs=(FOLDS,)),
             Submitted(batch=number, jobs=(f"j{number}",)),
-            JobOver(job=f"j{number}", state="failed", reason="", node="gpu1", folds=FOLDS, epochs=0, counted=True),
+            JobOver(
+                job=f"j{number}",
+                state="failed",
+                reason="",
+                node="gpu1",
+                folds=FOLDS,
+                epochs=0,
+                counted=True,
+                nodes_fault=True,
+            ),
         ]
 
     assert decisions.bad_nodes(state(*lost(0)), FOLDS) == ()
@@ -211,21 +238,21 @@ def test_claims_rest_on_the_winner_of_a_search_alone() -> None:
 def test_the_winner_is_the_best_and_of_equals_the_first() -> None:
     trials = [trial(name=f"relu-s{n:03d}", index=n) for n in (2, 0, 1, 3)]
     ends = [
-        Completed(trial="relu-s000", status="finished", metrics={"v/loss": 2.0}),
-        Completed(trial="relu-s001", status="finished", metrics={"v/loss": 1.0}),
-        Completed(trial="relu-s002", status="stopped", metrics={"v/loss": 1.0}),
-        Completed(trial="relu-s003", status="diverged", metrics={}),
+        Completed(trial="relu-s000", status=TrialStatus.FINISHED, metrics={"v/loss": 2.0}),
+        Completed(trial="relu-s001", status=TrialStatus.FINISHED, metrics={"v/loss": 1.0}),
+        Completed(trial="relu-s002", status=TrialStatus.STOPPED, metrics={"v/loss": 1.0}),
+        Completed(trial="relu-s003", status=TrialStatus.DIVERGED, metrics={}),
     ]
     completed = {end.trial: end for end in ends}
-    assert decisions.winner(trials, completed, "v/loss", trial_result.better) == ("relu-s001", 1.0)
+    assert decisions.winner(trials, completed, "v/loss", lower) == ("relu-s001", 1.0)
 
 
 def test_without_a_score_the_first_that_diverged_stands_for_all_and_a_failure_for_none() -> None:
     trials = [trial(name=f"relu-s{n:03d}", index=n) for n in range(3)]
-    failed = Completed(trial="relu-s000", status="failed", metrics={})
-    diverged = Completed(trial="relu-s002", status="diverged", metrics={})
-    won = decisions.winner(trials, {"relu-s000": failed, "relu-s002": diverged}, "v/loss", trial_result.better)
+    failed = Completed(trial="relu-s000", status=TrialStatus.FAILED, metrics={})
+    diverged = Completed(trial="relu-s002", status=TrialStatus.DIVERGED, metrics={})
+    won = decisions.winner(trials, {"relu-s000": failed, "relu-s002": diverged}, "v/loss", lower)
     assert won is not None
     assert won[0] == "relu-s002"
     assert math.isnan(won[1])
-    assert decisions.winner(trials, {"relu-s000": failed}, "v/loss", trial_result.better) is None
+    assert decisions.winner(trials, {"relu-s000": failed}, "v/loss", lower) is None

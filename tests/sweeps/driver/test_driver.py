@@ -27,7 +27,8 @@ from sweeps.folder.lock import Lock
 from sweeps.folder.records import Completed, GaveUp, JobOver, Reported, Stopping, Submitting
 from sweeps.folder.state import replay
 from sweeps.study import shipped
-from sweeps.study.study import Study, load
+from sweeps.study.reading import load
+from sweeps.study.study import Study
 from sweeps.testing import decisions, numbers
 from sweeps.view.savings import savings
 from trainer.journal import FoldHistory, read_fold
@@ -254,7 +255,7 @@ def test_a_fold_that_never_gets_on_is_given_up_by_name(tmp_path: Path) -> None:
     given_up = [record for record in ledger.read(path / ledger.FILE) if isinstance(record, GaveUp)]
     driver.close()
     assert len(given_up) == 6
-    assert "lost 4 times without getting on" in given_up[0].reason
+    assert "failed 4 times without finishing another epoch" in given_up[0].reason
     assert "trainer.testing has no function missing" in given_up[0].reason
     infra = path / "trials" / given_up[0].fold / "infra.json"
     assert json.loads(infra.read_text())["reason"] == given_up[0].reason

@@ -9,7 +9,7 @@ import pytest
 
 from sweeps.driver import preflight
 from sweeps.errors import StudyError
-from sweeps.study.study import load
+from sweeps.study.reading import load
 
 READERS = """
 import numpy as np

@@ -14,9 +14,9 @@ from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
 from sweeps.folder import ledger, records
 from sweeps.folder.ledger import Ledger
-from sweeps.folder.records import Completed, Opened, Reopened, Reported, Selected, Stopping, TrialAdded
+from sweeps.folder.records import Completed, Opened, Reopened, Reported, Selected, Stopping, TrialAdded, TrialStatus
 from sweeps.folder.state import State, replay
-from sweeps.study.study import load
+from sweeps.study.reading import load
 from sweeps.testing import decisions, numbers
 from trainer.journal import read_fold
 from trainer.spec import Phase
@@ -120,9 +120,9 @@ def known(*more: records.Record) -> State:
 
 
 def test_a_search_that_has_chosen_is_not_opened_again() -> None:
-    lost = Completed(trial="dsrelu-s000", status="infra_failed", metrics={})
+    lost = Completed(trial="dsrelu-s000", status=TrialStatus.INFRA_FAILED, metrics={})
     chosen = Selected(label="dsrelu", trial="dsrelu-s001", metric="validation/loss", value=1.0, among=2)
-    confirmed = Completed(trial="dsrelu-c000", status="failed", metrics={})
+    confirmed = Completed(trial="dsrelu-c000", status=TrialStatus.FAILED, metrics={})
     trials = (added("dsrelu-s000", "search"), added("dsrelu-c000", "confirm"))
     names = [trial.trial for trial in plan.reopenable(known(*trials, lost, confirmed), ["dsrelu"])]
     assert names == ["dsrelu-s000", "dsrelu-c000"]
@@ -130,9 +130,9 @@ def test_a_search_that_has_chosen_is_not_opened_again() -> None:
     assert names == ["dsrelu-c000"]
 
 
-@pytest.mark.parametrize("status", ["finished", "stopped", "diverged"])
-def test_a_result_is_never_tried_again(status: str) -> None:
-    done = Completed(trial="dsrelu-s000", status=status, metrics={})  # type: ignore[arg-type]  # from the list above
+@pytest.mark.parametrize("status", [TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.DIVERGED])
+def test_a_result_is_never_tried_again(status: TrialStatus) -> None:
+    done = Completed(trial="dsrelu-s000", status=status, metrics={})
     assert plan.reopenable(known(added("dsrelu-s000", "search"), done), ["dsrelu"]) == []
 
 
@@ -142,8 +142,9 @@ import dataclasses, time
 from pathlib import Path
 from trainer import testing
 from trainer.attempt import claim, enter
-from trainer.journal import End, Epoch, Writer
-from trainer.spec import Pack, from_text, to_text
+from trainer.journal import End, Epoch, Status, Writer
+from trainer.codec import from_text, to_text
+from trainer.spec import Pack
 
 def half(text):
     pack = from_text(Pack, text)
@@ -156,7 +157,7 @@ def half(text):
             loss = {"validation/loss": testing.value(launch.spec, 1)}
             writer.write(Epoch(epoch=1, time=time.time(), metrics=loss, train_s=0, evaluate_s=0, rest_s=0,
                                peak_memory_mb=1))
-            writer.write(End(time=time.time(), status="failed", epochs=1, reason="RuntimeError: mine",
+            writer.write(End(time=time.time(), status=Status.FAILED, epochs=1, reason="RuntimeError: mine",
                              rule=launch.spec.training.checkpoint_rule))
     others = tuple(item for item in pack.launches if item.spec.phase != "search" or item.spec.fold != 0)
     return testing.pretend(to_text(dataclasses.replace(pack, launches=others)))

@@ -43,7 +43,8 @@ def ledger(tmp_path: Path) -> Any:
     )  # fmt: skip
     book.write(Opened(sweep="a", study="s", study_digest="d", time=0.0), trial)
     for number in range(2):
-        lost = JobOver(job=f"j{number}", state="failed", reason="", node="n1", folds=(FOLD,), epochs=0, counted=True)
+        lost = JobOver(job=f"j{number}", state="failed", reason="", node="n1", folds=(FOLD,), epochs=0,
+                       counted=True, nodes_fault=True)  # fmt: skip
         begun = Submitting(batch=number, name=f"b{number}", packs=((FOLD,),))
         book.write(begun, Submitted(batch=number, jobs=(f"j{number}",)), lost)
     yield book

@@ -22,6 +22,7 @@ from sweeps.folder.records import (
     Submitted,
     Submitting,
     TrialAdded,
+    TrialStatus,
 )
 from sweeps.folder.state import replay
 
@@ -53,7 +54,7 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_record_is_known() -> None:
-    assert len(KINDS) == 14
+    assert len(KINDS) == 15
     assert all(kind.__dataclass_fields__["kind"].default == name for name, kind in KINDS.items())
 
 
@@ -75,7 +76,7 @@ def test_damage_before_the_last_line_is_told_with_its_line(tmp_path: Path) -> No
     written(tmp_path, OPENED, TRIAL).close()
     text = (tmp_path / FILE).read_text().splitlines(keepends=True)
     (tmp_path / FILE).write_text(text[0] + '{"kind": "trial_ad\n' + text[1])
-    with pytest.raises(LedgerError, match=r"ledger\.jsonl:2: not a ledger record of schema 1 .* restore the file"):
+    with pytest.raises(LedgerError, match=r"ledger\.jsonl:2: not a ledger record .* restore the file"):
         list(read(tmp_path / FILE))
 
 
@@ -92,7 +93,14 @@ def test_a_submission_without_an_answer_is_known() -> None:
 def test_only_a_loss_that_counts_spends_a_retry() -> None:
     def over(counted: bool) -> JobOver:
         return JobOver(
-            job="7_0", state="failed", reason="", node="n1", folds=("relu-s000/fold-0-0",), epochs=2, counted=counted
+            job="7_0",
+            state="failed",
+            reason="",
+            node="n1",
+            folds=("relu-s000/fold-0-0",),
+            epochs=2,
+            counted=counted,
+            nodes_fault=True,
         )
 
     assert replay([OPENED, TRIAL, BEGUN, TAKEN, over(False)]).spent == {}
@@ -107,5 +115,5 @@ def test_a_pause_marks_the_jobs_of_its_time() -> None:
 
 
 def test_a_completed_trial_keeps_its_metrics() -> None:
-    done = Completed(trial="relu-s000", status="finished", metrics={"validation/loss": 0.5})
+    done = Completed(trial="relu-s000", status=TrialStatus.FINISHED, metrics={"validation/loss": 0.5})
     assert replay([OPENED, TRIAL, done]).completed["relu-s000"].metrics == {"validation/loss": 0.5}

@@ -11,7 +11,7 @@ from sweeps.cli import reporting
 from sweeps.driver import session
 from sweeps.errors import StudyError, TrackingError
 from sweeps.folder.layout import shown
-from sweeps.study.study import load
+from sweeps.study.reading import load
 from sweeps.testing import InventedTrial, invent_study
 from sweeps.tracking.store import locate
 from sweeps.tracking.tracker import Tracker

@@ -20,11 +20,11 @@ from analysis.runs import schema
 from sweeps.errors import TrackingError
 from sweeps.folder.layout import reopen, write_infra
 from sweeps.folder.secrets import redact
-from sweeps.testing import InventedTrial, invent_attempt, invent_fold, invent_study, invent_trial
+from sweeps.testing import InventedTrial, decide, invent_attempt, invent_fold, invent_study, invent_trial
 from sweeps.tracking.run_content import LOGGED, PARENT, Mark, metric_key, value_text
 from sweeps.tracking.store import initialise, locate, settle
 from sweeps.tracking.tracker import Tracker
-from trainer.journal import set_aside
+from trainer.journal import Status, set_aside
 
 settle()
 
@@ -227,7 +227,7 @@ def test_live_ingestion_gives_the_same_view_as_a_rebuild(tmp_path: Path, open_tr
     assert epochs_of(running) == [1, 2, 3]
     for key in keys:
         shutil.rmtree(folder / "trials" / key / "attempt-1")
-        invent_attempt(folder, key, epochs=4, status="finished")
+        invent_attempt(folder, key, epochs=4, status=Status.FINISHED)
         tracker.note([key])
         tracker.flush()
     assert tracker.close()
@@ -263,7 +263,7 @@ def test_a_fold_resumed_where_it_stopped_keeps_its_run(tmp_path: Path, open_trac
     invent_attempt(folder, key, epochs=3)
     tracker.note([key])
     tracker.flush()
-    invent_attempt(folder, key, attempt=2, resumed=3, epochs=5, status="finished")
+    invent_attempt(folder, key, attempt=2, resumed=3, epochs=5, status=Status.FINISHED)
     tracker.note([key])
     tracker.flush()
     tracker.close()
@@ -278,8 +278,8 @@ def test_a_failed_fold_that_is_tried_again_replaces_its_end_and_its_trials(
 ) -> None:
     folder = tmp_path / "study"
     keys = invent_study(folder, [RELU], folds=2, epochs=3, write_folds=False)
-    invent_attempt(folder, keys[0], epochs=3, status="finished")
-    invent_attempt(folder, keys[1], epochs=2, status="failed")
+    invent_attempt(folder, keys[0], epochs=3, status=Status.FINISHED)
+    invent_attempt(folder, keys[1], epochs=2, status=Status.FAILED)
     tracker = open_tracker(folder)
     tracker.sync()
     found = view(tracker)
@@ -293,7 +293,7 @@ def test_a_failed_fold_that_is_tried_again_replaces_its_end_and_its_trials(
     tracker.flush()
     assert view(tracker)["invented/relu-c000"]["status"] == "RUNNING"
     shutil.rmtree(folder / "trials" / keys[1] / "attempt-2")
-    invent_attempt(folder, keys[1], attempt=2, resumed=2, epochs=3, status="finished")
+    invent_attempt(folder, keys[1], attempt=2, resumed=2, epochs=3, status=Status.FINISHED)
     tracker.note([keys[1]])
     assert tracker.close()
     kept = view(tracker)
@@ -308,8 +308,8 @@ def test_a_failed_end_that_was_set_aside_leaves_no_run_until_the_fold_begins_aga
 ) -> None:
     folder = tmp_path / "study"
     keys = invent_study(folder, [RELU], folds=2, epochs=3, write_folds=False)
-    invent_attempt(folder, keys[0], epochs=3, status="finished")
-    invent_attempt(folder, keys[1], epochs=2, status="failed")
+    invent_attempt(folder, keys[0], epochs=3, status=Status.FINISHED)
+    invent_attempt(folder, keys[1], epochs=2, status=Status.FAILED)
     tracker = open_tracker(folder)
     tracker.sync()
     set_aside(folder / "trials" / keys[1], 1)
@@ -325,7 +325,7 @@ def test_a_failed_end_that_was_set_aside_leaves_no_run_until_the_fold_begins_aga
     assert tracker.close()
     assert set(view(tracker)) == {"invented"}
     cut = open_tracker(folder)
-    invent_attempt(folder, keys[0], attempt=2, epochs=2, status="failed")
+    invent_attempt(folder, keys[0], attempt=2, epochs=2, status=Status.FAILED)
     cut.note(keys)
     assert cut.close()
     set_aside(folder / "trials" / keys[0], 2)
@@ -334,7 +334,7 @@ def test_a_failed_end_that_was_set_aside_leaves_no_run_until_the_fold_begins_aga
     assert cut.close()
     assert set(view(cut)) == {"invented"}
     for key in keys:
-        invent_attempt(folder, key, attempt=3, epochs=3, status="finished")
+        invent_attempt(folder, key, attempt=3, epochs=3, status=Status.FINISHED)
     tracker = cut
     tracker.note(keys)
     assert tracker.close()
@@ -345,7 +345,7 @@ def test_a_failed_end_that_was_set_aside_leaves_no_run_until_the_fold_begins_aga
 
 @pytest.mark.parametrize(
     ("status", "mlflow"),
-    [("finished", "FINISHED"), ("stopped", "KILLED"), ("diverged", "FAILED"), ("failed", "FAILED")],
+    [(Status.FINISHED, "FINISHED"), (Status.STOPPED, "KILLED"), (Status.DIVERGED, "FAILED"), (Status.FAILED, "FAILED")],
 )
 def test_every_end_of_a_fold_has_its_status(
     tmp_path: Path, open_tracker: Callable[..., Tracker], status: Any, mlflow: str
@@ -370,6 +370,7 @@ def test_a_fold_that_was_given_up_is_infra_failed_until_it_begins_again(
     invent_attempt(folder, begun, epochs=2)
     for key in (begun, never):
         write_infra(folder / "trials" / key, "node failed 4 times")
+    decide(folder, RELU.name)
     tracker = open_tracker(folder)
     tracker.sync()
     found = view(tracker)
@@ -392,7 +393,7 @@ def test_a_loss_that_is_no_number_is_logged_once_and_the_status_says_diverged(
 ) -> None:
     folder = tmp_path / "study"
     (key,) = invent_study(folder, [RELU], folds=1, write_folds=False)
-    invent_attempt(folder, key, epochs=3, status="diverged", loss=loss)
+    invent_attempt(folder, key, epochs=3, status=Status.DIVERGED, loss=loss)
     tracker = open_tracker(folder)
     tracker.sync()
     tracker.sync()
@@ -410,7 +411,7 @@ def test_a_write_cut_off_at_any_call_is_completed_by_the_next_process(
 
     folder = tmp_path / "study"
     keys = invent_study(folder, [RELU], folds=2, epochs=2, write_folds=False)
-    invent_attempt(folder, keys[0], epochs=2, status="finished")
+    invent_attempt(folder, keys[0], epochs=2, status=Status.FINISHED)
     invent_attempt(folder, keys[1], epochs=2)
     expected = rebuilt(folder, open_tracker, tmp_path)
     names = ("create_run", "log_batch", "set_tag", "set_terminated", "log_artifacts", "delete_run")
@@ -478,7 +479,7 @@ def test_a_new_process_takes_up_what_the_last_one_left_without_being_told(
     tracker.flush()
     for key in keys:
         shutil.rmtree(folder / "trials" / key / "attempt-1", ignore_errors=True)
-        invent_attempt(folder, key, epochs=3, status="finished")
+        invent_attempt(folder, key, epochs=3, status=Status.FINISHED)
     following = open_tracker(folder)
     assert following.close()
     assert view(following) == rebuilt(folder, open_tracker, tmp_path)
@@ -618,7 +619,7 @@ def test_a_trial_that_gets_more_folds_is_open_again(tmp_path: Path, open_tracker
     tracker.sync()
     invent_trial(folder, RELU)
     key = invent_fold(folder, RELU, study="invented", fold=1, folds=2, epochs=4)
-    invent_attempt(folder, key, epochs=4, status="finished")
+    invent_attempt(folder, key, epochs=4, status=Status.FINISHED)
     tracker.note([key])
     assert tracker.close()
     assert view(tracker) == rebuilt(folder, open_tracker, tmp_path)
@@ -758,12 +759,12 @@ def test_a_server_that_dies_and_comes_back_loses_nothing(tmp_path: Path, open_tr
         now = [0.0]
         tracker = Tracker(f"http://anna:s3cret@127.0.0.1:{port}", folder, clock=lambda: now[0])
         for key in keys[:2]:
-            invent_attempt(folder, key, epochs=4, status="finished")
+            invent_attempt(folder, key, epochs=4, status=Status.FINISHED)
         tracker.note(keys[:2])
         assert tracker.flush(), tracker.trouble
         server.stop()
         for key in keys[2:]:
-            invent_attempt(folder, key, epochs=4, status="finished")
+            invent_attempt(folder, key, epochs=4, status=Status.FINISHED)
         tracker.note(keys[2:])
         assert not tracker.flush()
         assert tracker.trouble is not None

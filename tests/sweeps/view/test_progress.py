@@ -11,9 +11,10 @@ from rich.console import Console
 
 from slurm.jobs import JobReport, JobState
 from sweeps.folder.journals import Journals
-from sweeps.folder.records import Completed, Opened, Record, TrialAdded
+from sweeps.folder.records import Completed, Opened, Record, TrialAdded, TrialStatus
 from sweeps.folder.state import State, replay
-from sweeps.study.study import Study, load
+from sweeps.study.reading import load
+from sweeps.study.study import Study
 from sweeps.view.progress import Eta, Show, Snapshot, line, sizes, snapshot, table, to_go
 from sweeps.wording import duration
 
@@ -47,7 +48,7 @@ def trial(index: int) -> TrialAdded:
 
 
 def done(index: int, loss: float) -> Completed:
-    return Completed(trial=f"dsrelu-s{index:03d}", status="finished", metrics={"validation/loss": loss})
+    return Completed(trial=f"dsrelu-s{index:03d}", status=TrialStatus.FINISHED, metrics={"validation/loss": loss})
 
 
 def test_what_is_planned_counts_from_the_start(study: Study, tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_a_row_counts_trials_and_folds_and_shows_the_best(study: Study, tmp_path
 
 
 def test_what_went_wrong_is_named(study: Study, tmp_path: Path) -> None:
-    lost = Completed(trial="dsrelu-s000", status="diverged", metrics={})
+    lost = Completed(trial="dsrelu-s000", status=TrialStatus.DIVERGED, metrics={})
     now = snapshot(study, state(trial(0), lost), Journals(tmp_path))
     assert now.rows[0].problems == ("dsrelu-s000 diverged",)
     assert now.rows[0].best is None
