@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from trainer import journal
+from trainer.files import PART, put_in_place, write_aside
 
 FILE = "checkpoint.pt"
 PREVIOUS = "checkpoint-previous.pt"
@@ -27,8 +27,7 @@ State = dict[str, Any]
 
 def save(path: Path, state: State) -> None:
     """Writes ``state`` so that ``path`` is either as it was or whole. Raises OSError."""
-    _write(path, state).replace(path)
-    _sync(path.parent)
+    put_in_place(_write(path, state), path)
 
 
 def save_generation(folder: Path, state: State) -> None:
@@ -38,22 +37,16 @@ def save_generation(folder: Path, state: State) -> None:
     aside = _write(newest, state)
     if newest.exists():
         newest.replace(folder / PREVIOUS)
-    aside.replace(newest)
-    _sync(folder)
+    put_in_place(aside, newest)
 
 
 def _write(path: Path, state: State) -> Path:
     """``state`` in a file beside ``path``, on disk."""
-    aside = path.with_name(path.name + ".part")
     try:
-        with aside.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
+        return write_aside(path, lambda file: torch.save(state, file))
     except RuntimeError as error:
         # torch's archive writer hides the system's word (disk full, quota) behind its own.
         raise OSError(errno.EIO, f"cannot write the checkpoint ({error}); is the disk full?", str(path)) from error
-    return aside
 
 
 def newest(fold: Path, digest: str, *, before: int) -> State | None:
@@ -88,13 +81,5 @@ def remove(fold: Path, *, before: int) -> None:
     """Deletes the checkpoints of a fold's attempts numbered below ``before``."""
     for number in journal.attempts(fold):
         if number < before:
-            for name in (FILE, PREVIOUS, FILE + ".part"):
+            for name in (FILE, PREVIOUS, FILE + PART):
                 (journal.attempt_folder(fold, number) / name).unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,6 +22,7 @@ from trainer.attempt import Attempt
 from trainer.batches import Resident
 from trainer.datasets.reader import Dataset
 from trainer.errors import DataError
+from trainer.files import put_in_place, write_aside
 from trainer.journal import End, Epoch, Outcome, Start, Status
 from trainer.learner import Learner, copied
 from trainer.spec import FoldSpec, Pack
@@ -302,14 +303,18 @@ class Fold:
     def _keep(self, epoch: int, outputs: Tensor) -> None:
         """Predictions, and the weights where they are to stay, of the declared rule."""
         folder = self.attempt.folder
-        aside = folder / (PREDICTIONS + ".part")
-        with aside.open("wb") as file:
-            arrays = self.learner.task.predictions(outputs, self.learner.targets("heldout"))
-            whose = {"schema": np.array(PREDICTIONS_SCHEMA), "task": np.array(self.spec.task)}
-            np.savez(file, allow_pickle=False, indices=self._split.heldout, **whose, **arrays)
-        aside.replace(folder / PREDICTIONS)
+        arrays = {
+            "indices": self._split.heldout,
+            "schema": np.array(PREDICTIONS_SCHEMA),
+            "task": np.array(self.spec.task),
+            **self.learner.task.predictions(outputs, self.learner.targets("heldout")),
+        }
+        path = folder / PREDICTIONS
+        put_in_place(write_aside(path, lambda file: np.savez(file, allow_pickle=False, **arrays)), path)
         if self.pack.keep == "best":
-            state = {"digest": self.spec.digest, "epoch": epoch, "model": self.learner.weights()}
+            learner = self.learner
+            state = {"digest": self.spec.digest, "epoch": epoch, "model": learner.weights()}
+            state |= {"task": learner.task.state_dict(), "inputs": learner.inputs.state_dict()}
             checkpoint.save(folder / checkpoint.BEST, state)
 
 
