@@ -97,13 +97,6 @@ class Plot:
         head = re.sub(r' (?:width|height)="[^"]*"', "", head)
         return f'{head} role="img" aria-label="{_attribute(self.title)}">{rest}'
 
-    @property
-    def size_pt(self) -> tuple[float, float]:
-        """Width and height in points."""
-        found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', self.svg)
-        assert found is not None
-        return float(found[1]), float(found[2])
-
     def save(self, folder: Path) -> None:
         (folder / f"{self.name}.svg").write_text(self.svg.replace(INK, "#000000"), encoding="utf-8")
         (folder / f"{self.name}.png").write_bytes(self.png)

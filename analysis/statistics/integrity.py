@@ -49,7 +49,7 @@ def checks(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
         "equal splits": equal_splits,
         "equal budget": lambda rows: equal_budget(rows, plan),
         "duplicates": lambda rows: duplicates(rows, plan.metrics, looked),
-        "above chance": lambda rows: above_reference(rows, looked),
+        "better than knowing nothing": lambda rows: above_reference(rows, looked),
         "parts differ": lambda rows: parts_differ(rows, looked),
         "verifiable": verifiable,
     }

@@ -35,7 +35,7 @@ def blocks(findings: Findings) -> list[Block]:
     rng = np.random.Generator(np.random.PCG64(findings.seed))
     summary = aggregate.summary(scores, rng, draws=DRAWS, level=1 - findings.alpha)
     profile = aggregate.profile(scores, rng, level=1 - findings.alpha)
-    chance = [
+    improved = [
         aggregate.probability_of_improvement(tables, label, findings.control, level=1 - findings.alpha)
         for label in findings.common
         if label != findings.control and findings.control in findings.common
@@ -68,8 +68,8 @@ def blocks(findings: Findings) -> list[Block]:
         ),
         Drawn(profile_figure(profile, scores, findings)),
     ]
-    if chance:
-        shown.append(Tabled(chance_table(chance, level)))
+    if improved:
+        shown.append(Tabled(improvement_table(improved, level)))
     return shown
 
 
@@ -83,7 +83,7 @@ def resampled(tables: list[Scores]) -> str:
     return f"by {DRAWS} resamples of whole splits"
 
 
-def chance_table(found: list[Verdict], level: str) -> Table:
+def improvement_table(found: list[Verdict], level: str) -> Table:
     frame = pd.DataFrame(
         [
             {

@@ -9,7 +9,7 @@ import pytest
 from analysis.report import findings as gathering
 from analysis.report.build import markdown
 from analysis.report.findings import Findings
-from analysis.report.sections import datasets, declaration
+from analysis.report.sections import datasets, declaration, verdicts
 from analysis.report.sections import robustness as section
 from analysis.runs import simulated
 from analysis.runs.load import Study
@@ -108,6 +108,15 @@ def test_interim_analyses_are_not_said_to_be_tracked_and_an_incomplete_study_is_
     part = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4, missing=[("relu", 0, 2)])
     text = said(declaration.section(gathering.gather(part, allow_incomplete=True)))
     assert "interim analyses are not tracked; interim: 9 of 10 folds" in text
+
+
+def test_counts_are_words_of_one_or_of_several() -> None:
+    for labels, said_of in ((("relu", "elu"), "1 comparison"), (("relu", "elu", "tanh"), "2 comparisons")):
+        found = gathering.gather(simulated.study(seed=5, activations=labels, epochs=4))
+        text = said(verdicts.section(found)) + said(declaration.section(found))
+        assert f"Of {said_of}:" in text
+        assert f"after Holm over {said_of};" in text
+        assert f"**Family**: {said_of}, Holm" in text
 
 
 def test_the_level_of_mixed_studies_is_said() -> None:
