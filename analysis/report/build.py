@@ -34,6 +34,7 @@ from analysis.report.sections import (
 from analysis.report.tables import Table
 from analysis.runs.load import Study
 from analysis.runs.published import Published
+from analysis.runs.wording import counted
 
 PAGE = "report.html"
 SECTIONS: tuple[Callable[[Findings], Section], ...] = (
@@ -113,7 +114,7 @@ def html(sections: Sequence[Section], *, title: str, digest: str) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=False,
     )
-    environment.globals |= {"csv": data_link, "classes": classes}
+    environment.globals |= {"csv": data_link, "classes": classes, "counted": counted}
     source = environment.loader
     assert source is not None
     style = source.get_source(environment, "report.css")[0]
@@ -161,5 +162,5 @@ def in_markdown(block: Block) -> str:
         case Tabled(table=table):
             if len(table.frame) > 200:
                 link = f"tables/{table.name}.csv"
-                return f"**{table.title}**. {table.caption}\n\n{len(table.frame)} rows: [{link}]({link})"
+                return f"**{table.title}**. {table.caption}\n\n{counted(len(table.frame), 'row')}: [{link}]({link})"
             return f"**{table.title}**. {table.caption}\n\n{tables.to_markdown(table)}"

@@ -1,5 +1,5 @@
-"""How every figure looks and is kept: one style, a colour-blind-safe palette, vector and raster files whose bytes are
-the same for the same input, and an inline form that follows the page's light or dark colours.
+"""How every figure looks and is rendered: one style, a colour-blind-safe palette, vector and raster files whose bytes
+are the same for the same input, and an inline form that follows the page's light or dark colours.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from analysis.runs.metric import Metric
 
 WIDTH_IN = 7.2
 PER_FIGURE = 3
@@ -95,13 +97,6 @@ class Plot:
         head = re.sub(r' (?:width|height)="[^"]*"', "", head)
         return f'{head} role="img" aria-label="{_attribute(self.title)}">{rest}'
 
-    @property
-    def size_pt(self) -> tuple[float, float]:
-        """Width and height in points."""
-        found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', self.svg)
-        assert found is not None
-        return float(found[1]), float(found[2])
-
     def save(self, folder: Path) -> None:
         (folder / f"{self.name}.svg").write_text(self.svg.replace(INK, "#000000"), encoding="utf-8")
         (folder / f"{self.name}.png").write_bytes(self.png)
@@ -113,13 +108,13 @@ def _attribute(text: str) -> str:
 
 
 @contextmanager
-def sheet(height_in: float, width_in: float = WIDTH_IN) -> Iterator[Figure]:
-    """A figure in the house's style; draw and :func:`keep` it inside the block."""
+def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Iterator[Figure]:
+    """A figure in the house's style; draw and :func:`render` it inside the block."""
     with mpl.rc_context(STYLE):
         yield Figure(figsize=(width_in, height_in))
 
 
-def keep(figure: Figure, *, name: str, title: str, caption: str, data: pd.DataFrame) -> Plot:
+def render(figure: Figure, *, name: str, title: str, caption: str, data: pd.DataFrame) -> Plot:
     vector, raster = io.BytesIO(), io.BytesIO()
     engine = figure.get_layout_engine()
     if engine is not None:
@@ -178,9 +173,9 @@ def dashes(labels: Sequence[str], control: str) -> dict[str, Any]:
     return {control: "-"} | {label: DASHES[(at // len(PALETTE)) % len(DASHES)] for at, label in enumerate(rest)}
 
 
-def limits(values: Any) -> tuple[float, float]:
+def limits(values: Any, *, least: float | None = None, most: float | None = None) -> tuple[float, float]:
     """Ends of an axis that shows the bulk of the values: all of them, unless some lie three ranges of the middle half
-    away, as diverged runs do."""
+    away, as diverged runs do. It stops at the ``least`` and ``most`` that a value can be."""
     array = np.asarray(values, dtype=float).ravel()
     array = array[np.isfinite(array)]
     if not len(array):
@@ -190,10 +185,19 @@ def limits(values: Any) -> tuple[float, float]:
     kept = array[(array >= low - reach) & (array <= high + reach)]
     first, last = float(kept.min()), float(kept.max())
     pad = 0.06 * (last - first) or 0.01 * max(abs(first), 1e-3)
-    return first - pad, last + pad
+    low, high = first - pad, last + pad
+    return low if least is None else max(low, least), high if most is None else min(high, most)
 
 
-def beyond(panel: Any, values: Any, rows: Any, ends: tuple[float, float]) -> bool:
+def stop_at_bounds(panel: Any, metric: Metric, axis: Literal["x", "y"] = "y") -> None:
+    """Cuts an axis of a metric's values where the metric ends."""
+    low, high = panel.get_xlim() if axis == "x" else panel.get_ylim()
+    low = low if metric.low is None else max(low, metric.low)
+    high = high if metric.high is None else min(high, metric.high)
+    (panel.set_xlim if axis == "x" else panel.set_ylim)(low, high)
+
+
+def mark_off_scale(panel: Any, values: Any, rows: Any, ends: tuple[float, float]) -> bool:
     """Marks values off the scale by triangles at its ends; whether there were any."""
     array, place = np.asarray(values, dtype=float), np.asarray(rows, dtype=float)
     found = False

@@ -17,6 +17,7 @@ from analysis.runs.metric import Metric, find
 from analysis.runs.plan import Plan
 from analysis.runs.published import Published, plans
 from analysis.runs.schema import UNFINISHED
+from analysis.runs.wording import counted
 from analysis.statistics import claims
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Verdict
@@ -221,7 +222,7 @@ def refuse_incomplete(claimed: pd.DataFrame) -> None:
     ]
     more = f"; and {len(lost) - 20} more" if len(lost) > 20 else ""
     raise IncompleteFolds(
-        f"{len(lost)} of {len(claimed)} planned folds have no result: {'; '.join(named)}{more}. "
+        f"{len(lost)} of {counted(len(claimed), 'planned fold')} without a result: {'; '.join(named)}{more}. "
         "Let the study finish (`actsweep resume`; what failed is tried again with --retry-failed), or report with "
         "--allow-incomplete"
     )

@@ -88,7 +88,7 @@ class Table:
             if name == self.footnoted:
                 columns.append([numbers.get(str(value), "") for value in self.frame[name]])
             else:
-                columns.append([shown(value, kind) for value in self.frame[name]])
+                columns.append([format_cell(value, kind) for value in self.frame[name]])
         return [list(row) for row in zip(*columns, strict=True)]
 
     def keys(self) -> list[list[str]]:
@@ -101,7 +101,7 @@ class Table:
         return [list(row) for row in zip(*columns, strict=True)]
 
 
-def shown(value: Any, kind: str) -> str:
+def format_cell(value: Any, kind: str) -> str:
     """A value in words. A missing one is a dash."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return DASH

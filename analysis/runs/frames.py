@@ -17,6 +17,8 @@ import pandas as pd
 from analysis.errors import DuplicateRuns, SourceError
 from analysis.runs import schema
 from analysis.runs.plan import Plan
+from analysis.runs.schema import Status
+from analysis.runs.wording import counted
 
 HISTORY_PREFIXES = ("train/", "train_clean/", "validation/", "seconds/", "memory/")
 LOSSES = tuple(f"{part}/{schema.LOSS}" for part in ("train", "validation", "train_clean"))
@@ -85,7 +87,9 @@ def unique(runs: Sequence[Run]) -> None:
     twice = {key: ids for key, ids in seen.items() if len(ids) > 1}
     if twice:
         lines = "; ".join(f"{key}: {', '.join(sorted(ids))}" for key, ids in sorted(twice.items())[:10])
-        raise DuplicateRuns(f"{len(twice)} keys have several runs ({lines}); delete all but one of each in the store")
+        raise DuplicateRuns(
+            f"{counted(len(twice), 'key')} with several runs ({lines}); delete all but one of each in the store"
+        )
 
 
 def of_this_version(runs: Sequence[Run]) -> None:
@@ -120,7 +124,7 @@ def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str], trials:
             **{"study": plan.study, "dataset": data, "activation": label, "phase": plan.claims_phase},
             "trial": known.get(label, ""),
             **{"repeat": repeat, "fold": fold, "seed": plan.study_seed, "pack_size": 1, "best_epoch": -1},
-            **{"status": "missing", "reason": "no run", "rule": plan.declaration.rule},
+            **{"status": Status.MISSING.value, "reason": "no run", "rule": plan.declaration.rule},
             **dict.fromkeys(SIZE_TAGS, math.nan),
             **{"run_id": "", "verifiable": True},
         }
@@ -164,10 +168,10 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
         for tag, value in sorted(tags.items())
         if tag.startswith(schema.REFERENCE_PREFIX)
     }
-    if not row["status"] or row["status"] == "running":
-        row["status"], row["reason"] = "missing", row["reason"] or "has not ended"
-    if broken is not None and row["status"] not in ("failed", "infra_failed"):
-        row["status"], row["reason"] = "diverged", broken
+    if not row["status"] or row["status"] == Status.RUNNING:
+        row["status"], row["reason"] = Status.MISSING.value, row["reason"] or "has not ended"
+    if broken is not None and row["status"] not in (Status.FAILED, Status.INFRA_FAILED):
+        row["status"], row["reason"] = Status.DIVERGED.value, broken
     rule = row["rule"] = plan.declaration.rule or row["rule"]
     chosen = f"{schema.OUTCOME_PREFIX}{rule}/"
     row["best_epoch"] = integer(str(run.metrics.get(f"{chosen}epoch", -1)), "epoch")

@@ -33,6 +33,11 @@ class Metric:
         return 1 if self.better == "higher" else -1
 
     @property
+    def label(self) -> str:
+        """The name with its unit, where it has one."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    @property
     def reference_column(self) -> str:
         """Column of the cube with what knowing nothing scores on a fold's held-out part."""
         return f"reference/{self.name}"

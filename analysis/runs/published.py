@@ -19,6 +19,7 @@ from analysis.errors import SourceError
 from analysis.runs.frames import REFERENCE
 from analysis.runs.granularity import items_of
 from analysis.runs.plan import Declaration, Plan, unstated, unstated_metrics
+from analysis.runs.schema import Status
 
 SCORES = ("dataset", "split", "metric", "row", "activation", "value")
 SECONDS = ("dataset", "activation", "seconds")
@@ -72,7 +73,7 @@ def part_of(rows: pd.DataFrame, metric: str) -> str:
     """The part that the scores of some rows are of: ``validation`` for imported ones without a held-out part, whose
     validation scores stand in for it."""
     held, other = f"heldout/{metric}", f"validation/{metric}"
-    if rows.empty or not {held, other} <= set(rows.columns) or not (rows["status"] == "imported").all():
+    if rows.empty or not {held, other} <= set(rows.columns) or not (rows["status"] == Status.IMPORTED).all():
         return "held-out"
     return "validation" if (rows[held] == rows[other]).all() else "held-out"
 
@@ -114,7 +115,7 @@ def _cube(scores: Sequence[pd.DataFrame]) -> pd.DataFrame:
     cube = cube.rename(columns={"row": "fold"})
     cube["fold"] = cube["fold"].astype(int) - 1
     given: list[tuple[str, str | int | bool]] = [
-        *(("phase", "confirm"), ("repeat", 0), ("seed", 0), ("config_digest", ""), ("status", "imported")),
+        *(("phase", "confirm"), ("repeat", 0), ("seed", 0), ("config_digest", ""), ("status", Status.IMPORTED.value)),
         *(("reason", "typed from a publication"), ("rule", "not stated"), ("epochs", -1), ("best_epoch", -1)),
         *(("device", ""), ("device_name", ""), ("host", ""), ("pack_size", 1), ("verifiable", False)),
     ]

@@ -73,6 +73,7 @@ SELECTED_AMONG = PREFIX + "selected_among"  # settings that were tried
 
 # Params of trial and fold runs: activation.<parameter> and training.<field>; booleans as "true"/"false".
 ACTIVATION_PARAM = "activation."
+DEGREES = "_degrees"  # activation.<parameter>_degrees: the angle whose tangent the parameter is; told, never searched
 TRAINING_PARAM = "training."
 # Artifacts of the study run.
 STUDY_ARTIFACT = "study.yaml"  # as resolved

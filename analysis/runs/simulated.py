@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -71,8 +70,7 @@ class Key(NamedTuple):
     fold: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Design:
+class Design(NamedTuple):
     """What the folds of a study have in common."""
 
     name: str
@@ -123,17 +121,7 @@ def study(
     drawn = rng.normal(0.0, 0.01, len(activations))
     given = [drawn[i] if effects is None else effects.get(label, 0.0) for i, label in enumerate(activations)]
     shared = rng.normal(0.0, split_sd, (repeats, folds))
-    design = Design(
-        name=name,
-        dataset=dataset,
-        seed=seed,
-        epochs=epochs,
-        items=items,
-        folds=folds,
-        classes=classes,
-        stops=stops,
-        drawn=drawing(),
-    )
+    design = Design(name, dataset, seed, epochs, items, folds, classes, stops, drawing())
     rows: list[dict[str, Any]] = []
     curves: list[pd.DataFrame] = []
     learned: list[tuple[str, str, str, float]] = []

@@ -1,7 +1,7 @@
 """Scores over several data sets: normalised, as interquartile mean, performance profile and probability of improvement.
 
 After Agarwal et al. (2021), with two cautions: scores are normalised first (what knowing nothing scores 0, best
-baseline 1), since the interquartile mean of raw scores speaks of the middle data set alone; and folds of one data set
+mean 1), since the interquartile mean of raw scores speaks of the middle data set alone; and folds of one data set
 overlap, so intervals that resample them are too narrow and say so.
 """
 
@@ -10,15 +10,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from analysis.runs.wording import counted
 from analysis.statistics.scores import Array, Scores, pair
 from analysis.statistics.verdict import Interval, Verdict, Word
 
@@ -52,17 +51,16 @@ def median(values: Array) -> Array:
 STATISTICS: dict[str, Statistic] = {"iqm": iqm, "mean": mean, "median": median, "optimality_gap": optimality_gap}
 
 
-def normalise(tables: Sequence[Scores], *, baselines: Sequence[str] | None = None) -> pd.DataFrame:
-    """Scores with what knowing nothing scores at 0 and the best baseline's mean at 1, data set by data set.
+def normalise(tables: Sequence[Scores]) -> pd.DataFrame:
+    """Scores with what knowing nothing scores at 0 and the best activation's mean at 1, data set by data set.
 
-    ``baselines`` are the activations among which the best is sought; None: all. Columns dataset, activation, split,
-    score. A data set of which it is unknown, or on which no baseline differs from it, has nan scores.
+    Columns dataset, activation, split, score. A data set of which it is unknown, or on which no activation differs from
+    it, has nan scores.
     """
     frames = []
     for table in tables:
         means = table.metric.sign * table.values.mean()
-        among = [label for label in (baselines or table.values.columns) if label in means.index]
-        best = table.metric.sign * float(means[among].max()) if len(among) else math.nan
+        best = table.metric.sign * float(means.max()) if len(means) else math.nan
         span = best - table.reference
         long = table.values.reset_index(names="split").melt("split", var_name="activation", value_name="score")
         long["score"] = (long["score"] - table.reference) / span if abs(span) > 1e-12 else math.nan
@@ -149,42 +147,6 @@ def percentiles(found: Array, level: float) -> Interval:
     return Interval(float(low), float(high))
 
 
-def bootstrap(
-    values: Array,
-    rng: np.random.Generator,
-    *,
-    statistic: Literal["mean", "median"] = "mean",
-    method: Literal["percentile", "BCa"] = "percentile",
-    level: float = 0.95,
-    draws: int = 4999,
-) -> tuple[Interval, str]:
-    """A bootstrap interval of independent ``values`` (n,), and a note on how it was got.
-
-    BCa falls back to percentiles where it does not exist. nan ends for fewer than two values.
-    """
-    values = np.asarray(values, dtype=float)
-    if len(values) < 2 or not np.isfinite(values).all():
-        return Interval(math.nan, math.nan), "Fewer than two finite values: no interval."
-    function = STATISTICS[statistic]
-    if method == "BCa" and np.ptp(values) > 0:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-            found = stats.bootstrap(
-                (values,),
-                np.mean if statistic == "mean" else np.median,
-                confidence_level=level,
-                method="BCa",
-                n_resamples=draws,
-                rng=rng,
-            ).confidence_interval
-        if math.isfinite(found.low) and math.isfinite(found.high):
-            return Interval(float(found.low), float(found.high)), f"BCa bootstrap, {draws} draws"
-    drawn = resample([values], function, rng, draws=draws)
-    how = "enumerated" if len(values) <= ENUMERATE else f"{draws} draws"
-    fell = "; BCa does not exist here" if method == "BCa" else ""
-    return percentiles(drawn, level), f"percentile bootstrap, {how}{fell}"
-
-
 def profile(
     normalised: pd.DataFrame,
     rng: np.random.Generator,
@@ -219,23 +181,19 @@ def profile(
 
 
 def probability_of_improvement(
-    tables: Sequence[Scores], activation: str, control: str, *, level: float = 0.95, paired: bool = True
+    tables: Sequence[Scores], activation: str, control: str, *, level: float = 0.95
 ) -> Verdict:
-    """P(a run of ``activation`` beats one of ``control``), mean over data sets, ties for half, with Wilson's interval.
+    """P(a run of ``activation`` beats one of ``control`` on the same split), mean over data sets, ties for half, with
+    Wilson's interval.
 
-    ``paired`` compares on the same split; else every run with every run. Called meaningful (``extras``) where the
+    Called meaningful (``extras``) where the
     interval's low end passes 0.5 and the estimate 0.75 on at least 29 independent pairs (Bouthillier et al. 2021).
     On folds it is descriptive.
     """
     shares, units, overlap, verifiable = [], 0, False, True
     for table in tables:
         pairs = pair(table, activation, control)
-        if paired:
-            d = pairs.d
-        else:
-            direction = table.metric.sign
-            a, b = (table.values[label].dropna().to_numpy(dtype=float) for label in (activation, control))
-            d = direction * (a[:, None] - b[None, :]).ravel()
+        d = pairs.d
         if not len(d):
             continue
         shares.append(float(((d > 0) + (d == 0) / 2).mean()))
@@ -247,7 +205,7 @@ def probability_of_improvement(
         activation=activation,
         control=control,
         metric=tables[0].column if tables else "",
-        method=f"probability of improvement, {'paired' if paired else 'all pairs'}, Wilson interval",
+        method="probability of improvement, paired, Wilson interval",
         level=level,
         word=Word.CANNOT_TELL,
         note="No pairs.",
@@ -256,7 +214,9 @@ def probability_of_improvement(
         return blank
     estimate = float(np.mean(shares))
     low, high = proportion_confint(estimate * units, units, alpha=1 - level, method="wilson")
-    notes = [f"{units} pairs; about {PAIRS_NEEDED} independent ones are needed."] if units < PAIRS_NEEDED else []
+    notes = (
+        [f"{counted(units, 'pair')}; about {PAIRS_NEEDED} independent ones are needed."] if units < PAIRS_NEEDED else []
+    )
     word = Word.UNDECIDED
     if low > 0.5 and estimate > 0.75:
         word = Word.BETTER

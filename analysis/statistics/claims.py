@@ -152,14 +152,12 @@ def compare(
     *,
     column: str | None = None,
     handling: Handling = "penalised",
-    datasets: int | None = None,
 ) -> list[Verdict]:
     """Each activation against the declared control on each data set (or all pairs, where the plan's family says so).
 
     One verdict a comparison: the corrected t's interval and p, Holm's p over the declared family, the posterior's three
     probabilities for the declared (or default) region of practical equivalence, and the word of :func:`decide`.
-    ``column`` overrides the declared one (a secondary metric is a family of its own, exploratory). ``datasets``
-    fixes the family's number of data sets where some are missing from the cube.
+    ``column`` overrides the declared one (a secondary metric is a family of its own, exploratory).
     """
     rows = claimed(cube, plan)
     measured = find(plan.metrics, column or plan.declaration.metric)
@@ -174,10 +172,8 @@ def compare(
             rows, dataset=dataset, metric=measured, column=column, activations=plan.activations, handling=handling
         )
         verdicts += [_compared(table, a, b, plan) for a, b in comparisons(plan)]
-    m = multiplicity.family_size(
-        plan.declaration.family, activations=len(plan.activations), datasets=max(len(found), datasets or 0)
-    )
-    return settle(verdicts, m=m, alpha=plan.declaration.alpha)
+    m = multiplicity.family_size(plan.declaration.family, activations=len(plan.activations), datasets=len(found))
+    return decide_all(verdicts, m=m, alpha=plan.declaration.alpha)
 
 
 def at_level(plan: Plan, alpha: float) -> Plan:
@@ -191,7 +187,7 @@ def compare_studies(cube: pd.DataFrame, plans: Sequence[Plan], *, handling: Hand
     alpha = min((plan.declaration.alpha for plan in plans), default=0.05)
     verdicts = [verdict for plan in plans for verdict in compare(cube, at_level(plan, alpha), handling=handling)]
     m = sum(multiplicity.family_size(p.declaration.family, activations=len(p.activations), datasets=1) for p in plans)
-    return settle(verdicts, m=max(m, len(verdicts)), alpha=alpha)
+    return decide_all(verdicts, m=max(m, len(verdicts)), alpha=alpha)
 
 
 def comparisons(plan: Plan) -> list[tuple[str, str]]:
@@ -212,7 +208,7 @@ def _compared(table: Scores, activation: str, control: str, plan: Plan) -> Verdi
 
 def combined(pairs: Pairs, *, rope: float | None, alpha: float) -> Verdict:
     """The corrected t's interval and p with the posterior's probabilities for ``rope`` (None: the default one); the
-    word is settled with its family."""
+    word is decided with its family."""
     posterior = bayes.correlated_t(pairs, rope=rope, alpha=alpha)
     width = float(posterior.extras["rope"])
     t = frequentist.corrected_t(pairs, alpha=alpha, rope=width if math.isfinite(width) else None)
@@ -237,7 +233,7 @@ def explored(verdict: Verdict) -> Verdict:
     return dataclasses.replace(verdict, word=word, note=f"{verdict.note} {EXPLORATORY}".strip())
 
 
-def settle(verdicts: Sequence[Verdict], *, m: int, alpha: float) -> list[Verdict]:
+def decide_all(verdicts: Sequence[Verdict], *, m: int, alpha: float) -> list[Verdict]:
     """The verdicts as one family of ``m``: Holm's p and, from it, the word."""
     return [decide(verdict, alpha=alpha) for verdict in multiplicity.adjust(verdicts, m)]
 

@@ -1,4 +1,4 @@
-"""What DSReLU's knobs mean: the slope of its positive side over training.
+"""What DSReLU's parameters mean: the slope of its positive side over training.
 
 s(t) = a + (b - a) / (1 + exp(-k (t - 0.5))), so a and b are limits that the slope need not reach: with a = tan 85,
 b = tan 10 and k = 5 it runs from 10.58 to 1.03, not from 11.43 to 0.18. What can be compared between settings are s(0),
@@ -33,8 +33,8 @@ def crossing(a: float, b: float, k: float) -> float:
 
 
 def derived(frame: pd.DataFrame) -> pd.DataFrame:
-    """``frame`` with the derived knobs "slope at start", "slope at end" and "mean slope" (over t from 0 to 1, which is
-    (a + b)/2 whatever k is) where it has columns ``activation.a``, ``.b`` and ``.k``; else as it is."""
+    """``frame`` with the derived parameters "slope at start", "slope at end" and "mean slope" (over t from 0 to 1,
+    which is (a + b)/2 whatever k is) where it has columns ``activation.a``, ``.b`` and ``.k``; else as it is."""
     if not {A, B, K} <= set(frame.columns):
         return frame
     a, b, k = (pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float) for name in (A, B, K))

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from analysis.runs.wording import counted
 from analysis.statistics.scores import MISSING_SHARE, Array, Pairs
 from analysis.statistics.verdict import Interval, Verdict, Word
 
@@ -29,7 +30,7 @@ def refusal(pairs: Pairs) -> tuple[Word, str] | None:
         return Word.DESCRIPTIVE, "An activation is not compared with itself."
     if pairs.n < LEAST:
         lost = f" of {pairs.planned} planned" if pairs.missing else ""
-        return Word.CANNOT_TELL, f"{pairs.n} paired split(s){lost}; a test needs at least {LEAST}."
+        return Word.CANNOT_TELL, f"{counted(pairs.n, 'paired split')}{lost}; a test needs at least {LEAST}."
     if pairs.zero_variance:
         same = bool(np.abs(pairs.d).max() == 0)
         what = "identical on every split" if same else "apart by the same amount on every split"
@@ -43,12 +44,14 @@ def limits(pairs: Pairs) -> list[str]:
     """Sentences on what weakens the evidence of these pairs, whichever test is run."""
     notes = []
     if pairs.missing:
-        notes.append(f"{pairs.missing} of {pairs.planned} planned splits have no pair.")
+        notes.append(f"{pairs.missing} of {counted(pairs.planned, 'planned split')} without a pair.")
     if pairs.unequal:
-        notes.append(f"{pairs.unequal} fold(s) were split differently for different activations and do not pair.")
+        notes.append(
+            f"{counted(pairs.unequal, 'fold')} split differently for different activations, which makes no pair."
+        )
     if pairs.diverged:
         done = "scored as if nothing was learned" if pairs.handling == "penalised" else "left out"
-        notes.append(f"{pairs.diverged} diverged run(s) {done}.")
+        notes.append(f"{counted(pairs.diverged, 'diverged run')} {done}.")
     if not pairs.ratio_known:
         notes.append("Sizes of the parts are unknown; the correction takes them from the number of folds.")
     if not pairs.verifiable:
@@ -72,23 +75,12 @@ def corrected_t(pairs: Pairs, *, alpha: float = 0.05, rope: float | None = None)
     ``extras["p_equivalence"]``. The word is equivalent where that p is <= alpha, else better or worse where p is, else
     undecided; the family's adjustment comes after (``analysis.statistics.multiplicity``).
     """
-    return _t(pairs, alpha=alpha, rope=rope, ratio=pairs.ratio, method="corrected resampled t")
-
-
-def plain_t(pairs: Pairs, *, alpha: float = 0.05) -> Verdict:
-    """The paired t that takes the splits as independent: for reference beside :func:`corrected_t`, never for a claim.
-
-    The word is always descriptive.
-    """
-    return _t(pairs, alpha=alpha, rope=None, ratio=0.0, method="plain paired t (ignores fold overlap)")
-
-
-def _t(pairs: Pairs, *, alpha: float, rope: float | None, ratio: float, method: str) -> Verdict:
+    method = "corrected resampled t"
     d = pairs.d
     notes = limits(pairs)
     estimate = float(d.mean()) if pairs.n else math.nan
     no = refusal(pairs)
-    if no is None and not math.isfinite(ratio):
+    if no is None and not math.isfinite(pairs.ratio):
         no = Word.CANNOT_TELL, "One fold of unknown size: the overlap of the training parts is unknown."
     if no is not None:
         return Verdict(
@@ -103,12 +95,12 @@ def _t(pairs: Pairs, *, alpha: float, rope: float | None, ratio: float, method: 
             word=no[0],
             note=" ".join([no[1], *notes]),
         )
-    se = standard_error(d, ratio)
+    se = standard_error(d, pairs.ratio)
     freedom = pairs.n - 1
     t = estimate / se
     p = float(2 * stats.t.sf(abs(t), freedom))
     half = float(stats.t.isf(alpha / 2, freedom)) * se
-    extras: dict[str, float] = {"t": t, "df": freedom, "se": se, "sd": float(d.std(ddof=1)), "ratio": ratio}
+    extras: dict[str, float] = {"t": t, "df": freedom, "se": se, "sd": float(d.std(ddof=1)), "ratio": pairs.ratio}
     word = Word.UNDECIDED
     if p <= alpha:
         word = Word.BETTER if estimate > 0 else Word.WORSE
@@ -119,10 +111,7 @@ def _t(pairs: Pairs, *, alpha: float, rope: float | None, ratio: float, method: 
         )
         if extras["p_equivalence"] <= alpha:
             word = Word.EQUIVALENT
-    if ratio == 0.0:
-        word = Word.DESCRIPTIVE
-        notes.insert(0, "Takes folds as independent, which they are not: the p-value is far too small.")
-    elif too_many_missing(pairs) or not pairs.verifiable:
+    if too_many_missing(pairs) or not pairs.verifiable:
         word = Word.DESCRIPTIVE
     return Verdict(
         dataset=pairs.dataset,
@@ -179,7 +168,9 @@ def wilcoxon(pairs: Pairs, *, blocks: Blocks, alpha: float = 0.05, m: int = 1) -
     if floor > alpha / m:
         word = Word.CANNOT_TELL
         family = f" in a family of {m}" if m > 1 else ""
-        notes.insert(0, f"{n} pairs cannot pass{family}, whatever they show: the least possible p is {floor:.4g}.")
+        notes.insert(
+            0, f"{counted(n, 'pair')} cannot pass{family}, whatever they show: the least possible p is {floor:.4g}."
+        )
     elif blocks == "folds" or not pairs.verifiable:
         word = Word.DESCRIPTIVE
     elif p <= alpha / m:
@@ -187,7 +178,7 @@ def wilcoxon(pairs: Pairs, *, blocks: Blocks, alpha: float = 0.05, m: int = 1) -
     if blocks == "folds":
         notes.append("Folds share training data: as blocks they describe this data set and prove nothing beyond it.")
     if n < len(d):
-        notes.append(f"{len(d) - n} of {len(d)} pairs are equal and were dropped.")
+        notes.append(f"{len(d) - n} of {counted(len(d), 'pair')} equal and dropped.")
     return dataclasses.replace(
         blank,
         estimate=float(np.median(walsh)),

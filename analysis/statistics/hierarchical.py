@@ -9,40 +9,40 @@ observed means for scale, nu one of 2, 4, 8, 30.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.runs.wording import counted
 from analysis.statistics.frequentist import standard_error
 from analysis.statistics.ranks import LEAST_DATASETS
 from analysis.statistics.scores import Array, Pairs
 from analysis.statistics.verdict import Interval, Probabilities, Verdict, Word
 
-Scale = Literal["metric", "log_odds"]
 NU = np.array([2.0, 4.0, 8.0, 30.0])
 MIXTURE = 24
 """Points of the gamma mixture that makes a t out of normals."""
 
 
+METHOD = "hierarchical over data sets, grid, metric units"
+
+
 def across(
-    comparisons: Sequence[Pairs], *, rope: float, scale: Scale = "metric", alpha: float = 0.05, points: int = 81
+    comparisons: Sequence[Pairs], *, rope: float, alpha: float = 0.05, points: int = 81
 ) -> tuple[Verdict, pd.DataFrame]:
     """P(worse, same, better) by more than ``rope`` on a *new* data set, and the shrunken difference on each.
 
-    ``comparisons`` are the same two activations on different data sets. On the scale "metric" differences count as they
-    are; "log_odds" takes those of log(score/(1-score)), so that 0.98 to 0.99 weighs as much as 0.5 to 0.67. ``rope`` is
-    in that scale's units. The frame has columns dataset, difference, se, shrunken, n. Below six data sets the verdict
-    gives no numbers and says why. Where a data set has zero variance its standard error is taken as one held-out item.
+    ``comparisons`` are the same two activations on different data sets; ``rope`` is in the metric's units. The frame
+    has columns dataset, difference, se, shrunken, n. Below six data sets the verdict gives no numbers and says why.
+    Where a data set has zero variance its standard error is taken as one held-out item.
     """
-    used = [pairs for pairs in comparisons if pairs.n >= 2]
     first = comparisons[0] if comparisons else None
-    method = f"hierarchical over data sets, grid, {'log-odds' if scale == 'log_odds' else 'metric units'}"
-    observed = [_observed(pairs, scale) for pairs in used]
-    good = [(pairs, mean, se) for pairs, (mean, se) in zip(used, observed, strict=True) if math.isfinite(se) and se > 0]
+    used = [(pairs, *_observed(pairs)) for pairs in comparisons if pairs.n >= 2]
+    good = [(pairs, mean, se) for pairs, mean, se in used if math.isfinite(se) and se > 0]
     frame = pd.DataFrame(
         {
             "dataset": [pairs.dataset for pairs, _, _ in good],
@@ -52,23 +52,33 @@ def across(
             "n": [pairs.n for pairs, _, _ in good],
         }
     )
-    verdict = Verdict(
+    blank = Verdict(
         dataset="",
         activation=first.activation if first else "",
         control=first.control if first else "",
         metric=first.column if first else "",
-        method=method,
+        method=METHOD,
         level=1 - alpha,
         n=len(good),
         word=Word.CANNOT_TELL,
-        note=f"{len(good)} data set(s); below {LEAST_DATASETS} the answer would be the prior's. See each data set.",
+        note=f"{counted(len(good), 'data set')}; below {LEAST_DATASETS} the answer would be the prior's. See each data "
+        "set.",
         extras={"rope": rope},
     )
     if len(good) < LEAST_DATASETS:
-        return verdict, frame
+        return blank, frame
     centres, ses = frame["difference"].to_numpy(dtype=float), frame["se"].to_numpy(dtype=float)
     mu0, tau, nu, weight, shrunken = posterior(centres, ses, points=points)
-    frame["shrunken"] = shrunken
+    found = _concluded(blank, mu0, tau, nu, weight, rope=rope, alpha=alpha)
+    if not all(pairs.verifiable for pairs, _, _ in good):
+        found = dataclasses.replace(found, word=Word.DESCRIPTIVE)
+    return found, frame.assign(shrunken=shrunken)
+
+
+def _concluded(
+    blank: Verdict, mu0: Array, tau: Array, nu: Array, weight: Array, *, rope: float, alpha: float
+) -> Verdict:
+    """What a posterior on a grid says of a new data set."""
     worse = float((weight * stats.t.cdf((-rope - mu0) / tau, nu)).sum())
     better = float((weight * stats.t.sf((rope - mu0) / tau, nu)).sum())
     probabilities = Probabilities(worse, max(0.0, 1 - worse - better), better)
@@ -76,42 +86,24 @@ def across(
     for mass, named in zip(probabilities, (Word.WORSE, Word.EQUIVALENT, Word.BETTER), strict=True):
         if mass >= 1 - alpha:
             word = named
-    if not all(pairs.verifiable for pairs, _, _ in good):
-        word = Word.DESCRIPTIVE
     order = np.argsort(mu0, kind="stable")
     below = np.cumsum(weight[order])
     low, high = (float(mu0[order][np.searchsorted(below, q)]) for q in (alpha / 2, 1 - alpha / 2))
-    return (
-        Verdict(
-            dataset="",
-            activation=verdict.activation,
-            control=verdict.control,
-            metric=verdict.metric,
-            method=method,
-            estimate=float((weight * mu0).sum()),
-            interval=Interval(low, high),
-            level=1 - alpha,
-            probabilities=probabilities,
-            n=len(good),
-            word=word,
-            note="The estimate is of the mean over data sets, the probabilities are of a new one.",
-            extras={"rope": rope, "tau": float((weight * tau).sum()), "nu": float((weight * nu).sum())},
-        ),
-        frame,
+    return dataclasses.replace(
+        blank,
+        estimate=float((weight * mu0).sum()),
+        interval=Interval(low, high),
+        probabilities=probabilities,
+        word=word,
+        note="The estimate is of the mean over data sets, the probabilities are of a new one.",
+        extras={"rope": rope, "tau": float((weight * tau).sum()), "nu": float((weight * nu).sum())},
     )
 
 
-def _observed(pairs: Pairs, scale: Scale) -> tuple[float, float]:
+def _observed(pairs: Pairs) -> tuple[float, float]:
     """Mean difference and its corrected standard error, floored at one held-out item."""
     item = 1 / pairs.n_heldout if pairs.n_heldout > 0 else 0.0
-    d = pairs.d
-    if scale == "log_odds":
-        edge = max(item / 2, 1e-6)
-        x, y = (np.clip(values, edge, 1 - edge) for values in (pairs.x, pairs.y))
-        d = np.log(x / (1 - x)) - np.log(y / (1 - y))
-        middle = float(np.clip(np.r_[pairs.x, pairs.y].mean(), edge, 1 - edge))
-        item /= middle * (1 - middle)
-    return float(d.mean()), max(standard_error(d, pairs.ratio), item)
+    return float(pairs.d.mean()), max(standard_error(pairs.d, pairs.ratio), item)
 
 
 def posterior(means: Array, ses: Array, *, points: int = 81) -> tuple[Array, Array, Array, Array, Array]:

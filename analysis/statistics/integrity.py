@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from enum import StrEnum
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,21 @@ import pandas as pd
 from analysis.runs.granularity import DIGITS, items_of
 from analysis.runs.metric import Metric, counting
 from analysis.runs.plan import Plan
-from analysis.runs.schema import PARTS, SCORED, TRAINING_PARAM
+from analysis.runs.schema import PARTS, SCORED, TRAINING_PARAM, Status
+from analysis.runs.wording import counted
 
 COLUMNS = ["check", "dataset", "status", "note"]
-State = Literal["pass", "warn", "fail"]
-Found = list[tuple[State, str]]
+
+
+class Outcome(StrEnum):
+    """What a check came to. Frames hold the plain text."""
+
+    PASS = "pass"  # noqa: S105  # no password
+    WARN = "warn"
+    FAIL = "fail"
+
+
+Found = list[tuple[Outcome, str]]
 SAME_BY_NAME = ("device_name", "model", "code")
 NOT_BUDGET = frozenset({"seed", "threads"})
 
@@ -39,15 +49,15 @@ def checks(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
         "equal splits": equal_splits,
         "equal budget": lambda rows: equal_budget(rows, plan),
         "duplicates": lambda rows: duplicates(rows, plan.metrics, looked),
-        "above chance": lambda rows: above_reference(rows, looked),
+        "better than knowing nothing": lambda rows: above_reference(rows, looked),
         "parts differ": lambda rows: parts_differ(rows, looked),
         "verifiable": verifiable,
     }
     rows: list[dict[str, str]] = []
     for dataset, of_set in cube.groupby("dataset", sort=False):
         for name, check in named.items():
-            for status, note in check(of_set) or [("pass", "")]:
-                rows.append({"check": name, "dataset": str(dataset), "status": status, "note": note})
+            for status, note in check(of_set) or [(Outcome.PASS, "")]:
+                rows.append({"check": name, "dataset": str(dataset), "status": status.value, "note": note})
     return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
 
 
@@ -56,10 +66,11 @@ def complete(rows: pd.DataFrame) -> Found:
     counts = rows["status"].value_counts()
     lost = {str(name): int(counts[name]) for name in counts.index if name not in SCORED}
     if not lost:
-        what = "rows were imported" if (rows["status"] == "imported").all() else "runs finished"
-        return [("pass", f"{len(rows)} of {len(rows)} {what}.")]
+        imported = (rows["status"] == Status.IMPORTED).all()
+        what = f"{counted(len(rows), 'row')} imported" if imported else f"{counted(len(rows), 'run')} finished"
+        return [(Outcome.PASS, f"{len(rows)} of {what}.")]
     said = ", ".join(f"{count} {name}" for name, count in sorted(lost.items()))
-    return [("warn", f"{len(rows) - sum(lost.values())} of {len(rows)} runs finished; {said}.")]
+    return [(Outcome.WARN, f"{len(rows) - sum(lost.values())} of {counted(len(rows), 'run')} finished; {said}.")]
 
 
 def granularity(rows: pd.DataFrame, metric: Metric) -> Found:
@@ -69,7 +80,7 @@ def granularity(rows: pd.DataFrame, metric: Metric) -> Found:
     if not metric.share_of_items or column not in done or done[column].dropna().empty:
         return []
     done = done[np.isfinite(done[column].astype(float))]
-    measured = done[done["status"] == "finished"]
+    measured = done[done["status"] == Status.FINISHED]
     sized = measured[measured["n_heldout"] > 0] if "n_heldout" in measured else measured.iloc[:0]
     result: Found = []
     if len(sized):
@@ -78,16 +89,21 @@ def granularity(rows: pd.DataFrame, metric: Metric) -> Found:
         bad = np.abs(hits - np.rint(hits)) > np.maximum(1e-3, 1e-6 * n)
         if bad.any():
             who = ", ".join(sorted(set(sized["activation"][bad])))
-            result.append(("fail", f"{int(bad.sum())} scores are no whole number of held-out items ({who})."))
-    typed = done[done["status"] == "imported"]
+            result.append(
+                (Outcome.FAIL, f"{counted(bad.sum(), 'score')} not a whole number of held-out items ({who}).")
+            )
+    typed = done[done["status"] == Status.IMPORTED]
     if len(typed):
         n_items = items_of(typed[column].to_numpy(dtype=float))
         folds = typed["fold"].nunique()
         if n_items is None:
-            result.append(("warn", "Sizes are not recorded, and no number of held-out items fits the scores."))
+            result.append((Outcome.WARN, "Sizes are not recorded, and no number of held-out items fits the scores."))
         else:
             result.append(
-                ("warn", f"Sizes are not recorded; the scores of all {folds} rows fit one part of {n_items:,} items.")
+                (
+                    Outcome.WARN,
+                    f"Sizes are not recorded; those of {counted(folds, 'row')} fit one part of {n_items:,} items.",
+                )
             )
     return result
 
@@ -108,7 +124,7 @@ def order(rows: pd.DataFrame, metrics: Sequence[Metric]) -> Found:
     for column in columns:
         tried, found = int(counted[column].sum()), int(runs[column].sum())
         if tried >= 3 and found > tried / 2:
-            result.append(("fail", f"Rows look sorted or like epochs: {column} in {found} of {tried} columns."))
+            result.append((Outcome.FAIL, f"Rows look sorted or like epochs: {column} in {found} of {tried} columns."))
     return result
 
 
@@ -118,26 +134,28 @@ def _metric_columns(rows: pd.DataFrame, metrics: Sequence[Metric]) -> list[str]:
 
 def equal_splits(rows: pd.DataFrame) -> Found:
     """Every activation on the same splits."""
-    done = rows[rows["status"].isin((*SCORED, "diverged"))]
+    done = rows[rows["status"].isin((*SCORED, Status.DIVERGED))]
     hashes = done["split_hash"].fillna("")
     result: Found = []
-    unknown = int(((hashes == "") & (done["status"] != "imported")).sum())
+    unknown = int(((hashes == "") & (done["status"] != Status.IMPORTED)).sum())
     if unknown:
-        result.append(("warn", f"{unknown} run(s) without a recorded split."))
+        result.append((Outcome.WARN, f"{counted(unknown, 'run')} without a recorded split."))
     known = done[hashes != ""]
     several = known.groupby(["repeat", "fold", "seed"], dropna=False)["split_hash"].nunique()
     if (several > 1).any():
-        result.append(("fail", f"{int((several > 1).sum())} fold(s) were split differently for different activations."))
-    if (done["status"] == "imported").any():
-        result.append(("warn", "Imported rows: that they share splits is assumed, not known."))
+        result.append(
+            (Outcome.FAIL, f"{counted((several > 1).sum(), 'fold')} split differently for different activations.")
+        )
+    if (done["status"] == Status.IMPORTED).any():
+        result.append((Outcome.WARN, "Imported rows: that they share splits is assumed, not known."))
     return result
 
 
 def equal_budget(rows: pd.DataFrame, plan: Plan) -> Found:
     """The same training for everyone: budget, optimiser, batch, precision, device, search."""
     result: Found = []
-    imported = (rows["status"] == "imported").any()
-    done = rows[rows["status"] == "finished"]
+    imported = (rows["status"] == Status.IMPORTED).any()
+    done = rows[rows["status"] == Status.FINISHED]
     fields = [name for name in done.columns if str(name).startswith(TRAINING_PARAM)]
     for name in [*fields, *(name for name in SAME_BY_NAME if name in done.columns)]:
         short = str(name).removeprefix(TRAINING_PARAM)
@@ -146,12 +164,12 @@ def equal_budget(rows: pd.DataFrame, plan: Plan) -> Found:
         by_label = {str(label): sorted(set(map(str, of[name]))) for label, of in done.groupby("activation", sort=False)}
         if len({tuple(values) for values in by_label.values()}) > 1:
             said = "; ".join(f"{label} {', '.join(values)}" for label, values in list(by_label.items())[:6])
-            result.append(("warn", f"{short} differs between activations: {said}."))
+            result.append((Outcome.WARN, f"{short} differs between activations: {said}."))
     if len(set(plan.search_trials.values())) > 1:
         said = ", ".join(f"{label} {count}" for label, count in plan.search_trials.items())
-        result.append(("warn", f"Different numbers of settings were tried: {said}."))
+        result.append((Outcome.WARN, f"Different numbers of settings were tried: {said}."))
     if imported:
-        result.append(("warn", "Imported rows: budget, optimiser, batch, precision and device are not recorded."))
+        result.append((Outcome.WARN, "Imported rows: budget, optimiser, batch, precision and device are not recorded."))
     return result
 
 
@@ -173,7 +191,9 @@ def duplicates(rows: pd.DataFrame, metrics: Sequence[Metric], looked: Metric) ->
     }
     groups = [" = ".join(named[i] for i in group.index) for _, group in twice.groupby(columns, sort=False)]
     more = f"; and {len(groups) - 3} more" if len(groups) > 3 else ""
-    return [("warn", f"Runs with the same {len(columns)} scores to {DIGITS} digits: {'; '.join(groups[:3])}{more}.")]
+    return [
+        (Outcome.WARN, f"Runs with the same {len(columns)} scores to {DIGITS} digits: {'; '.join(groups[:3])}{more}.")
+    ]
 
 
 def _at_reference(rows: pd.DataFrame, metric: Metric) -> pd.Series:
@@ -199,8 +219,10 @@ def above_reference(rows: pd.DataFrame, metric: Metric) -> Found:
     if low.empty:
         return []
     by_label = low.groupby("activation", sort=False)[f"heldout/{metric.name}"].agg(["size", "mean"])
-    said = ", ".join(f"{label} ({int(row['size'])} runs, mean {row['mean']:.4f})" for label, row in by_label.iterrows())
-    return [("warn", f"Not above what knowing nothing scores, did not train: {said}.")]
+    said = ", ".join(
+        f"{label} ({counted(row['size'], 'run')}, mean {row['mean']:.4f})" for label, row in by_label.iterrows()
+    )
+    return [(Outcome.WARN, f"Not above what knowing nothing scores, did not train: {said}.")]
 
 
 def parts_differ(rows: pd.DataFrame, metric: Metric, *, margin: float = 0.05) -> Found:
@@ -212,14 +234,14 @@ def parts_differ(rows: pd.DataFrame, metric: Metric, *, margin: float = 0.05) ->
         both = done[[held, validation]].dropna()
         same = int((both[held] == both[validation]).sum())
         if len(both) >= 2 and same == len(both):
-            result.append(("fail", "Held-out scores equal the validation scores: one part served for both."))
+            result.append((Outcome.FAIL, "Held-out scores equal the validation scores: one part served for both."))
     train = next((name for part in ("train_clean", "train") if (name := f"{part}/{metric.name}") in done), None)
     # How far is far is known of a share alone: 0.05 of an unbounded metric says nothing.
     if metric.share_of_items and train is not None and validation in done:
         above = done[metric.sign * (done[validation] - done[train]) > margin]
         if len(above):
             who = ", ".join(dict.fromkeys(above["activation"]))
-            result.append(("warn", f"Validation {metric.name} is more than {margin} above training: {who}."))
+            result.append((Outcome.WARN, f"Validation {metric.name} is more than {margin} above training: {who}."))
     return result
 
 
@@ -228,10 +250,4 @@ def verifiable(rows: pd.DataFrame) -> Found:
     typed = rows[~rows["verifiable"].astype(bool)] if "verifiable" in rows else rows.iloc[:0]
     if typed.empty:
         return []
-    return [("warn", f"{len(typed)} imported rows without runs behind them: not verifiable.")]
-
-
-def worst(found: pd.DataFrame | Sequence[str]) -> State:
-    """The worst status of a frame of checks, or of statuses."""
-    statuses = set(found["status"]) if isinstance(found, pd.DataFrame) else set(found)
-    return "fail" if "fail" in statuses else "warn" if "warn" in statuses else "pass"
+    return [(Outcome.WARN, f"{counted(len(typed), 'imported row')} without runs behind them: not verifiable.")]

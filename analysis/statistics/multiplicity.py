@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 
 from analysis.errors import DeclarationError
 from analysis.runs.plan import Family
+from analysis.runs.wording import counted
 from analysis.statistics.scores import Array
 from analysis.statistics.verdict import Verdict
 
@@ -32,7 +33,9 @@ def holm(p: Sequence[float] | Array, m: int | None = None) -> Array:
     values = np.asarray(p, dtype=float)
     size = len(values) if m is None else m
     if size < len(values):
-        raise DeclarationError(f"family of {size} comparisons, but {len(values)} were made; declare all of them")
+        raise DeclarationError(
+            f"family of {counted(size, 'comparison')}, but {len(values)} were made; declare all of them"
+        )
     adjusted = np.full(len(values), np.nan)
     good = np.isfinite(values)
     if good.any():

@@ -1,8 +1,8 @@
-"""Which of an activation's knobs matter: random-forest importance behind a gate.
+"""How much each searched parameter matters: random-forest importance behind a gate.
 
-On noise an importance looks like a finding: three irrelevant knobs get 0.29, 0.16 and 0.14. So a knob counts only if
-the forest predicts settings it has not seen (cross-validated R2 above 0.2) and the knob's importance passes the 95th
-percentile of what it gets when the scores are shuffled. Otherwise: no detectable effect.
+On noise an importance looks like a finding: three irrelevant parameters get 0.29, 0.16 and 0.14. So a parameter
+counts only if the forest predicts settings it has not seen (cross-validated R2 above 0.2) and its importance passes the
+95th percentile of what it gets when the scores are shuffled. Otherwise: no detectable effect.
 """
 
 from __future__ import annotations
@@ -16,32 +16,35 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.runs.metric import Metric
-from analysis.runs.schema import ACTIVATION_PARAM, SCORED, TRAINING_PARAM
+from analysis.runs.schema import ACTIVATION_PARAM, DEGREES, SCORED, TRAINING_PARAM
+from analysis.runs.wording import counted
 from analysis.statistics import dsrelu
 from analysis.statistics.scores import Array
 
 LEAST_SETTINGS = 12
 """Fewer finished settings than this are not analysed."""
-PER_KNOB = 30
-"""Settings that a knob asks for; below, the note says so."""
+PER_PARAMETER = 30
+"""Settings that a parameter asks for; below, the note says so."""
 LEAST_R2 = 0.2
 TREES = 60
-COLUMNS = ["knob", "importance", "fanova", "chance_95", "r2", "passes", "word", "settings", "note"]
+COLUMNS = ["parameter", "importance", "fanova", "chance_95", "r2", "passes", "word", "settings", "note"]
 NO_EFFECT, EFFECT = "no detectable effect", "detectable effect"
 
 
 def settings(cube: pd.DataFrame, activation: str, *, column: str) -> pd.DataFrame:
-    """One row a setting that finished: trial, its varied knobs as numbers, score (mean over folds), sd and folds.
+    """One row a setting that finished: trial, its varied parameters as numbers, score (mean over folds), sd and folds.
 
-    DSReLU's derived knobs are added where a, b or k vary. Only rows of the search phase count, where there are any.
+    DSReLU's derived ones are added where a, b or k vary. Only rows of the search phase count, where there are any.
     """
     rows = cube[(cube["activation"] == activation) & cube["status"].isin(SCORED)]
     if (rows["phase"] == "search").any():
         rows = rows[rows["phase"] == "search"]
     rows = rows[np.isfinite(rows[column].astype(float))] if column in rows else rows.iloc[:0]
-    named = [name for name in rows.columns if str(name).startswith((ACTIVATION_PARAM, TRAINING_PARAM))]
+    every = [str(name) for name in rows.columns if str(name).startswith((ACTIVATION_PARAM, TRAINING_PARAM))]
+    # An angle is its tangent told once more, not a second parameter.
+    named = [name for name in every if name.removesuffix(DEGREES) == name or name.removesuffix(DEGREES) not in every]
     table = rows.groupby("trial", sort=True).agg(
-        score=(column, "mean"), sd=(column, "std"), folds=(column, "size"), **{str(n): (n, "first") for n in named}
+        score=(column, "mean"), sd=(column, "std"), folds=(column, "size"), **{name: (name, "first") for name in named}
     )
     for name in named:
         numbers = pd.to_numeric(table[name], errors="coerce")
@@ -59,8 +62,8 @@ def settings(cube: pd.DataFrame, activation: str, *, column: str) -> pd.DataFram
     return table.reset_index()
 
 
-def knobs_of(table: pd.DataFrame, *, derived: bool = False) -> list[str]:
-    """The knobs among the columns of :func:`settings`; with ``derived`` the derived ones in place of a, b and k."""
+def parameters_of(table: pd.DataFrame, *, derived: bool = False) -> list[str]:
+    """The varied parameters of :func:`settings`; with ``derived`` the derived ones in place of a, b and k."""
     own = [str(name) for name in table.columns if str(name).startswith((ACTIVATION_PARAM, TRAINING_PARAM))]
     extra = [name for name in dsrelu.DERIVED if name in table]
     if not derived or not extra:
@@ -72,18 +75,18 @@ def importance(
     table: pd.DataFrame,
     rng: np.random.Generator,
     *,
-    knobs: Sequence[str] | None = None,
+    parameters: Sequence[str] | None = None,
     metric: Metric,
     shuffles: int = 100,
     fanova: bool = True,
 ) -> pd.DataFrame:
-    """Importance of each knob with the gate: columns ``COLUMNS``, most important first.
+    """Importance of each parameter with the gate: columns ``COLUMNS``, most important first.
 
     ``table`` is from :func:`settings`. ``importance`` is the forest's, ``fanova`` Optuna's (nan where switched off),
     ``chance_95`` the 95th percentile over ``shuffles`` label permutations, ``passes`` the gate. Too few settings or a
     constant score give no numbers and say why. The forests' seeds are drawn from ``rng``.
     """
-    names = list(knobs) if knobs is not None else knobs_of(table)
+    names = list(parameters) if parameters is not None else parameters_of(table)
     why = _refusal(table, names)
     if why:
         rows = [[name, *[math.nan] * 4, False, NO_EFFECT, len(table), why] for name in names]
@@ -95,8 +98,12 @@ def importance(
     shuffled = np.array([_forest(rng).fit(X, rng.permutation(y)).feature_importances_ for _ in range(shuffles)])
     limit = np.percentile(shuffled, 95, axis=0)
     by_fanova = _fanova(X, y, names, rng) if fanova else dict.fromkeys(names, math.nan)
-    needed = PER_KNOB * len(names)
-    note = f"{len(table)} settings; about {needed} are needed for {len(names)} knobs." if len(table) < needed else ""
+    needed = PER_PARAMETER * len(names)
+    note = (
+        f"{counted(len(table), 'setting')}; about {needed} are needed for {counted(len(names), 'parameter')}."
+        if len(table) < needed
+        else ""
+    )
     rows = []
     for i, name in enumerate(names):
         passes = bool(r2 > LEAST_R2 and found[i] > limit[i])
@@ -108,9 +115,9 @@ def importance(
 
 def _refusal(table: pd.DataFrame, names: Sequence[str]) -> str:
     if not names:
-        return "No knob was varied."
+        return "No parameter was varied."
     if len(table) < LEAST_SETTINGS:
-        return f"{len(table)} finished settings; at least {LEAST_SETTINGS} are needed."
+        return f"{counted(len(table), 'finished setting')}; at least {LEAST_SETTINGS} are needed."
     scores = table["score"].to_numpy(dtype=float)
     if not np.isfinite(scores).all():
         return "Some scores are not finite; leave those settings out."
@@ -120,7 +127,7 @@ def _refusal(table: pd.DataFrame, names: Sequence[str]) -> str:
 
 
 def _scaled(table: pd.DataFrame, names: Sequence[str]) -> Array:
-    """Knobs (settings, knobs); those that are positive and span more than a factor of 5 as logarithms."""
+    """Parameters (settings, parameters); those that are positive and span more than a factor of 5 as logarithms."""
     columns = []
     for name in names:
         values = table[name].to_numpy(dtype=float)
@@ -174,21 +181,21 @@ def _fanova(X: Array, y: Array, names: Sequence[str], rng: np.random.Generator) 
 def partial_dependence(
     cube: pd.DataFrame,
     activation: str,
-    knob: str,
+    parameter: str,
     rng: np.random.Generator,
     *,
     column: str,
     points: int = 20,
 ) -> pd.DataFrame:
-    """What the score is expected to be as one knob moves and the others stay as they were: columns knob, value, mean,
-    low, high, forests. One forest for each (repeat, fold) of the search; the band is their range. Empty where nothing
-    can be said."""
-    columns = pd.Index(["knob", "value", "mean", "low", "high", "forests"])
+    """What the score is expected to be as one parameter moves and the others stay as they were: columns parameter,
+    value, mean, low, high, forests. One forest for each (repeat, fold) of the search; the band is their range. Empty
+    where nothing can be said."""
+    columns = pd.Index(["parameter", "value", "mean", "low", "high", "forests"])
     table = settings(cube, activation, column=column)
-    names = knobs_of(table, derived=knob in dsrelu.DERIVED)
-    if _refusal(table, names) or knob not in names:
+    names = parameters_of(table, derived=parameter in dsrelu.DERIVED)
+    if _refusal(table, names) or parameter not in names:
         return pd.DataFrame(columns=columns)
-    grid = np.linspace(float(table[knob].min()), float(table[knob].max()), points)
+    grid = np.linspace(float(table[parameter].min()), float(table[parameter].max()), points)
     wide = _by_fold(cube, activation, column).reindex(table["trial"])
     lines = []
     for fold in wide.columns:
@@ -197,35 +204,37 @@ def partial_dependence(
         if known.sum() < LEAST_SETTINGS:
             continue
         forest = _forest(rng).fit(_plain(table[known], names), scores[known].to_numpy(dtype=float))
-        lines.append(_expected(forest, table, names, {knob: grid}))
+        lines.append(_expected(forest, table, names, {parameter: grid}))
     if not lines:
         return pd.DataFrame(columns=columns)
     drawn = np.array(lines)
     low, mean, high = drawn.min(axis=0), drawn.mean(axis=0), drawn.max(axis=0)
     band = {"value": grid, "mean": mean, "low": low, "high": high}
-    return pd.DataFrame(band).assign(knob=knob, forests=len(lines))[columns]
+    return pd.DataFrame(band).assign(parameter=parameter, forests=len(lines))[columns]
 
 
 def interaction(
     cube: pd.DataFrame,
     activation: str,
-    knobs: tuple[str, str],
+    parameters: tuple[str, str],
     rng: np.random.Generator,
     *,
     column: str,
     points: int = 12,
 ) -> pd.DataFrame:
-    """Expected score over a grid of two knobs: columns first, second, expected (named values of the two, and the
+    """Expected score over a grid of two parameters: columns first, second, expected (named values of the two, and the
     score). Empty where nothing can be said."""
     columns = pd.Index(["first", "second", "expected"])
     table = settings(cube, activation, column=column)
-    names = knobs_of(table, derived=any(knob in dsrelu.DERIVED for knob in knobs))
-    if _refusal(table, names) or not set(knobs) <= set(names):
+    names = parameters_of(table, derived=any(parameter in dsrelu.DERIVED for parameter in parameters))
+    if _refusal(table, names) or not set(parameters) <= set(names):
         return pd.DataFrame(columns=columns)
     forest = _forest(rng).fit(_plain(table, names), table["score"].to_numpy(dtype=float))
-    axes = [np.linspace(float(table[knob].min()), float(table[knob].max()), points) for knob in knobs]
+    axes = [
+        np.linspace(float(table[parameter].min()), float(table[parameter].max()), points) for parameter in parameters
+    ]
     first, second = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
-    expected = _expected(forest, table, names, {knobs[0]: first, knobs[1]: second})
+    expected = _expected(forest, table, names, {parameters[0]: first, parameters[1]: second})
     return pd.DataFrame({"first": first, "second": second, "expected": expected})
 
 
@@ -241,11 +250,11 @@ def _plain(table: pd.DataFrame, names: Sequence[str]) -> Array:
 
 
 def _expected(forest: Any, table: pd.DataFrame, names: Sequence[str], moved: dict[str, Array]) -> Array:
-    """Mean prediction over the settings with the named knobs set to each of the values, (values,)."""
+    """Mean prediction over the settings with the named parameters set to each of the values, (values,)."""
     base = _plain(table, names)
     size = len(next(iter(moved.values())))
     X = np.repeat(base[None], size, axis=0)
-    for knob, values in moved.items():
-        X[:, :, list(names).index(knob)] = values[:, None]
+    for parameter, values in moved.items():
+        X[:, :, list(names).index(parameter)] = values[:, None]
     predicted: Array = forest.predict(X.reshape(-1, base.shape[1])).reshape(size, len(base))
     return np.asarray(predicted.mean(axis=1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import pandas as pd
 from scipy import stats
@@ -142,8 +143,7 @@ def outlook(
     named = dict(effects) if effects is not None else {"observed": abs(float(d.mean())) if pairs.n else math.nan}
     rows = []
     for effect, size in named.items():
-        # Distance to be told from 0 and two-sided level, for each of the two.
-        asked = ((size, alpha / m), (max(0.0, size - rope), min(1.0, 2 * alpha)))
+        asked = (Asked(size, alpha / m, 0.0), Asked(max(0.0, size - rope), min(1.0, 2 * alpha), rope))
         for at, spread in (("low", low), ("observed", sd), ("high", high)):
             row: dict[str, object] = {
                 "dataset": pairs.dataset,
@@ -159,24 +159,40 @@ def outlook(
             if pairs.n < 2 or pairs.zero_variance or not math.isfinite(pairs.ratio):
                 rows.append(row | {"note": "The spread of the differences is unknown: nothing to plan with."})
                 continue
-            ratio, n = pairs.ratio, pairs.n
-            repeats = [repeats_needed(far, spread, folds, ratio, target=target, alpha=level) for far, level in asked]
-            needed = math.nan if None in repeats else max(count for count in repeats if count is not None)
-            by_seeds = [
-                seeds_needed(far, spread, pairs.seed_sd, seeds, n, ratio, target=target, alpha=level)
-                for far, level in asked
-            ]
-            seen = [detectable(spread, n, ratio, target=target, alpha=level) for _, level in asked]
-            row |= {
-                "power": min(power(far, spread, n, ratio, alpha=level) for far, level in asked),
-                "detectable": max(seen[0], rope + seen[1]),
-                "repeats_needed": needed,
-                "ceiling": min(ceiling(far, spread, ratio, alpha=level) for far, level in asked),
-                "seeds_needed": max(by_seeds),
-                "datasets_needed": datasets_needed(m if m_datasets is None else m_datasets, alpha=alpha),
-                "hours": 2 * needed * folds * seconds_per_fold / 3600,
-            }
-            if math.isnan(needed):
+            found = _needed(pairs, asked, spread, folds=folds, seeds=seeds, target=target)
+            row |= found
+            row["datasets_needed"] = datasets_needed(m if m_datasets is None else m_datasets, alpha=alpha)
+            row["hours"] = 2 * found["repeats_needed"] * folds * seconds_per_fold / 3600
+            if math.isnan(found["repeats_needed"]):
                 row["note"] = "Not reachable by repeats: add seeds on each split, or data sets."
             rows.append(row)
     return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+
+
+class Asked(NamedTuple):
+    """One of the things that a word asks for."""
+
+    far: float
+    """Distance to be told from 0."""
+    level: float
+    """Two-sided."""
+    beyond: float
+    """Where that distance begins: at no difference, or at the end of practical equivalence."""
+
+
+def _needed(
+    pairs: Pairs, asked: tuple[Asked, ...], spread: float, *, folds: int, seeds: int, target: float
+) -> dict[str, float]:
+    """What the hardest of the things that are ``asked`` needs, for one spread of the differences."""
+    ratio, n = pairs.ratio, pairs.n
+    repeats = [repeats_needed(one.far, spread, folds, ratio, target=target, alpha=one.level) for one in asked]
+    return {
+        "power": min(power(one.far, spread, n, ratio, alpha=one.level) for one in asked),
+        "detectable": max(one.beyond + detectable(spread, n, ratio, target=target, alpha=one.level) for one in asked),
+        "repeats_needed": math.nan if None in repeats else max(count for count in repeats if count is not None),
+        "ceiling": min(ceiling(one.far, spread, ratio, alpha=one.level) for one in asked),
+        "seeds_needed": max(
+            seeds_needed(one.far, spread, pairs.seed_sd, seeds, n, ratio, target=target, alpha=one.level)
+            for one in asked
+        ),
+    }

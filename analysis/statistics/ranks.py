@@ -8,6 +8,7 @@ with Holm.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from analysis.runs.wording import counted
 from analysis.statistics import claims, frequentist, multiplicity
 from analysis.statistics.frequentist import Blocks
-from analysis.statistics.scores import Scores, of_arrays, pair
+from analysis.statistics.scores import Pairs, Scores, of_arrays, pair
 from analysis.statistics.verdict import Verdict, Word
 
 LEAST_DATASETS = 6
@@ -27,7 +29,7 @@ LEAST_DATASETS = 6
 FEW = 10
 """Below this many blocks Friedman's chi-square is checked by permutation within blocks."""
 
-NAMES: dict[Blocks, str] = {"datasets": "data sets", "seeds": "seeds", "folds": "folds"}
+NAMES: dict[Blocks, str] = {"datasets": "data set", "seeds": "seed", "folds": "fold"}
 
 
 def means(tables: Sequence[Scores]) -> pd.DataFrame:
@@ -69,13 +71,13 @@ def friedman(
     full = blocks.dropna()
     n, k = full.shape
     dropped = len(blocks) - n
-    notes = [f"{dropped} incomplete block(s) left out."] if dropped else []
-    method = f"Friedman, tie-corrected, on {NAMES[of]}"
+    notes = [f"{counted(dropped, 'incomplete block')} left out."] if dropped else []
+    method = f"Friedman, tie-corrected, on {NAMES[of]}s"
     blank = Verdict(dataset="", activation="", control="", metric=metric, method=method, level=1 - alpha, n=n)
     if k < 3 or n < 2:
         why = (
-            f"{k} activation(s) and {n} complete block(s): Friedman's test needs at least three and two."
-            " Compare the pair instead."
+            f"{counted(k, 'activation')} and {counted(n, 'complete block')}: Friedman's test needs at least three and "
+            "two. Compare the pair instead."
         )
         return dataclasses.replace(blank, word=Word.CANNOT_TELL, note=" ".join([why, *notes]))
     values = full.to_numpy(dtype=float)
@@ -99,11 +101,11 @@ def friedman(
     if n < FEW:
         drawn = np.array([_chi2(rng.permuted(ranks, axis=1)) for _ in range(draws)])
         p = extras["p_permutation"] = float((1 + (drawn >= chi2 - 1e-9).sum()) / (draws + 1))
-        method = f"Friedman on {NAMES[of]}, {draws} permutations within blocks"
+        method = f"Friedman on {NAMES[of]}s, {draws} permutations within blocks"
     if of == "folds":
         notes.append("Folds as blocks describe one data set; they prove nothing beyond it.")
     elif n < LEAST_DATASETS:
-        notes.append(f"Descriptive: {n} data sets are too few for a claim beyond them.")
+        notes.append(f"Descriptive: {counted(n, 'data set')}, too few for a claim beyond them.")
     return dataclasses.replace(blank, method=method, p=p, note=" ".join(notes), extras=extras)
 
 
@@ -187,7 +189,9 @@ def _diagram(ranks: pd.Series, p: pd.DataFrame, cd: float, n: int, alpha: float,
     for first, last in bars:
         covered[first : last + 1, first : last + 1] = True
     descriptive = of == "folds" or n < LEAST_DATASETS
-    caption = f"Mean ranks of {len(ranks)} activations on {n} {NAMES[of]}; bars by {method} at {alpha:g}"
+    caption = (
+        f"Mean ranks of {counted(len(ranks), 'activation')} on {counted(n, NAMES[of])}; bars by {method} at {alpha:g}"
+    )
     if descriptive:
         caption += "; descriptive, N too small" if of != "folds" else "; descriptive, folds are no independent blocks"
     return Diagram(
@@ -239,49 +243,60 @@ def matrix(
     if not tables:
         return pd.DataFrame(columns=MATRIX)
     one = len(tables) == 1
-    table = means(tables)
     labels = list(activations or tables[0].values.columns)
-    rows: list[dict[str, object]] = []
-    tests: list[Verdict] = []
     m = len(labels) * (len(labels) - 1) // 2
-    for i, a in enumerate(labels):
-        for b in labels[i + 1 :]:
-            if one:
-                pairs = pair(tables[0], a, b)
-                test = claims.combined(pairs, rope=rope, alpha=alpha)
-            else:
-                both = table.reindex(columns=[a, b]).dropna()
-                pairs = of_arrays(both[a].to_numpy(), both[b].to_numpy(), ratio=0.0, activation=a, control=b)
-                test = frequentist.wilcoxon(pairs, blocks="datasets", alpha=alpha, m=m)
-            tests.append(claims.explored(test) if {a, b} & set(chosen) else test)
-            d = pairs.d
-            low, high = test.interval or (math.nan, math.nan)
-            rows.append(
-                {
-                    "a": a,
-                    "b": b,
-                    "difference": float(d.mean()) if len(d) else math.nan,
-                    "low": low,
-                    "high": high,
-                    "wins": int((d > 0).sum()),
-                    "ties": int((d == 0).sum()),
-                    "losses": int((d < 0).sum()),
-                    "n": len(d),
-                    "of": "splits" if one else "data sets",
-                }
-            )
-    for row, test in zip(rows, claims.settle(tests, m=m, alpha=alpha), strict=True):
+    compared = _over_splits(tables[0], labels, rope, alpha) if one else _over_datasets(tables, labels, alpha, m)
+    tests = [
+        claims.explored(test) if {pairs.activation, pairs.control} & set(chosen) else test for pairs, test in compared
+    ]
+    rows = [_row(pairs, test) | {"of": "splits" if one else "data sets"} for pairs, test in compared]
+    for row, test in zip(rows, claims.decide_all(tests, m=m, alpha=alpha), strict=True):
         row["p"] = math.nan if test.p is None else test.p
         row["p_adjusted"] = math.nan if test.p_adjusted is None else test.p_adjusted
         row["word"] = str(test.word if one else _by_holm(test, alpha))
-    mirrored = [
+    return pd.DataFrame([*rows, *map(_mirrored, rows)], columns=pd.Index(MATRIX))
+
+
+def _over_splits(table: Scores, labels: Sequence[str], rope: float | None, alpha: float) -> list[tuple[Pairs, Verdict]]:
+    every = [pair(table, a, b) for a, b in itertools.combinations(labels, 2)]
+    return [(pairs, claims.combined(pairs, rope=rope, alpha=alpha)) for pairs in every]
+
+
+def _over_datasets(
+    tables: Sequence[Scores], labels: Sequence[str], alpha: float, m: int
+) -> list[tuple[Pairs, Verdict]]:
+    table, found = means(tables), []
+    for a, b in itertools.combinations(labels, 2):
+        both = table.reindex(columns=[a, b]).dropna()
+        pairs = of_arrays(both[a].to_numpy(), both[b].to_numpy(), ratio=0.0, activation=a, control=b)
+        found.append((pairs, frequentist.wilcoxon(pairs, blocks="datasets", alpha=alpha, m=m)))
+    return found
+
+
+def _row(pairs: Pairs, test: Verdict) -> dict[str, object]:
+    d = pairs.d
+    low, high = test.interval or (math.nan, math.nan)
+    return {
+        "a": pairs.activation,
+        "b": pairs.control,
+        "difference": float(d.mean()) if len(d) else math.nan,
+        "low": low,
+        "high": high,
+        "wins": int((d > 0).sum()),
+        "ties": int((d == 0).sum()),
+        "losses": int((d < 0).sum()),
+        "n": len(d),
+    }
+
+
+def _mirrored(row: dict[str, object]) -> dict[str, object]:
+    """The row of (b, a)."""
+    return (
         row
         | {"a": row["b"], "b": row["a"], "wins": row["losses"], "losses": row["wins"]}
         | {"difference": _minus(row["difference"]), "low": _minus(row["high"]), "high": _minus(row["low"])}
         | {"word": MIRROR.get(str(row["word"]), row["word"])}
-        for row in rows
-    ]
-    return pd.DataFrame(rows + mirrored, columns=pd.Index(MATRIX))
+    )
 
 
 def _by_holm(test: Verdict, alpha: float) -> Word:

@@ -29,7 +29,7 @@ def plain(cube: pd.DataFrame, plan: Plan) -> list[Verdict]:
     for dataset in found:
         table = scores(rows, dataset=dataset, metric=plan.primary, activations=plan.activations)
         for label, control in claims.comparisons(plan):
-            pairs = dataclasses.replace(pair(table, label, control), ratio=INDEPENDENT)
+            pairs = dataclasses.replace(pair(table, label, control), ratio=0.0)
             naive = claims.combined(pairs, rope=declared.rope, alpha=declared.alpha)
             if {label, control} & claims.chosen(plan):
                 naive = claims.explored(naive)
@@ -41,11 +41,7 @@ def plain(cube: pd.DataFrame, plan: Plan) -> list[Verdict]:
                 )
             )
     m = multiplicity.family_size(declared.family, activations=len(plan.activations), datasets=len(found))
-    return claims.settle(verdicts, m=m, alpha=declared.alpha)
-
-
-INDEPENDENT = 1e-12
-"""Held-out over training items as if folds did not overlap; not 0, by which the corrected t knows the plain one."""
+    return claims.decide_all(verdicts, m=m, alpha=declared.alpha)
 
 
 def gains(cube: pd.DataFrame, plan: Plan, activation: str) -> pd.DataFrame:

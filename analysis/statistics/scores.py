@@ -19,7 +19,8 @@ import pandas as pd
 
 from analysis.errors import DeclarationError, DuplicateRuns
 from analysis.runs.metric import Metric
-from analysis.runs.schema import SCORED
+from analysis.runs.schema import SCORED, Status
+from analysis.runs.wording import counted
 
 Array = npt.NDArray[np.float64]
 Handling = Literal["penalised", "complete"]
@@ -39,7 +40,7 @@ def _refuse(rows: pd.DataFrame, key: list[str]) -> None:
         clashes.append(f"{named}: runs {', '.join(sorted(map(str, group['run_id'])))}")
     shown = "; ".join(clashes[:5]) + (f"; and {len(clashes) - 5} more" if len(clashes) > 5 else "")
     raise DuplicateRuns(
-        f"{len(clashes)} key(s) with several runs, expected one run each: {shown}. "
+        f"{counted(len(clashes), 'key')} with several runs, expected one run each: {shown}. "
         "Keep one of each (mark the others as superseded, or leave them out) and analyse again."
     )
 
@@ -66,8 +67,6 @@ class Scores:
     """Splits that were planned: the distinct (study, repeat, fold)."""
     diverged: dict[str, int]
     """Runs that diverged, by activation."""
-    absent: dict[str, int]
-    """Runs that failed, were stopped or are missing, by activation."""
     unequal: int
     """(repeat, fold) pairs whose split differs between activations."""
     seed_sd: float
@@ -204,14 +203,7 @@ def scores(
     _refuse(rows, ["activation", "split", "seed"])
 
     references = _references(rows, metric)
-    raw = rows[column].to_numpy(dtype=float)
-    finite = _finite(raw)
-    done = rows["status"].isin(SCORED).to_numpy()
-    diverged = (rows["status"] == "diverged").to_numpy() | (done & ~finite)
-    value = np.where(done & finite, raw, np.nan)
-    if handling == "penalised":
-        value[diverged] = references[diverged]
-    rows["value"] = value
+    rows["value"], diverged = _values(rows, column, references if handling == "penalised" else None)
     place = rows.groupby("split", sort=False)[["repeat", "fold"]].min().sort_values(["repeat", "fold"], kind="stable")
     values = (
         rows.groupby(["split", "activation"], sort=False)["value"].mean().unstack("activation")
@@ -235,13 +227,24 @@ def scores(
         reference=_mean_of(references),
         planned=len(rows[["study", "repeat", "fold"]].drop_duplicates()) if "study" in rows else len(place),
         diverged={label: int((diverged & (rows["activation"] == label)).sum()) for label in labels},
-        absent={label: int((~done & ~diverged & (rows["activation"] == label)).sum()) for label in labels},
         unequal=int((where > 1).sum()),
         seed_sd=_pooled(groups.var(ddof=1)[several], counts[several]),
         seeds=int(counts.max()) if len(counts) else 0,
         handling=handling,
         verifiable=bool(rows["verifiable"].all()) if "verifiable" in rows else True,
     )
+
+
+def _values(rows: pd.DataFrame, column: str, penalties: Array | None) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Each run's score, nan where it has none, and which runs diverged; these get their ``penalties``, if any."""
+    raw = rows[column].to_numpy(dtype=float)
+    finite = _finite(raw)
+    done = rows["status"].isin(SCORED).to_numpy()
+    diverged: npt.NDArray[np.bool_] = (rows["status"] == Status.DIVERGED).to_numpy() | (done & ~finite)
+    value = np.where(done & finite, raw, np.nan)
+    if penalties is not None:
+        value[diverged] = penalties[diverged]
+    return value, diverged
 
 
 def _splits(rows: pd.DataFrame) -> pd.Series:

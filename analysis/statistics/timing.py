@@ -13,7 +13,8 @@ import pandas as pd
 from scipy import stats
 
 from analysis.runs.metric import Metric
-from analysis.runs.schema import SECONDS_EVALUATE, SECONDS_REST, SECONDS_TRAIN
+from analysis.runs.schema import SECONDS_EVALUATE, SECONDS_REST, SECONDS_TRAIN, Status
+from analysis.runs.wording import counted
 from analysis.statistics.aggregate import percentiles, resample
 from analysis.statistics.scores import Array
 
@@ -40,7 +41,7 @@ def runs(cube: pd.DataFrame, curves: pd.DataFrame, *, warmup: int = 1) -> pd.Dat
     declared checkpoint; ``spread`` IQR/median; ``drift`` last quarter's median over the first's, minus 1; ``noisy``
     where either passes its limit. Runs with fewer than three timed epochs have nan.
     """
-    finished = cube[cube["status"] == "finished"]
+    finished = cube[cube["status"] == Status.FINISHED]
     parts = [name for name in (SECONDS_TRAIN, SECONDS_EVALUATE, SECONDS_REST) if name in curves.columns]
     if finished.empty or not parts:
         return pd.DataFrame(columns=pd.Index(RUN_COLUMNS))
@@ -111,7 +112,7 @@ def summary(
             packed = int(of_set.loc[of_set["activation"] == label, "packed"].astype(bool).sum())
             row: dict[str, object] = {"dataset": dataset, "activation": label, "control": control}
             row |= {"runs": len(mine), "packed_runs": packed, "noisy_runs": int(mine["noisy"].astype(bool).sum())}
-            notes = [f"{packed} run(s) shared a device and were left out."] if packed else []
+            notes = [f"{counted(packed, 'run')} left out: the device was shared."] if packed else []
             for name in ("epoch_s", "train_s", "evaluate_s", "rest_s", "total_s", "checkpoint_s"):
                 values = mine[name].to_numpy(dtype=float)
                 row[name] = float(np.nanmedian(values)) if np.isfinite(values).any() else math.nan
@@ -159,7 +160,7 @@ def equal_time(
     time), runs. Packed runs are left out.
     """
     column = f"validation/{metric.name}"
-    rows = cube[(cube["dataset"] == dataset) & (cube["status"] == "finished")]
+    rows = cube[(cube["dataset"] == dataset) & (cube["status"] == Status.FINISHED)]
     if "pack_size" in rows:
         rows = rows[rows["pack_size"] <= 1]
     parts = [name for name in (SECONDS_TRAIN, SECONDS_EVALUATE, SECONDS_REST) if name in curves.columns]

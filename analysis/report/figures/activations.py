@@ -17,6 +17,8 @@ from scipy.special import erf
 from analysis.report import figure_style
 from analysis.report.figure_style import FAINT, INK, PALETTE, Plot
 from analysis.report.findings import Findings
+from analysis.runs.schema import DEGREES
+from analysis.runs.wording import counted
 from analysis.statistics import dsrelu as schedule
 
 Array = npt.NDArray[np.float64]
@@ -119,7 +121,7 @@ def curves(findings: Findings) -> Plot | None:
     x = np.linspace(-3, 3, 121)
     rows: list[pd.DataFrame] = []
     learned = findings.learned
-    with figure_style.sheet(0.5 + 1.45 * math.ceil(len(labels) / 4)) as figure:
+    with figure_style.new_figure(0.5 + 1.45 * math.ceil(len(labels) / 4)) as figure:
         panels = figure.subplots(math.ceil(len(labels) / 4), 4, sharex=True, squeeze=False)
         for panel in panels.flat[len(labels) :]:
             panel.set_visible(False)
@@ -143,7 +145,7 @@ def curves(findings: Findings) -> Plot | None:
             panel.grid(visible=False)
             panel.set_title(figure_style.clip(label, 20), loc="left", fontsize=8.5)
             panel.locator_params(axis="y", nbins=4)
-        return figure_style.keep(
+        return figure_style.render(
             figure,
             name="figure-8-shapes",
             title="The activations' shapes",
@@ -178,11 +180,11 @@ def slopes(findings: Findings) -> Plot | None:
         return None
     t = np.linspace(0, 1, 101)
     rows: list[pd.DataFrame] = []
-    with figure_style.sheet(2.9) as figure:
+    with figure_style.new_figure(2.9) as figure:
         panel = figure.subplots()
         for at, (label, p) in enumerate(list(used.items())[: 2 * figure_style.FEW]):
             y = schedule.slope(t, p["a"], p["b"], p["k"])
-            text = f"{figure_style.clip(label)}: k = {p['k']:.3g}, {p['a']:.3g} to {p['b']:.3g}"
+            text = f"{figure_style.clip(label)}: k = {p['k']:.3g}, {tangent(p, 'a')} to {tangent(p, 'b')}"
             colour, dash = PALETTE[at % len(PALETTE)], figure_style.DASHES[(at // len(PALETTE)) % 3]
             panel.plot(t, y, color=colour, linestyle=dash, label=text)
             rows.append(pd.DataFrame({"setting": label, "a": p["a"], "b": p["b"], "k": p["k"], "t": t, "s": y}))
@@ -191,7 +193,7 @@ def slopes(findings: Findings) -> Plot | None:
         panel.set_ylabel("slope s(t)")
         panel.set_xlim(0, 1)
         figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        return figure_style.keep(
+        return figure_style.render(
             figure,
             name="figure-8-slope",
             title="DSReLU's slope over training",
@@ -203,9 +205,15 @@ def slopes(findings: Findings) -> Plot | None:
         )
 
 
+def tangent(params: Params, name: str) -> str:
+    """A parameter with the angle whose tangent it is, where it is one."""
+    degrees = params.get(name + DEGREES)
+    return f"{params[name]:.3g}" + (f" ({degrees:.4g}°)" if degrees is not None else "")
+
+
 def slope_table(findings: Findings) -> pd.DataFrame:
-    """a, b, k and the derived s(0), s(1), mean slope and the t at which s = 1 (nan where it is not reached in "
-    "[0, 1])."""
+    """a, b, k with the angles whose tangents a and b are, where these were given, and the derived s(0), s(1), mean
+    slope and the t at which s = 1 (nan where it never is)."""
     rows: list[dict[str, Any]] = []
     for label in findings.labels:
         if catalogue_name(findings, label) != "dsrelu":
@@ -216,7 +224,9 @@ def slope_table(findings: Findings) -> pd.DataFrame:
             y = schedule.slope(t, p["a"], p["b"], p["k"])
             rows.append(
                 {
-                    **{"activation": label, "a": p["a"], "b": p["b"], "k": p["k"], "s(0)": float(y[0])},
+                    **{"activation": label, "a": p["a"], "b": p["b"], "k": p["k"]},
+                    **{f"{name}, °": p[name + DEGREES] for name in ("a", "b") if name + DEGREES in p},
+                    "s(0)": float(y[0]),
                     **{"s(1)": float(y[-1]), "mean slope": float(y.mean())},
                     "t where s = 1": schedule.crossing(p["a"], p["b"], p["k"]),
                 }
@@ -231,7 +241,7 @@ def realised(findings: Findings) -> Plot | None:
         return None
     keys = ["dataset", "activation", "epoch"]
     bands = found.groupby(keys, sort=False)["slope"].agg(["median", "min", "max", "size"]).reset_index()
-    with figure_style.sheet(2.9) as figure:
+    with figure_style.new_figure(2.9) as figure:
         panel = figure.subplots()
         lines = bands.groupby(["dataset", "activation"], sort=False)
         for at, ((dataset, label), part) in enumerate(list(lines)[: 2 * figure_style.FEW]):
@@ -243,12 +253,12 @@ def realised(findings: Findings) -> Plot | None:
         panel.set_xlabel("epoch")
         panel.set_ylabel("slope")
         figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        return figure_style.keep(
+        return figure_style.render(
             figure,
             name="figure-8-realised",
             title="The slope that the runs really had",
             caption=(
-                f"Median and range over runs after each epoch ({int(bands['size'].max())} runs at most), as the "
+                f"Median and range over runs after each epoch ({counted(bands['size'].max(), 'run')} at most), as the "
                 "reading of training progress in use moved it. Runs that stopped early never saw the rest of "
                 "the schedule."
             ),

@@ -13,7 +13,9 @@ from scipy import stats
 from analysis.report import figure_style
 from analysis.report.figure_style import FAINT, INK, MUTED, PALETTE, Plot
 from analysis.report.findings import Findings
+from analysis.runs.metric import Metric
 from analysis.runs.published import part_of, parts_of
+from analysis.runs.wording import counted
 from analysis.statistics import bayes
 from analysis.statistics.verdict import Verdict, Word
 
@@ -49,7 +51,7 @@ def points(findings: Findings) -> list[Plot]:
         rows: list[pd.DataFrame] = []
         counts: set[int] = set()
         off = False
-        with figure_style.sheet(figure_style.row_height(len(labels))) as figure:
+        with figure_style.new_figure(figure_style.row_height(len(labels))) as figure:
             panels = figure_style.columns(figure, group)[0]
             for panel, dataset in zip(panels, group, strict=True):
                 table = findings.scores(dataset)
@@ -73,13 +75,16 @@ def points(findings: Findings) -> list[Plot]:
                 xs, ys = (
                     np.r_[a.ravel(), b] for a, b in zip((values, grid), np.reshape(means, (-1, 2)).T, strict=True)
                 )
-                off |= figure_style.beyond(panel, xs, ys, figure_style.limits(xs))
+                off |= figure_style.mark_off_scale(
+                    panel, xs, ys, figure_style.limits(xs, least=findings.metric.low, most=findings.metric.high)
+                )
                 long = table.values.rename_axis("split").reset_index().melt("split", var_name="activation")
                 rows.append(long.assign(dataset=dataset))
                 figure_style.label_rows(panel, labels)
-                panel.set_xlabel(f"{part_of(findings.claimed[findings.claimed['dataset'] == dataset], name)} {name}")
+                part = part_of(findings.claimed[findings.claimed["dataset"] == dataset], name)
+                panel.set_xlabel(f"{part} {findings.metric.label}")
             plots.append(
-                figure_style.keep(
+                figure_style.render(
                     figure,
                     name=f"figure-1-points{suffix(at)}",
                     title=f"{parts_of(findings.claimed, name).capitalize()} {name} of every split",
@@ -104,10 +109,11 @@ def mean_interval(values: Any, ratio: float, level: float) -> tuple[float, float
     return float(np.mean(values)) - half, float(np.mean(values)) + half
 
 
-def ranged(counts: set[int]) -> str:
-    if not counts:
-        return "0"
-    return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+def ranged(counts: set[int], thing: str = "") -> str:
+    """``5`` or ``3 to 5``, with what is counted where that is given."""
+    least, most = min(counts, default=0), max(counts, default=0)
+    said = counted(most, thing) if thing else str(most)
+    return said if least == most else f"{least} to {said}"
 
 
 def rivals(findings: Findings, group: Sequence[str]) -> list[str]:
@@ -128,40 +134,23 @@ def against_control(findings: Findings, group: Sequence[str]) -> list[Verdict]:
 def forest(findings: Findings) -> list[Plot]:
     """Differences to the control with their intervals and the region of practical equivalence."""
     plots = []
-    name = findings.metric.name
     for at, group in enumerate(figure_style.groups(findings.datasets)):
         labels = rivals(findings, group)
         shown = against_control(findings, group)
         if not shown:
             continue
         off = False
-        with figure_style.sheet(figure_style.row_height(len(labels)) + 0.35) as figure:
+        with figure_style.new_figure(figure_style.row_height(len(labels)) + 0.35) as figure:
             panels = figure_style.columns(figure, group)[0]
             used: dict[str, Any] = {}
             for panel, dataset in zip(panels, group, strict=True):
                 panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
                 mine = [verdict for verdict in shown if verdict.dataset == dataset]
-                off |= set_scale(panel, mine, labels)
-                for found in mine:
-                    row = labels.index(found.activation)
-                    colour = WORD_COLOURS[found.word]
-                    rope = float(found.extras.get("rope", math.nan))
-                    if math.isfinite(rope):
-                        panel.fill_betweenx([row - 0.5, row + 0.5], -rope, rope, color=FAINT, linewidth=0, zorder=0)
-                    if found.interval is not None:
-                        panel.plot(found.interval, [row, row], color=colour, linewidth=1.6, zorder=2)
-                    if math.isfinite(found.estimate):
-                        (used[str(found.word)],) = panel.plot(
-                            [found.estimate],
-                            [row],
-                            WORD_MARKERS[found.word],
-                            color=colour,
-                            markersize=5.5,
-                            linestyle="none",
-                            zorder=3,
-                        )
+                off |= set_scale(panel, mine, labels, findings.metric)
+                used |= draw_differences(panel, mine, labels)
                 figure_style.label_rows(panel, labels)
-                panel.set_xlabel(f"Δ {name} to {figure_style.clip(findings.plan_of(dataset).declaration.control, 14)}")
+                control = figure_style.clip(findings.plan_of(dataset).declaration.control, 14)
+                panel.set_xlabel(f"Δ {findings.metric.label} to {control}")
             figure.legend(
                 list(used.values()),
                 list(used),
@@ -170,30 +159,58 @@ def forest(findings: Findings) -> list[Plot]:
                 handlelength=1,
             )
             plots.append(
-                figure_style.keep(
+                figure_style.render(
                     figure,
                     name=f"figure-2-differences{suffix(at)}",
                     title="Differences to the control, positive is better",
                     caption=(
-                        f"Mean paired difference over {ranged({v.n for v in shown})} splits with its "
+                        f"Mean paired difference over {ranged({v.n for v in shown}, 'split')} with its "
                         f"{100 * (1 - findings.alpha):g} % interval (corrected resampled t, interval not adjusted). "
                         f"{banded(shown)}Shape and colour: the verdict after Holm over "
-                        f"{findings.family} comparisons." + (figure_style.OFF_SCALE if off else "")
+                        f"{counted(findings.family, 'comparison')}." + (figure_style.OFF_SCALE if off else "")
                     ),
-                    data=pd.DataFrame(
-                        [
-                            {
-                                **{"dataset": v.dataset, "activation": v.activation, "control": v.control},
-                                **{"estimate": v.estimate, "low": v.interval.low if v.interval else math.nan},
-                                **{"high": v.interval.high if v.interval else math.nan, "n": v.n},
-                                **{"rope": v.extras.get("rope", math.nan), "word": str(v.word)},
-                            }
-                            for v in shown
-                        ]
-                    ),
+                    data=pd.DataFrame([difference(found) for found in shown]),
                 )
             )
     return plots
+
+
+def draw_differences(panel: Any, verdicts: Sequence[Verdict], labels: Sequence[str]) -> dict[str, Any]:
+    """One row a verdict: estimate, interval and region of practical equivalence. Gives a handle for each word."""
+    used: dict[str, Any] = {}
+    for found in verdicts:
+        row = labels.index(found.activation)
+        colour = WORD_COLOURS[found.word]
+        rope = float(found.extras.get("rope", math.nan))
+        if math.isfinite(rope):
+            panel.fill_betweenx([row - 0.5, row + 0.5], -rope, rope, color=FAINT, linewidth=0, zorder=0)
+        if found.interval is not None:
+            panel.plot(found.interval, [row, row], color=colour, linewidth=1.6, zorder=2)
+        if math.isfinite(found.estimate):
+            (used[str(found.word)],) = panel.plot(
+                [found.estimate],
+                [row],
+                WORD_MARKERS[found.word],
+                color=colour,
+                markersize=5.5,
+                linestyle="none",
+                zorder=3,
+            )
+    return used
+
+
+def difference(found: Verdict) -> dict[str, Any]:
+    return {
+        "dataset": found.dataset,
+        "activation": found.activation,
+        "control": found.control,
+        "estimate": found.estimate,
+        "low": found.interval.low if found.interval else math.nan,
+        "high": found.interval.high if found.interval else math.nan,
+        "n": found.n,
+        "rope": found.extras.get("rope", math.nan),
+        "word": str(found.word),
+    }
 
 
 def banded(verdicts: Sequence[Verdict]) -> str:
@@ -202,16 +219,18 @@ def banded(verdicts: Sequence[Verdict]) -> str:
     return "Grey band: region of practical equivalence. " if drawn else ""
 
 
-def set_scale(panel: Any, verdicts: Sequence[Verdict], labels: Sequence[str]) -> bool:
-    """An axis for the verdicts' intervals and 0; whether any reach beyond it."""
+def set_scale(panel: Any, verdicts: Sequence[Verdict], labels: Sequence[str], metric: Metric) -> bool:
+    """An axis for the verdicts' intervals and 0, which stops at the largest difference that there can be; whether any
+    reach beyond it."""
     drawn = [
         (value, labels.index(found.activation))
         for found in verdicts
         for value in (found.estimate, *(found.interval or ()))
     ]
     values, rows = np.reshape(drawn, (-1, 2)).T
-    low, high = figure_style.limits([*values, 0.0])
-    return figure_style.beyond(panel, values, rows, (min(low, 0.0), max(high, 0.0)))
+    span = None if metric.low is None or metric.high is None else metric.high - metric.low
+    low, high = figure_style.limits([*values, 0.0], least=None if span is None else -span, most=span)
+    return figure_style.mark_off_scale(panel, values, rows, (min(low, 0.0), max(high, 0.0)))
 
 
 def posteriors(findings: Findings) -> list[Plot]:
@@ -224,12 +243,12 @@ def posteriors(findings: Findings) -> list[Plot]:
             continue
         rows: list[dict[str, Any]] = []
         off = False
-        with figure_style.sheet(figure_style.row_height(len(labels))) as figure:
+        with figure_style.new_figure(figure_style.row_height(len(labels))) as figure:
             panels = figure_style.columns(figure, group)[0]
             for panel, dataset in zip(panels, group, strict=True):
                 mine = [v for v in shown if v.dataset == dataset]
                 panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
-                off |= set_scale(panel, mine, labels)
+                off |= set_scale(panel, mine, labels, findings.metric)
                 for found in mine:
                     row, scale = labels.index(found.activation), float(found.extras["scale"])
                     grid = found.estimate + scale * np.linspace(-4.5, 4.5, 91)
@@ -248,12 +267,12 @@ def posteriors(findings: Findings) -> list[Plot]:
                 figure_style.label_rows(panel, labels)
                 panel.set_xlabel("difference")
             plots.append(
-                figure_style.keep(
+                figure_style.render(
                     figure,
                     name=f"figure-3-posteriors{suffix(at)}",
                     title="Posterior of each difference to the control",
                     caption=(
-                        f"Bayesian correlated t, n = {ranged({v.n for v in shown})} paired splits, no prior "
+                        f"Bayesian correlated t, n = {ranged({v.n for v in shown}, 'paired split')}, no prior "
                         f"information; each ridge scaled to one height. {banded(shown)}It is the "
                         "corrected t turned round, not a second piece of evidence."
                         + (figure_style.OFF_SCALE if off else "")
@@ -273,7 +292,7 @@ def rope_widths(findings: Findings) -> list[Plot]:
         if not shown:
             continue
         rows: list[pd.DataFrame] = []
-        with figure_style.sheet(figure_style.row_height(len(labels)) + 0.35) as figure:
+        with figure_style.new_figure(figure_style.row_height(len(labels)) + 0.35) as figure:
             panels = figure_style.columns(figure, group)[0]
             handles: dict[str, Any] = {}
             for panel, dataset in zip(panels, group, strict=True):
@@ -303,14 +322,14 @@ def rope_widths(findings: Findings) -> list[Plot]:
                 panel.set_xlabel("half-width of the region")
             figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
             plots.append(
-                figure_style.keep(
+                figure_style.render(
                     figure,
                     name=f"figure-3-rope{suffix(at)}",
                     title="How the three probabilities depend on what counts as the same",
                     caption=(
                         "Each row runs from probability 0 (bottom) to 1 (top)"
                         f"{'; the vertical line is the width in use' if banded(shown) else ''}. "
-                        f"n = {ranged({v.n for v in shown})} paired splits, Bayesian correlated t."
+                        f"n = {ranged({v.n for v in shown}, 'paired split')}, Bayesian correlated t."
                     ),
                     data=pd.concat(rows, ignore_index=True),
                 )

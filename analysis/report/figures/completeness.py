@@ -8,17 +8,19 @@ from typing import Any
 from analysis.report import figure_style
 from analysis.report.figure_style import FAINT, PALETTE, Plot
 from analysis.report.findings import Findings
+from analysis.runs.schema import SCORED, Status
+from analysis.runs.wording import counted
 
 VERMILION, PINK, ORANGE, SKY = PALETTE[1], PALETTE[3], PALETTE[4], PALETTE[5]
-STATUS_COLOURS = {
-    "finished": SKY,
-    "imported": FAINT,
-    "diverged": VERMILION,
-    "stopped": ORANGE,
-    "failed": PINK,
-    "infra_failed": PINK,
-    "missing": "none",
-    "running": "none",
+STATUS_COLOURS: dict[str, str] = {
+    Status.FINISHED: SKY,
+    Status.IMPORTED: FAINT,
+    Status.DIVERGED: VERMILION,
+    Status.STOPPED: ORANGE,
+    Status.FAILED: PINK,
+    Status.INFRA_FAILED: PINK,
+    Status.MISSING: "none",
+    Status.RUNNING: "none",
 }
 
 
@@ -27,7 +29,7 @@ def drawn(findings: Findings) -> Plot:
     frame = findings.claimed[["dataset", "activation", "repeat", "fold", "status"]]
     labels = findings.labels
     datasets = findings.datasets
-    with figure_style.sheet(figure_style.row_height(len(labels)) + 0.3) as figure:
+    with figure_style.new_figure(figure_style.row_height(len(labels)) + 0.3) as figure:
         panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
         used: dict[str, Any] = {}
         for panel, dataset in zip(panels, datasets, strict=True):
@@ -49,7 +51,7 @@ def drawn(findings: Findings) -> Plot:
                         height=0.8,
                         color="none" if empty else STATUS_COLOURS[status],
                         edgecolor=VERMILION if empty else "none",
-                        hatch="////" if empty else ("xx" if status == "diverged" else ""),
+                        hatch="////" if empty else ("xx" if status == Status.DIVERGED else ""),
                         linewidth=0.6,
                     )
             panel.set_title(figure_style.clip(dataset, 66 // len(datasets)), loc="left")
@@ -61,12 +63,15 @@ def drawn(findings: Findings) -> Plot:
         figure.legend(
             list(used.values()), list(used), loc="outside lower center", ncols=min(len(used), 5) or 1, handlelength=1.2
         )
-        finished = int(frame["status"].isin(("finished", "imported")).sum())
-        return figure_style.keep(
+        finished = int(frame["status"].isin(SCORED).sum())
+        return figure_style.render(
             figure,
             name="figure-0-completeness",
             title="Planned folds by status",
-            caption=f"{finished} of {len(frame)} planned folds have a result. One column a split, by repeat and fold.",
+            caption=(
+                f"{finished} of {counted(len(frame), 'planned fold')} with a result. One column a split, by repeat and "
+                "fold."
+            ),
             data=frame,
         )
 

@@ -17,9 +17,10 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.report import figure_style
 from analysis.report.figure_style import INK, MUTED, Plot
+from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings
 from analysis.runs.metric import Metric
-from analysis.runs.schema import SCORED
+from analysis.runs.schema import SCORED, Status
 
 Array = npt.NDArray[np.float64]
 SECONDS = ("seconds/train", "seconds/evaluate", "seconds/rest")
@@ -124,12 +125,12 @@ def _epochs(findings: Findings, dataset: str, metric: Metric, at: int) -> Plot:
     caption = (
         f"Best validation/{metric.name} so far on the validation part, carried forward after a run has stopped: "
         f"median and pointwise (not simultaneous) 95 % range over "
-        f"{min(runs)}{f' to {max(runs)}' if len(runs) > 1 else ''} runs. "
+        f"{ranged(runs, 'run')}. "
         + ("Below: runs still training." if draw is _together else f"Dotted: {control}. Grey: share still training.")
     )
-    with figure_style.sheet(3.6 if draw is _together else 0.7 + 1.25 * math.ceil(len(labels) / 4)) as figure:
+    with figure_style.new_figure(3.6 if draw is _together else 0.7 + 1.25 * math.ceil(len(labels) / 4)) as figure:
         draw(figure, labels, control, best, alive, metric, longest)
-        return figure_style.keep(
+        return figure_style.render(
             figure,
             name=f"figure-4-epochs{'' if at == 0 else f'-{at + 1}'}",
             title=f"Learning curves on {dataset}",
@@ -154,8 +155,9 @@ def _together(
         upper.fill_between(frame["epoch"], frame["low"], frame["high"], color=colour, alpha=0.12, linewidth=0)
         upper.plot(frame["epoch"], frame["median"], color=colour, label=figure_style.clip(label))
         lower.step(np.arange(1, len(alive[label]) + 1), alive[label], where="mid", color=colour, linewidth=1.0)
-    upper.set_ylabel(f"best {metric.name}")
+    upper.set_ylabel(f"best {metric.label}")
     upper.set_xlim(1, max(longest, 2))
+    figure_style.stop_at_bounds(upper, metric)
     lower.set_ylim(bottom=0)
     lower.set_ylabel("running")
     lower.set_xlabel("epoch")
@@ -193,8 +195,9 @@ def _apart(
         )
         panel.set_title(figure_style.clip(label, 20), loc="left", fontsize=8.5)
         panel.set_xlim(1, max(longest, 2))
+    figure_style.stop_at_bounds(panels[0, 0], metric)  # the others share its axis
     figure.supxlabel("epoch", fontsize=9)
-    figure.supylabel(f"best {metric.name}", fontsize=9)
+    figure.supylabel(f"best {metric.label}", fontsize=9)
 
 
 def times(findings: Findings) -> list[Plot]:
@@ -207,7 +210,7 @@ def times(findings: Findings) -> list[Plot]:
         labels = [label for label in findings.labels if any(label in findings.plan_of(d).activations for d in group)]
         colours, dashes = figure_style.colours(labels, findings.control), figure_style.dashes(labels, findings.control)
         rows: list[pd.DataFrame] = []
-        with figure_style.sheet(3.0 + 0.17 * math.ceil(len(labels) / 4)) as figure:
+        with figure_style.new_figure(3.0 + 0.17 * math.ceil(len(labels) / 4)) as figure:
             panels = figure_style.columns(figure, group, sharey=False)[0]
             handles: dict[str, Any] = {}
             for panel, dataset in zip(panels, group, strict=True):
@@ -226,12 +229,13 @@ def times(findings: Findings) -> list[Plot]:
                     rows.append(frame.assign(dataset=dataset, activation=label))
                 panel.set_xlabel("seconds of training")
                 panel.set_xlim(left=0)
-            panels[0].set_ylabel(f"best {metric.name}")
+                figure_style.stop_at_bounds(panel, metric)
+            panels[0].set_ylabel(f"best {metric.label}")
             if not rows:
                 continue
             figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
             plots.append(
-                figure_style.keep(
+                figure_style.render(
                     figure,
                     name=f"figure-4-times{'' if at == 0 else f'-{at + 1}'}",
                     title="Learning curves against wall time",
@@ -261,8 +265,8 @@ def gaps(findings: Findings) -> pd.DataFrame:
     rest = f"train_clean/{name}"
     frame["train"] = done[rest].astype(float) if rest in done else np.nan
     frame["measured"] = np.where(frame["train"].notna(), "at rest", "running")
-    if (done["status"] == "imported").any() and f"train/{name}" in done:
-        typed = (done["status"] == "imported") & frame["train"].isna()
+    if (done["status"] == Status.IMPORTED).any() and f"train/{name}" in done:
+        typed = (done["status"] == Status.IMPORTED) & frame["train"].isna()
         frame.loc[typed, "train"] = done.loc[typed, f"train/{name}"].astype(float)
         frame.loc[typed, "measured"] = "as published"
     if frame["train"].isna().any() and f"train/{name}" in findings.curves:
@@ -280,7 +284,7 @@ def difference_of(metric: Metric, other: str = "validation") -> str:
 
 
 def measured_at(findings: Findings) -> str:
-    return "as published" if (findings.claimed["status"] == "imported").all() else "at the declared checkpoint"
+    return "as published" if (findings.claimed["status"] == Status.IMPORTED).all() else "at the declared checkpoint"
 
 
 def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
@@ -293,7 +297,7 @@ def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
         labels = [label for label in findings.labels if (mine["activation"] == label).any()]
         colours = figure_style.colours(labels, findings.control)
         order = {label: row for row, label in enumerate(labels)}
-        with figure_style.sheet(3.0 + 0.17 * math.ceil(len(labels) / 4)) as figure:
+        with figure_style.new_figure(3.0 + 0.17 * math.ceil(len(labels) / 4)) as figure:
             panels = figure_style.columns(figure, group, sharey=False)[0]
             handles: dict[str, Any] = {}
             for panel, dataset in zip(panels, group, strict=True):
@@ -309,7 +313,8 @@ def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
                             (order[str(label)] // len(figure_style.PALETTE)) % len(figure_style.MARKERS)
                         ],
                     )
-                panel.set_xlabel(f"train {name}")
+                panel.set_xlabel(f"train {findings.metric.label}")
+                figure_style.stop_at_bounds(panel, findings.metric, "x")
             panels[0].set_ylabel(difference_of(findings.metric))
             drawn = [label for label in labels if label in handles]
             figure.legend(
@@ -320,7 +325,7 @@ def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
                 markerscale=1.6,
             )
             plots.append(
-                figure_style.keep(
+                figure_style.render(
                     figure,
                     name=f"figure-5-gap{'' if at == 0 else f'-{at + 1}'}",
                     title=f"Gap from train to validation, against train {name}",

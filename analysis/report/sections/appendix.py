@@ -9,7 +9,8 @@ from analysis.report.blocks import Block, Facts, Listing, Section, Tabled, Text
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.published import parts_of
-from analysis.runs.schema import SCORED, UNFINISHED
+from analysis.runs.schema import SCORED, UNFINISHED, Status
+from analysis.runs.wording import counted
 
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib")
 FORMULAS = (
@@ -50,7 +51,7 @@ def section(findings: Findings) -> Section:
 
 def command(findings: Findings) -> str:
     """What makes the page again, given where its sources lie; where it was written is no part of it."""
-    own = [study for study in findings.studies if not (study.cube["status"] == "imported").all()]
+    own = [study for study in findings.studies if not (study.cube["status"] == Status.IMPORTED).all()]
     words = ["actsweep", "report", *dict.fromkeys(study.source for study in own)]
     if len(words) == 3 and "://" in words[2]:
         words += [word for study in own for word in ("--experiment", study.plan.study)]
@@ -69,7 +70,7 @@ def versions(environment: dict[str, str]) -> str:
 
 def every_fold(findings: Findings) -> Table:
     rows = findings.claimed
-    imported = bool((rows["status"] == "imported").all())
+    imported = bool((rows["status"] == Status.IMPORTED).all())
     columns = ["dataset", "activation", "trial", "repeat", "fold", "seed", "status", "best_epoch", "epochs"]
     behind = ["split_hash", "config_digest", "run_id", "reason"]
     if imported:  # nothing stands behind the rest
@@ -93,10 +94,10 @@ def every_fold(findings: Findings) -> Table:
         name="table-15-every-fold",
         title="Every fold",
         caption=(
-            f"All {len(frame)} planned folds of the claims phase, with the run and the split behind each value; a run "
-            "whose score does not count has a dash."
+            f"{counted(len(frame), 'planned fold')} of the claims phase, with the run and the split behind each value; "
+            "a run whose score does not count has a dash."
             if not imported
-            else f"All {len(frame)} imported rows. {part.capitalize()} scores, as published."
+            else f"{counted(len(frame), 'imported row')}. {part.capitalize()} scores, as published."
         ),
         frame=frame.reset_index(drop=True),
         formats={

@@ -15,7 +15,8 @@ from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings
 from analysis.report.sections import published
 from analysis.report.tables import Table, decimals
-from analysis.runs.schema import PEAK_MEMORY_MB
+from analysis.runs.schema import PEAK_MEMORY_MB, Status
+from analysis.runs.wording import counted
 from analysis.statistics import timing
 
 DRAWS = 999
@@ -26,7 +27,7 @@ def section(findings: Findings) -> Section:
     blocks: list[Block] = []
     if timed.empty:
         typed = published.times(findings)
-        if not typed or not (findings.claimed["status"] == "imported").all():
+        if not typed or not (findings.claimed["status"] == Status.IMPORTED).all():
             blocks.append(Notice("No epoch times were recorded with these runs.", tone="note"))
         blocks += typed
         return Section(anchor="cost", title="Cost", blocks=blocks)
@@ -56,7 +57,7 @@ def section(findings: Findings) -> Section:
 def noise(timed: pd.DataFrame) -> str:
     loud, packed = int(timed["noisy"].sum()), int(timed["packed"].sum())
     return (
-        f"{loud} of {len(timed)} runs are noisy: within the run the middle half of epoch times spans over "
+        f"{loud} of {counted(len(timed), 'run')} noisy: within the run the middle half of epoch times spans over "
         f"{timing.NOISY_SPREAD:.0%}, or the last quarter differs from the first by over {timing.NOISY_DRIFT:.0%}. "
         + (f"{packed} shared a device and take no part in the times." if packed else "None shared its device.")
     )
@@ -69,7 +70,7 @@ def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
         labels = [label for label in findings.labels if (mine["activation"] == label).any()]
         if len(labels) < 2:
             continue
-        with figure_style.sheet(figure_style.row_height(len(labels))) as figure:
+        with figure_style.new_figure(figure_style.row_height(len(labels))) as figure:
             for panel, dataset in zip(figure_style.columns(figure, group)[0], group, strict=True):
                 panel.axvline(1.0, color=INK, linewidth=0.8, zorder=1)
                 for record in mine[mine["dataset"] == dataset].to_dict(orient="records"):
@@ -79,7 +80,7 @@ def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
                 figure_style.label_rows(panel, labels)
                 panel.set_xlabel("epoch time / control's")
             plots.append(
-                figure_style.keep(
+                figure_style.render(
                     figure,
                     name=f"figure-7-ratios{'' if at == 0 else f'-{at + 1}'}",
                     title="Time of an epoch against the control's",
@@ -107,7 +108,7 @@ def bars(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
             ("evaluate_s", "evaluation", PALETTE[4]),
             ("rest_s", "rest", PALETTE[3]),
         )
-        with figure_style.sheet(figure_style.row_height(len(labels)) + 0.3) as figure:
+        with figure_style.new_figure(figure_style.row_height(len(labels)) + 0.3) as figure:
             handles: dict[str, Any] = {}
             for panel, dataset in zip(figure_style.columns(figure, group)[0], group, strict=True):
                 of_set = mine[mine["dataset"] == dataset].set_index("activation").reindex(labels)
@@ -120,13 +121,13 @@ def bars(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
                 panel.set_xlabel("seconds an epoch")
             figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
             plots.append(
-                figure_style.keep(
+                figure_style.render(
                     figure,
                     name=f"figure-7-bars{'' if at == 0 else f'-{at + 1}'}",
                     title="Seconds an epoch",
                     caption=(
                         "Median over runs of each run's median after its first epoch, by part of the epoch; "
-                        f"n = {ranged({int(n) for n in mine['runs']})} runs. No test."
+                        f"n = {ranged({int(n) for n in mine['runs']}, 'run')}. No test."
                     ),
                     data=mine[["dataset", "activation", "train_s", "evaluate_s", "rest_s", "epoch_s", "runs"]],
                 )

@@ -14,6 +14,7 @@ from analysis.report.figures.comparisons import WORD_COLOURS, WORD_MARKERS, rang
 from analysis.report.findings import Findings
 from analysis.report.sections import normalised
 from analysis.report.tables import Table, decimals
+from analysis.runs.wording import counted
 from analysis.statistics import claims, hierarchical, ranks
 from analysis.statistics.ranks import LEAST_DATASETS, Diagram
 from analysis.statistics.verdict import Verdict, Word
@@ -35,7 +36,7 @@ def section(findings: Findings) -> Section:
         else:
             blocks.append(
                 Notice(
-                    f"All {len(matrix) // 2} pairs of activations over n = {counted(matrix)} {matrix['of'].iloc[0]}: "
+                    f"{counted(len(matrix) // 2, 'pair')} of activations over n = {units(matrix)}: "
                     f"{matrix['word'].iloc[0]}.",
                     tone="note",
                 )
@@ -43,17 +44,17 @@ def section(findings: Findings) -> Section:
         blocks.append(Tabled(matrix_table(matrix)))
     blocks += ranked(findings)
     blocks += normalised.blocks(findings)
-    return Section(anchor="across", title="Across data sets", blocks=blocks)
+    return Section(anchor="datasets", title="Across data sets", blocks=blocks)
 
 
-def counted(matrix: pd.DataFrame) -> str:
-    return ranged({int(n) for n in matrix["n"]})
+def units(matrix: pd.DataFrame) -> str:
+    return ranged({int(n) for n in matrix["n"]}, str(matrix["of"].iloc[0]).removesuffix("s"))
 
 
 def matrix_figure(matrix: pd.DataFrame, labels: list[str]) -> Plot:
     place = {label: row for row, label in enumerate(labels)}
     one = (matrix["of"] == "splits").all()
-    with figure_style.sheet(1.5 + 0.24 * max(len(labels), 4)) as figure:
+    with figure_style.new_figure(1.5 + 0.24 * max(len(labels), 4)) as figure:
         panel = figure.subplots()
         used = {}
         for word, part in matrix.groupby("word", sort=True):
@@ -73,14 +74,13 @@ def matrix_figure(matrix: pd.DataFrame, labels: list[str]) -> Plot:
         panel.set_ylabel("the row's is …")
         figure.legend(list(used.values()), list(used), loc="outside lower center", ncols=min(4, len(used)))
         test = "Corrected resampled t on splits" if one else "Exact Wilcoxon over data sets"
-        return figure_style.keep(
+        return figure_style.render(
             figure,
             name="figure-6-matrix",
             title="All pairs",
             caption=(
-                f"{test}, two-sided, Holm over {len(matrix) // 2} pairs; n = {counted(matrix)} "
-                f"{matrix['of'].iloc[0]}. The planned verdicts are those of section 2; this "
-                "is their company."
+                f"{test}, two-sided, Holm over {counted(len(matrix) // 2, 'pair')}; n = {units(matrix)}. Exploratory; "
+                "the planned verdicts are in section 2."
             ),
             data=matrix,
         )
@@ -121,7 +121,7 @@ def ranked(findings: Findings) -> list[Block]:
         if len(tables) < LEAST_DATASETS:
             blocks.append(
                 Notice(
-                    f"{len(tables)} data sets: a picture of critical differences needs at least "
+                    f"{counted(len(tables), 'data set')}: a picture of critical differences needs at least "
                     f"{LEAST_DATASETS}, so mean ranks are given without a test, and nothing is concluded "
                     "across data sets.",
                     tone="note",
@@ -211,7 +211,7 @@ def diagram(found: Diagram) -> Plot:
     labels = [str(label) for label in found.ranks.index]
     values = found.ranks.to_numpy(dtype=float)
     half = math.ceil(len(labels) / 2)
-    with figure_style.sheet(0.9 + 0.22 * half + 0.12 * len(found.bars)) as figure:
+    with figure_style.new_figure(0.9 + 0.22 * half + 0.12 * len(found.bars)) as figure:
         panel = figure.subplots()
         low, high = 1, len(labels)
         base = 0.12 * len(found.bars) + 0.25
@@ -235,7 +235,7 @@ def diagram(found: Diagram) -> Plot:
         panel.grid(visible=False)
         for side in ("left", "bottom"):
             panel.spines[side].set_visible(False)
-        return figure_style.keep(
+        return figure_style.render(
             figure,
             name="figure-6-ranks",
             title="Mean ranks and the groups that are not told apart",

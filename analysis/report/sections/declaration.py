@@ -7,46 +7,66 @@ import math
 
 from analysis.report.blocks import Block, Facts, Notice, Section
 from analysis.report.findings import Findings
-from analysis.runs.schema import UNFINISHED
+from analysis.runs.schema import SCORED, UNFINISHED, Status
+from analysis.runs.wording import counted
 
 
 def section(findings: Findings) -> Section:
     plans = findings.plans
-    claimed = findings.claimed
-    status = {str(name): int(count) for name, count in claimed["status"].value_counts().items()}
-    finished = status.pop("finished", 0) + status.pop("imported", 0)
-    rest = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(status.items()))
-    imported = bool((claimed["status"] == "imported").all())
-    declared = {plan.study: when(findings, at) for at, plan in enumerate(plans)}
-    facts: list[tuple[str, str]] = [
+    imported = bool((findings.claimed["status"] == Status.IMPORTED).all())
+    blocks: list[Block] = [Facts([*decided(findings, imported), *counts(findings, imported), *origins(findings)])]
+    if any(plan.claims_phase == "search" and any(plan.search_trials.values()) for plan in plans):
+        blocks.append(
+            Notice("Settings were chosen and scored on the same splits: what follows is exploratory, not confirmed.")
+        )
+    if not bool(findings.claimed["verifiable"].all()):
+        blocks.append(Notice("Some numbers were imported without runs behind them: they are not verifiable."))
+    return Section(anchor="declaration", title="What was asked", blocks=blocks)
+
+
+def decided(findings: Findings, imported: bool) -> list[tuple[str, str]]:
+    """How the conclusion is drawn, and when that was fixed."""
+    plans, metric = findings.plans, findings.metric
+    published = ", as published; its rows are taken as folds, as the paper says"
+    where = published if imported else " on the held-out part of each fold"
+    return [
         ("Question", each({plan.study: plan.declaration.question or "none was written down" for plan in plans})),
-        (
-            "Primary metric",
-            f"{findings.plan.declaration.metric} on the held-out part of each fold"
-            if not imported
-            else f"{findings.plan.declaration.metric}, as published; its rows are taken as folds, as the paper says",
-        ),
+        ("Primary metric", f"{metric.label}{where}"),
         ("Checkpoint rule", findings.plan.declaration.rule.replace("_", " ")),
         ("Control", each({plan.study: plan.declaration.control for plan in plans})),
         ("Practical equivalence", each({plan.study: rope(findings, plan.study) for plan in plans})),
         (
             "Family",
-            f"{findings.family} comparisons, Holm; {each({p.study: family(p.declaration.family) for p in plans})}",
+            f"{counted(findings.family, 'comparison')}, Holm; "
+            + each({plan.study: family(plan.declaration.family) for plan in plans}),
         ),
         ("Alpha", alpha(findings)),
-        ("Declared", each(declared)),
-        (
-            "Claims rest on",
-            "nothing: imported rows"
-            if imported
-            else each({plan.study: phase(plan.claims_phase, len(plan.repeats), plan.folds) for plan in plans}),
-        ),
-        (
-            "Runs",
-            f"none; {len(claimed)} imported rows"
-            if imported
-            else f"{finished} of {len(claimed)} planned runs finished" + (f"; {rest}" if rest else ""),
-        ),
+        ("Declared", each({plan.study: when(findings, at) for at, plan in enumerate(plans)})),
+    ]
+
+
+def counts(findings: Findings, imported: bool) -> list[tuple[str, str]]:
+    """What the claims rest on, and how much of it there is."""
+    claimed = findings.claimed
+    if imported:
+        return [
+            ("Claims rest on", "nothing: imported rows"),
+            ("Runs", f"none; {counted(len(claimed), 'imported row')}"),
+        ]
+    status = {str(name): int(count) for name, count in claimed["status"].value_counts().items()}
+    finished = sum(status.pop(name.value, 0) for name in SCORED)
+    rest = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(status.items()))
+    rests = {plan.study: phase(plan.claims_phase, len(plan.repeats), plan.folds) for plan in findings.plans}
+    return [
+        ("Claims rest on", each(rests)),
+        ("Runs", f"{finished} of {counted(len(claimed), 'planned run')} finished" + (f"; {rest}" if rest else "")),
+    ]
+
+
+def origins(findings: Findings) -> list[tuple[str, str]]:
+    """What the runs are of, and where they come from."""
+    plans = findings.plans
+    return [
         ("Data set, model", each({plan.study: f"{plan.dataset}, {plan.model}" for plan in plans})),
         ("Splits", each({plan.study: plan.splits or "not stated" for plan in plans})),
         ("Studies", ", ".join(f"{plan.study} (digest {plan.study_digest}, seed {plan.study_seed})" for plan in plans)),
@@ -54,14 +74,6 @@ def section(findings: Findings) -> Section:
         ("Code", listed(findings, "commit") or "not recorded"),
         ("Devices", listed(findings, "device_name") or listed(findings, "device") or "not recorded"),
     ]
-    blocks: list[Block] = [Facts(facts)]
-    if any(plan.claims_phase == "search" and any(plan.search_trials.values()) for plan in plans):
-        blocks.append(
-            Notice("Settings were chosen and scored on the same splits: what follows is exploratory, not confirmed.")
-        )
-    if not bool(claimed["verifiable"].all()):
-        blocks.append(Notice("Some numbers were imported without runs behind them: they are not verifiable."))
-    return Section(anchor="header", title="What was asked", blocks=blocks)
 
 
 def alpha(findings: Findings) -> str:
@@ -70,11 +82,11 @@ def alpha(findings: Findings) -> str:
     if len(declared) > 1:
         text += f", the strictest of the studies' ({', '.join(f'{value:g}' for value in sorted(declared))})"
     status = findings.claimed["status"]
-    if (status == "imported").all():
+    if (status == Status.IMPORTED).all():
         return text
     open_ = int(status.isin(UNFINISHED).sum())
-    return f"{text}; looks are not recorded" + (
-        f"; interim: {len(status) - open_} of {len(status)} folds" if open_ else ""
+    return f"{text}; interim analyses are not tracked" + (
+        f"; interim: {len(status) - open_} of {counted(len(status), 'fold')}" if open_ else ""
     )
 
 
@@ -101,7 +113,7 @@ def family(name: str) -> str:
 
 def phase(name: str, repeats: int, folds: int) -> str:
     what = "the confirm phase" if name == "confirm" else "the search phase (exploratory)"
-    return f"{what}: {repeats} x {folds} folds"
+    return f"{what}: {repeats} x {counted(folds, 'fold')}"
 
 
 def rope(findings: Findings, study: str) -> str:

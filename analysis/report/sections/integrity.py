@@ -8,7 +8,9 @@ from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.report.figures import completeness
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
+from analysis.runs.schema import SCORED, Status
 from analysis.statistics import integrity
+from analysis.statistics.integrity import Outcome
 
 
 def section(findings: Findings) -> Section:
@@ -20,12 +22,12 @@ def section(findings: Findings) -> Section:
         ignore_index=True,
     )
     counts = found["status"].value_counts()
-    said = ", ".join(f"{int(counts.get(name, 0))} {name}" for name in ("pass", "warn", "fail"))
+    said = ", ".join(f"{int(counts.get(name, 0))} {name}" for name in Outcome)
     blocks: list[Block] = [Text(f"Checks of the data: {said}.")]
     blocks += [
         Notice(f"{row['dataset']}: {row['note']}")
         for _, row in found.iterrows()
-        if row["status"] == "fail" and row["note"]
+        if row["status"] == Outcome.FAIL and row["note"]
     ]
     blocks += [Tabled(table(found)), Drawn(completeness.drawn(findings))]
     dropped = lost(findings)
@@ -48,11 +50,11 @@ def table(found: pd.DataFrame) -> Table:
 
 def lost(findings: Findings) -> Table | None:
     """Runs whose score does not count as measured, and what became of them."""
-    rows = findings.claimed[~findings.claimed["status"].isin(("finished", "imported"))]
+    rows = findings.claimed[~findings.claimed["status"].isin(SCORED)]
     if rows.empty:
         return None
     frame = rows[["dataset", "activation", "repeat", "fold", "status", "reason", "run_id"]].reset_index(drop=True)
-    frame["counted"] = ["as knowing nothing" if status == "diverged" else "left out" for status in frame["status"]]
+    frame["counted"] = ["as knowing nothing" if status == Status.DIVERGED else "left out" for status in frame["status"]]
     return Table(
         name="table-0-lost",
         title="Planned folds whose score does not count as measured",

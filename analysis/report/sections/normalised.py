@@ -12,6 +12,7 @@ from analysis.report.blocks import Block, Drawn, Notice, Tabled
 from analysis.report.figure_style import FAINT, Plot
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
+from analysis.runs.wording import counted
 from analysis.statistics import aggregate
 from analysis.statistics.scores import Scores
 from analysis.statistics.verdict import Verdict
@@ -34,7 +35,7 @@ def blocks(findings: Findings) -> list[Block]:
     rng = np.random.Generator(np.random.PCG64(findings.seed))
     summary = aggregate.summary(scores, rng, draws=DRAWS, level=1 - findings.alpha)
     profile = aggregate.profile(scores, rng, level=1 - findings.alpha)
-    chance = [
+    improved = [
         aggregate.probability_of_improvement(tables, label, findings.control, level=1 - findings.alpha)
         for label in findings.common
         if label != findings.control and findings.control in findings.common
@@ -67,8 +68,8 @@ def blocks(findings: Findings) -> list[Block]:
         ),
         Drawn(profile_figure(profile, scores, findings)),
     ]
-    if chance:
-        shown.append(Tabled(chance_table(chance, level)))
+    if improved:
+        shown.append(Tabled(improvement_table(improved, level)))
     return shown
 
 
@@ -78,11 +79,11 @@ def resampled(tables: list[Scores]) -> str:
         return f"by {DRAWS} resamples of whole splits within data sets, then of data sets, too"
     splits = len(tables[0].values)
     if splits <= aggregate.ENUMERATE:
-        return f"over all resamples of its {splits} splits"
+        return f"over all resamples of its {counted(splits, 'split')}"
     return f"by {DRAWS} resamples of whole splits"
 
 
-def chance_table(found: list[Verdict], level: str) -> Table:
+def improvement_table(found: list[Verdict], level: str) -> Table:
     frame = pd.DataFrame(
         [
             {
@@ -117,7 +118,7 @@ def profile_figure(profile: pd.DataFrame, scores: pd.DataFrame, findings: Findin
     labels = list(dict.fromkeys(str(label) for label in profile["activation"]))
     colours, dashes = figure_style.colours(labels, findings.control), figure_style.dashes(labels, findings.control)
     few = len(labels) <= figure_style.FEW
-    with figure_style.sheet(2.8 + 0.17 * math.ceil(len(labels) / 4)) as figure:
+    with figure_style.new_figure(2.8 + 0.17 * math.ceil(len(labels) / 4)) as figure:
         panel = figure.subplots()
         for label in labels:
             part = profile[profile["activation"] == label]
@@ -142,7 +143,7 @@ def profile_figure(profile: pd.DataFrame, scores: pd.DataFrame, findings: Findin
         panel.set_xlabel("normalised score τ")
         panel.set_ylabel("share of runs above τ")
         figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-        return figure_style.keep(
+        return figure_style.render(
             figure,
             name="figure-6-profile",
             title="Performance profiles",
@@ -150,7 +151,7 @@ def profile_figure(profile: pd.DataFrame, scores: pd.DataFrame, findings: Findin
                 "Share of runs above a normalised score (what knowing nothing scores 0, best mean 1), data sets "
                 "weighing alike; higher is better. "
                 + ("Bands pointwise, too narrow since folds overlap. " if few else "")
-                + (f"Outside the drawn range: {outside} of {len(known)} runs. " if outside else "")
+                + (f"Outside the drawn range: {outside} of {counted(len(known), 'run')}. " if outside else "")
                 + "No test."
             ),
             data=profile,

@@ -1,4 +1,4 @@
-"""The activations' parameters: their shapes, DSReLU's slope over training, and what a search says of each knob."""
+"""The activations' parameters: their shapes, DSReLU's slope over training, and how much each searched one matters."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from analysis.report.figures import activations
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.metric import Metric, find
+from analysis.runs.schema import DEGREES
+from analysis.runs.wording import counted
 from analysis.statistics import dsrelu, parameter_importance
 
 MOST = 12
@@ -32,7 +34,7 @@ class Search:
     activation: str
     column: str
     settings: pd.DataFrame
-    knobs: list[str]
+    parameters: list[str]
 
 
 def section(findings: Findings) -> Section:
@@ -54,11 +56,11 @@ def section(findings: Findings) -> Section:
             )
         )
     blocks += gated(findings)
-    return Section(anchor="knobs", title="Shapes and knobs", blocks=blocks)
+    return Section(anchor="parameters", title="Shapes and parameters", blocks=blocks)
 
 
 def searches(findings: Findings) -> list[Search]:
-    """Those with varied knobs and enough finished settings to be looked at."""
+    """Those with varied parameters and enough finished settings to be looked at."""
     found = []
     for dataset in findings.datasets:
         plan = findings.plan_of(dataset)
@@ -67,9 +69,9 @@ def searches(findings: Findings) -> list[Search]:
             continue
         for label in plan.activations:
             table = parameter_importance.settings(cube, label, column=plan.search_selects_on)
-            knobs = parameter_importance.knobs_of(table)
-            if knobs and len(table) >= parameter_importance.LEAST_SETTINGS:
-                found.append(Search(dataset, label, plan.search_selects_on, table, knobs))
+            varied = parameter_importance.parameters_of(table)
+            if varied and len(table) >= parameter_importance.LEAST_SETTINGS:
+                found.append(Search(dataset, label, plan.search_selects_on, table, varied))
     return found
 
 
@@ -88,7 +90,7 @@ def gated(findings: Findings) -> list[Block]:
             )
         ]
     # Searches of the activation's own parameters come before those of the optimiser's.
-    own = [one for one in every if any(knob.startswith("activation.") for knob in one.knobs)]
+    own = [one for one in every if any(name.startswith("activation.") for name in one.parameters)]
     looked = [*own, *(one for one in every if one not in own)][:MOST]
     rng = np.random.Generator(np.random.PCG64(findings.seed))
     shuffles = SHUFFLES if len(looked) <= FEW else FEWER_SHUFFLES
@@ -96,7 +98,7 @@ def gated(findings: Findings) -> list[Block]:
         parameter_importance.importance(
             one.settings,
             rng,
-            knobs=one.knobs,
+            parameters=one.parameters,
             metric=metric_of(findings, one),
             shuffles=shuffles,
             fanova=len(looked) <= FEW,
@@ -107,8 +109,12 @@ def gated(findings: Findings) -> list[Block]:
     passed = int(frame["passes"].sum())
     blocks: list[Block] = [
         Text(
-            f"{passed} of {len(frame)} knobs have a detectable effect on the search's score. "
-            + (f"{len(every) - len(looked)} further searches were left out." if len(every) > len(looked) else "")
+            f"{passed} of {counted(len(frame), 'searched parameter')} with a detectable effect on the search's score. "
+            + (
+                f"{counted(len(every) - len(looked), 'further search', 'further searches')} left out."
+                if len(every) > len(looked)
+                else ""
+            )
         ),
         Tabled(importance_table(frame, shuffles)),
     ]
@@ -118,7 +124,10 @@ def gated(findings: Findings) -> list[Block]:
         if plot
     ]
     ends = derived(
-        findings, [one for one in looked if len({dsrelu.A, dsrelu.B, dsrelu.K} & set(one.knobs)) >= 2], rng, shuffles
+        findings,
+        [one for one in looked if len({dsrelu.A, dsrelu.B, dsrelu.K} & set(one.parameters)) >= 2],
+        rng,
+        shuffles,
     )
     if ends is not None:
         blocks.append(Tabled(ends))
@@ -132,7 +141,7 @@ def derived(findings: Findings, looked: list[Search], rng: np.random.Generator, 
         parameter_importance.importance(
             one.settings,
             rng,
-            knobs=parameter_importance.knobs_of(one.settings, derived=True),
+            parameters=parameter_importance.parameters_of(one.settings, derived=True),
             metric=metric_of(findings, one),
             shuffles=shuffles,
             fanova=False,
@@ -152,18 +161,38 @@ def derived(findings: Findings, looked: list[Search], rng: np.random.Generator, 
     )
 
 
-def short(knob: str) -> str:
-    return knob.split(".", 1)[1] if "." in knob else knob
+def short(parameter: str) -> str:
+    return parameter.split(".", 1)[1] if "." in parameter else parameter
+
+
+def angles(cube: pd.DataFrame, one: Search, parameter: str) -> str:
+    """The range of the angles whose tangents a parameter's values are, in brackets; empty where they are none."""
+    if parameter + DEGREES not in cube:
+        return ""
+    mine = cube[(cube["dataset"] == one.dataset) & (cube["activation"] == one.activation)]
+    found = pd.to_numeric(mine[parameter + DEGREES], errors="coerce").dropna()
+    return f" ({found.min():.4g}° to {found.max():.4g}°)" if len(found) else ""
 
 
 def importance_table(frame: pd.DataFrame, shuffles: int) -> Table:
-    columns = ["dataset", "activation", "knob", "word", "importance", "chance_95", "r2", "fanova", "settings", "note"]
-    shown = frame[columns].assign(knob=frame["knob"].map(short))
+    columns = [
+        "dataset",
+        "activation",
+        "parameter",
+        "word",
+        "importance",
+        "chance_95",
+        "r2",
+        "fanova",
+        "settings",
+        "note",
+    ]
+    shown = frame[columns].assign(parameter=frame["parameter"].map(short)).rename(columns={"parameter": "knob"})
     if shown["fanova"].isna().all():
         shown = shown.drop(columns="fanova")
     return Table(
         name="table-21-knobs",
-        title="Knobs and the gate",
+        title="Parameters and the gate",
         caption=(
             "Random-forest importance of each searched parameter. An effect is called detectable only where the forest "
             f"predicts unseen settings (R² above {parameter_importance.LEAST_R2:g}) and the importance passes the 95th "
@@ -171,73 +200,77 @@ def importance_table(frame: pd.DataFrame, shuffles: int) -> Table:
         ),
         frame=shown,
         formats={**dict.fromkeys(("importance", "fanova", "chance_95", "r2"), ".2f"), "settings": "d"},
-        heads={"dataset": "data set", "chance_95": "by chance", "r2": "R²", "word": "verdict"},
+        heads={"dataset": "data set", "knob": "parameter", "chance_95": "by chance", "r2": "R²", "word": "verdict"},
         fold=len(shown) > 24,
     )
 
 
 def dependence(findings: Findings, looked: list[Search], frame: pd.DataFrame, rng: np.random.Generator) -> Plot | None:
-    """Partial dependence of the knobs that pass, with the range over folds."""
+    """Partial dependence of the parameters that pass, with the range over folds."""
     passing = frame[frame["passes"]].head(PANELS)
     parts = []
     for row in passing.to_dict(orient="records"):
         one = next(s for s in looked if (s.dataset, s.activation) == (row["dataset"], row["activation"]))
         cube = findings.cube[findings.cube["dataset"] == one.dataset]
-        found = parameter_importance.partial_dependence(cube, one.activation, str(row["knob"]), rng, column=one.column)
+        found = parameter_importance.partial_dependence(
+            cube, one.activation, str(row["parameter"]), rng, column=one.column
+        )
         if len(found):
-            parts.append((one, str(row["knob"]), found))
+            parts.append((one, str(row["parameter"]), found))
     if not parts:
         return None
-    with figure_style.sheet(0.5 + 1.7 * math.ceil(len(parts) / 3)) as figure:
+    with figure_style.new_figure(0.5 + 1.7 * math.ceil(len(parts) / 3)) as figure:
         panels = figure.subplots(math.ceil(len(parts) / 3), 3, squeeze=False)
         for panel in panels.flat[len(parts) :]:
             panel.set_visible(False)
-        for panel, (one, knob, found) in zip(panels.flat, parts, strict=False):
+        for panel, (one, parameter, found) in zip(panels.flat, parts, strict=False):
             panel.fill_between(found["value"], found["low"], found["high"], color=PALETTE[0], alpha=0.2, linewidth=0)
             panel.plot(found["value"], found["mean"], color=PALETTE[0])
             panel.set_title(figure_style.clip(f"{one.activation}, {one.dataset}", 24), loc="left", fontsize=8.5)
-            panel.set_xlabel(short(knob))
+            panel.set_xlabel(short(parameter) + angles(findings.cube, one, parameter))
             panel.locator_params(nbins=4)
         data = pd.concat(
             [found.assign(dataset=one.dataset, activation=one.activation) for one, _, found in parts], ignore_index=True
         )
-        return figure_style.keep(
+        return figure_style.render(
             figure,
             name="figure-8-dependence",
-            title="Partial dependence of the knobs that pass the gate",
+            title="Partial dependence of the parameters that pass the gate",
             caption=(
-                f"Expected {looked[0].column} as one knob moves and the others stay as they were; the band is "
+                f"Expected {looked[0].column} as one parameter moves and the others stay as they were; the band is "
                 "the range over one forest for each fold of the search. No test."
             ),
-            data=data,
+            data=data.rename(columns={"parameter": "knob"}),
         )
 
 
 def interactions(
     findings: Findings, looked: list[Search], frame: pd.DataFrame, rng: np.random.Generator
 ) -> Plot | None:
-    """A map of the two most important knobs, for the first search where two pass."""
+    """A map of the two most important parameters, for the first search where two pass."""
     for one in looked:
         mine = frame[(frame["dataset"] == one.dataset) & (frame["activation"] == one.activation) & frame["passes"]]
         if len(mine) < 2:
             continue
-        first, second = (str(knob) for knob in mine["knob"].head(2))
+        first, second = (str(name) for name in mine["parameter"].head(2))
         cube = findings.cube[findings.cube["dataset"] == one.dataset]
         grid = parameter_importance.interaction(cube, one.activation, (first, second), rng, column=one.column)
         if grid.empty:
             continue
         wide = grid.pivot(index="second", columns="first", values="expected")
-        with figure_style.sheet(3.0, 4.6) as figure:
+        with figure_style.new_figure(3.0, 4.6) as figure:
             panel = figure.subplots()
             lines = panel.contour(wide.columns, wide.index, wide.to_numpy(), 8, colors=PALETTE[0], linewidths=1.1)
             panel.clabel(lines, fontsize=7, colors=figure_style.INK)
             panel.set_xlabel(short(first))
             panel.set_ylabel(short(second))
-            return figure_style.keep(
+            return figure_style.render(
                 figure,
                 name="figure-8-interaction",
-                title=f"Two knobs of {one.activation} together on {one.dataset}",
-                caption=f"Expected {one.column} by a random forest over {len(one.settings)} settings. No test.",
+                title=f"Two parameters of {one.activation} together on {one.dataset}",
+                caption=(
+                    f"Expected {one.column} by a random forest over {counted(len(one.settings), 'setting')}. No test."
+                ),
                 data=grid.rename(columns={"first": short(first), "second": short(second)}),
             )
     return None

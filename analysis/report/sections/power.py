@@ -10,6 +10,8 @@ from analysis.report.blocks import Block, Listing, Notice, Section, Tabled, Text
 from analysis.report.figures import curves as learning
 from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
+from analysis.runs.schema import SCORED, Status
+from analysis.runs.wording import counted
 from analysis.statistics import power
 from analysis.statistics.scores import pair
 from analysis.statistics.verdict import Verdict, Word
@@ -54,10 +56,6 @@ def section(findings: Findings) -> Section:
 OBSERVED = "as observed"
 DECIDED = (Word.BETTER, Word.WORSE, Word.EQUIVALENT)
 SHOWN = 8
-
-
-def counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def planned(findings: Findings, found: Verdict, fold_seconds: dict[str, float]) -> pd.DataFrame:
@@ -131,18 +129,17 @@ def limits(findings: Findings) -> Section:
     searched = [plan for plan in plans if any(plan.search_trials.values())]
     budgets = {count for plan in searched for count in plan.search_trials.values()}
     seeds = max((findings.scores(dataset).seeds for dataset in findings.datasets), default=1)
-    imported = bool((claimed["status"] == "imported").all())
+    imported = bool((claimed["status"] == Status.IMPORTED).all())
     items = [
         "Training parts of folds overlap. The corrected tests allow for it by a rule of thumb that is right on "
         "average, not for every data set.",
-        f"{len(findings.datasets)} data set{'s' if len(findings.datasets) > 1 else ''}, one model each: a verdict "
-        "speaks of these, trained like this.",
+        f"{counted(len(findings.datasets), 'data set')}, one model each: a verdict speaks of these, trained like this.",
         "Seeds are not stated: differences between splits and between seeds cannot be told apart."
         if imported
-        else f"{seeds} seed{'s' if seeds > 1 else ''} a split: differences between splits and between seeds "
+        else f"{counted(seeds, 'seed')} a split: differences between splits and between seeds "
         + ("can be told apart." if seeds > 1 else "cannot be told apart."),
         (
-            f"Settings were searched with {', '.join(map(str, sorted(budgets)))} tries per activation"
+            f"Settings were searched: {', '.join(map(str, sorted(budgets)))} tried per activation"
             + ("; the budgets are not equal." if len(budgets) > 1 else ", the same for each.")
             if searched
             else "How the settings were chosen, and with how many tries for each activation, is not known."
@@ -158,9 +155,10 @@ def limits(findings: Findings) -> Section:
     ]
     if any(plan.claims_phase == "search" for plan in plans):
         items.append("Claims rest on the search phase: exploratory until confirmed on fresh splits.")
-    lost = int((~claimed["status"].isin(("finished", "imported"))).sum())
+    lost = int((~claimed["status"].isin(SCORED)).sum())
     if lost:
         items.append(
-            f"{lost} of {len(claimed)} planned runs without a score that counts as measured; section 3 lists them."
+            f"{lost} of {counted(len(claimed), 'planned run')} without a score that counts as measured; "
+            "section 3 lists them."
         )
     return Section(anchor="limits", title="Limits", blocks=[Listing(items)])

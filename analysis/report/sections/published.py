@@ -10,7 +10,7 @@ from analysis.report.blocks import Block, Notice, Tabled, Text
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.published import Published, part_of, parts_of
-from analysis.runs.schema import SCORED
+from analysis.runs.schema import SCORED, Status
 from analysis.statistics.effects import improvement
 
 METRICS = ("accuracy", "f1_weighted", "auc")
@@ -34,7 +34,7 @@ def subjects(findings: Findings) -> list[Block]:
         dataset = plan.dataset
         metric = plan.declaration.metric
         rows = findings.claimed[findings.claimed["dataset"] == dataset]
-        if not (rows["status"] == "imported").any():
+        if not (rows["status"] == Status.IMPORTED).any():
             continue
         subject = next(label for label in plan.activations if label != plan.declaration.control)
         found = improvement(findings.scores(dataset), subject, alpha=findings.alpha)
@@ -51,7 +51,7 @@ def subjects(findings: Findings) -> list[Block]:
 
 def own(findings: Findings) -> list[Block]:
     """The study's numbers beside the published ones of the same data set and activation."""
-    if findings.published is None or (findings.claimed["status"] == "imported").all():
+    if findings.published is None or (findings.claimed["status"] == Status.IMPORTED).all():
         return []
     blocks: list[Block] = []
     scores = score_table(findings, findings.published)
@@ -70,7 +70,7 @@ def score_table(findings: Findings, published: Published) -> Table | None:
         mine = findings.claimed[
             (findings.claimed["dataset"].map(key).str.startswith(key(str(dataset))))
             & (findings.claimed["activation"].map(key) == key(str(label)))
-            & (findings.claimed["status"] == "finished")
+            & (findings.claimed["status"] == Status.FINISHED)
         ]
         if mine.empty:
             continue
@@ -117,7 +117,7 @@ def fold_tables(findings: Findings) -> list[Block]:
         names = [name for name in FOLD_METRICS if name in measured] or measured
         frame = by_fold(rows, names, labels)
         if frame is not None:
-            imported = bool((rows["status"] == "imported").all())
+            imported = bool((rows["status"] == Status.IMPORTED).all())
             blocks.append(Tabled(fold_table(frame, labels, f"table-6-folds-{at}", dataset, imported=imported)))
     if not blocks:
         blocks.append(Notice("No per-fold metrics beside the primary one were recorded.", tone="note"))

@@ -14,6 +14,7 @@ from analysis.report.sections import published
 from analysis.report.tables import Table, decimals
 from analysis.runs.metric import counting
 from analysis.runs.published import parts_of
+from analysis.runs.schema import ACTIVATION_PARAM, DEGREES, TRAINING_PARAM
 from analysis.statistics import claims, effects
 
 LONG = 30
@@ -206,19 +207,27 @@ def search(findings: Findings) -> Table | None:
 
 
 def setting(findings: Findings, dataset: str, trial: object) -> str:
-    """A trial's searched parameters in words."""
-    rows = findings.cube[(findings.cube["dataset"] == dataset) & (findings.cube["trial"] == trial)]
+    """A trial's searched parameters in words, an angle beside its tangent: "a 3.73 (75°), k 5"."""
+    of_set = findings.cube[findings.cube["dataset"] == dataset]
+    rows = of_set[of_set["trial"] == trial]
     if rows.empty or trial is None:
         return ""
     row = rows.iloc[0]
-    names = [str(name) for name in rows.columns if str(name).startswith("activation.")]
-    of_set = findings.cube[findings.cube["dataset"] == dataset]
+    names = [str(name) for name in rows.columns if str(name).startswith(ACTIVATION_PARAM)]
     names += [
         str(name)
         for name in rows.columns
-        if str(name).startswith("training.") and of_set[name].astype(str).nunique() > 1
+        if str(name).startswith(TRAINING_PARAM) and of_set[name].astype(str).nunique() > 1
     ]
-    shown = [(name.split(".", 1)[1], row[name]) for name in names if pd.notna(row[name])]
-    return ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float | np.floating) else f"{name} {value}" for name, value in shown
-    )
+    shown = [name for name in names if pd.notna(row[name]) and name.removesuffix(DEGREES) not in {*names} - {name}]
+    return ", ".join(f"{name.split('.', 1)[1]} {value(row[name])}{angle(row, name)}" for name in shown)
+
+
+def value(found: object) -> str:
+    return f"{found:.4g}" if isinstance(found, float | np.floating) else str(found)
+
+
+def angle(row: pd.Series, name: str) -> str:
+    """The angle whose tangent a parameter is, in brackets; empty where it is none."""
+    found = row.get(name + DEGREES)
+    return f" ({float(found):.4g}°)" if found is not None and pd.notna(found) else ""

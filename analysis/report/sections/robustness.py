@@ -12,6 +12,8 @@ from analysis.report.blocks import Block, Notice, Section, Tabled, Text
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.plan import Plan
+from analysis.runs.schema import Status
+from analysis.runs.wording import counted
 from analysis.statistics import claims, robustness
 from analysis.statistics.verdict import Verdict, Word
 
@@ -19,11 +21,11 @@ from analysis.statistics.verdict import Verdict, Word
 def section(findings: Findings) -> Section:
     if not findings.verdicts:
         blocks: list[Block] = [Notice("Nothing was compared.", tone="note")]
-        return Section(anchor="sensitivity", title="Sensitivity of the conclusion", blocks=blocks)
+        return Section(anchor="robustness", title="Robustness of the conclusion", blocks=blocks)
     others = alternatives(findings)
     table = wide(findings.verdicts, others)
     blocks = [Text(sentence(findings.verdicts, others)), Tabled(table), Tabled(gains(findings))]
-    return Section(anchor="sensitivity", title="Sensitivity of the conclusion", blocks=blocks)
+    return Section(anchor="robustness", title="Robustness of the conclusion", blocks=blocks)
 
 
 PLAIN = "test: plain t"
@@ -42,8 +44,8 @@ def sentence(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> s
         f"; with the plain t, which takes folds as independent and is wrong here, {len(loud)} would." if loud else "."
     )
     return (
-        f"{len(changed)} of {len(words)} verdicts {'changes' if len(changed) == 1 else 'change'} under another "
-        f"checkpoint rule, another metric or another handling of diverged runs{plain}"
+        f"{len(changed)} of {counted(len(words), 'verdict')} {'changes' if len(changed) == 1 else 'change'} under "
+        f"another checkpoint rule, another metric or another handling of diverged runs{plain}"
     )
 
 
@@ -59,7 +61,7 @@ def alternatives(findings: Findings) -> dict[str, list[Verdict]]:
         if rule != declared.rule:
             column = f"outcome.{rule}/heldout/{declared.metric}"
             runs[f"checkpoint: {rule.replace('_', ' ')}"] = partial(claims.compare, findings.cube, column=column)
-    if (findings.claimed["status"] == "diverged").any():
+    if (findings.claimed["status"] == Status.DIVERGED).any():
         runs["diverged runs: left out"] = partial(claims.compare, findings.cube, handling="complete")
     runs[PLAIN] = partial(robustness.plain, findings.cube)
     for name in (metric.name for metric in findings.metrics):
@@ -69,7 +71,7 @@ def alternatives(findings: Findings) -> dict[str, list[Verdict]]:
     for name, run in runs.items():
         verdicts = [found for plan in findings.plans for found in run(plan)]
         m = max(findings.family, len(verdicts))
-        result[name] = claims.settle(verdicts, m=m, alpha=findings.alpha)
+        result[name] = claims.decide_all(verdicts, m=m, alpha=findings.alpha)
     return result
 
 

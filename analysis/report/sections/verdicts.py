@@ -10,6 +10,7 @@ from analysis.report.blocks import Block, Notice, Section, Tabled, Text
 from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
 from analysis.runs.published import parts_of
+from analysis.runs.wording import counted
 from analysis.statistics.verdict import Verdict, Word
 
 CLASSES = {Word.BETTER: "better", Word.WORSE: "worse", Word.EQUIVALENT: "equivalent"}
@@ -35,7 +36,7 @@ def sentence(verdicts: list[Verdict]) -> str:
         if verdict.word in (Word.BETTER, Word.WORSE)
     ]
     rest = f" {'; '.join(named[:8])}{'; and more' if len(named) > 8 else ''}." if named else ""
-    return f"Of {len(verdicts)} comparisons: {found}.{rest}"
+    return f"Of {counted(len(verdicts), 'comparison')}: {found}.{rest}"
 
 
 def table(findings: Findings) -> Table:
@@ -69,9 +70,9 @@ def table(findings: Findings) -> Table:
         caption=(
             f"Mean paired difference of {parts_of(findings.claimed, name)} {name} to the control, positive is better, "
             f"with its {level} interval (not adjusted) and p by the corrected resampled t, two-sided, after Holm over "
-            f"{findings.family} comparisons; probabilities by the Bayesian correlated t. Better or worse needs both. "
-            "Equivalent needs P(same) alone, without a correction for the number of comparisons. n counts paired "
-            "splits."
+            f"{counted(findings.family, 'comparison')}; probabilities by the Bayesian correlated t. Better or worse "
+            "needs both. Equivalent needs P(same) alone, without a correction for the number of comparisons. n counts "
+            "paired splits."
         ),
         frame=frame,
         formats={

@@ -24,8 +24,8 @@ from analysis.runs.published import read
 
 TITLES = [
     *("What was asked", "Verdicts", "Integrity", "Every split", "Differences and means", "How sure"),
-    *("Across data sets", "Sensitivity of the conclusion", "Learning curves", "Generalisation", "Cost"),
-    *("Shapes and knobs", "Power and the next step", "Limits", "Appendix"),
+    *("Across data sets", "Robustness of the conclusion", "Learning curves", "Generalisation", "Cost"),
+    *("Shapes and parameters", "Power and the next step", "Limits", "Appendix"),
 ]
 EFFECTS = {"dsrelu": 0.04, "apalu": -0.05}
 
@@ -136,6 +136,37 @@ def test_the_slopes_that_a_search_makes_pass_the_gate_too() -> None:
     assert ends.loc["mean slope", "word"] == "detectable effect"
 
 
+def test_a_searched_angle_is_told_in_degrees_and_is_no_parameter_of_its_own() -> None:
+    study = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4)
+    draw = np.random.default_rng(1)
+    rows = [
+        study.cube.iloc[-1].to_dict()
+        | {
+            "trial": f"t{trial:02}",
+            "phase": "search",
+            "validation/loss": 1 + degrees / 100,
+            "run_id": f"search-{trial}",
+        }
+        | {
+            "activation.a": np.tan(np.radians(degrees)),
+            "activation.a_degrees": degrees,
+            "activation.k": draw.uniform(1, 5),
+        }
+        for trial, degrees in enumerate(np.linspace(30.0, 75.0, 16))
+    ]
+    cube = simulated.choose(
+        pd.concat([study.cube, pd.DataFrame(rows)], ignore_index=True), {"dsrelu": "t15"}, on="validation/loss"
+    )
+    found = gathering.gather(dataclasses.replace(study, cube=cube))
+    winners = results.search(found)
+    assert winners is not None
+    chosen = winners.frame.set_index("activation").loc["dsrelu"]
+    assert chosen["trial"] == "t15"
+    assert chosen["setting"].startswith("a 3.732 (75°), k ")
+    section = parameters.section(found)
+    assert set(next(t for t in section.tables() if t.name == "table-21-knobs").frame["knob"]) == {"a", "k"}
+
+
 def test_every_table_and_figure_is_a_file_and_every_number_json(written: Path) -> None:
     numbers = json.loads((written / "numbers.json").read_text())
     for name, rows in numbers["tables"].items():
@@ -173,7 +204,7 @@ def test_missing_folds_are_named_and_refused_unless_told_otherwise(tmp_path: Pat
     assert not list(tmp_path.iterdir())
     text = said(gathering.gather(lacking, allow_incomplete=True), declaration.section, verdicts.section)
     assert "28 of 30 planned runs finished; 2 missing" in text
-    assert "planned splits have no pair" in text
+    assert "planned splits without a pair" in text
 
 
 def test_studies_that_declare_different_metrics_are_not_mixed(study: Study) -> None:

@@ -81,7 +81,9 @@ def test_an_inline_figure_takes_the_pages_colours_and_names_of_its_own(findings:
 def test_data_sets_beyond_three_get_a_figure_of_their_own(twenty: Findings) -> None:
     plots = comparisons.forest(twenty)
     assert [plot.name for plot in plots] == ["figure-2-differences", "figure-2-differences-2"]
-    width, height = plots[0].size_pt
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', plots[0].svg)
+    assert box is not None
+    width, height = map(float, box.groups())
     assert width == pytest.approx(72 * figure_style.WIDTH_IN)
     assert height > 400
 
@@ -97,6 +99,26 @@ def test_an_axis_leaves_out_what_lies_far_away() -> None:
     assert figure_style.limits([]) == (0.0, 1.0)
     low, high = figure_style.limits([0.5, 0.5])
     assert low < 0.5 < high
+
+
+def test_an_axis_stops_where_the_metric_does() -> None:
+    low, high = figure_style.limits([0.97, 1.0, 0.99, 0.98], least=0.0, most=1.0)
+    assert 0.96 < low < 0.97
+    assert high == 1.0
+
+
+def test_no_axis_of_a_share_reaches_beyond_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    marks = figure_style.mark_off_scale
+
+    def watched(panel: object, values: object, rows: object, ends: tuple[float, float]) -> bool:
+        seen.append(ends[1])
+        return marks(panel, values, rows, ends)
+
+    monkeypatch.setattr(figure_style, "mark_off_scale", watched)
+    near = gather(simulated.study(seed=3, activations=("relu", "dsrelu"), base=0.995, split_sd=0.004, epochs=4))
+    comparisons.points(near)
+    assert seen == [1.0]
 
 
 def test_a_stopped_run_keeps_its_best_value_to_the_end() -> None:
@@ -157,7 +179,7 @@ def test_means_and_interval_ends_beyond_the_scale_are_marked(
     findings: Findings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[np.ndarray, np.ndarray]] = []
-    marks = figure_style.beyond
+    marks = figure_style.mark_off_scale
 
     def watched(panel: object, values: object, rows: object, ends: tuple[float, float]) -> bool:
         array = np.asarray(values, dtype=float)
@@ -165,7 +187,7 @@ def test_means_and_interval_ends_beyond_the_scale_are_marked(
         seen.append((array[outside], np.asarray(rows, dtype=float)[outside]))
         return marks(panel, values, rows, ends)
 
-    monkeypatch.setattr(figure_style, "beyond", watched)
+    monkeypatch.setattr(figure_style, "mark_off_scale", watched)
     comparisons.points(findings)
     broken = findings.labels.index("lelu")
     ((values, rows),) = seen

@@ -45,7 +45,7 @@ TABLE = Table(
     ],
 )
 def test_a_value_is_shown_by_its_kind(value: object, kind: str, expected: str) -> None:
-    assert tables.shown(value, kind) == expected
+    assert tables.format_cell(value, kind) == expected
 
 
 def test_sentences_become_numbered_notes_and_stay_whole_in_the_csv() -> None:

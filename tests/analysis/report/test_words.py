@@ -9,9 +9,8 @@ import pytest
 from analysis.report import findings as gathering
 from analysis.report.build import markdown
 from analysis.report.findings import Findings
-from analysis.report.sections import datasets
-from analysis.report.sections import declaration as header
-from analysis.report.sections import robustness as sensitivity
+from analysis.report.sections import datasets, declaration, verdicts
+from analysis.report.sections import robustness as section
 from analysis.runs import simulated
 from analysis.runs.load import Study
 from analysis.statistics import claims, robustness
@@ -43,20 +42,20 @@ def said(section: object) -> str:
 def test_a_verdict_that_changes_under_two_choices_counts_once() -> None:
     declared = [verdict("a", Word.BETTER), verdict("b", Word.UNDECIDED)]
     changed = [verdict("a", Word.UNDECIDED), verdict("b", Word.UNDECIDED)]
-    text = sensitivity.sentence(declared, {"checkpoint: last": changed, "metric: loss": changed})
+    text = section.sentence(declared, {"checkpoint: last": changed, "metric: loss": changed})
     assert text.startswith("1 of 2 verdicts changes under another")
-    loud = sensitivity.sentence(declared, {sensitivity.PLAIN: changed})
+    loud = section.sentence(declared, {section.PLAIN: changed})
     assert loud.startswith("0 of 2 verdicts change")
     assert loud.endswith("is wrong here, 1 would.")
 
 
 def test_where_nothing_was_claimed_nothing_is_said_to_stand() -> None:
     declared = [verdict("a", Word.DESCRIPTIVE), verdict("b", Word.CANNOT_TELL)]
-    text = sensitivity.sentence(declared, {"metric: loss": declared})
+    text = section.sentence(declared, {"metric: loss": declared})
     assert "Nothing was claimed" in text
     assert "verdicts change" not in text
     rise = [verdict("a", Word.DESCRIPTIVE), verdict("b", Word.BETTER)]
-    assert "1 of 2" in sensitivity.sentence(declared, {"metric: loss": rise})
+    assert "1 of 2" in section.sentence(declared, {"metric: loss": rise})
 
 
 def test_the_plain_t_differs_in_its_variance_alone() -> None:
@@ -70,7 +69,7 @@ def test_the_plain_t_differs_in_its_variance_alone() -> None:
     assert naive.p is not None
     assert naive.p < 1e-6
     found = gathering.gather(study)
-    assert [one.word for one in sensitivity.alternatives(found)[sensitivity.PLAIN]] == [Word.EQUIVALENT]
+    assert [one.word for one in section.alternatives(found)[section.PLAIN]] == [Word.EQUIVALENT]
 
 
 def test_the_matrix_keeps_the_declared_equivalence_and_says_whose_word_is_planned() -> None:
@@ -101,15 +100,23 @@ def test_the_profile_says_how_many_runs_lie_outside_its_scale() -> None:
     assert "Outside the drawn range: 1 of 10 runs." in figure.caption
 
 
-def test_looks_are_not_claimed_and_an_incomplete_study_is_interim() -> None:
+def test_interim_analyses_are_not_said_to_be_tracked_and_an_incomplete_study_is_interim() -> None:
     whole = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4)
-    text = said(header.section(gathering.gather(whole)))
-    assert "0.05, two-sided; looks are not recorded" in text
-    assert "one look" not in text
-    assert "interim" not in text
+    text = said(declaration.section(gathering.gather(whole)))
+    assert "0.05, two-sided; interim analyses are not tracked" in text
+    assert "interim:" not in text
     part = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4, missing=[("relu", 0, 2)])
-    text = said(header.section(gathering.gather(part, allow_incomplete=True)))
-    assert "looks are not recorded; interim: 9 of 10 folds" in text
+    text = said(declaration.section(gathering.gather(part, allow_incomplete=True)))
+    assert "interim analyses are not tracked; interim: 9 of 10 folds" in text
+
+
+def test_counts_are_words_of_one_or_of_several() -> None:
+    for labels, said_of in ((("relu", "elu"), "1 comparison"), (("relu", "elu", "tanh"), "2 comparisons")):
+        found = gathering.gather(simulated.study(seed=5, activations=labels, epochs=4))
+        text = said(verdicts.section(found)) + said(declaration.section(found))
+        assert f"Of {said_of}:" in text
+        assert f"after Holm over {said_of};" in text
+        assert f"**Family**: {said_of}, Holm" in text
 
 
 def test_the_level_of_mixed_studies_is_said() -> None:
@@ -118,7 +125,7 @@ def test_the_level_of_mixed_studies_is_said() -> None:
     )
     b = dataclasses.replace(b, plan=claims.at_level(b.plan, 0.01))
     assert "0.01, two-sided, the strictest of the studies' (0.01, 0.05)" in said(
-        header.section(gathering.gather([a, b]))
+        declaration.section(gathering.gather([a, b]))
     )
 
 
@@ -139,16 +146,16 @@ def test_a_metric_without_a_default_equivalence_says_so() -> None:
     study = simulated.study(seed=5, activations=("relu", "dsrelu", "tanh"), epochs=4)
     declared = dataclasses.replace(study.plan.declaration, metric="loss")
     loss = dataclasses.replace(study, plan=dataclasses.replace(study.plan, declaration=declared))
-    text = said(header.section(gathering.gather(loss)))
+    text = said(declaration.section(gathering.gather(loss)))
     assert "**Practical equivalence**: none: none was declared, and neither seeds nor items give one" in text
     assert "nan" not in text
-    assert "max(0.1 seed sd, one held-out item)" in said(header.section(gathering.gather(study)))
+    assert "max(0.1 seed sd, one held-out item)" in said(declaration.section(gathering.gather(study)))
 
 
 @pytest.mark.parametrize("status", ["finished", "imported"])
 def test_imported_rows_rest_on_no_phase(status: str) -> None:
     study = simulated.study(seed=5, activations=("relu", "dsrelu"), epochs=4)
     cube = study.cube.assign(status=status, verifiable=status == "finished")
-    text = said(header.section(gathering.gather(dataclasses.replace(study, cube=cube))))
+    text = said(declaration.section(gathering.gather(dataclasses.replace(study, cube=cube))))
     assert ("nothing: imported rows" in text) is (status == "imported")
     assert ("the confirm phase: 1 x 5 folds" in text) is (status == "finished")

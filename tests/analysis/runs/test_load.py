@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from analysis.errors import DuplicateRuns, SourceError
-from analysis.runs import load, plan, schema
+from analysis.runs import load, plan, schema, stores
 
 # MLflow's own models warn under SQLAlchemy 2.1.
 
@@ -230,7 +230,7 @@ def test_several_studies_in_a_store_ask_for_a_name(store: dict[str, Any]) -> Non
 
 
 def test_credentials_in_a_uri_stay_out_of_the_report() -> None:
-    assert load.uri_without_secrets("postgresql://me:secret@host:5432/db") == "postgresql://host:5432/db"
+    assert stores.uri_without_secrets("postgresql://me:secret@host:5432/db") == "postgresql://host:5432/db"
 
 
 @pytest.fixture

@@ -57,7 +57,6 @@ def typed(tmp_path: Path) -> published.Published:
 def test_a_sound_study_passes_everything() -> None:
     found = integrity.checks(sound(), simulated.study(seed=1).plan)
     assert set(found["status"]) == {"pass"}
-    assert integrity.worst(found) == "pass"
 
 
 def test_lost_runs_are_counted_by_status() -> None:
@@ -68,7 +67,7 @@ def test_lost_runs_are_counted_by_status() -> None:
 def test_a_score_that_is_no_whole_number_of_items() -> None:
     cube = sound()
     cube.loc[0, "heldout/accuracy"] = 0.81234567
-    assert "1 scores are no whole number of held-out items (relu)" in raised(cube, "granularity")
+    assert "1 score not a whole number of held-out items (relu)" in raised(cube, "granularity")
 
 
 @pytest.mark.parametrize("n", [9000, 10_000, 17_511, 137])
@@ -94,9 +93,9 @@ def test_sorted_rows_look_like_epochs() -> None:
 def test_unequal_splits_and_unrecorded_ones() -> None:
     cube = sound()
     cube.loc[0, "split_hash"] = "another"
-    assert "1 fold(s) were split differently" in raised(cube, "equal splits")
+    assert "1 fold split differently" in raised(cube, "equal splits")
     cube.loc[1, "split_hash"] = ""
-    assert "1 run(s) without a recorded split" in raised(cube, "equal splits")
+    assert "1 run without a recorded split" in raised(cube, "equal splits")
 
 
 def test_unequal_budgets_and_devices() -> None:
@@ -122,7 +121,7 @@ def test_one_run_counted_twice() -> None:
 def test_a_score_at_chance_did_not_train() -> None:
     cube = sound()
     cube.loc[cube["activation"] == "apalu", "heldout/accuracy"] = 0.1
-    assert "did not train: apalu (10 runs, mean 0.1000)" in raised(cube, "above chance")
+    assert "did not train: apalu (10 runs, mean 0.1000)" in raised(cube, "better than knowing nothing")
 
 
 def test_parts_that_are_one_and_validation_above_training() -> None:
@@ -146,10 +145,10 @@ def test_published_tables_enter_as_unverifiable_rows(typed: published.Published)
 def test_published_tables_raise_their_checks(typed: published.Published) -> None:
     assert "fit one part of 10,000 items" in raised(typed.cube, "granularity")
     assert "look sorted or like epochs: train/auc in 4 of 4" in raised(typed.cube, "order")
-    assert "did not train: ReLU (5 runs, mean 0.0100)" in raised(typed.cube, "above chance")
+    assert "did not train: ReLU (5 runs, mean 0.0100)" in raised(typed.cube, "better than knowing nothing")
     assert "not verifiable" in raised(typed.cube, "verifiable")
     assert "one part served for both" in raised(typed.cube, "parts differ")
-    assert integrity.worst(integrity.checks(typed.cube, published.plans(typed)[0])) == "fail"
+    assert "fail" in set(integrity.checks(typed.cube, published.plans(typed)[0])["status"])
 
 
 def test_published_tables_claim_nothing(typed: published.Published) -> None:

@@ -39,19 +39,19 @@ def search(effect: float, settings: int = 60, folds: int = 2, seed: int = 0) -> 
     return pd.DataFrame(rows)
 
 
-def test_settings_are_trials_with_their_varied_knobs() -> None:
+def test_settings_are_trials_with_their_varied_parameters() -> None:
     table = parameter_importance.settings(search(0.1), "dsrelu", column="validation/loss")
     assert len(table) == 60
-    assert parameter_importance.knobs_of(table) == ["activation.a", "activation.b", "activation.k"]
-    assert parameter_importance.knobs_of(table, derived=True) == list(dsrelu.DERIVED)
+    assert parameter_importance.parameters_of(table) == ["activation.a", "activation.b", "activation.k"]
+    assert parameter_importance.parameters_of(table, derived=True) == list(dsrelu.DERIVED)
     assert set(table["folds"]) == {2}
 
 
-def test_the_knob_that_matters_passes_the_gate_and_the_others_do_not() -> None:
+def test_the_parameter_that_matters_passes_the_gate_and_the_others_do_not() -> None:
     table = parameter_importance.settings(search(0.1), "dsrelu", column="validation/loss")
     frame = parameter_importance.importance(table, rng(1), metric=LOSS, shuffles=10)
     assert list(frame.columns) == parameter_importance.COLUMNS
-    assert frame.loc[0, "knob"] == "activation.k"
+    assert frame.loc[0, "parameter"] == "activation.k"
     assert frame["passes"].tolist() == [True, False, False]
     assert frame.loc[0, "r2"] > 0.8
     assert frame.loc[0, "fanova"] > 0.7
@@ -85,7 +85,7 @@ def test_the_generator_decides_and_nothing_else() -> None:
 )
 def test_what_cannot_be_analysed_says_why(cube: pd.DataFrame, said: str) -> None:
     table = parameter_importance.settings(cube, "dsrelu", column="validation/loss")
-    frame = parameter_importance.importance(table, rng(), metric=LOSS, knobs=["activation.k"])
+    frame = parameter_importance.importance(table, rng(), metric=LOSS, parameters=["activation.k"])
     assert not frame["passes"].any()
     assert said in frame.loc[0, "note"]
     assert parameter_importance.partial_dependence(

@@ -83,7 +83,7 @@ def test_one_pair_has_no_interval_and_packed_runs_are_left_out() -> None:
     found = timing.summary(timing.runs(cube, curves), "relu", rng()).set_index("activation").loc["dsrelu"]
     assert found["ratio"] == pytest.approx(1.3)
     assert math.isnan(found["ratio_low"])
-    assert "shared a device" in found["note"]
+    assert "1 run left out: the device was shared." in found["note"]
     assert "no interval" in found["note"]
     assert (found["runs"], found["packed_runs"]) == (1, 1)
 
