@@ -23,11 +23,11 @@ def from_result(folder: Path, job: str) -> tuple[JobState, str] | None:
             return JobState.OUT_OF_MEMORY, f"{last}; {GPU_MEMORY}"
         return JobState.FAILED, last
     if payload.interrupted(left.text):
-        return JobState.TIMED_OUT, "saved and left before its end, when it was signalled to"
+        return JobState.TIMED_OUT, "was told to end, and saved"
     return JobState.FINISHED, ""
 
 
-def last_words(folder: Path, job: str) -> str:
+def last_logged(folder: Path, job: str) -> str:
     """The last line of the job's log that is not submitit's account of its own start, or "none"."""
     lines = tail(executor.log_path(folder, job)).splitlines()
     return last_line("\n".join(line for line in lines if not line.startswith("submitit INFO"))) or "none"

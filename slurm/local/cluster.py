@@ -253,8 +253,11 @@ class LocalCluster:
             return ended
         if self._reached_limit(known, pid):
             return JobState.TIMED_OUT, f"reached the profile's time limit of {self.profile.limit_min} min (time)"
-        words = job_results.last_words(known.folder, str(pid))
-        return JobState.FAILED, f"the process ended without a result (killed, or out of memory?); last words: {words}"
+        line = job_results.last_logged(known.folder, str(pid))
+        return (
+            JobState.FAILED,
+            f"the process ended without a result (killed, or out of memory?); last line of its log: {line}",
+        )
 
     def _reached_limit(self, known: _Job, pid: int) -> bool:
         if self.profile.limit_min is None:

@@ -91,7 +91,7 @@ class SlurmCluster:
         if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
             raise SubmissionRejected(f'"{name}" cannot name jobs; letters, digits, dot, dash and underscore can')
         if shutil.which("sbatch") is None or shutil.which("srun") is None:
-            raise SubmissionRejected("no sbatch or srun on the PATH: this is no machine of a Slurm cluster")
+            raise SubmissionRejected("no sbatch or srun on the PATH; submit from a machine of the Slurm cluster")
         if (wait := self._not_before - self._now()) > 0:
             raise SubmissionRefused(f"the scheduler refused a moment ago; it is asked again in {wait:.0f} s")
         root = self._add_folder(folder)

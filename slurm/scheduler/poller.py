@@ -166,8 +166,8 @@ class Poller:
                 memory.state, memory.reason = JobState.CANCELLED_BY_US, ""
                 continue
             memory.state = JobState.FAILED
-            words = job_results.last_words(folder, job) if folder is not None else "none"
-            memory.reason = f"the scheduler has forgotten it and it left no result; last words: {words}"
+            line = job_results.last_logged(folder, job) if folder is not None else "none"
+            memory.reason = f"the scheduler no longer knows it and it left no result; last line of its log: {line}"
 
     def _take_result(self, job: str) -> bool:
         folder = self._folder_of(job)
@@ -207,7 +207,7 @@ class Poller:
             if ended is not None:
                 return ended
             if state is JobState.FAILED:
-                return state, job_results.last_words(folder, job)
+                return state, job_results.last_logged(folder, job)
         if state is JobState.CANCELLED and (by := states.author(row.word)) is not None:
             return state, f"{states.ACTION[state]} (by user {by})"
         return state, states.ACTION.get(state, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from slurm import processes
+from slurm import processes, time_limit
 from slurm.dev import cluster as devcluster
 from slurm.dev import daemons
 from slurm.dev.cluster import DevCluster, Shape
@@ -192,6 +193,20 @@ def test_a_scheduler_that_is_away_delays_and_loses_nothing(
     assert all(fold.done_exactly_once() and fold.attempts() == 1 for fold in mine)
 
 
+@pytest.mark.usefixtures("dev")
+@pytest.mark.parametrize("form", ["90", "90:30", "1:00:00", "1:75:00", "2-12", "2-12:30", "2-12:00:01"])
+def test_a_time_limit_means_to_slurm_what_it_means_here(form: str, slurm: Run) -> None:
+    job = slurm("sbatch", "--parsable", "--hold", f"--time={form}", "--output=/dev/null", "--wrap=true").strip()
+    try:
+        told = re.search(r"TimeLimit=(?:(\d+)-)?(\d+):(\d+):(\d+)", slurm("scontrol", "show", "job", job))
+    finally:
+        slurm("scancel", job)
+    assert told is not None
+    days, hours, minutes, seconds = (int(part) for part in told.groups(default="0"))
+    assert time_limit.minutes(form) == (days * 24 + hours) * 60 + minutes
+    assert seconds == 0
+
+
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
@@ -305,7 +320,7 @@ def test_without_accounting(
     reports = wait(late, jobs)
     assert reports[jobs[0]].state is JobState.FINISHED
     assert reports[jobs[1]].state is JobState.FAILED
-    assert "forgotten" in reports[jobs[1]].reason
+    assert "no longer knows" in reports[jobs[1]].reason
     assert reports[jobs[2]].state is JobState.FAILED
     assert "JSONDecodeError" in reports[jobs[2]].reason
     assert late.costs.calls["sacct"] == 1

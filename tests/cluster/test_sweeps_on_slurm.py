@@ -19,6 +19,7 @@ from slurm.dev.config import Shape
 from sweeps.driver import session
 from sweeps.driver.driver import Driver
 from sweeps.folder import ledger
+from sweeps.folder.records import Submitted, Submitting
 from sweeps.study import shipped
 from sweeps.study.reading import load
 from sweeps.testing import attempts, decisions, numbers
@@ -104,9 +105,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, main_cluster: DevClust
 @pytest.mark.usefixtures("dev")
 def test_each_fold_is_trained_once_and_slurm_agrees(undisturbed: Path, slurm: Run) -> None:
     assert set(attempts(undisturbed).values()) == {1}
-    records = list(ledger.read(undisturbed / ledger.FILE))
-    jobs = [job for record in records if isinstance(record, records.Submitted) for job in record.jobs]
-    names = {record.name for record in records if isinstance(record, records.Submitting)}
+    written = list(ledger.read(undisturbed / ledger.FILE))
+    jobs = [job for record in written if isinstance(record, Submitted) for job in record.jobs]
+    names = {record.name for record in written if isinstance(record, Submitting)}
     listed = slurm("sacct", "-X", "-n", "-P", "-o", "JobID,JobName,State", "--starttime", "now-1hour").splitlines()
     ours = {line.split("|")[0] for line in listed if any(line.split("|")[1].startswith(name) for name in names)}
     assert ours == set(jobs)
@@ -163,9 +164,13 @@ def test_a_node_that_is_cut_off_trains_on_and_spoils_nothing(
 ) -> None:
     path = made(tmp_path / "lab", profile=PROFILE.replace('"0.4"', '"2.5"'))
     with session.driving(path, call=PRETEND) as driver:
-        finish(driver, until=lambda: any((found := read_fold(f)) and found.epochs for f in training(path)))
-        nodes = {report.node for report in driver.jobs.values() if report.node}
-        node = min(nodes)
+
+        def under_way() -> bool:
+            trained = any((found := read_fold(folder)) and found.epochs for folder in training(path))
+            return trained and any(report.node for report in driver.jobs.values())
+
+        finish(driver, until=under_way)
+        node = min(report.node for report in driver.jobs.values() if report.node)
         dev.kill_node(node)
         try:
             finish(driver, until=lambda: max(attempts(path).values()) >= 2)
@@ -238,7 +243,7 @@ def test_jobs_of_trials_that_asha_stops_leave_the_queue_and_the_saving_is_told(t
     from sweeps.view.savings import savings
 
     asha = STUDY.replace("samples: 4", "samples: 6, scheduler: {name: asha, grace_epochs: 1, reduction_factor: 2}")
-    path = made(tmp_path / "lab", asha)
+    path = made(tmp_path / "lab", asha, PROFILE.replace('"0.4"', '"1.5"'))
     with session.driving(path, call=PRETEND) as driver:
         finish(driver)
         saved = savings(driver.study, driver.state, path / "trials")

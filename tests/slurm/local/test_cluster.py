@@ -130,8 +130,8 @@ def test_a_failure_gives_the_last_line_of_its_error(local: Profile, payloads: st
     reports = wait(cluster, jobs)
     assert [report.state for report in reports.values()] == [JobState.FAILED] * 3
     assert reports["bad.0"].reason == "ValueError: cannot work on this"
-    assert reports["gone.0"].reason.endswith("last words: about to go")
-    assert reports["still.0"].reason.endswith("last words: none")
+    assert reports["gone.0"].reason.endswith("last line of its log: about to go")
+    assert reports["still.0"].reason.endswith("last line of its log: none")
 
 
 def test_cancelling_ends_waiting_and_running_jobs(local: Profile, payloads: str, tmp_path: Path, wait: Wait) -> None:

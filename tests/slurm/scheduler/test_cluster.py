@@ -411,7 +411,7 @@ def test_without_accounting_a_forgotten_job_is_judged_by_what_it_left(
         clock.time += 20
         reports = cluster.poll(jobs)
     assert [reports[job].state for job in jobs] == [JobState.FINISHED, JobState.FAILED, JobState.FAILED]
-    assert "forgotten" in reports[jobs[1]].reason
+    assert "no longer knows" in reports[jobs[1]].reason
     assert reports[jobs[2]].reason == "ValueError: cannot work on a"
     assert len(fake.calls("sacct")) == 1
 
