@@ -104,7 +104,7 @@ def decide(folder: Path, trial: str) -> None:
     home = folder / "trials" / trial
     folds = sorted(home.glob("fold-*"))
     given_up = [TrialStatus.INFRA_FAILED if (fold / layout.INFRA).exists() else None for fold in folds]
-    found = trial_result.outcome([read_fold(fold) for fold in folds], given_up)
+    found = trial_result.combine([read_fold(fold) for fold in folds], given_up)
     if found is None:
         (home / decided.FILE).unlink(missing_ok=True)
     else:

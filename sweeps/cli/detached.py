@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from sweeps.driver import session
 from sweeps.errors import FolderBusy, StudyError
-from sweeps.folder.layout import shown
+from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import busy, held
 from sweeps.study.study import Study
 
@@ -48,7 +48,7 @@ def submit(path: Path, interval_s: float) -> str:
     text = json.dumps({"path": str(path.absolute()), "interval_s": interval_s})
     name = f"{study.name}.driver.{secrets.token_hex(3)}"
     (job,) = open_cluster(profile.for_driver(), jobs).submit(CALL, [text], name=name, folder=jobs)
-    where = shown(path)
+    where = quote_path(path)
     return f"the driver is job {job}; follow it with `actsweep status {where}`, stop it with `actsweep stop {where}`"
 
 

@@ -92,7 +92,7 @@ def main() -> None:
 @click.argument("study")
 @click.option("--cluster", metavar="PROFILE", help="Profile to check against: a shipped name or a file.")
 @click.option("--measured", "measured", metavar="DIR", multiple=True, type=click.Path(path_type=Path, exists=True),
-              help="Study folders whose epoch times the price is reckoned from.")  # fmt: skip
+              help="Study folders whose epoch times the price is estimated from.")  # fmt: skip
 @click.option("--resolved", is_flag=True, help="Print the study with all defaults written out, and nothing else.")
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     """Validate STUDY (a file or a shipped name); show plan and price."""
@@ -107,7 +107,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
         click.echo(resolved_yaml(found), nl=False)
         return
     # all of it, or a refusal and nothing
-    texts = [preview.plan(found), preview.price(found, measured), preview.submission(found, profile)]
+    texts = [preview.design(found), preview.price(found, measured), preview.submission(found, profile)]
     click.echo("\n".join(texts))
 
 
@@ -159,7 +159,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 @main.command()
 @FOLDER
 @click.option("--retry-failed", is_flag=True,
-              help="Try folds again that failed or were given up, once their cause is mended.")  # fmt: skip
+              help="Try folds again that failed or were given up, after fixing the cause.")  # fmt: skip
 @_driver_options
 def resume(folder: Path, retry_failed: bool, no_report: bool, interval_s: float) -> None:
     """Go on with the study in DIR, after whatever ended it."""
@@ -186,7 +186,8 @@ def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool
 
     from sweeps import wording
     from sweeps.driver import decisions, session
-    from sweeps.folder.layout import shown
+    from sweeps.folder.layout import quote_path
+    from sweeps.study import planner
     from sweeps.view import footprint, progress, savings
     from sweeps.view import status as overview
 
@@ -200,7 +201,7 @@ def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool
                 finished = session.drive(driver, lambda now: show(progress.view(now)), interval_s=interval_s)
         except KeyboardInterrupt:
             _interrupted(driver, path)
-        claims = decisions.claimed(driver.state, driver.study.claims_phase(), driver.study.searched())
+        claims = decisions.claimed(driver.state, planner.claims_phase(driver.study), driver.study.searched())
         unchosen = [label for label in driver.study.compared() if label not in driver.state.selected]
         tracking = driver.tracking_problem
         click.echo(footprint.footprint(driver.cluster.costs).words())
@@ -208,21 +209,21 @@ def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool
         if saved is not None and saved.epochs:
             click.echo(saved.words())
     if tracking:
-        click.echo(f"MLflow is behind: {tracking}. `actsweep sync {shown(path)}` catches up.", err=True)
+        click.echo(f"MLflow is behind: {tracking}. `actsweep sync {quote_path(path)}` catches up.", err=True)
     lost = overview.without_score(path)
     for reason, folds in overview.by_reason(lost).items():
-        first = f"`actsweep logs {shown(path)} {folds[0].replace('/', ' ')}`"
+        first = f"`actsweep logs {quote_path(path)} {folds[0].replace('/', ' ')}`"
         click.echo(f"given up: {', '.join(folds)}: {reason}. See {first}", err=True)
     if finished and unchosen:
         click.echo(f"not compared: {', '.join(unchosen)}: no setting searched has a result", err=True)
     if lost:
         click.echo(overview.retry_hint(path, driver.study, driver.state, lost), err=True)
     if not finished:
-        click.echo(f"stopped; go on with `actsweep resume {shown(path)}`")
+        click.echo(f"stopped; go on with `actsweep resume {quote_path(path)}`")
         sys.exit(EXIT_INTERRUPTED)
     if not no_report:
         _report((str(path),), None, allow_incomplete=bool(lost))
-        click.echo(f"MLflow: actsweep ui {shown(path)}")
+        click.echo(f"MLflow: actsweep ui {quote_path(path)}")
     if unchosen or not claims.isdisjoint(lost):
         sys.exit(EXIT_INCOMPLETE)
 
@@ -230,7 +231,7 @@ def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool
 def _interrupted(driver: Any, path: Path) -> None:
     """Ctrl-C: leave the jobs or stop them; asked once, and a second Ctrl-C leaves them."""
     from sweeps import wording
-    from sweeps.folder.layout import shown
+    from sweeps.folder.layout import quote_path
     from sweeps.view import footprint
 
     live = len(driver.state.folds_of)
@@ -244,7 +245,7 @@ def _interrupted(driver: Any, path: Path) -> None:
     if stop:
         driver.pause()
     what = "stopped" if stop else "left as they are" if live else "none"
-    click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {shown(path)}`", err=True)
+    click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {quote_path(path)}`", err=True)
     click.echo(footprint.footprint(driver.cluster.costs).words(), err=True)
     sys.exit(EXIT_INTERRUPTED)
 

@@ -29,7 +29,7 @@ def write(
     from analysis.runs import load, published
     from analysis.runs.schema import Status
 
-    store.settle()  # or MLflow tries a server that does not answer for many minutes
+    store.configure_mlflow()  # or MLflow tries a server that does not answer for many minutes
     folders = [Path(source) for source in sources if (Path(source) / layout.STUDY).is_file()]
     notes = [note for path in folders for note in _caught_up(path)]
     if experiments:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from sweeps.driver.session import data_root
 from sweeps.errors import StudyError, SweepError
+from sweeps.study import planner
 from sweeps.study.study import Study
 from trainer.spec import FoldSpec
 
@@ -42,14 +43,14 @@ def ready(study: Study) -> None:
 def _bounds(study: Study) -> Iterator[FoldSpec]:
     """A fold of each activation in each phase, at both ends of its space; of the first activation every fold, so that
     every split is dealt once."""
-    for phase in study.phases():
+    for phase in planner.phases(study):
         for label in study.compared():
             domains = study.space_of(label).domains
             for end in (0, -1):
                 ends = {
                     key.partition(".")[2]: domain.extremes()[end] for key, domain in domains.items() if key[0] == "a"
                 }
-                specs = study.fold_specs(phase=phase, trial="t", label=label, params=ends)
+                specs = planner.fold_specs(study, phase=phase, trial="t", label=label, params=ends)
                 yield from specs if label == study.compared()[0] and end == 0 else specs[:1]
 
 

@@ -12,9 +12,9 @@ from sweeps.folder.records import (
     FoldKey,
     GaveUp,
     JobOver,
+    LedgerRecord,
     Opened,
     Paused,
-    Record,
     Reopened,
     Reported,
     Selected,
@@ -60,7 +60,7 @@ class State:
     """Jobs that a pause cancelled: their folds are free again and lost nothing."""
     finished: bool = False
 
-    def apply(self, record: Record) -> None:
+    def apply(self, record: LedgerRecord) -> None:
         if isinstance(record, Opened):
             self.opened = record
         elif isinstance(record, TrialAdded):
@@ -122,11 +122,14 @@ class State:
             if job is not None:
                 self.folds_of[job] = tuple(other for other in self.folds_of[job] if other != fold)
 
+    def unfinished(self) -> list[TrialAdded]:
+        return [trial for trial in self.trials.values() if trial.trial not in self.completed]
+
     def of_phase(self, phase: Phase) -> list[TrialAdded]:
         return [trial for trial in self.trials.values() if trial.phase == phase]
 
 
-def replay(records: Iterable[Record]) -> State:
+def replay(records: Iterable[LedgerRecord]) -> State:
     state = State()
     for record in records:
         state.apply(record)

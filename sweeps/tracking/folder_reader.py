@@ -27,7 +27,7 @@ class Unreadable(TrackingError):
 
 
 @dataclass(frozen=True)
-class Records:
+class FolderReader:
     """Reads one study folder; keeps nothing but the plan."""
 
     folder: Path
@@ -36,7 +36,7 @@ class Records:
     """Git commit of the working tree that the study was started from; "" where there is none."""
 
     @staticmethod
-    def open(folder: Path) -> Records:
+    def open(folder: Path) -> FolderReader:
         """Raises :class:`Unreadable` for a folder without a plan, or with a damaged one."""
         path = folder / schema.PLAN_ARTIFACT
         try:
@@ -45,7 +45,7 @@ class Records:
             raise Unreadable(
                 f"{path}: cannot be read ({error}); restore it: it alone says what was declared before the first epoch"
             ) from error
-        return Records(folder, plan, _commit(folder / PROVENANCE))
+        return FolderReader(folder, plan, _commit(folder / PROVENANCE))
 
     def trials(self) -> list[str]:
         trials = self.folder / "trials"

@@ -22,6 +22,7 @@ from analysis.runs.plan import Plan
 from sweeps.folder.decided import Decided
 from sweeps.folder.journals import means
 from sweeps.folder.records import TrialStatus
+from sweeps.wording import counted
 from trainer.codec import identity
 from trainer.journal import Epoch, FoldHistory
 from trainer.spec import FoldSpec
@@ -230,7 +231,7 @@ def _note(plan: Plan) -> str:
         declared.question,
         f"Activations: {', '.join(plan.activations)}. Control: {declared.control}.",
         f"Claims rest on the {plan.claims_phase} phase: {declared.metric} on the held-out part of "
-        f"{len(plan.repeats)} x {plan.folds} folds, model by rule {declared.rule}.",
+        f"{len(plan.repeats)} x {counted(plan.folds, 'fold')}, model by rule {declared.rule}.",
     ]
     return "\n\n".join(line for line in lines if line)
 
@@ -256,7 +257,7 @@ def trial_run(
     tags |= {schema.STATUS: status, **choice_tags(decided)}
     if decided.status is not TrialStatus.FINISHED:
         count = sum(result.status == status for result in ended)
-        tags[schema.REASON] = f"{count} of {len(ended)} folds {status}"
+        tags[schema.REASON] = f"{count} of {counted(len(ended), 'fold')} {status}"
     end_ms = max(result.end_ms for result in ended)
     final = tuple(Point(metric_key(name), value, end_ms, 0) for name, value in _summary(ended).items())
     return Run(

@@ -44,7 +44,7 @@ class Known:
     """It may hold more than we can tell without reading it whole: replaced at the next occasion."""
 
 
-class Mirror:
+class StoreIndex:
     """The runs of one study in one store. Errors of the store are the caller's to handle; after one, make a new mirror:
     what the store took of the failed call is not known."""
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from sweeps.testing import InventedTrial, invent_attempt, invent_study
-from sweeps.tracking.store import settle
+from sweeps.tracking.store import configure_mlflow
 from sweeps.tracking.tracker import Tracker
 from sweeps.tracking.ui_server import Ui, ui
 
 selenium = pytest.importorskip("selenium")
 
-settle()
+configure_mlflow()
 
 pytestmark = [
     pytest.mark.browser,

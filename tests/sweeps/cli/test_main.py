@@ -154,7 +154,7 @@ def test_check_refuses_a_wrong_profile_before_it_prints_anything(options: list[s
     assert "lab.yaml:3: qoss: unknown key" in second
 
 
-def test_a_price_is_not_reckoned_from_a_folder_that_is_no_study(tmp_path: Path) -> None:
+def test_a_price_is_not_estimated_from_a_folder_that_is_no_study(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["check", "smoke", "--measured", str(tmp_path)])
     assert (done.exit_code, done.stdout) == (2, "")
     assert f"{tmp_path}: not a study folder" in done.stderr

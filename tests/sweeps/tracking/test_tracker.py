@@ -22,11 +22,11 @@ from sweeps.folder.layout import reopen, write_infra
 from sweeps.folder.secrets import redact
 from sweeps.testing import InventedTrial, decide, invent_attempt, invent_fold, invent_study, invent_trial
 from sweeps.tracking.run_content import LOGGED, PARENT, Mark, metric_key, value_text
-from sweeps.tracking.store import initialise, locate, settle
+from sweeps.tracking.store import configure_mlflow, initialise, locate
 from sweeps.tracking.tracker import Tracker
 from trainer.journal import Status, set_aside
 
-settle()
+configure_mlflow()
 
 # MLflow 3.17 asks SQLAlchemy 2.1 for a loader that is on its way out.
 
@@ -329,7 +329,7 @@ def test_a_failed_end_that_was_set_aside_leaves_no_run_until_the_fold_begins_aga
     cut.note(keys)
     assert cut.close()
     set_aside(folder / "trials" / keys[0], 2)
-    cut._mirror.delete("invented/relu-c000/0-0")  # and the process died before it removed the trial's run
+    cut._index.delete("invented/relu-c000/0-0")  # and the process died before it removed the trial's run
     cut.note(keys)
     assert cut.close()
     assert set(view(cut)) == {"invented"}

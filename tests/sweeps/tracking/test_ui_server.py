@@ -12,11 +12,11 @@ import pytest
 
 from sweeps.errors import TrackingError
 from sweeps.testing import InventedTrial, invent_study
-from sweeps.tracking.store import locate, settle
+from sweeps.tracking.store import configure_mlflow, locate
 from sweeps.tracking.tracker import Tracker
 from sweeps.tracking.ui_server import Ui, command, environment, ui
 
-settle()
+configure_mlflow()
 
 # MLflow 3.17 asks SQLAlchemy 2.1 for a loader that is on its way out.
 
@@ -102,7 +102,7 @@ def test_the_command_line_carries_no_uri_and_the_environment_names_the_hosts(tmp
 
 def test_settings_for_a_child_leave_this_process_alone() -> None:
     before = dict(os.environ)
-    child = settle({"MLFLOW_HTTP_REQUEST_TIMEOUT": "99"})
+    child = configure_mlflow({"MLFLOW_HTTP_REQUEST_TIMEOUT": "99"})
     assert child["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert child["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"  # the user's own
     assert dict(os.environ) == before
