@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-EXIT_FAILED = 1
+from sweeps.cli import exit_codes
 
 
 @click.group(invoke_without_command=True)
@@ -82,7 +82,7 @@ def doctor(cluster: str | None) -> None:
     for finding in findings:
         click.echo(finding.words())
     if any(finding.level == "wrong" for finding in findings):
-        click.get_current_context().exit(EXIT_FAILED)
+        click.get_current_context().exit(exit_codes.FAILED)
 
 
 @click.group()

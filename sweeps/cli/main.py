@@ -16,9 +16,7 @@ from typing import Any
 
 import click
 
-from sweeps.cli import machine
-
-EXIT_FAILED, EXIT_WRONG, EXIT_INCOMPLETE, EXIT_BUSY, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+from sweeps.cli import exit_codes, machine
 
 BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "tick", "status", "logs", "stop")
 AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "cluster")
@@ -54,17 +52,17 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except FolderBusy as error:
-            _fail(str(error), EXIT_BUSY)
+            _fail(str(error), exit_codes.BUSY)
         except IncompleteFolds as error:
-            _fail(str(error), EXIT_INCOMPLETE)
+            _fail(str(error), exit_codes.INCOMPLETE)
         except (SweepError, ClusterError, TrainerError, AnalysisError) as error:
-            _fail(str(error), EXIT_WRONG if isinstance(error, ValueError) else EXIT_FAILED)
+            _fail(str(error), exit_codes.WRONG if isinstance(error, ValueError) else exit_codes.FAILED)
         except OSError as error:
             if error.errno not in MEANT_FOR_THE_USER:
                 raise
             where = f"{error.filename}: " if error.filename else ""
             remedy = MEANT_FOR_THE_USER[error.errno]
-            _fail(f"{where}{error.strerror}; {remedy}. Nothing that was decided is lost", EXIT_FAILED)
+            _fail(f"{where}{error.strerror}; {remedy}. Nothing that was decided is lost", exit_codes.FAILED)
 
 
 def _fail(message: str, code: int) -> None:
@@ -135,7 +133,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     """Run STUDY (a file or a shipped name) to its report.
 
     Goes on where an earlier run of the same study in the same folder ended."""
-    from sweeps.cli import detached
+    from sweeps.cli import detached, driving
     from sweeps.driver import preflight, session
     from sweeps.study import shipped
 
@@ -153,7 +151,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     if detach:
         click.echo(detached.submit(path, interval_s))
         return
-    _drive(path, no_report=no_report, interval_s=interval_s)
+    driving.drive(path, no_report=no_report, interval_s=interval_s)
 
 
 @main.command()
@@ -163,7 +161,9 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 @_driver_options
 def resume(folder: Path, retry_failed: bool, no_report: bool, interval_s: float) -> None:
     """Go on with the study in DIR, after whatever ended it."""
-    _drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed)
+    from sweeps.cli import driving
+
+    driving.drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed)
 
 
 @main.command()
@@ -179,75 +179,6 @@ def tick(folder: Path) -> None:
         driver.tick()
         driver.track(at_once=True)
         click.echo(progress.line(progress.view(driver), progress.to_go(None)))
-
-
-def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False) -> None:
-    from rich.console import Console
-
-    from sweeps import wording
-    from sweeps.driver import decisions, session
-    from sweeps.folder.layout import quote_path
-    from sweeps.study import planner
-    from sweeps.view import footprint, progress, savings
-    from sweeps.view import status as overview
-
-    with session.driving(path) as driver:
-        try:
-            if retry_failed:
-                again = driver.retry_failed()
-                named = f"trying {wording.counted(len(again), 'fold')} again: {', '.join(again)}"
-                click.echo(named if again else "no fold to try again")
-            with progress.Show(Console()) as show:
-                finished = session.drive(driver, lambda now: show(progress.view(now)), interval_s=interval_s)
-        except KeyboardInterrupt:
-            _interrupted(driver, path)
-        claims = decisions.claimed(driver.state, planner.claims_phase(driver.study), driver.study.searched())
-        unchosen = [label for label in driver.study.compared() if label not in driver.state.selected]
-        tracking = driver.tracking_problem
-        click.echo(footprint.footprint(driver.cluster.costs).words())
-        saved = savings.savings(driver.study, driver.state, path / "trials")
-        if saved is not None and saved.epochs:
-            click.echo(saved.words())
-    if tracking:
-        click.echo(f"MLflow is behind: {tracking}. `actsweep sync {quote_path(path)}` catches up.", err=True)
-    lost = overview.without_score(path)
-    for reason, folds in overview.by_reason(lost).items():
-        first = f"`actsweep logs {quote_path(path)} {folds[0].replace('/', ' ')}`"
-        click.echo(f"given up: {', '.join(folds)}: {reason}. See {first}", err=True)
-    if finished and unchosen:
-        click.echo(f"not compared: {', '.join(unchosen)}: no setting searched has a result", err=True)
-    if lost:
-        click.echo(overview.retry_hint(path, driver.study, driver.state, lost), err=True)
-    if not finished:
-        click.echo(f"stopped; go on with `actsweep resume {quote_path(path)}`")
-        sys.exit(EXIT_INTERRUPTED)
-    if not no_report:
-        _report((str(path),), None, allow_incomplete=bool(lost))
-        click.echo(f"MLflow: actsweep ui {quote_path(path)}")
-    if unchosen or not claims.isdisjoint(lost):
-        sys.exit(EXIT_INCOMPLETE)
-
-
-def _interrupted(driver: Any, path: Path) -> None:
-    """Ctrl-C: leave the jobs or stop them; asked once, and a second Ctrl-C leaves them."""
-    from sweeps import wording
-    from sweeps.folder.layout import quote_path
-    from sweeps.view import footprint
-
-    live = len(driver.state.folds_of)
-    stop = False
-    if live and sys.stdin.isatty():
-        try:
-            asked = f"\n{wording.jobs(live)} running or waiting. Stop what has begun? (no: it goes on)"
-            stop = click.confirm(asked, default=False)
-        except (click.Abort, KeyboardInterrupt):
-            stop = False
-    if stop:
-        driver.pause()
-    what = "stopped" if stop else "left as they are" if live else "none"
-    click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {quote_path(path)}`", err=True)
-    click.echo(footprint.footprint(driver.cluster.costs).words(), err=True)
-    sys.exit(EXIT_INTERRUPTED)
 
 
 @main.command()
@@ -340,18 +271,6 @@ def report(
     """Write the report of folders, stores or published tables."""
     if not sources and not imported:
         raise click.UsageError("name a study folder, a tracking URI, or --import CSV")
-    _report(sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf=pdf)
-
-
-def _report(
-    sources: tuple[str, ...],
-    out: Path | None,
-    *,
-    imported: tuple[Path, ...] = (),
-    experiments: tuple[str, ...] = (),
-    allow_incomplete: bool = False,
-    pdf: bool = False,
-) -> None:
     from sweeps.cli import reporting
 
     for line in reporting.write(

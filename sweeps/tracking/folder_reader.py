@@ -15,7 +15,8 @@ from sweeps.folder import decided
 from sweeps.folder.decided import Decided
 from sweeps.folder.layout import INFRA, PROVENANCE
 from sweeps.folder.secrets import redact
-from sweeps.tracking.run_content import FoldResult, FoldRun, Trial, fold_result, fold_run, milliseconds
+from sweeps.tracking.run_content import fold_result, fold_run
+from sweeps.tracking.run_values import FoldResult, FoldRun, Trial, milliseconds
 from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
 from trainer.journal import FILE, attempt_folder, attempts, follow, resolve
@@ -55,6 +56,14 @@ class FolderReader:
         """Keys, ``<trial>/fold-<repeat>-<fold>``, of the folds that the driver has planned so far."""
         found = (self.folder / "trials" / trial).glob("fold-*/spec.json")
         return sorted(f"{trial}/{path.parent.name}" for path in found)
+
+    def all_folds(self) -> list[str]:
+        return [fold for trial in self.trials() for fold in self.folds(trial)]
+
+    def run_key(self, fold: str) -> str:
+        """The value of ``actsweep.key`` on the fold's run."""
+        trial, _, name = fold.partition("/")
+        return f"{self.plan.study}/{trial}/{name.removeprefix('fold-')}"
 
     def trial(self, name: str) -> Trial:
         path = self.folder / "trials" / name / "trial.json"

@@ -21,7 +21,7 @@ from sweeps.errors import TrackingError
 from sweeps.folder.layout import reopen, write_infra
 from sweeps.folder.secrets import redact
 from sweeps.testing import InventedTrial, decide, invent_attempt, invent_fold, invent_study, invent_trial
-from sweeps.tracking.run_content import LOGGED, PARENT, Mark, metric_key, value_text
+from sweeps.tracking.run_values import LOGGED, PARENT, Mark, metric_key, value_text
 from sweeps.tracking.store import configure_mlflow, initialise, locate
 from sweeps.tracking.tracker import Tracker
 from trainer.journal import Status, set_aside
