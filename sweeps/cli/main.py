@@ -143,7 +143,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     if detach:
         detached.check(found)
     path = folder or Path("runs") / found.name
-    preflight.ready(found)
+    preflight.check(found)
     if session.make(found, path, sys.argv):
         click.echo(f"study folder: {path}")
     else:

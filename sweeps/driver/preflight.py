@@ -16,7 +16,7 @@ from sweeps.study.study import Study
 from trainer.spec import FoldSpec
 
 
-def ready(study: Study) -> None:
+def check(study: Study) -> None:
     """Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
     there or cannot be dealt to these folds, a model or an activation that cannot be built at the bounds of its space.
     Data set and torch are loaded by another process, so that the driver stays small."""

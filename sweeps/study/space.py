@@ -78,7 +78,8 @@ class Domain:
         if self.kind in ("choice", "grid_search"):
             return f"{self.kind} of {', '.join(json.dumps(value) for value in self.args)}{unit}"
         low, high, *quantum = (f"{value:g}" for value in self.args)
-        return f"{self.kind} {low} to {high}{unit}" + (f" in steps of {quantum[0]}" if quantum else "")
+        steps = f" in steps of {quantum[0]}" if quantum else ""
+        return f"{self.kind} {low} to {high}{steps}{unit}"
 
     def to_tune(self) -> Any:
         """Tune's own object for the searched number."""

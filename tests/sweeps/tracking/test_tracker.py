@@ -168,6 +168,21 @@ def test_a_finished_study_has_a_run_for_the_study_each_trial_and_each_fold(
     assert {"seconds/train", "memory/peak_mb", "activation/layer1.0.relu/a"} <= set(fold["latest"])
 
 
+def test_an_angle_stands_beside_its_tangent_on_trial_and_fold(
+    tmp_path: Path, open_tracker: Callable[..., Tracker]
+) -> None:
+    steep = InventedTrial(label="dsrelu", params={"a": math.tan(math.radians(75)), "k": 5.0}, degrees={"a": 75.0})
+    invent_study(tmp_path, [steep], folds=1)
+    tracker = open_tracker(tmp_path)
+    tracker.sync()
+    found = view(tracker)
+    for key in ("invented/dsrelu-c000", "invented/dsrelu-c000/0-0"):
+        params = found[key]["params"]
+        assert float(params["activation.a"]) == pytest.approx(3.7320508)
+        assert params["activation.a_degrees"] == "75.0"
+        assert "activation.k_degrees" not in params
+
+
 def test_a_trial_carries_mean_and_deviation_over_its_folds(
     tmp_path: Path, open_tracker: Callable[..., Tracker]
 ) -> None:
