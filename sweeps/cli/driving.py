@@ -58,7 +58,7 @@ def _interrupted(driver: Driver, path: Path) -> NoReturn:
     stop = False
     if live and sys.stdin.isatty():
         try:
-            asked = f"\n{wording.jobs(live)} running or waiting. Stop what has begun? (no: it goes on)"
+            asked = f"\n{wording.jobs(live)} running or waiting. Stop them? (no: they go on)"
             stop = click.confirm(asked, default=False)
         except (click.Abort, KeyboardInterrupt):
             stop = False

@@ -225,7 +225,7 @@ def stop(folder: Path) -> None:
 @main.command()
 @FOLDER
 def sync(folder: Path) -> None:
-    """Bring MLflow up to date with the journals in DIR; doubles nothing."""
+    """Bring MLflow up to date with the journals in DIR; safe to repeat."""
     from sweeps.driver import session
 
     click.echo(session.sync(folder))
@@ -239,15 +239,12 @@ def ui(folder: Path, port: int | None) -> None:
     from sweeps.driver import session
     from sweeps.tracking import ui_server
 
-    running = ui_server.ui(folder, session.opened(folder).tracking.uri, port=port)
-    click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
-    try:
-        if running.process:
-            running.process.wait()
-    except KeyboardInterrupt:
-        click.echo("closed")
-    finally:
-        running.stop()
+    with ui_server.ui(folder, session.opened(folder).tracking.uri, port=port) as running:
+        click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
+        try:
+            running.wait()
+        except KeyboardInterrupt:
+            click.echo("closed")
 
 
 @main.command()

@@ -27,9 +27,10 @@ class EarlyStopping:
         ``jobs``: how the jobs in flight stand."""
         state = self._ledger.state
         for trial in state.unfinished():
-            told_enough = trial.trial in state.stopping or trial.trial in state.reopened
-            if self._searches.concerns(trial) and not told_enough and (found := self._report(trial)) is not None:
-                self._ledger.write(found)
+            if trial.trial in state.stopping or trial.trial in state.reopened or not self._searches.concerns(trial):
+                continue
+            if (stopped := self._report(trial)) is not None:
+                self._ledger.write(stopped)
                 self._ask_to_end(trial, jobs)
         for stopping in state.stopping.values():
             if stopping.trial not in state.completed:

@@ -38,7 +38,6 @@ class State:
     """Submissions begun and not known to have ended."""
     job_of: dict[FoldKey, str] = field(default_factory=dict)
     """The job that is to run the fold now."""
-    batch_of: dict[str, int] = field(default_factory=dict)
     folds_of: dict[str, tuple[FoldKey, ...]] = field(default_factory=dict)
     """Job -> its pack, for jobs that are not known to be over."""
     spent: dict[FoldKey, int] = field(default_factory=dict)
@@ -94,7 +93,6 @@ class State:
     def _submitted(self, begun: Submitting, record: Submitted) -> None:
         for pack, job in zip(begun.packs, record.jobs, strict=True):
             if job is not None:
-                self.batch_of[job] = record.batch
                 self.folds_of[job] = pack
                 self.job_of.update(dict.fromkeys(pack, job))
 

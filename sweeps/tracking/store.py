@@ -102,7 +102,7 @@ def connect(store: Store) -> MlflowClient:
 
     if store.database is not None and not store.database.exists():
         initialise(store.database)
-    with _hushed():
+    with _quiet():
         return MlflowClient(tracking_uri=store.uri)
 
 
@@ -116,7 +116,7 @@ def initialise(database: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     database.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as name, _hushed():
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as name, _quiet():
         aside = Path(name) / DATABASE
         made = SqlAlchemyStore(f"sqlite:///{aside}", (database.parent / ARTIFACTS).as_uri())
         made.engine.dispose()
@@ -130,7 +130,7 @@ def initialise(database: Path) -> None:
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keeps the announcements of MLflow's and Alembic's start from the terminal; warnings still come through."""
     loggers = [logging.getLogger(name) for name in ("mlflow", "mlflow.store.db.utils", "alembic", "alembic.runtime")]
     levels = [logger.level for logger in loggers]

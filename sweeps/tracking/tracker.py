@@ -50,7 +50,6 @@ class Tracker:
         """What keeps the view from being complete, without secrets; None when all is well."""
         self._clock = clock
         self._opened: tuple[StoreIndex, RunUpdates] | None = None
-        self._experiment = ""
         self._pending: dict[str, None] = {}
         self._refused: dict[str, str] = {}
         self._trials_due: dict[str, None] = {}
@@ -61,11 +60,6 @@ class Tracker:
     def pending(self) -> int:
         """Folds and trials with news that the store does not have yet."""
         return len(self._pending) + len(self._trials_due)
-
-    @property
-    def experiment_id(self) -> str:
-        """MLflow's id of the study's experiment; "" before the store was first reached."""
-        return self._experiment
 
     def note(self, folds: Iterable[str]) -> None:
         """These folds (``<trial>/fold-<repeat>-<fold>``) have news; their journals are read at the flush."""
@@ -140,7 +134,6 @@ class Tracker:
         self._reader = FolderReader.open(self.folder)
         plan = self._reader.plan
         index = StoreIndex(self.store, plan.study, plan.study_digest)
-        self._experiment = index.experiment
         self._opened = index, RunUpdates(self._reader, index)
         try:
             self._updates.study()

@@ -52,7 +52,7 @@ class Ui:
         self.stop()
 
     def wait(self) -> None:
-        """Until the server ends."""
+        """Until the server ends; not at all for one that runs anyway."""
         if self.process is not None:
             self.process.wait()
 

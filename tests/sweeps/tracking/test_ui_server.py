@@ -31,16 +31,26 @@ def served(tmp_path: Path) -> Iterator[tuple[Ui, Tracker]]:
         yield running, tracker
 
 
+def experiment_of(tracker: Tracker) -> str:
+    """MLflow's id of the invented study's experiment."""
+    from mlflow import MlflowClient
+
+    found = MlflowClient(tracking_uri=tracker.store.uri).get_experiment_by_name("invented")
+    assert found is not None
+    return str(found.experiment_id)
+
+
 @pytest.mark.slow
 def test_the_ui_serves_the_studys_store_on_localhost_only(served: tuple[Ui, Tracker]) -> None:
     running, tracker = served
     assert running.address.startswith("http://127.0.0.1:")
-    assert running.url == f"{running.address}/#/experiments/{tracker.experiment_id}/runs?workflowType=machine_learning"
+    experiment = experiment_of(tracker)
+    assert running.url == f"{running.address}/#/experiments/{experiment}/runs?workflowType=machine_learning"
     with urlopen(running.address) as page:
         assert b"<html" in page.read()
     asked = Request(  # localhost
         f"{running.address}/api/2.0/mlflow/runs/search",
-        json.dumps({"experiment_ids": [tracker.experiment_id]}).encode(),
+        json.dumps({"experiment_ids": [experiment]}).encode(),
         {"Content-Type": "application/json"},
     )
     with urlopen(asked) as answer:
