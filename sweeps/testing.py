@@ -45,6 +45,8 @@ class InventedTrial:
     activation: str = ""
     phase: Phase = "confirm"
     params: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
+    degrees: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Angles of which parameters are the tangents."""
 
     @property
     def name(self) -> str:
@@ -104,7 +106,7 @@ def decide(folder: Path, trial: str) -> None:
     home = folder / "trials" / trial
     folds = sorted(home.glob("fold-*"))
     given_up = [TrialStatus.INFRA_FAILED if (fold / layout.INFRA).exists() else None for fold in folds]
-    found = trial_result.outcome([read_fold(fold) for fold in folds], given_up)
+    found = trial_result.combine([read_fold(fold) for fold in folds], given_up)
     if found is None:
         (home / decided.FILE).unlink(missing_ok=True)
     else:
@@ -115,7 +117,7 @@ def invent_trial(folder: Path, trial: InventedTrial) -> None:
     home = folder / "trials" / trial.name
     home.mkdir(parents=True, exist_ok=True)
     text = {
-        "schema": 1,
+        "schema": layout.TRIAL_SCHEMA,
         "trial": trial.name,
         "label": trial.label,
         "activation": trial.activation or trial.label,
@@ -123,6 +125,7 @@ def invent_trial(folder: Path, trial: InventedTrial) -> None:
         "index": trial.index,
         "params": dict(trial.params),
         "training": {"lr": 1e-3},
+        "degrees": dict(trial.degrees),
     }
     (home / "trial.json").write_text(json.dumps(text), encoding="utf-8")
 
@@ -188,49 +191,51 @@ def invent_attempt(
     last = begin
     for epoch in range(resumed + 1, epochs + 1):
         last = begin + 2.0 * epoch
-        metrics = {
-            f"{part}/{name}": _value(spec, part, name, epoch) for part in ("train", "validation") for name in TASK.names
-        }
-        if loss is not None and epoch == epochs:
-            metrics[f"train/{LOSS}"] = loss
-        writer.write(
-            Epoch(
-                epoch=epoch,
-                time=last,
-                metrics=metrics,
-                train_s=1.5 + 0.01 * spec.fold,
-                evaluate_s=0.3,
-                rest_s=0.05,
-                peak_memory_mb=512.0,
-                activation={"layer1.0.relu/a": 3.7 - 0.01 * epoch},
-            )
-        )
+        writer.write(_epoch(spec, epoch, last, loss if epoch == epochs else None))
     if status is not None:
-        outcomes: dict[str, Outcome] = {}
-        if status in (Status.FINISHED, Status.STOPPED):
-            scored = ("heldout", "validation")
-            best = {f"{part}/{name}": _value(spec, part, name, epochs) for part in scored for name in TASK.names}
-            outcomes = {
-                rule: Outcome(epoch=epochs, metrics=best)
-                for rule in (*TASK.tracked(spec.training.checkpoint_rule), LAST)
-            }
-        reason = {
-            Status.FINISHED: "all epochs",
-            Status.STOPPED: "STOP file",
-            Status.DIVERGED: f"loss is nan at epoch {epochs}",
-        }
-        writer.write(
-            End(
-                time=last + 0.5,
-                status=status,
-                epochs=epochs,
-                reason=reason.get(status, "RuntimeError: invented"),
-                rule=spec.training.checkpoint_rule,
-                outcomes=outcomes,
-            )
-        )
+        writer.write(_end(spec, epochs, last + 0.5, status))
     writer.close()
     decide(folder, spec.trial)
+
+
+def _epoch(spec: FoldSpec, epoch: int, time: float, loss: float | None) -> Epoch:
+    metrics = {
+        f"{part}/{name}": _value(spec, part, name, epoch) for part in ("train", "validation") for name in TASK.names
+    }
+    if loss is not None:
+        metrics[f"train/{LOSS}"] = loss
+    return Epoch(
+        epoch=epoch,
+        time=time,
+        metrics=metrics,
+        train_s=1.5 + 0.01 * spec.fold,
+        evaluate_s=0.3,
+        rest_s=0.05,
+        peak_memory_mb=512.0,
+        activation={"layer1.0.relu/a": 3.7 - 0.01 * epoch},
+    )
+
+
+def _end(spec: FoldSpec, epochs: int, time: float, status: Status) -> End:
+    outcomes: dict[str, Outcome] = {}
+    if status in (Status.FINISHED, Status.STOPPED):
+        scored = ("heldout", "validation")
+        best = {f"{part}/{name}": _value(spec, part, name, epochs) for part in scored for name in TASK.names}
+        rules = (*TASK.tracked(spec.training.checkpoint_rule), LAST)
+        outcomes = {rule: Outcome(epoch=epochs, metrics=best) for rule in rules}
+    reason = {
+        Status.FINISHED: "all epochs",
+        Status.STOPPED: "STOP file",
+        Status.DIVERGED: f"loss is nan at epoch {epochs}",
+    }
+    return End(
+        time=time,
+        status=status,
+        epochs=epochs,
+        reason=reason.get(status, "RuntimeError: invented"),
+        rule=spec.training.checkpoint_rule,
+        outcomes=outcomes,
+    )
 
 
 def _value(spec: FoldSpec, part: str, name: str, epoch: int) -> float:

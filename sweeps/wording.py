@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 
-def counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("s" if count != 1 else "")
+def counted(count: int, what: str, plural: str | None = None) -> str:
+    """``1 fold``, ``2 folds``; ``plural`` where an s is not enough."""
+    return f"{count} {what if count == 1 else plural or what + 's'}"
 
 
 def jobs(count: int) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slurm.dev.cluster import DevCluster, Status
+from sweeps.wording import counted
 from trainer.datasets.preparation import Preparation
 from trainer.datasets.reader import About
 from trainer.spec import Scalar
 
 
-def of_about(name: str, about: About) -> str:
+def describe_dataset(name: str, about: About) -> str:
     """Terms and options of a data set."""
     lines = [
         f"{name}: {about.title}",
@@ -25,20 +26,20 @@ def of_about(name: str, about: About) -> str:
     return "\n".join(lines)
 
 
-def of_preparation(done: Preparation) -> str:
+def describe_preparation(done: Preparation) -> str:
     """Counts of a prepared data set."""
     summary = done.summary
     lines = [
-        f"{summary.name}: {summary.items} items of {'x'.join(map(str, summary.shape))} {summary.dtype}, "
+        f"{summary.name}: {counted(summary.items, 'item')} of {'x'.join(map(str, summary.shape))} {summary.dtype}, "
         f"{summary.size_mb:.1f} MB, in {done.wall_s:.1f} s",
         "classes: " + ", ".join(f"{name} {count}" for name, count in summary.per_class.items())
         if summary.per_class
-        else f"targets: {summary.targets} an item",
+        else f"{counted(summary.targets, 'target')} an item",
     ]
     if summary.groups:
         lines.append("groups: " + ", ".join(f"{count} by {name}" for name, count in summary.groups.items()))
     if summary.heldout is not None:
-        lines.append(f"held-out part of its own: {summary.heldout} items")
+        lines.append(f"held-out part of its own: {counted(summary.heldout, 'item')}")
     lines += [f"digest: {summary.digest}", f"cache: {done.cache or 'none needed'}"]
     return "\n".join(lines)
 
@@ -56,16 +57,17 @@ def to_options(pairs: Sequence[str]) -> dict[str, Scalar]:
     return options
 
 
-def of_cluster(cluster: DevCluster) -> str:
+def describe_cluster(cluster: DevCluster) -> str:
     """How to use a development cluster that was started."""
     exports = "\n".join(f"  export {name}={value}" for name, value in cluster.environment().items())
     return (
-        f"Slurm runs with {len(cluster.nodes)} nodes of {cluster.shape.gpus_per_node} pretended GPUs. In your shell:\n"
+        f"Slurm runs with {counted(len(cluster.nodes), 'node')} of "
+        f"{counted(cluster.shape.gpus_per_node, 'pretended GPU')}. In your shell:\n"
         f"{exports}\nthen: actsweep run smoke --cluster devcluster; end it with: actsweep cluster down"
     )
 
 
-def of_status(status: Status) -> str:
+def describe_status(status: Status) -> str:
     """Daemons and nodes of a development cluster."""
     daemons = ", ".join(f"{name} {'runs' if up else 'DOWN'}" for name, up in status.daemons.items())
     nodes = ", ".join(f"{name} {word}" for name, word in status.nodes.items()) or "no answer from the controller"

@@ -11,14 +11,14 @@ from typing import NoReturn
 
 from sweeps.driver import session
 from sweeps.errors import FolderBusy, StudyError
-from sweeps.folder.layout import shown
+from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import busy, held
 from sweeps.study.study import Study
 
 CALL = "sweeps.cli.detached:run"
 
 
-class _Told(BaseException):
+class _Terminated(BaseException):
     """Slurm asks the job to end: like Ctrl-C, nothing may catch it on its way."""
 
 
@@ -48,7 +48,7 @@ def submit(path: Path, interval_s: float) -> str:
     text = json.dumps({"path": str(path.absolute()), "interval_s": interval_s})
     name = f"{study.name}.driver.{secrets.token_hex(3)}"
     (job,) = open_cluster(profile.for_driver(), jobs).submit(CALL, [text], name=name, folder=jobs)
-    where = shown(path)
+    where = quote_path(path)
     return f"the driver is job {job}; follow it with `actsweep status {where}`, stop it with `actsweep stop {where}`"
 
 
@@ -56,7 +56,7 @@ def run(text: str) -> str:
     """Drives the study to its report; on Slurm's warning says that it was interrupted, and is requeued."""
     asked = json.loads(text)
     path = Path(asked["path"])
-    before = {number: signal.signal(number, _tell) for number in (signal.SIGTERM, signal.SIGUSR2)}
+    before = {number: signal.signal(number, _terminate) for number in (signal.SIGTERM, signal.SIGUSR2)}
     try:
         with session.driving(path) as driver:
             finished = session.drive(driver, lambda now: None, interval_s=asked["interval_s"])
@@ -65,8 +65,8 @@ def run(text: str) -> str:
             from sweeps.view import status
 
             lost = bool(status.without_score(path))
-            reporting.write([str(path)], None, imported=(), experiments=(), allow_incomplete=lost, pdf_wanted=False)
-    except _Told:
+            reporting.write([str(path)], None, allow_incomplete=lost)
+    except _Terminated:
         return json.dumps({"interrupted": True})
     finally:
         for number, handler in before.items():
@@ -74,5 +74,5 @@ def run(text: str) -> str:
     return json.dumps({"interrupted": False})
 
 
-def _tell(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Told
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-EXIT_FAILED = 1
+from sweeps.cli import exit_codes
 
 
 @click.group(invoke_without_command=True)
@@ -51,7 +51,7 @@ def data_show(name: str) -> None:
     from sweeps.cli import describe
     from trainer.datasets import preparation
 
-    click.echo(describe.of_about(name, preparation.about(name)))
+    click.echo(describe.describe_dataset(name, preparation.about(name)))
 
 
 @data.command("prepare")
@@ -69,7 +69,7 @@ def data_prepare(name: str, root: Path | None, options: tuple[str, ...], downloa
         chosen = describe.to_options(options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    click.echo(describe.of_preparation(preparation.prepare(name, root, chosen, download=download)))
+    click.echo(describe.describe_preparation(preparation.prepare(name, root, chosen, download=download)))
 
 
 @click.command()
@@ -82,7 +82,7 @@ def doctor(cluster: str | None) -> None:
     for finding in findings:
         click.echo(finding.words())
     if any(finding.level == "wrong" for finding in findings):
-        click.get_current_context().exit(EXIT_FAILED)
+        click.get_current_context().exit(exit_codes.FAILED)
 
 
 @click.group()
@@ -98,7 +98,7 @@ def cluster_up(nodes: int, gpus_per_node: int) -> None:
     from slurm.dev import cluster as devcluster
     from sweeps.cli import describe
 
-    click.echo(describe.of_cluster(devcluster.up(nodes=nodes, gpus_per_node=gpus_per_node)))
+    click.echo(describe.describe_cluster(devcluster.up(nodes=nodes, gpus_per_node=gpus_per_node)))
 
 
 @cluster.command("status")
@@ -107,7 +107,7 @@ def cluster_status() -> None:
     from slurm.dev import cluster as devcluster
     from sweeps.cli import describe
 
-    click.echo(describe.of_status(devcluster.status()))
+    click.echo(describe.describe_status(devcluster.status()))
 
 
 @cluster.command("down")

@@ -16,9 +16,7 @@ from typing import Any
 
 import click
 
-from sweeps.cli import machine
-
-EXIT_FAILED, EXIT_WRONG, EXIT_INCOMPLETE, EXIT_BUSY, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+from sweeps.cli import exit_codes, machine
 
 BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "tick", "status", "logs", "stop")
 AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "cluster")
@@ -54,17 +52,17 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except FolderBusy as error:
-            _fail(str(error), EXIT_BUSY)
+            _fail(str(error), exit_codes.BUSY)
         except IncompleteFolds as error:
-            _fail(str(error), EXIT_INCOMPLETE)
+            _fail(str(error), exit_codes.INCOMPLETE)
         except (SweepError, ClusterError, TrainerError, AnalysisError) as error:
-            _fail(str(error), EXIT_WRONG if isinstance(error, ValueError) else EXIT_FAILED)
+            _fail(str(error), exit_codes.WRONG if isinstance(error, ValueError) else exit_codes.FAILED)
         except OSError as error:
             if error.errno not in MEANT_FOR_THE_USER:
                 raise
             where = f"{error.filename}: " if error.filename else ""
             remedy = MEANT_FOR_THE_USER[error.errno]
-            _fail(f"{where}{error.strerror}; {remedy}. Nothing that was decided is lost", EXIT_FAILED)
+            _fail(f"{where}{error.strerror}; {remedy}. Nothing that was decided is lost", exit_codes.FAILED)
 
 
 def _fail(message: str, code: int) -> None:
@@ -92,7 +90,7 @@ def main() -> None:
 @click.argument("study")
 @click.option("--cluster", metavar="PROFILE", help="Profile to check against: a shipped name or a file.")
 @click.option("--measured", "measured", metavar="DIR", multiple=True, type=click.Path(path_type=Path, exists=True),
-              help="Study folders whose epoch times the price is reckoned from.")  # fmt: skip
+              help="Study folders whose epoch times the price is estimated from.")  # fmt: skip
 @click.option("--resolved", is_flag=True, help="Print the study with all defaults written out, and nothing else.")
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     """Validate STUDY (a file or a shipped name); show plan and price."""
@@ -107,7 +105,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
         click.echo(resolved_yaml(found), nl=False)
         return
     # all of it, or a refusal and nothing
-    texts = [preview.plan(found), preview.price(found, measured), preview.submission(found, profile)]
+    texts = [preview.design(found), preview.price(found, measured), preview.submission(found, profile)]
     click.echo("\n".join(texts))
 
 
@@ -135,7 +133,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     """Run STUDY (a file or a shipped name) to its report.
 
     Goes on where an earlier run of the same study in the same folder ended."""
-    from sweeps.cli import detached
+    from sweeps.cli import detached, driving
     from sweeps.driver import preflight, session
     from sweeps.study import shipped
 
@@ -145,7 +143,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     if detach:
         detached.check(found)
     path = folder or Path("runs") / found.name
-    preflight.ready(found)
+    preflight.check(found)
     if session.make(found, path, sys.argv):
         click.echo(f"study folder: {path}")
     else:
@@ -153,17 +151,19 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     if detach:
         click.echo(detached.submit(path, interval_s))
         return
-    _drive(path, no_report=no_report, interval_s=interval_s)
+    driving.drive(path, no_report=no_report, interval_s=interval_s)
 
 
 @main.command()
 @FOLDER
 @click.option("--retry-failed", is_flag=True,
-              help="Try folds again that failed or were given up, once their cause is mended.")  # fmt: skip
+              help="Try folds again that failed or were given up, after fixing the cause.")  # fmt: skip
 @_driver_options
 def resume(folder: Path, retry_failed: bool, no_report: bool, interval_s: float) -> None:
     """Go on with the study in DIR, after whatever ended it."""
-    _drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed)
+    from sweeps.cli import driving
+
+    driving.drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed)
 
 
 @main.command()
@@ -179,74 +179,6 @@ def tick(folder: Path) -> None:
         driver.tick()
         driver.track(at_once=True)
         click.echo(progress.line(progress.view(driver), progress.to_go(None)))
-
-
-def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False) -> None:
-    from rich.console import Console
-
-    from sweeps import wording
-    from sweeps.driver import decisions, session
-    from sweeps.folder.layout import shown
-    from sweeps.view import footprint, progress, savings
-    from sweeps.view import status as overview
-
-    with session.driving(path) as driver:
-        try:
-            if retry_failed:
-                again = driver.retry_failed()
-                named = f"trying {wording.counted(len(again), 'fold')} again: {', '.join(again)}"
-                click.echo(named if again else "no fold to try again")
-            with progress.Show(Console()) as show:
-                finished = session.drive(driver, lambda now: show(progress.view(now)), interval_s=interval_s)
-        except KeyboardInterrupt:
-            _interrupted(driver, path)
-        claims = decisions.claimed(driver.state, driver.study.claims_phase(), driver.study.searched())
-        unchosen = [label for label in driver.study.compared() if label not in driver.state.selected]
-        tracking = driver.tracking_problem
-        click.echo(footprint.footprint(driver.cluster.costs).words())
-        saved = savings.savings(driver.study, driver.state, path / "trials")
-        if saved is not None and saved.epochs:
-            click.echo(saved.words())
-    if tracking:
-        click.echo(f"MLflow is behind: {tracking}. `actsweep sync {shown(path)}` catches up.", err=True)
-    lost = overview.without_score(path)
-    for reason, folds in overview.by_reason(lost).items():
-        first = f"`actsweep logs {shown(path)} {folds[0].replace('/', ' ')}`"
-        click.echo(f"given up: {', '.join(folds)}: {reason}. See {first}", err=True)
-    if finished and unchosen:
-        click.echo(f"not compared: {', '.join(unchosen)}: no setting searched has a result", err=True)
-    if lost:
-        click.echo(overview.retry_hint(path, driver.study, driver.state, lost), err=True)
-    if not finished:
-        click.echo(f"stopped; go on with `actsweep resume {shown(path)}`")
-        sys.exit(EXIT_INTERRUPTED)
-    if not no_report:
-        _report((str(path),), None, allow_incomplete=bool(lost))
-        click.echo(f"MLflow: actsweep ui {shown(path)}")
-    if unchosen or not claims.isdisjoint(lost):
-        sys.exit(EXIT_INCOMPLETE)
-
-
-def _interrupted(driver: Any, path: Path) -> None:
-    """Ctrl-C: leave the jobs or stop them; asked once, and a second Ctrl-C leaves them."""
-    from sweeps import wording
-    from sweeps.folder.layout import shown
-    from sweeps.view import footprint
-
-    live = len(driver.state.folds_of)
-    stop = False
-    if live and sys.stdin.isatty():
-        try:
-            asked = f"\n{wording.jobs(live)} running or waiting. Stop what has begun? (no: it goes on)"
-            stop = click.confirm(asked, default=False)
-        except (click.Abort, KeyboardInterrupt):
-            stop = False
-    if stop:
-        driver.pause()
-    what = "stopped" if stop else "left as they are" if live else "none"
-    click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {shown(path)}`", err=True)
-    click.echo(footprint.footprint(driver.cluster.costs).words(), err=True)
-    sys.exit(EXIT_INTERRUPTED)
 
 
 @main.command()
@@ -293,7 +225,7 @@ def stop(folder: Path) -> None:
 @main.command()
 @FOLDER
 def sync(folder: Path) -> None:
-    """Bring MLflow up to date with the journals in DIR; doubles nothing."""
+    """Bring MLflow up to date with the journals in DIR; safe to repeat."""
     from sweeps.driver import session
 
     click.echo(session.sync(folder))
@@ -307,15 +239,12 @@ def ui(folder: Path, port: int | None) -> None:
     from sweeps.driver import session
     from sweeps.tracking import ui_server
 
-    running = ui_server.ui(folder, session.opened(folder).tracking.uri, port=port)
-    click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
-    try:
-        if running.process:
-            running.process.wait()
-    except KeyboardInterrupt:
-        click.echo("closed")
-    finally:
-        running.stop()
+    with ui_server.ui(folder, session.opened(folder).tracking.uri, port=port) as running:
+        click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
+        try:
+            running.wait()
+        except KeyboardInterrupt:
+            click.echo("closed")
 
 
 @main.command()
@@ -339,18 +268,6 @@ def report(
     """Write the report of folders, stores or published tables."""
     if not sources and not imported:
         raise click.UsageError("name a study folder, a tracking URI, or --import CSV")
-    _report(sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf=pdf)
-
-
-def _report(
-    sources: tuple[str, ...],
-    out: Path | None,
-    *,
-    imported: tuple[Path, ...] = (),
-    experiments: tuple[str, ...] = (),
-    allow_incomplete: bool = False,
-    pdf: bool = False,
-) -> None:
     from sweeps.cli import reporting
 
     for line in reporting.write(

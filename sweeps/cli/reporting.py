@@ -18,10 +18,10 @@ def write(
     sources: Sequence[str],
     out: Path | None,
     *,
-    imported: Sequence[Path],
-    experiments: Sequence[str],
-    allow_incomplete: bool,
-    pdf_wanted: bool,
+    imported: Sequence[Path] = (),
+    experiments: Sequence[str] = (),
+    allow_incomplete: bool = False,
+    pdf_wanted: bool = False,
 ) -> list[str]:
     """Writes the report and says where it is. A study folder's MLflow is brought up to date first."""
     from analysis.errors import IncompleteFolds
@@ -29,9 +29,9 @@ def write(
     from analysis.runs import load, published
     from analysis.runs.schema import Status
 
-    store.settle()  # or MLflow tries a server that does not answer for many minutes
+    store.configure_mlflow()  # or MLflow tries a server that does not answer for many minutes
     folders = [Path(source) for source in sources if (Path(source) / layout.STUDY).is_file()]
-    notes = [note for path in folders for note in _caught_up(path)]
+    notes = [note for path in folders for note in _bring_up_to_date(path)]
     if experiments:
         studies = [load.load(source, experiment) for source in sources for experiment in experiments]
     else:
@@ -45,7 +45,7 @@ def write(
     page = build.write(studies, target, allow_incomplete=allow_incomplete, published=tables)
     printed = [f"printed: {pdf.write(page).absolute()}"] if pdf_wanted else []
     if len(folders) == 1 and len(sources) == 1 and not imported:
-        notes += _attached(folders[0], target)
+        notes += _attach(folders[0], target)
     return [*notes, f"report: {page.absolute()}", *printed]
 
 
@@ -67,7 +67,7 @@ def _csvs(paths: Sequence[Path]) -> list[Path]:
     return [file for path in paths for file in (sorted(path.glob("*.csv")) if path.is_dir() else [path])]
 
 
-def _caught_up(path: Path) -> list[str]:
+def _bring_up_to_date(path: Path) -> list[str]:
     from sweeps.driver import session
 
     try:
@@ -79,7 +79,7 @@ def _caught_up(path: Path) -> list[str]:
     return []
 
 
-def _attached(path: Path, report: Path) -> list[str]:
+def _attach(path: Path, report: Path) -> list[str]:
     from sweeps.driver import session
     from sweeps.tracking.tracker import Tracker
 

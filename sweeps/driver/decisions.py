@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState, Retry, retry
+from sweeps import wording
 from sweeps.folder.records import Completed, FoldKey, TrialAdded, TrialStatus
 from sweeps.folder.state import State
 from trainer.spec import Phase
@@ -41,7 +42,7 @@ BLAMES_NODE = frozenset({JobState.FAILED, JobState.NODE_FAILED, JobState.FINISHE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss:
+class LostJob:
     """A job that is over while folds of its pack are not, and what that means for them."""
 
     counted: bool
@@ -49,25 +50,28 @@ class Loss:
     """Why there will be no other submission; "" where there will be."""
 
 
-def judge_loss(state: State, report: JobReport, folds: Sequence[FoldKey], *, epochs: int, max_retries: int) -> Loss:
+def after_lost_job(
+    state: State, report: JobReport, folds: Sequence[FoldKey], *, epochs: int, max_retries: int
+) -> LostJob:
     """Whether the folds of a lost job are worth another submission.
 
     What is not the job's doing (preemption, a dead node, a time limit) does not count as long as an epoch was gained
-    since the last loss; without progress it counts, so that nothing goes round for ever. ``epochs``: in the journals of
+    since the last loss; without progress it counts, so that nothing is retried for ever. ``epochs``: in the journals of
     the pack's folds now.
     """
     if not folds or report.job in state.cancelled:
-        return Loss(counted=False, give_up="")
+        return LostJob(counted=False, give_up="")
     worth = retry(report.state)
     if worth is Retry.NEVER:
-        return Loss(counted=True, give_up=f"{report.state.value}: {report.reason}".removesuffix(": "))
+        return LostJob(counted=True, give_up=f"{report.state.value}: {report.reason}".removesuffix(": "))
     progressed = epochs > max((state.epochs_at_loss.get(fold, 0) for fold in folds), default=0)
     counted = report.state is not JobState.PREEMPTED and not (worth is Retry.ALWAYS and progressed)
     spent = max((state.spent.get(fold, 0) for fold in folds), default=0) + counted
     if spent > max_retries:
         last = f"{report.state.value}: {report.reason}".removesuffix(": ")
-        return Loss(counted=counted, give_up=f"failed {spent} times without finishing another epoch (last: {last})")
-    return Loss(counted=counted, give_up="")
+        times = wording.counted(spent, "time")
+        return LostJob(counted=counted, give_up=f"failed {times} without finishing another epoch (last: {last})")
+    return LostJob(counted=counted, give_up="")
 
 
 def bad_nodes(state: State, folds: Sequence[FoldKey], *, limit: int = 2) -> tuple[str, ...]:

@@ -6,41 +6,27 @@ decision is in the ledger before it is acted upon: a driver that was killed anyw
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from slurm.jobs import Cluster, JobReport, JobState
+from slurm.jobs import Cluster, JobReport
 from sweeps.driver import decisions, trial_result
-from sweeps.driver.failures import Losses
+from sweeps.driver.early_stopping import EarlyStopping
+from sweeps.driver.failures import Failures
+from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, pack_size, pack_text
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
 from sweeps.folder import decided, layout
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import FILE, Ledger
-from sweeps.folder.records import (
-    Completed,
-    Exhausted,
-    Finished,
-    FoldKey,
-    Opened,
-    Paused,
-    Reported,
-    Selected,
-    Stopping,
-    TrialAdded,
-    TrialStatus,
-    trial_of,
-)
+from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused
 from sweeps.folder.state import State
 from sweeps.search.per_activation import Searches
 from sweeps.study.study import Study, digest
 from sweeps.tracking.tracker import Tracker
-from trainer.journal import FoldHistory, Status
-from trainer.spec import FoldSpec, Options, Phase
 
 TRACK_EVERY_S, TRACK_FOR_S = 5.0, 2.0
 """How often MLflow is written, and how long a step may be kept by it."""
@@ -49,8 +35,8 @@ TRACK_EVERY_S, TRACK_FOR_S = 5.0, 2.0
 class Driver:
     """Drives one study folder. Hold its :class:`sweeps.folder.lock.Lock` while one exists.
 
-    ``settle_s``: how long a journal may lag behind the end of its job on a shared file system. ``call``: what runs on a
-    node; another than the trainer's entry only to try the driver without training.
+    ``journal_lag_s``: how long a journal may lag behind the end of its job on a shared file system. ``call``: what runs
+    on a node; another than the trainer's entry only to try the driver without training.
     """
 
     def __init__(
@@ -61,7 +47,7 @@ class Driver:
         tracker: Tracker | None,
         node: Node,
         *,
-        settle_s: float = 0.0,
+        journal_lag_s: float = 0.0,
         call: str = CALL,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -73,12 +59,12 @@ class Driver:
         self.journals = Journals(self._trials)
         self.ledger = Ledger(path)
         self.jobs: dict[str, JobReport] = {}
-        self._losses = Losses(
+        self._failures = Failures(
             self.ledger,
             self.journals,
             self._trials,
             max_retries=study.cluster.max_retries,
-            settle_s=settle_s,
+            journal_lag_s=journal_lag_s,
             sleep=sleep,
         )
         self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock, call)
@@ -86,7 +72,8 @@ class Driver:
         """Folds with journal records that the tracker has not seen."""
         self._track_at = 0.0
         self._searches = Searches(study)
-        self._specs: dict[FoldKey, FoldSpec] = {}
+        self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
+        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials)
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()
@@ -123,12 +110,9 @@ class Driver:
                 f"{digest(self.study)}); restore study.yaml, or start the changed study in another folder"
             )
         self._searches.replay(self.ledger.records)
-        for trial in self.state.trials.values():
-            self._know(trial)
-        for trial in self._unfinished():
-            self._lay_out(trial)
+        self._new_trials.restore()
         for again in self.state.reopenings:
-            self._losses.free(again)
+            self._failures.release(again)
             # MLflow takes the runs of their earlier end for complete, and would not look by itself.
             self._changed.update(again.folds)
         decided.write_all(self._trials, self.state)
@@ -136,13 +120,7 @@ class Driver:
             layout.write_infra(self._trials / fold, reason)
 
     def _text(self, folds: Sequence[FoldKey]) -> str:
-        return pack_text(self.study, self.node, self._specs, self._trials, folds)
-
-    def _know(self, trial: TrialAdded) -> None:
-        specs = self.study.fold_specs(
-            phase=trial.phase, trial=trial.trial, label=trial.label, params=trial.params, training=trial.training
-        )
-        self._specs.update({f"{trial.trial}/{spec.folder}": spec for spec in specs})
+        return pack_text(self.study, self.node, self._new_trials.specs, self._trials, folds)
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
@@ -154,10 +132,10 @@ class Driver:
             return
         self._submitter.recover()
         self._observe()
-        self._report()
+        self._early_stopping.report(self.jobs)
         self._complete()
-        self._lose()
-        self._ask()
+        self._handle_failures()
+        self._new_trials.ask()
         self._select()
         self._submit()
         self.track()
@@ -180,86 +158,10 @@ class Driver:
         self._changed |= self.journals.refresh(list(self.state.job_of))
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
 
-    def _live_folds(self) -> list[FoldKey]:
-        return [fold for trial in self._unfinished() for fold in trial.folds]
-
-    def _unfinished(self) -> list[TrialAdded]:
-        return [trial for trial in self.state.trials.values() if trial.trial not in self.state.completed]
-
-    def _histories(self, folds: Iterable[FoldKey]) -> list[FoldHistory | None]:
-        return [self.journals.history(fold) for fold in folds]
-
-    def _closed(self, trial: TrialAdded) -> list[TrialStatus | None]:
-        """What was decided for folds without an end of their own, as :func:`trial_result.outcome` takes it."""
-        in_flight = {fold for begun in self.state.unanswered.values() for pack in begun.packs for fold in pack}
-        result: list[TrialStatus | None] = []
-        for fold in trial.folds:
-            waiting = fold not in self.state.job_of and fold not in in_flight
-            if fold in self.state.gave_up:
-                result.append(TrialStatus.INFRA_FAILED)
-            elif trial.trial in self.state.stopping and waiting:
-                result.append(TrialStatus.STOPPED)
-            else:
-                result.append(None)
-        return result
-
-    def _report(self) -> None:
-        """Tells the scheduler each epoch that all folds of a search trial have reached; stops what it gives up."""
-        metric = self._searches.metric
-        for trial in self._unfinished():
-            if trial.trial in self.state.stopping or trial.trial in self.state.reopened:
-                continue
-            if not self._searches.concerns(trial):
-                continue
-            histories, closed = self._histories(trial.folds), self._closed(trial)
-            known = [history for history in histories if history is not None]
-            if TrialStatus.INFRA_FAILED in closed or any(_ended(one, Status.FAILED) for one in known):
-                continue  # it has no result to compare, until it is tried again
-            if any(_ended(one, Status.DIVERGED) for one in known):
-                self._stop(trial, max(len(history.epochs) for history in known), "a fold diverged")
-                continue
-            for epoch in range(
-                self.state.reported.get(trial.trial, 0) + 1, trial_result.comparable_epoch(histories, closed) + 1
-            ):
-                if not trial_result.validated(known, epoch):
-                    continue
-                means = trial_result.means_at(known, epoch, metric)
-                if means is None:
-                    break
-                stop = self._searches.reported(trial, epoch, means)
-                self.ledger.write(Reported(trial=trial.trial, epoch=epoch, metrics={metric: means[metric]}, stop=stop))
-                if stop:
-                    self._stop(
-                        trial, epoch, f"the scheduler stopped it at epoch {epoch} ({metric} {means[metric]:.4g})"
-                    )
-                    break
-        for stopping in self.state.stopping.values():
-            if stopping.trial not in self.state.completed:
-                self._ask_to_end(self.state.trials[stopping.trial])
-
-    def _stop(self, trial: TrialAdded, epoch: int, reason: str) -> None:
-        self.ledger.write(Stopping(trial=trial.trial, epoch=epoch, reason=reason))
-        self._ask_to_end(trial)
-
-    def _ask_to_end(self, trial: TrialAdded) -> None:
-        """STOP files for folds that train, cancellation for jobs of this trial that have not started."""
-        for fold in trial.folds:
-            layout.write_stop(self._trials / fold)
-        pending = {
-            job
-            for fold in trial.folds
-            if (job := self.state.job_of.get(fold)) is not None
-            and (report := self.jobs.get(job)) is not None
-            and report.state is JobState.PENDING
-            and all(trial_of(other) == trial.trial for other in self.state.folds_of[job])
-        }
-        if pending:
-            self.cluster.cancel(pending)
-
     def _complete(self) -> None:
-        for trial in self._unfinished():
-            histories = self._histories(trial.folds)
-            result = trial_result.outcome(histories, self._closed(trial))
+        for trial in self.state.unfinished():
+            histories = [self.journals.history(fold) for fold in trial.folds]
+            result = trial_result.combine(histories, trial_result.closed(self.state, trial))
             if result is not None:
                 self._changed.update(trial.folds)
                 status, metrics = result
@@ -272,99 +174,28 @@ class Driver:
 
     # -- jobs that ended before their folds did ------------------------------------------------------------------------
 
-    def _lose(self) -> None:
-        self._losses.judge(self.jobs)
+    def _handle_failures(self) -> None:
+        self._failures.handle(self.jobs)
         self._complete()
 
     def retry_failed(self) -> list[FoldKey]:
         """Gives every fold that failed or was given up another try, if its result can still count; those folds."""
-        freed = self._losses.retry(self._searches.labels)
-        self._changed.update(freed)
-        return freed
-
-    # -- new trials ----------------------------------------------------------------------------------------------------
-
-    def _ask(self) -> None:
-        for label in self._searches.labels:
-            index = sum(trial.label == label for trial in self.state.of_phase("search"))
-            while label not in self.state.exhausted and self._searches.ready(label, index):
-                config = self._searches.ask(label, index)
-                if config is None:
-                    self.ledger.write(Exhausted(label=label, trials=index))
-                else:
-                    params, training = self._searches.settle(label, config)
-                    self._add(label, "search", index, params, training, config)
-                    index += 1
+        released = self._failures.retry(self._searches.labels)
+        self._changed.update(released)
+        return released
 
     def _select(self) -> None:
-        """Sends the winner of each search that is over to the confirm phase, and at once what had nothing to search. A
-        search without a winner stays as it is, for the user to mend what made it fail and to retry it."""
-        open_searches = set()
-        for label in self.study.compared():
-            if label in self._searches.labels and not self._search_over(label):
-                open_searches.add(label)
-                continue
-            if label not in self.state.selected:
-                chosen = self._winner(label)
-                if chosen is None:
-                    continue
-                self.ledger.write(chosen)
-                decided.write(self._trials, self.state, chosen.trial)
-                self._changed.update(won.folds if (won := self.state.trials.get(chosen.trial)) else ())
-            phase = self.study.claims_phase()
-            if label in self._searches.labels and phase == "search":
-                continue
-            if not any(trial.label == label for trial in self.state.of_phase(phase)):
-                won = self.state.trials.get(self.state.selected[label].trial)
-                params, training = (won.params, won.training) if won else self.study.fixed(label)
-                self._add(label, phase, 0, params, training, {})
-        if not self._unfinished() and not open_searches and not self.state.finished:
+        self._changed.update(self._new_trials.select())
+        if not self.state.unfinished() and not self._new_trials.searching and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
-
-    def _winner(self, label: str) -> Selected | None:
-        """None where every setting failed or was given up, which says nothing of the activation."""
-        metric = self._searches.metric
-        trials = [trial for trial in self.state.of_phase("search") if trial.label == label]
-        if not trials:
-            trial = layout.trial_name(label, self.study.claims_phase(), 0)
-            return Selected(label=label, trial=trial, metric=metric, value=math.nan, among=0)
-        won = decisions.winner(trials, self.state.completed, metric, self.study.better)
-        return won and Selected(label=label, trial=won[0], metric=metric, value=won[1], among=len(trials))
-
-    def _search_over(self, label: str) -> bool:
-        return label in self.state.exhausted and all(
-            trial.trial in self.state.completed for trial in self.state.of_phase("search") if trial.label == label
-        )
-
-    def _add(self, label: str, phase: Phase, index: int, params: Options, training: Options, config: Options) -> None:
-        name = layout.trial_name(label, phase, index)
-        specs = self.study.fold_specs(phase=phase, trial=name, label=label, params=params, training=training)
-        trial = TrialAdded(
-            trial=name,
-            label=label,
-            activation=specs[0].activation.name,
-            phase=phase,
-            index=index,
-            params=specs[0].activation.params,
-            training=dict(training),
-            folds=tuple(f"{name}/{spec.folder}" for spec in specs),
-            config=config,
-        )
-        self.ledger.write(trial)
-        self._know(trial)
-        self._lay_out(trial)
-
-    def _lay_out(self, trial: TrialAdded) -> None:
-        layout.write_trial(self._trials / trial.trial, trial, self.study.degrees(trial.label, trial.params))
-        for fold in trial.folds:
-            layout.write_spec(self._trials / fold, self._specs[fold])
 
     # -- submission ----------------------------------------------------------------------------------------------------
 
     def _submit(self) -> None:
         over = {
             fold
-            for fold in self._live_folds()
+            for trial in self.state.unfinished()
+            for fold in trial.folds
             if (history := self.journals.history(fold)) is not None and history.end is not None
         }
         self._submitter.submit(decisions.open_folds(self.state, over), pack_size(self.study))
@@ -400,7 +231,3 @@ class Driver:
             self.tracker.note(self._changed)
             self.tracker.close()
         self.ledger.close()
-
-
-def _ended(fold: FoldHistory, status: Status) -> bool:
-    return fold.end is not None and fold.end.status is status

@@ -1,5 +1,4 @@
-"""What was lost: jobs that ended before their folds did, folds that are given up, and another try where the user asks
-for one."""
+"""Failures: jobs that ended before their folds did, folds that are given up, and another try for them on request."""
 
 from __future__ import annotations
 
@@ -15,8 +14,9 @@ from sweeps.folder.records import FoldKey, GaveUp, JobOver, Reopened, trial_of
 from trainer.journal import Status
 
 
-class Losses:
-    """``trials``: the folder of the trials. ``settle_s``: how long a journal may lag behind the end of its job."""
+class Failures:
+    """``trials``: the folder of the trials. ``journal_lag_s``: how long a journal may lag behind the end of its
+    job."""
 
     def __init__(
         self,
@@ -25,28 +25,28 @@ class Losses:
         trials: Path,
         *,
         max_retries: int,
-        settle_s: float,
+        journal_lag_s: float,
         sleep: Callable[[float], None],
     ) -> None:
         self._ledger, self._journals, self._trials = ledger, journals, trials
-        self._max_retries, self._settle_s, self._sleep = max_retries, settle_s, sleep
+        self._max_retries, self._journal_lag_s, self._sleep = max_retries, journal_lag_s, sleep
 
-    def judge(self, jobs: Mapping[str, JobReport]) -> None:
-        """Frees or gives up the folds that jobs that are over left without an end."""
+    def handle(self, jobs: Mapping[str, JobReport]) -> None:
+        """Releases or gives up the folds that jobs that are over left without an end."""
         state = self._ledger.state
         over = [jobs[job] for job in sorted(jobs) if jobs[job].state.over and job in state.folds_of]
         lost = {report.job: self._without_end(state.folds_of[report.job]) for report in over}
-        if self._settle_s > 0 and any(lost[report.job] for report in over if report.state is JobState.FINISHED):
-            self._sleep(self._settle_s)
+        if self._journal_lag_s > 0 and any(lost[report.job] for report in over if report.state is JobState.FINISHED):
+            self._sleep(self._journal_lag_s)
             lost = {job: self._without_end(folds) for job, folds in lost.items()}
         for report in over:
-            self._judge(report, lost[report.job])
+            self._handle(report, lost[report.job])
 
-    def _judge(self, report: JobReport, lost: Sequence[FoldKey]) -> None:
+    def _handle(self, report: JobReport, lost: Sequence[FoldKey]) -> None:
         state = self._ledger.state
         epochs = trial_result.epochs_done(self._journals.history(fold) for fold in state.folds_of[report.job])
         lost = [fold for fold in lost if trial_of(fold) not in state.stopping]
-        loss = decisions.judge_loss(state, report, lost, epochs=epochs, max_retries=self._max_retries)
+        decided = decisions.after_lost_job(state, report, lost, epochs=epochs, max_retries=self._max_retries)
         self._ledger.write(
             JobOver(
                 job=report.job,
@@ -55,20 +55,20 @@ class Losses:
                 node=report.node,
                 folds=tuple(lost),
                 epochs=epochs,
-                counted=loss.counted,
+                counted=decided.counted,
                 nodes_fault=report.state in decisions.BLAMES_NODE,
             )
         )
-        for fold in lost if loss.give_up else ():
-            self._ledger.write(GaveUp(fold=fold, reason=loss.give_up))
-            layout.write_infra(self._trials / fold, loss.give_up)
+        for fold in lost if decided.give_up else ():
+            self._ledger.write(GaveUp(fold=fold, reason=decided.give_up))
+            layout.write_infra(self._trials / fold, decided.give_up)
 
     def _without_end(self, pack: Collection[FoldKey]) -> list[FoldKey]:
         self._journals.refresh(pack)
         return [fold for fold in pack if (history := self._journals.history(fold)) is None or history.end is None]
 
     def retry(self, searched: Collection[str]) -> list[FoldKey]:
-        """Opens again what :func:`sweeps.driver.decisions.reopenable` names; the folds that are free now."""
+        """Opens again what :func:`sweeps.driver.decisions.reopenable` names; the folds that may be submitted now."""
         trials = decisions.reopenable(self._ledger.state, searched)
         if not trials:
             return []
@@ -80,7 +80,7 @@ class Losses:
             failed=failed,
         )
         self._ledger.write(again)
-        self.free(again)
+        self.release(again)
         return list(again.folds)
 
     def _failed_attempt(self, fold: FoldKey) -> int | None:
@@ -88,7 +88,7 @@ class Losses:
         ended = history is not None and history.end is not None and history.end.status is Status.FAILED
         return history.start.attempt if history is not None and ended else None
 
-    def free(self, again: Reopened) -> None:
+    def release(self, again: Reopened) -> None:
         """What follows the record, done as often as a driver starts: but for folds that were given up once more."""
         for fold in again.folds:
             if fold not in self._ledger.state.gave_up:

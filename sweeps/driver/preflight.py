@@ -11,11 +11,12 @@ from collections.abc import Iterator
 
 from sweeps.driver.session import data_root
 from sweeps.errors import StudyError, SweepError
+from sweeps.study import planner
 from sweeps.study.study import Study
 from trainer.spec import FoldSpec
 
 
-def ready(study: Study) -> None:
+def check(study: Study) -> None:
     """Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
     there or cannot be dealt to these folds, a model or an activation that cannot be built at the bounds of its space.
     Data set and torch are loaded by another process, so that the driver stays small."""
@@ -42,14 +43,14 @@ def ready(study: Study) -> None:
 def _bounds(study: Study) -> Iterator[FoldSpec]:
     """A fold of each activation in each phase, at both ends of its space; of the first activation every fold, so that
     every split is dealt once."""
-    for phase in study.phases():
+    for phase in planner.phases(study):
         for label in study.compared():
             domains = study.space_of(label).domains
             for end in (0, -1):
                 ends = {
                     key.partition(".")[2]: domain.extremes()[end] for key, domain in domains.items() if key[0] == "a"
                 }
-                specs = study.fold_specs(phase=phase, trial="t", label=label, params=ends)
+                specs = planner.fold_specs(study, phase=phase, trial="t", label=label, params=ends)
                 yield from specs if label == study.compared()[0] and end == 0 else specs[:1]
 
 

@@ -19,6 +19,7 @@ from sweeps.errors import StudyError, TrackingError
 from sweeps.folder import decided, layout, ledger
 from sweeps.folder.lock import Lock, held
 from sweeps.folder.state import replay
+from sweeps.study import planner
 from sweeps.study.reading import load
 from sweeps.study.study import Study, digest, resolved_yaml
 from sweeps.tracking import store
@@ -26,7 +27,7 @@ from sweeps.wording import counted, jobs
 from trainer.tasks.description import Description
 from trainer.tasks.metric import Metric
 
-SETTLE_S = 10.0
+JOURNAL_LAG_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
 
 
@@ -48,8 +49,8 @@ def make(study: Study, path: Path, command: Sequence[str]) -> bool:
     except TrackingError as error:  # before anything is written
         raise StudyError(str(error)) from error
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    layout.write_aside(path / layout.PLAN, to_json(study.plan(declared_at)))
-    provenance.record(path, provenance.collect(command, Path.cwd()))
+    layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at)))
+    provenance.write(path, provenance.collect(command, Path.cwd()))
     layout.write_aside(existing, resolved_yaml(study))
     return True
 
@@ -103,14 +104,14 @@ def driving(path: Path, *, call: str = CALL) -> Iterator[Driver]:
     try:
         cluster = open_cluster(profile, path / "jobs")
         tracker = Tracker(study.tracking.uri, path)
-        settle_s = SETTLE_S if profile.executor == "slurm" else 0.0
+        journal_lag_s = JOURNAL_LAG_S if profile.executor == "slurm" else 0.0
         node = Node(
             data_root=data_root(study),
             scratch=study.cluster.scratch or profile.scratch,
             code=code.digest(),
             device=profile.device_for(study.cluster.device),
         )
-        driver = Driver(path, study, cluster, tracker, node, settle_s=settle_s, call=call)
+        driver = Driver(path, study, cluster, tracker, node, journal_lag_s=journal_lag_s, call=call)
         driver.on_tick = lock.beat
         try:
             yield driver
@@ -149,14 +150,14 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
                 return f"the driver has not answered for {wait_s:.0f} s; it stops its jobs at its next step"
             time.sleep(0.2)
         if not request.exists():
-            return f"the driver stopped its jobs; go on with `actsweep resume {layout.shown(path)}`"
+            return f"the driver stopped its jobs; go on with `actsweep resume {layout.quote_path(path)}`"
     with driving(path) as driver:
         request.unlink(missing_ok=True)
         if driver.done:
             return f"nothing to stop: the study in {path} is finished"
         driver.pause()
         count = len(driver.state.folds_of)
-    return f"{jobs(count)} cancelled; go on with `actsweep resume {layout.shown(path)}`"
+    return f"{jobs(count)} cancelled; go on with `actsweep resume {layout.quote_path(path)}`"
 
 
 def sync(path: Path) -> str:

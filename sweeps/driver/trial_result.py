@@ -1,4 +1,4 @@
-"""From the folds of a trial to the trial: means per epoch, outcome and status. Pure."""
+"""From the folds of a trial to the trial: means per epoch, metrics and status. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from sweeps.folder.journals import means
-from sweeps.folder.records import TrialStatus
+from sweeps.folder.records import TrialAdded, TrialStatus
+from sweeps.folder.state import State
 from trainer.journal import FoldHistory
 from trainer.tasks.metric import LOSS
 
@@ -21,7 +22,7 @@ def epochs_done(folds: Iterable[FoldHistory | None]) -> int:
 
 def comparable_epoch(folds: Sequence[FoldHistory | None], closed: Sequence[TrialStatus | None]) -> int:
     """The last epoch at which every fold can be compared: the least epoch of the folds that still train, or the
-    greatest of all when none does. 0 while a fold has not begun. ``closed`` as in :func:`outcome`."""
+    greatest of all when none does. 0 while a fold has not begun. ``closed`` as in :func:`closed`."""
     done: list[int] = []
     training: list[int] = []
     for fold, closed_as in zip(folds, closed, strict=True):
@@ -61,13 +62,28 @@ def _metrics_at(fold: FoldHistory, epoch: int) -> Mapping[str, float] | None:
     return fold.epochs[-1].metrics
 
 
-def outcome(
+def closed(state: State, trial: TrialAdded) -> list[TrialStatus | None]:
+    """What was decided for the trial's folds that have no end of their own: INFRA_FAILED where the driver gave up,
+    STOPPED where the trial was stopped before the fold began; None for all others."""
+    in_flight = {fold for begun in state.unanswered.values() for pack in begun.packs for fold in pack}
+    result: list[TrialStatus | None] = []
+    for fold in trial.folds:
+        waiting = fold not in state.job_of and fold not in in_flight
+        if fold in state.gave_up:
+            result.append(TrialStatus.INFRA_FAILED)
+        elif trial.trial in state.stopping and waiting:
+            result.append(TrialStatus.STOPPED)
+        else:
+            result.append(None)
+    return result
+
+
+def combine(
     folds: Sequence[FoldHistory | None], closed: Sequence[TrialStatus | None]
 ) -> tuple[TrialStatus, dict[str, float]] | None:
     """Status and mean metrics of a trial whose folds are all over; None while one is not.
 
-    ``closed`` is what the driver decided for folds that have no end of their own: INFRA_FAILED where it gave up,
-    STOPPED where the trial was stopped before the fold began. Metrics are validation and training ones only: what
+    ``closed`` as :func:`closed` gives it. Metrics are validation and training ones only: what
     nothing may be selected on (``heldout/``) is left out on purpose. They are empty unless every fold has an outcome.
     """
     statuses: list[TrialStatus] = []

@@ -25,7 +25,7 @@ SPEC = "spec.json"
 REPORT = "report"
 
 
-def shown(path: Path) -> str:
+def quote_path(path: Path) -> str:
     """The path as a user can paste it into a command."""
     return shlex.quote(str(path))
 

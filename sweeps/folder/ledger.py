@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from sweeps.errors import LedgerError
-from sweeps.folder.records import KINDS, LEDGER, Migrated, Opened, Record
+from sweeps.folder.records import KINDS, LEDGER, LedgerRecord, Migrated, Opened
 from sweeps.folder.state import replay
 from trainer.codec import from_plain
 from trainer.errors import SpecError
@@ -36,7 +36,7 @@ class Ledger:
         if _written(self.path) not in (None, LEDGER.schema):
             self.write(Migrated(schema=LEDGER.schema))
 
-    def write(self, *records: Record) -> None:
+    def write(self, *records: LedgerRecord) -> None:
         """Appends, forces to disk, then applies: what is not on disk has not been decided."""
         self._file.write("".join(json.dumps(dataclasses.asdict(r), separators=(",", ":")) + "\n" for r in records))
         self._file.flush()
@@ -48,7 +48,7 @@ class Ledger:
         self._file.close()
 
 
-def read(path: Path) -> Iterable[Record]:
+def read(path: Path) -> Iterable[LedgerRecord]:
     """The whole records of a ledger, as this version writes them. Raises :class:`LedgerError` for a damaged line that
     is not the torn last one."""
     written: int | None = None

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from sweeps.errors import FolderBusy
-from sweeps.folder.layout import shown
+from sweeps.folder.layout import quote_path
 
 FILE = "driver.lock"
 STALE_S = 900.0
@@ -110,7 +110,7 @@ def busy(folder: Path) -> str:
         who = f"process {holder['pid']} on {holder['host']}"
     except (OSError, json.JSONDecodeError, KeyError):
         who = "an unknown process"
-    study = shown(folder)
+    study = quote_path(folder)
     return (
         f"{folder}: another driver ({who}) holds this study. Watch it with `actsweep status {study}`, or "
         f"end it with `actsweep stop {study}`; if that host is gone for good, delete {path}"

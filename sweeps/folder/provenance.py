@@ -119,18 +119,9 @@ def collect(command: Sequence[str], directory: Path, *, environment: Mapping[str
     )
 
 
-def record(study_folder: Path, provenance: Provenance) -> None:
-    """Writes ``provenance.json``; where the study has one, adds to its ``resumed`` list: the first start stays."""
-    path = study_folder / PROVENANCE
-    entry = asdict(provenance)
-    if path.exists():
-        first = json.loads(path.read_text(encoding="utf-8"))
-        before = [first, *first.get("resumed", [])]
-        if entry["git"] == next((past["git"] for past in reversed(before) if "git" in past), None):
-            del entry["git"]  # unchanged since the last entry that has it
-        first["resumed"] = [*first.get("resumed", []), entry]
-        entry = first
-    write_aside(path, json.dumps(entry, indent=1, sort_keys=True))
+def write(study_folder: Path, provenance: Provenance) -> None:
+    """Writes ``provenance.json``."""
+    write_aside(study_folder / PROVENANCE, json.dumps(asdict(provenance), indent=1, sort_keys=True))
 
 
 def _user() -> str:

@@ -212,7 +212,7 @@ class Finished:
     time: float
 
 
-Record = (
+LedgerRecord = (
     Opened
     | Migrated
     | TrialAdded
@@ -229,7 +229,7 @@ Record = (
     | Paused
     | Finished
 )
-_TYPES: tuple[type[Record], ...] = (
+_TYPES: tuple[type[LedgerRecord], ...] = (
     Opened,
     Migrated,
     TrialAdded,
@@ -246,4 +246,4 @@ _TYPES: tuple[type[Record], ...] = (
     Paused,
     Finished,
 )
-KINDS: dict[str, type[Record]] = {str(t.__dataclass_fields__["kind"].default): t for t in _TYPES}
+KINDS: dict[str, type[LedgerRecord]] = {str(t.__dataclass_fields__["kind"].default): t for t in _TYPES}

@@ -12,9 +12,9 @@ from sweeps.folder.records import (
     FoldKey,
     GaveUp,
     JobOver,
+    LedgerRecord,
     Opened,
     Paused,
-    Record,
     Reopened,
     Reported,
     Selected,
@@ -38,7 +38,6 @@ class State:
     """Submissions begun and not known to have ended."""
     job_of: dict[FoldKey, str] = field(default_factory=dict)
     """The job that is to run the fold now."""
-    batch_of: dict[str, int] = field(default_factory=dict)
     folds_of: dict[str, tuple[FoldKey, ...]] = field(default_factory=dict)
     """Job -> its pack, for jobs that are not known to be over."""
     spent: dict[FoldKey, int] = field(default_factory=dict)
@@ -60,7 +59,7 @@ class State:
     """Jobs that a pause cancelled: their folds are free again and lost nothing."""
     finished: bool = False
 
-    def apply(self, record: Record) -> None:
+    def apply(self, record: LedgerRecord) -> None:
         if isinstance(record, Opened):
             self.opened = record
         elif isinstance(record, TrialAdded):
@@ -94,7 +93,6 @@ class State:
     def _submitted(self, begun: Submitting, record: Submitted) -> None:
         for pack, job in zip(begun.packs, record.jobs, strict=True):
             if job is not None:
-                self.batch_of[job] = record.batch
                 self.folds_of[job] = pack
                 self.job_of.update(dict.fromkeys(pack, job))
 
@@ -122,11 +120,14 @@ class State:
             if job is not None:
                 self.folds_of[job] = tuple(other for other in self.folds_of[job] if other != fold)
 
+    def unfinished(self) -> list[TrialAdded]:
+        return [trial for trial in self.trials.values() if trial.trial not in self.completed]
+
     def of_phase(self, phase: Phase) -> list[TrialAdded]:
         return [trial for trial in self.trials.values() if trial.phase == phase]
 
 
-def replay(records: Iterable[Record]) -> State:
+def replay(records: Iterable[LedgerRecord]) -> State:
     state = State()
     for record in records:
         state.apply(record)

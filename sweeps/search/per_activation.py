@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sweeps.errors import LedgerError
-from sweeps.folder.records import Completed, Record, Reopened, Reported, TrialAdded, TrialStatus
+from sweeps.folder.records import Completed, LedgerRecord, Reopened, Reported, TrialAdded, TrialStatus
 from sweeps.study.study import Study
 from trainer.spec import Options, Scalar
 
@@ -28,7 +28,7 @@ class Searches:
             self._searchers = {label: make_searcher(study, label) for label in self.labels}
             self._schedulers = {label: make_scheduler(study, label) for label in self.labels}
 
-    def replay(self, records: Iterable[Record]) -> None:
+    def replay(self, records: Iterable[LedgerRecord]) -> None:
         """Brings searchers and schedulers to where the ledger ends. Raises :class:`LedgerError` where they would
         suggest something else than is recorded."""
         trials: dict[str, TrialAdded] = {}
@@ -65,9 +65,9 @@ class Searches:
         """Suggestion ``index``; None when there are no more."""
         return self._searchers[label].ask(index)
 
-    def settle(self, label: str, config: Mapping[str, Scalar]) -> tuple[Options, Options]:
+    def resolve(self, label: str, config: Mapping[str, Scalar]) -> tuple[Options, Options]:
         """The activation's parameters and training fields that a suggestion means."""
-        return self._study.space_of(label).settle(config)
+        return self._study.space_of(label).resolve(config)
 
     def reported(self, trial: TrialAdded, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Tells of an epoch; whether the trial should stop."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from sweeps.study.study import Mode, Study
 
 
-class Scheduler(Protocol):
+class TrialScheduler(Protocol):
     def result(self, index: int, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Tells the mean over a trial's folds after an epoch (from 1); whether the trial should stop now. Told again,
         it repeats its answer."""
@@ -19,7 +19,7 @@ class Scheduler(Protocol):
         ...
 
 
-def make_scheduler(study: Study, label: str) -> Scheduler:
+def make_scheduler(study: Study, label: str) -> TrialScheduler:
     """The scheduler of one activation: it compares settings of that activation alone."""
     del label  # all are made alike
     search = study.search

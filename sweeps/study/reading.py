@@ -11,9 +11,7 @@ from slurm import messages, yaml_reader
 from slurm.messages import nearest
 from slurm.yaml_reader import Document, Problem
 from sweeps.errors import StudyError
-from sweeps.study.sections import (
-    TASK,
-)
+from sweeps.study.field_types import TASK
 from sweeps.study.study import Study
 from trainer import catalogue
 from trainer.errors import UnknownName

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,10 +17,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     PlainValidator,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -28,94 +26,25 @@ from pydantic import (
 from analysis.runs.plan import Family
 from slurm.messages import Problems, accepts, nearest, refusal
 from sweeps.study import default_spaces
-from sweeps.study.space import TAN, Domain, SpaceError, check_angle, parse, tan_degrees
+from sweeps.study.field_types import (
+    Option,
+    Parameter,
+    ReportedMetric,
+    Rule,
+    Searched,
+    SearchedOrFixed,
+    SelectedOn,
+    listed,
+)
+from sweeps.study.space import Domain
 from trainer import catalogue
-from trainer.errors import UnknownName
 from trainer.spec import Precision, Scalar, TrainingSpec
-from trainer.tasks.description import Description
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")
 
 FIXED_FOR_ALL = frozenset({"epochs", "evaluate_batch", "evaluate_every", "checkpoint_rule", "clean_train"})
-SELECTS_ON = "validation/"
 """Training fields that no activation may have its own of: budget, rule and measurement are the comparison's."""
-
-
-def _scalar(value: object) -> Scalar:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping) and set(value) <= {*_DOMAIN_KEYS}:
-        raise refusal("accepts one value here; a search space belongs in the activation's space")
-    raise refusal("accepts a number, text, true, false or null; lists and mappings are not passed on")
-
-
-_DOMAIN_KEYS = ("uniform", "loguniform", "quniform", "randint", "choice", "grid_search", TAN)
-
-
-def _parameter(value: object) -> Scalar:
-    """A fixed parameter: a scalar, or the tangent of a fixed angle."""
-    if isinstance(value, Mapping) and set(value) == {TAN} and not isinstance(value[TAN], list | Mapping):
-        try:
-            return tan_degrees(check_angle(value[TAN]))
-        except SpaceError as error:
-            raise refusal(str(error)) from error
-    return _scalar(value)
-
-
-def _domain(value: object) -> Domain:
-    if not isinstance(value, Mapping | Domain):
-        raise refusal("accepts a domain, as {uniform: [0, 1]}; a fixed value belongs in params (or in training)")
-    try:
-        return parse(value)
-    except SpaceError as error:
-        raise refusal(str(error)) from error
-
-
-def _domain_or_scalar(value: object) -> Domain | Scalar:
-    return _domain(value) if isinstance(value, Mapping | Domain) else _scalar(value)
-
-
-def _plain(value: Domain | Scalar) -> object:
-    return value.plain() if isinstance(value, Domain) else value
-
-
-Option = Annotated[bool | int | float | str | None, PlainValidator(_scalar)]
-Parameter = Annotated[bool | int | float | str | None, PlainValidator(_parameter)]
-Searched = Annotated[Domain, PlainValidator(_domain), PlainSerializer(_plain)]
-SearchedOrFixed = Annotated[
-    Domain | bool | int | float | str | None, PlainValidator(_domain_or_scalar), PlainSerializer(_plain)
-]
-
-
-def listed(kind: str, names: Mapping[str, str]) -> AfterValidator:
-    def check(name: str) -> str:
-        try:
-            catalogue.check(kind, name, names)
-        except UnknownName as error:
-            raise refusal(f"{error}", whole=True) from error
-        return name
-
-    return AfterValidator(check)
-
-
-def _of_task(accepted: Callable[[Description], Iterable[str]]) -> AfterValidator:
-    """A name that the study's task knows; which task that is, the validation is told by its context."""
-
-    def check(name: str, info: ValidationInfo) -> str:
-        task: Description | None = (info.context or {}).get(TASK)
-        if task is not None and name not in (names := list(accepted(task))):
-            raise refusal(f"accepts {', '.join(names)}{nearest(name, names)}")
-        return name
-
-    return AfterValidator(check)
-
-
-TASK = "task"
-"""Key of the validation's context: the description of the study's task."""
-Rule = Annotated[str, _of_task(lambda task: task.rules)]
-ReportedMetric = Annotated[str, _of_task(lambda task: task.names)]
-SelectedOn = Annotated[str, _of_task(lambda task: (SELECTS_ON + name for name in task.names))]
 
 
 class Section(BaseModel):

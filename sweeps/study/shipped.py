@@ -28,7 +28,7 @@ def find(reference: str) -> Study:
         return load(known[reference], origin=f"{reference}.yaml")
     if (path / layout.STUDY).is_file():
         raise StudyError(
-            f"{path}: a study's folder, not its file; go on with it by `actsweep resume {layout.shown(path)}`"
+            f"{path}: a study's folder, not its file; go on with it by `actsweep resume {layout.quote_path(path)}`"
         )
     raise StudyError(_unknown(reference, "neither a file nor one of the shipped studies"))
 

@@ -72,6 +72,15 @@ class Domain:
         inner: dict[str, Any] = {self.kind: list(self.args)}
         return {TAN: inner} if self.tan else inner
 
+    def words(self) -> str:
+        """For people, with a searched angle in degrees: ``uniform 60 to 85 degrees (as its tangent)``."""
+        unit = " degrees (as its tangent)" if self.tan else ""
+        if self.kind in ("choice", "grid_search"):
+            return f"{self.kind} of {', '.join(json.dumps(value) for value in self.args)}{unit}"
+        low, high, *quantum = (f"{value:g}" for value in self.args)
+        steps = f" in steps of {quantum[0]}" if quantum else ""
+        return f"{self.kind} {low} to {high}{steps}{unit}"
+
     def to_tune(self) -> Any:
         """Tune's own object for the searched number."""
         from ray.tune.search import sample  # heavy: only a search needs it
@@ -211,7 +220,7 @@ class Space:
         """For Tune's searchers: flat key -> domain or grid."""
         return {key: domain.to_tune() for key, domain in self.domains.items()}
 
-    def settle(self, config: Mapping[str, Scalar]) -> tuple[Options, Options]:
+    def resolve(self, config: Mapping[str, Scalar]) -> tuple[Options, Options]:
         """Activation parameters and training overrides of a searcher's configuration, angles turned into slopes."""
         values = {key: self.domains[key].value(searched) for key, searched in config.items()}
         return _below(values, ACTIVATION), _below(values, TRAINING)

@@ -1,13 +1,12 @@
-"""A study: one YAML file, validated into one frozen value from which everything else follows.
+"""A study: one YAML file, validated into one frozen value. :mod:`sweeps.study.planner` says what it comes to.
 
-:func:`load` reads and checks a file; what is wrong with it comes back as one :class:`StudyError` that names file, line,
-what it got, what is accepted and the nearest name. :func:`resolved_yaml` writes all defaults out and loads back to an
-equal study. Loads neither torch nor Ray.
+:func:`sweeps.study.reading.load` reads and checks a file; what is wrong with it comes back as one :class:`StudyError`
+that names file, line, what it got, what is accepted and the nearest name. :func:`resolved_yaml` writes all defaults out
+and loads back to an equal study. Loads neither torch nor Ray.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -17,13 +16,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from analysis.runs.metric import Metric
-from analysis.runs.plan import Declaration, Plan
 from slurm.messages import Problems, refusal
 from sweeps.study.consistency import Values, contradictions
+from sweeps.study.field_types import TASK, listed
 from sweeps.study.sections import (
     NAME,
-    TASK,
     Activation,
     Cluster,
     Confirm,
@@ -36,11 +33,10 @@ from sweeps.study.sections import (
     Tracking,
     Training,
     TunedForAll,
-    listed,
 )
 from sweeps.study.space import ACTIVATION, Domain, Space, space
 from trainer import catalogue
-from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, SplitSpec
+from trainer.spec import Options, Phase
 from trainer.tasks.description import LAST, Description, describe
 
 Mode = Literal["min", "max"]
@@ -153,8 +149,6 @@ class Study(Section):
         """Whether ``one`` beats ``other`` in a metric, named with or without its part (``validation/loss``)."""
         return self.description.metric(metric).sign * (one - other) > 0
 
-    # What the driver asks a study.
-
     def compared(self) -> tuple[str, ...]:
         """Labels, in the file's order."""
         return tuple(item.label for item in self.activations)
@@ -172,42 +166,6 @@ class Study(Section):
     def searched(self) -> tuple[str, ...]:
         """Labels with something to search."""
         return tuple(label for label in self.compared() if not self.space_of(label).empty)
-
-    def phases(self) -> tuple[Phase, ...]:
-        if not self.searched():
-            return ("confirm",)
-        assert self.confirm is not None
-        return ("search", "confirm") if self.confirm.repeats else ("search",)
-
-    def claims_phase(self) -> Phase:
-        return self.phases()[-1]
-
-    def trials(self, label: str, phase: Phase) -> int:
-        """Trials of one activation in a phase. One with nothing to search has none in the search phase, unless claims
-        rest on it."""
-        if phase not in self.phases():
-            return 0
-        if phase == "confirm":
-            return 1
-        domains = self.space_of(label)
-        if domains.empty:
-            return int(self.claims_phase() == "search")
-        assert self.search is not None
-        return domains.trials(self.search.samples)
-
-    def repeats(self, phase: Phase) -> tuple[int, ...]:
-        """Repeat numbers of a phase. The confirm phase's follow the search's: other numbers, other splits."""
-        if not self.searched():
-            return tuple(range(self.folds.repeats)) if phase == "confirm" else ()
-        assert self.search is not None
-        assert self.confirm is not None
-        first = self.search.repeats
-        return tuple(range(first)) if phase == "search" else tuple(range(first, first + self.confirm.repeats))
-
-    def fold_numbers(self, phase: Phase) -> tuple[int, ...]:
-        """Folds of each repeat that a trial of the phase trains."""
-        some = self.search.folds if self.search is not None and phase == "search" else None
-        return tuple(range(some or self.folds.folds))
 
     def epochs(self, phase: Phase) -> int:
         own = self.search.epochs if self.search is not None and phase == "search" else None
@@ -232,77 +190,9 @@ class Study(Section):
             if domain is not None and domain.tan
         }
 
-    def fold_specs(
-        self, *, phase: Phase, trial: str, label: str, params: Options | None = None, training: Options | None = None
-    ) -> list[FoldSpec]:
-        """Specifications of a trial's folds, by repeat, then fold. ``params`` and ``training`` are what the search
-        settled; the file's fixed ones are added here."""
-        fixed_params, fixed_training = self.fixed(label)
-        return [
-            FoldSpec(
-                study=self.name,
-                study_seed=self.seed,
-                phase=phase,
-                trial=trial,
-                repeat=repeat,
-                fold=fold,
-                task=self.task,
-                data=self.data_spec(),
-                split=self.split_spec(),
-                model=self.model_spec(),
-                activation=ActivationSpec(
-                    name=self.activation(label).activation, params={**fixed_params, **(params or {})}
-                ),
-                training=self.training.spec({"epochs": self.epochs(phase), **fixed_training, **(training or {})}),
-            )
-            for repeat in self.repeats(phase)
-            for fold in self.fold_numbers(phase)
-        ]
-
-    def data_spec(self) -> DataSpec:
-        return DataSpec(name=self.data.name, options=self.data.options)
-
-    def model_spec(self) -> ModelSpec:
-        return ModelSpec(name=self.model.name, options=self.model.options)
-
-    def split_spec(self) -> SplitSpec:
-        return SplitSpec(**self.folds.model_dump(exclude={"repeats"}))
-
-    def plan(self, declared_at: str) -> Plan:
-        """What is planned and declared, for ``plan.json``. ``declared_at``: ISO 8601, UTC."""
-        phase, searched = self.claims_phase(), self.searched()
-        return Plan(
-            study=self.name,
-            study_digest=digest(self),
-            study_seed=self.seed,
-            dataset=_named(self.data.name, self.data.options),
-            model=_named(self.model.name, self.model.options),
-            splits=_splits(self.split_spec()),
-            task=self.task,
-            metrics=tuple(Metric(**dataclasses.asdict(metric)) for metric in self.description.metrics),
-            activations=self.compared(),
-            claims_phase=phase,
-            repeats=self.repeats(phase),
-            folds=len(self.fold_numbers(phase)),
-            search_trials={
-                label: self.trials(label, "search") if label in searched else 0 for label in self.compared()
-            },
-            search_selects_on=self.select_on(),
-            declaration=Declaration(
-                question=self.question,
-                metric=self.report.metric,
-                rule=self.training.checkpoint_rule,
-                control=self.control,
-                rope=self.report.rope,
-                alpha=self.report.alpha,
-                declared_at=declared_at,
-                family=self.report.family,
-            ),
-        )
-
 
 def resolved_yaml(study: Study) -> str:
-    """The study with all defaults written out; :func:`load` reads an equal one back."""
+    """The study with all defaults written out; :func:`sweeps.study.reading.load` reads an equal one back."""
     return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -337,19 +227,3 @@ def _label(item: object) -> object:
     if isinstance(item, Mapping):
         return item.get("label", item.get("activation"))
     return getattr(item, "label", item)
-
-
-def _splits(spec: SplitSpec) -> str:
-    """How items are dealt to folds, as a reader of the report should see it."""
-    parts = "the held-out part that the data set declares" if spec.scheme == "fixed" else f"{spec.folds} folds"
-    stratified = ", stratified by class" if spec.stratify else ""
-    grouped = f", no {spec.group} on two sides" if spec.group else ", items assigned individually (no groups)"
-    return f"{parts}{stratified}{grouped if spec.scheme == 'kfold' else ''}; validation {spec.validation:g} of the rest"
-
-
-def _named(name: str, options: Mapping[str, Scalar]) -> str:
-    """``resnet34(stem=small)``."""
-    inside = ", ".join(
-        f"{key}={json.dumps(value) if not isinstance(value, str) else value}" for key, value in sorted(options.items())
-    )
-    return f"{name}({inside})" if inside else name

@@ -15,7 +15,8 @@ from sweeps.folder import decided
 from sweeps.folder.decided import Decided
 from sweeps.folder.layout import INFRA, PROVENANCE
 from sweeps.folder.secrets import redact
-from sweeps.tracking.run_content import FoldResult, FoldRun, Trial, fold_result, fold_run, milliseconds
+from sweeps.tracking.run_content import fold_result, fold_run
+from sweeps.tracking.run_values import FoldResult, FoldRun, Trial, milliseconds
 from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
 from trainer.journal import FILE, attempt_folder, attempts, follow, resolve
@@ -27,7 +28,7 @@ class Unreadable(TrackingError):
 
 
 @dataclass(frozen=True)
-class Records:
+class FolderReader:
     """Reads one study folder; keeps nothing but the plan."""
 
     folder: Path
@@ -36,7 +37,7 @@ class Records:
     """Git commit of the working tree that the study was started from; "" where there is none."""
 
     @staticmethod
-    def open(folder: Path) -> Records:
+    def open(folder: Path) -> FolderReader:
         """Raises :class:`Unreadable` for a folder without a plan, or with a damaged one."""
         path = folder / schema.PLAN_ARTIFACT
         try:
@@ -45,7 +46,7 @@ class Records:
             raise Unreadable(
                 f"{path}: cannot be read ({error}); restore it: it alone says what was declared before the first epoch"
             ) from error
-        return Records(folder, plan, _commit(folder / PROVENANCE))
+        return FolderReader(folder, plan, _commit(folder / PROVENANCE))
 
     def trials(self) -> list[str]:
         trials = self.folder / "trials"
@@ -55,6 +56,14 @@ class Records:
         """Keys, ``<trial>/fold-<repeat>-<fold>``, of the folds that the driver has planned so far."""
         found = (self.folder / "trials" / trial).glob("fold-*/spec.json")
         return sorted(f"{trial}/{path.parent.name}" for path in found)
+
+    def all_folds(self) -> list[str]:
+        return [fold for trial in self.trials() for fold in self.folds(trial)]
+
+    def run_key(self, fold: str) -> str:
+        """The value of ``actsweep.key`` on the fold's run."""
+        trial, _, name = fold.partition("/")
+        return f"{self.plan.study}/{trial}/{name.removeprefix('fold-')}"
 
     def trial(self, name: str) -> Trial:
         path = self.folder / "trials" / name / "trial.json"

@@ -1,8 +1,4 @@
-"""What a study, a trial and a fold look like as MLflow runs. Pure: values in, values out.
-
-Every time is the journal's, in milliseconds since the Unix epoch, and every step an epoch, so that the same journals
-always give the same run.
-"""
+"""What the runs of a study, a trial and a fold say in MLflow. Pure: values in, values out."""
 
 from __future__ import annotations
 
@@ -10,152 +6,32 @@ import dataclasses
 import hashlib
 import json
 import math
-import re
 import statistics
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from analysis.runs import schema
 from analysis.runs.plan import Plan
 from sweeps.folder.decided import Decided
 from sweeps.folder.journals import means
 from sweeps.folder.records import TrialStatus
+from sweeps.tracking.run_values import (
+    LOGGED,
+    MAX_TAG,
+    NOTE,
+    FoldResult,
+    FoldRun,
+    Point,
+    Run,
+    Trial,
+    metric_key,
+    milliseconds,
+    value_text,
+)
+from sweeps.wording import counted
 from trainer.codec import identity
-from trainer.journal import Epoch, FoldHistory
+from trainer.journal import FoldHistory
 from trainer.spec import FoldSpec
-
-PARENT = "mlflow.parentRunId"
-NOTE = "mlflow.note.content"
-LOGGED = schema.PREFIX + "logged"
-"""Tag of a run that is complete: what was logged, as :meth:`Mark.text` or a checksum."""
-MARKER = schema.SECONDS_TRAIN
-"""The metric that every epoch has and that is sent first: its history tells which epochs a run holds."""
-
-STATUSES: dict[str, str] = {
-    schema.Status.RUNNING: "RUNNING",
-    schema.Status.FINISHED: "FINISHED",
-    schema.Status.STOPPED: "KILLED",
-    schema.Status.DIVERGED: "FAILED",
-    schema.Status.FAILED: "FAILED",
-    schema.Status.INFRA_FAILED: "FAILED",
-}
-"""Our status -> MLflow's. The tag ``actsweep.status`` carries ours."""
-
-MAX_KEY = 250
-MAX_PARAM = 6000
-MAX_TAG = 8000
-_FORBIDDEN = re.compile(r"[^\w\-. /:]", re.ASCII)
-
-
-class Point(NamedTuple):
-    key: str
-    value: float
-    timestamp_ms: int
-    step: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mark:
-    """How much of a fold an MLflow run holds."""
-
-    epochs: int = 0
-    """Epochs, from the first on."""
-    checksum: int = 0
-    """Over the number and time of each of them: the same epochs of another attempt have other times."""
-    final_ms: int = 0
-    """Time of the fold's end, 0 while it has none."""
-
-    def text(self) -> str:
-        return f"{self.epochs}:{self.checksum:08x}:{self.final_ms}"
-
-    @staticmethod
-    def parse(text: str) -> Mark | None:
-        """None for a text that is no mark."""
-        found = re.fullmatch(r"(\d+):([0-9a-f]{8}):(\d+)", text)
-        if found is None:
-            return None
-        return Mark(epochs=int(found[1]), checksum=int(found[2], 16), final_ms=int(found[3]))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """A trial as the driver's ``trial.json`` has it."""
-
-    schema: int
-    trial: str
-    label: str
-    activation: str
-    phase: str
-    index: int
-    params: Mapping[str, Any]
-    training: Mapping[str, Any]
-    degrees: Mapping[str, float] = field(default_factory=dict)
-    """Angles of which parameters are the tangents."""
-
-    @property
-    def name(self) -> str:
-        """As the UI lists it: the label, then what tells the trials of one label apart."""
-        rest = self.trial.removeprefix(self.label).removesuffix(self.label).strip("-")
-        return f"{self.label} · {rest or self.index}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A run as it should be."""
-
-    key: str
-    name: str
-    start_ms: int
-    tags: Mapping[str, str]
-    params: Mapping[str, str] = field(default_factory=dict)
-    status: str = schema.Status.RUNNING.value
-    end_ms: int = 0
-    """0 while it runs."""
-    final: tuple[Point, ...] = ()
-    """What is known once it has ended."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoldRun(Run):
-    epochs: tuple[Epoch, ...] = ()
-    attempts: int = 0
-
-    def times(self) -> list[tuple[int, int]]:
-        return [(epoch.epoch, milliseconds(epoch.time)) for epoch in self.epochs]
-
-    def mark(self) -> Mark:
-        return Mark(epochs=len(self.epochs), checksum=checksum(self.times()), final_ms=self.end_ms)
-
-    def continues(self, mark: Mark) -> bool:
-        """Whether a run that holds ``mark`` holds a beginning of this one, and nothing else."""
-        times = self.times()
-        if mark.final_ms:
-            return mark == self.mark()
-        return mark.epochs <= len(times) and checksum(times[: mark.epochs]) == mark.checksum
-
-    def points_after(self, epochs: int) -> list[Point]:
-        """The per-epoch metrics beyond the first ``epochs`` epochs, each epoch's marker first."""
-        return [point for epoch in self.epochs[epochs:] for point in epoch_points(epoch)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoldResult:
-    """What a trial needs to know of one of its folds."""
-
-    status: str
-    end_ms: int
-    metrics: Mapping[str, float]
-    """Of the model that the declared checkpoint rule picked."""
-
-
-def milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def checksum(times: Iterable[tuple[int, int]]) -> int:
-    return zlib.crc32(repr(list(times)).encode())
 
 
 def config_digest(spec: FoldSpec) -> str:
@@ -166,42 +42,11 @@ def config_digest(spec: FoldSpec) -> str:
     return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
-def metric_key(name: str) -> str:
-    """A name that MLflow accepts; differing names stay different."""
-    clean = _FORBIDDEN.sub("_", name).strip("/")
-    if clean == name and len(name) <= MAX_KEY:
-        return name
-    return f"{clean[: MAX_KEY - 9]}-{zlib.crc32(name.encode()):08x}"
-
-
-def value_text(value: Any, limit: int = MAX_PARAM) -> str:
-    """A param's or tag's text: true, false and null as in YAML, numbers in full; a text too long ends in its digest."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    if len(text) <= limit:
-        return text
-    return f"{text[: limit - 30]}... sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
 def param_texts(params: Mapping[str, Any], training: Mapping[str, Any], degrees: Mapping[str, float]) -> dict[str, str]:
     """``degrees`` stand beside their tangents, as ``activation.<parameter>_degrees``."""
     angles = {f"{name}_degrees": angle for name, angle in degrees.items()}
     pairs = [(schema.ACTIVATION_PARAM, {**params, **angles}), (schema.TRAINING_PARAM, training)]
     return {metric_key(prefix + name): value_text(value) for prefix, group in pairs for name, value in group.items()}
-
-
-def epoch_points(epoch: Epoch) -> list[Point]:
-    """One epoch's metrics: the marker first."""
-    values = {
-        MARKER: epoch.train_s,
-        schema.SECONDS_EVALUATE: epoch.evaluate_s,
-        schema.SECONDS_REST: epoch.rest_s,
-        schema.PEAK_MEMORY_MB: epoch.peak_memory_mb,
-        **epoch.metrics,
-        **{schema.ACTIVATION_PREFIX + name: value for name, value in epoch.activation.items()},
-        **{schema.UTILISATION_PREFIX + name: value for name, value in epoch.utilisation.items()},
-    }
-    at = milliseconds(epoch.time)
-    return [Point(metric_key(name), value, at, epoch.epoch) for name, value in values.items()]
 
 
 def common_tags(plan: Plan, kind: str, key: str, commit: str) -> dict[str, str]:
@@ -230,7 +75,7 @@ def _note(plan: Plan) -> str:
         declared.question,
         f"Activations: {', '.join(plan.activations)}. Control: {declared.control}.",
         f"Claims rest on the {plan.claims_phase} phase: {declared.metric} on the held-out part of "
-        f"{len(plan.repeats)} x {plan.folds} folds, model by rule {declared.rule}.",
+        f"{len(plan.repeats)} x {counted(plan.folds, 'fold')}, model by rule {declared.rule}.",
     ]
     return "\n\n".join(line for line in lines if line)
 
@@ -256,7 +101,7 @@ def trial_run(
     tags |= {schema.STATUS: status, **choice_tags(decided)}
     if decided.status is not TrialStatus.FINISHED:
         count = sum(result.status == status for result in ended)
-        tags[schema.REASON] = f"{count} of {len(ended)} folds {status}"
+        tags[schema.REASON] = f"{count} of {counted(len(ended), 'fold')} {status}"
     end_ms = max(result.end_ms for result in ended)
     final = tuple(Point(metric_key(name), value, end_ms, 0) for name, value in _summary(ended).items())
     return Run(

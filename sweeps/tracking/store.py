@@ -47,7 +47,7 @@ class Store:
     """The SQLite file of the embedded store."""
 
 
-def settle(environment: dict[str, str] | None = None) -> dict[str, str]:
+def configure_mlflow(environment: dict[str, str] | None = None) -> dict[str, str]:
     """Switches MLflow's telemetry off and bounds its requests; the user's own settings of the latter stay.
 
     Works on this process's environment unless given another (for a child). Call it before MLflow is imported; where it
@@ -97,12 +97,12 @@ def _sqlite(database: Path) -> Store:
 
 def connect(store: Store) -> MlflowClient:
     """A client of the store, made first where it is a SQLite file that does not exist."""
-    settle()
+    configure_mlflow()
     from mlflow import MlflowClient  # heavy, and reads the settings above
 
     if store.database is not None and not store.database.exists():
         initialise(store.database)
-    with _hushed():
+    with _quiet():
         return MlflowClient(tracking_uri=store.uri)
 
 
@@ -112,11 +112,11 @@ def initialise(database: Path) -> None:
     MLflow migrates an empty file in place, and processes that meet there break each other. Here each makes a file
     of its own aside; the first to link it under the final name wins, the others drop theirs.
     """
-    settle()
+    configure_mlflow()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     database.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as name, _hushed():
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as name, _quiet():
         aside = Path(name) / DATABASE
         made = SqlAlchemyStore(f"sqlite:///{aside}", (database.parent / ARTIFACTS).as_uri())
         made.engine.dispose()
@@ -130,7 +130,7 @@ def initialise(database: Path) -> None:
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keeps the announcements of MLflow's and Alembic's start from the terminal; warnings still come through."""
     loggers = [logging.getLogger(name) for name in ("mlflow", "mlflow.store.db.utils", "alembic", "alembic.runtime")]
     levels = [logger.level for logger in loggers]

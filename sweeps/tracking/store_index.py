@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.runs import schema
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
-from sweeps.tracking.run_content import LOGGED, MARKER, PARENT, STATUSES, FoldRun, Mark, Point, Run, checksum
+from sweeps.tracking.run_values import LOGGED, MARKER, PARENT, STATUSES, FoldRun, Mark, Point, Run, checksum
 from sweeps.tracking.store import Store, connect
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ PAGE = 200
 
 
 @dataclass(kw_only=True)
-class Known:
+class KnownRun:
     """What the store holds of one run."""
 
     run_id: str
@@ -44,8 +44,8 @@ class Known:
     """It may hold more than we can tell without reading it whole: replaced at the next occasion."""
 
 
-class Mirror:
-    """The runs of one study in one store. Errors of the store are the caller's to handle; after one, make a new mirror:
+class StoreIndex:
+    """The runs of one study in one store. Errors of the store are the caller's to handle; after one, make a new index:
     what the store took of the failed call is not known."""
 
     def __init__(self, store: Store, study: str, digest: str) -> None:
@@ -55,7 +55,7 @@ class Mirror:
         self.api: MlflowClient = connect(store)
         self.experiment = self._find_experiment(study, digest)
         """MLflow's id of the study's experiment."""
-        self.runs: dict[str, Known] = {}
+        self.runs: dict[str, KnownRun] = {}
         """By the tag ``actsweep.key``."""
         self.last_marker: dict[str, tuple[int, int]] = {}
         """Run id -> (epoch, time) of the last marker found in the store, while it is unsure what came behind it."""
@@ -99,10 +99,10 @@ class Mirror:
             if not token:
                 return
 
-    def _learn_run(self, run: Any) -> Known:
+    def _learn_run(self, run: Any) -> KnownRun:
         tags: Mapping[str, str] = run.data.tags
         logged = tags.get(LOGGED, "")
-        known = Known(
+        known = KnownRun(
             run_id=run.info.run_id,
             parent=tags.get(PARENT, ""),
             summary=logged,
@@ -131,13 +131,13 @@ class Mirror:
             self.last_marker[known.run_id] = times[-1]
         return known
 
-    def create(self, wanted: Run, parent: str) -> Known:
+    def create(self, wanted: Run, parent: str) -> KnownRun:
         tags = dict(wanted.tags)
         tags.pop(LOGGED, None)  # says that all is there; sent with the last batch
         if parent:
             tags[PARENT] = parent
         run = self.api.create_run(self.experiment, start_time=wanted.start_ms, tags=tags, run_name=wanted.name)
-        known = Known(run_id=run.info.run_id, parent=parent)
+        known = KnownRun(run_id=run.info.run_id, parent=parent)
         if isinstance(wanted, FoldRun):
             known.attempts = wanted.attempts
         else:

@@ -4,42 +4,32 @@ MLflow holds nothing of its own: a run is what the study folder says it is, so t
 anew, and a write that was lost or cut off is simply made again. Live ingestion and a rebuild take the same way: the
 driver names the folds with news, the tracker reads their journals, compares with what the store already holds, and
 sends the difference, one batch a run. Runs are found by the tag ``actsweep.key``, never by an id kept elsewhere.
-
-MLflow's metrics can be added to but not changed, while a journal's epochs can be superseded: a fold that was restarted
-trains some epochs again, and a node that was cut off may have written epochs that no longer count. A run whose epochs
-are no longer those of the journal is therefore replaced by a new one (the old one goes to MLflow's trash). Replacing is
-rare, and it keeps one promise: a view that was kept equals a view made from nothing.
 """
 
 from __future__ import annotations
 
 import time
-import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from analysis.runs import schema
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
-from sweeps.tracking.folder_reader import Records, Unreadable
-from sweeps.tracking.run_content import LOGGED, PARENT, FoldResult, FoldRun, Run, choice_tags, study_run, trial_run
+from sweeps.tracking.folder_reader import FolderReader, Unreadable
+from sweeps.tracking.run_updates import RunUpdates
 from sweeps.tracking.store import locate
-from sweeps.tracking.store_index import Known, Mirror
+from sweeps.tracking.store_index import StoreIndex
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 """Pause after a failed attempt to reach the store, doubled from one failure to the next."""
+_DAMAGED = ("file is not a database", "database disk image is malformed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synced:
     trials: int
     folds: int
-
-
-_DAMAGED = ("file is not a database", "database disk image is malformed")
 
 
 class Tracker:
@@ -55,16 +45,14 @@ class Tracker:
         :class:`TrackingError` for a URI that is none."""
         self.folder = study_folder
         self.store = locate(uri, study_folder)
-        self._records: Records
+        self._reader: FolderReader
         self.trouble: str | None = None
         """What keeps the view from being complete, without secrets; None when all is well."""
         self._clock = clock
-        self._opened: Mirror | None = None
-        self._experiment = ""
+        self._opened: tuple[StoreIndex, RunUpdates] | None = None
         self._pending: dict[str, None] = {}
         self._refused: dict[str, str] = {}
         self._trials_due: dict[str, None] = {}
-        self._results: dict[str, dict[str, FoldResult | None]] = {}
         self._not_before = 0.0
         self._pause_s = FIRST_PAUSE_S
 
@@ -72,11 +60,6 @@ class Tracker:
     def pending(self) -> int:
         """Folds and trials with news that the store does not have yet."""
         return len(self._pending) + len(self._trials_due)
-
-    @property
-    def experiment_id(self) -> str:
-        """MLflow's id of the study's experiment; "" before the store was first reached."""
-        return self._experiment
 
     def note(self, folds: Iterable[str]) -> None:
         """These folds (``<trial>/fold-<repeat>-<fold>``) have news; their journals are read at the flush."""
@@ -98,7 +81,7 @@ class Tracker:
             waiting = {fold.partition("/")[0] for fold in self._pending}
             for trial in list(self._trials_due):
                 if trial not in waiting:
-                    self._attempt(trial, self._update_trial)
+                    self._attempt(trial, self._updates.trial)
                     self._trials_due.pop(trial, None)
         except Exception as error:
             self._fail(error)
@@ -111,24 +94,24 @@ class Tracker:
         """Makes the store say what the study folder says, whatever it held before. Raises :class:`TrackingError`."""
         self._not_before = 0.0
         if self._guard(self._open):
-            self.note(self._folds())
-            _ = self.flush() and self._guard(self._update_study)
+            self.note(self._reader.all_folds())
+            _ = self.flush() and self._guard(lambda: self._updates.end_study())
         if self.trouble is not None:
             raise TrackingError(self.trouble)
-        return Synced(trials=len(self._records.trials()), folds=len(self._folds()))
+        return Synced(trials=len(self._reader.trials()), folds=len(self._reader.all_folds()))
 
     def close(self, budget_s: float = 60.0) -> bool:
         """Sends what is left and the state of the study itself; True when the store has everything."""
         self._not_before = 0.0
         self.note(key for key in self._refused if "/" in key)
         done = self.flush(budget_s)
-        return done and self._guard(self._update_study)
+        return done and self._guard(lambda: self._updates.end_study())
 
     def log_report(self, folder: Path) -> None:
         """Attaches a report's files to the study's run. Raises :class:`TrackingError`."""
 
         def attach() -> None:
-            self._mirror.api.log_artifacts(self._study().run_id, str(folder), schema.REPORT_ARTIFACT)
+            self._index.api.log_artifacts(self._updates.study().run_id, str(folder), schema.REPORT_ARTIFACT)
 
         if not self._guard(attach):
             raise TrackingError(self.trouble or "the report could not be logged")
@@ -136,36 +119,36 @@ class Tracker:
     # The store: reached, left and learned again.
 
     @property
-    def _mirror(self) -> Mirror:
+    def _index(self) -> StoreIndex:
         assert self._opened is not None
-        return self._opened
+        return self._opened[0]
+
+    @property
+    def _updates(self) -> RunUpdates:
+        assert self._opened is not None
+        return self._opened[1]
 
     def _open(self) -> None:
         if self._opened is not None:
             return
-        self._records = Records.open(self.folder)
-        plan = self._records.plan
-        mirror = Mirror(self.store, plan.study, plan.study_digest)
-        self._experiment = mirror.experiment
-        self._results.clear()
-        self._opened = mirror
+        self._reader = FolderReader.open(self.folder)
+        plan = self._reader.plan
+        index = StoreIndex(self.store, plan.study, plan.study_digest)
+        self._opened = index, RunUpdates(self._reader, index)
         try:
-            self._study()
+            self._updates.study()
             # What another process, or this one before the store went away, left undone.
-            self.note(fold for fold in self._folds() if not mirror.closed(self._run_key(fold)))
+            self.note(fold for fold in self._reader.all_folds() if not index.closed(self._reader.run_key(fold)))
             self._trials_due |= dict.fromkeys(
-                trial for trial in self._records.trials() if not mirror.closed(f"{plan.study}/{trial}")
+                trial for trial in self._reader.trials() if not index.closed(f"{plan.study}/{trial}")
             )
         except BaseException:
             self._opened = None
             raise
 
-    def _folds(self) -> list[str]:
-        return [fold for trial in self._records.trials() for fold in self._records.folds(trial)]
-
-    def _run_key(self, fold: str) -> str:
-        trial, _, name = fold.partition("/")
-        return f"{self._records.plan.study}/{trial}/{name.removeprefix('fold-')}"
+    def _update_fold(self, key: str) -> None:
+        if self._updates.fold(key):
+            self._trials_due[key.partition("/")[0]] = None
 
     def _attempt(self, key: str, update: Callable[[str], None]) -> None:
         """One update; what is wrong with this fold alone does not keep the others."""
@@ -198,176 +181,3 @@ class Tracker:
         self._opened = None
         self._not_before = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-
-    # The three kinds of runs.
-
-    def _update_fold(self, key: str) -> None:
-        trial = key.partition("/")[0]
-        wanted, result = self._records.fold(key)
-        if wanted is None:
-            self._forget(key)
-            return
-        known = self._mirror.runs.get(wanted.key)
-        if known is not None and (known.suspect or not self._is_beginning(wanted, known)):
-            self._mirror.delete(wanted.key)
-            known = None
-        if known is None or not known.closed or known.outdated:
-            parent = self._trial_run(trial, wanted)
-            if known is None:
-                known = self._mirror.create(wanted, parent)
-            self._extend(wanted, known, parent)
-        results = self._results.setdefault(trial, {})
-        if key not in results or results[key] != result:
-            results[key] = result
-            self._trials_due[trial] = None
-
-    def _forget(self, key: str) -> None:
-        """A fold that waits for another try, and of which nothing counts so far."""
-        trial = key.partition("/")[0]
-        of_trial = f"{self._records.plan.study}/{trial}"
-        if self._run_key(key) in self._mirror.runs:
-            self._mirror.delete(self._run_key(key))
-        elif of_trial not in self._mirror.runs:
-            return
-        if any(self._run_key(fold) in self._mirror.runs for fold in self._records.folds(trial)):
-            self._results.setdefault(trial, {})[key] = None
-            self._trials_due[trial] = None
-        else:
-            # also where it was cut off between the two
-            if of_trial in self._mirror.runs:
-                self._mirror.delete(of_trial)
-            self._results.pop(trial, None)
-
-    def _is_beginning(self, wanted: FoldRun, known: Known) -> bool:
-        last = self._mirror.last_marker.get(known.run_id)
-        if last is not None and wanted.times()[known.mark.epochs : known.mark.epochs + 1] != [last]:
-            return False
-        return wanted.continues(known.mark)
-
-    def _extend(self, wanted: FoldRun, known: Known, parent: str) -> None:
-        tags: dict[str, str] = {}
-        if known.outdated or (wanted.attempts != known.attempts and known.attempts):
-            tags = dict(wanted.tags)
-            for name in self._mirror.api.get_run(known.run_id).data.tags:
-                if name.startswith(schema.PREFIX) and name not in wanted.tags:
-                    self._mirror.api.delete_tag(known.run_id, name)
-        elif wanted.end_ms:
-            tags = {name: wanted.tags[name] for name in _END_TAGS if name in wanted.tags}
-        if known.parent != parent:
-            tags[PARENT] = parent
-        params = {} if known.params else wanted.params
-        points = wanted.points_after(known.mark.epochs)
-        self._mirror.send(known.run_id, [*points, *wanted.final], params, tags)
-        if wanted.end_ms:
-            self._mirror.terminate(known.run_id, wanted)
-        self._mirror.last_marker.pop(known.run_id, None)
-        known.mark, known.attempts, known.params = wanted.mark(), wanted.attempts, True
-        known.parent, known.closed, known.outdated = parent, bool(wanted.end_ms), False
-
-    def _trial_run(self, trial: str, fold: FoldRun) -> str:
-        """Id of the trial's run, made at the first start of one of its folds."""
-        key = f"{self._records.plan.study}/{trial}"
-        known = self._mirror.runs.get(key)
-        if known is None:
-            results: list[FoldResult | None] = [None]
-            wanted = trial_run(
-                self._records.plan,
-                self._records.trial(trial),
-                self._records.first_start_ms(trial, fold.start_ms),
-                results,
-                self._records.commit,
-            )
-            known = self._mirror.create(wanted, "")
-            self._mirror.send(known.run_id, [], wanted.params, {})
-            known.params = True
-        return known.run_id
-
-    def _update_trial(self, trial: str) -> None:
-        results = self._results.setdefault(trial, {})
-        for fold in self._records.folds(trial):
-            if fold not in results:
-                results[fold] = self._records.fold(fold)[1]
-        key = f"{self._records.plan.study}/{trial}"
-        known = self._mirror.runs.get(key)
-        if known is None:
-            return
-        decided = self._records.decided(trial)
-        wanted = trial_run(
-            self._records.plan, self._records.trial(trial), 0, list(results.values()), self._records.commit, decided
-        )
-        summary = _summary(wanted)
-        if known.suspect or (known.closed and known.summary != summary):
-            known = self._replace_trial(trial, known)
-        if not known.params:
-            self._mirror.send(known.run_id, [], wanted.params, {})
-            known.params = True
-        if wanted.end_ms and not known.closed:
-            tags = {name: wanted.tags[name] for name in _END_TAGS if name in wanted.tags} | {LOGGED: summary}
-            self._mirror.send(known.run_id, wanted.final, {}, tags)
-            self._mirror.terminate(known.run_id, wanted)
-            known.closed, known.summary = True, summary
-        self._renew(known, {**choice_tags(decided), **{schema.SCHEMA_TAG: str(schema.SCHEMA)}})
-        if known.closed:
-            del self._results[trial]
-
-    def _renew(self, known: Known, tags: Mapping[str, str]) -> None:
-        """Tags that may change after a run has ended: that a search chose the trial, the version of what it says."""
-        if known.told == tags:
-            return
-        self._mirror.send(known.run_id, [], {}, tags)
-        for name in known.told.keys() - tags.keys():
-            self._mirror.api.delete_tag(known.run_id, name)
-        known.told, known.outdated = dict(tags), False
-
-    def _replace_trial(self, trial: str, old: Known) -> Known:
-        """A trial that had ended goes on, or ended otherwise: a new run, with the folds below it."""
-        key = f"{self._records.plan.study}/{trial}"
-        begun = next(run for fold in self._records.folds(trial) if (run := self._records.fold(fold)[0]) is not None)
-        start_ms = self._records.first_start_ms(trial, begun.start_ms)
-        wanted = trial_run(self._records.plan, self._records.trial(trial), start_ms, [None], self._records.commit)
-        del self._mirror.runs[key]
-        known = self._mirror.create(wanted, "")
-        for name, fold in self._mirror.runs.items():
-            if name.startswith(key + "/"):
-                self._mirror.api.set_tag(fold.run_id, PARENT, known.run_id)
-                fold.parent = known.run_id
-        self._mirror.api.delete_run(old.run_id)
-        return known
-
-    def _study(self) -> Known:
-        known = self._mirror.runs.get(self._records.plan.study)
-        if known is None:
-            declared = datetime.fromisoformat(self._records.plan.declaration.declared_at).timestamp()
-            known = self._mirror.create(study_run(self._records.plan, round(declared * 1000), self._records.commit), "")
-        self._renew(known, {schema.SCHEMA_TAG: str(schema.SCHEMA)})
-        texts = self._records.artifacts()
-        logged = f"{zlib.crc32(repr(texts).encode()):08x}"
-        if known.summary != logged:
-            with TemporaryDirectory() as folder:
-                for name, text in texts.items():
-                    (Path(folder) / name).write_text(text, encoding="utf-8")
-                self._mirror.api.log_artifacts(known.run_id, folder)
-            self._mirror.api.set_tag(known.run_id, LOGGED, logged)
-            known.summary = logged
-        return known
-
-    def _update_study(self) -> None:
-        """The study's run has ended when each of its trials has."""
-        known = self._study()
-        trials = [self._mirror.runs.get(f"{self._records.plan.study}/{name}") for name in self._records.trials()]
-        ended = bool(trials) and all(trial is not None and trial.closed for trial in trials)
-        if ended:
-            ends = (self._mirror.api.get_run(trial.run_id).info.end_time for trial in trials if trial is not None)
-            self._mirror.api.set_terminated(known.run_id, "FINISHED", max(end for end in ends if end is not None))
-        elif known.closed:  # a run that is reopened keeps the time of its end
-            self._mirror.delete(self._records.plan.study)
-            known = self._study()
-        known.closed = ended
-
-
-_END_TAGS = (schema.STATUS, schema.REASON, schema.EPOCHS, LOGGED)
-
-
-def _summary(run: Run) -> str:
-    """What a trial's run says at its end, in short; "" while it runs."""
-    return f"{zlib.crc32(repr((run.status, run.end_ms, run.final)).encode()):08x}" if run.end_ms else ""

@@ -25,7 +25,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
-from sweeps.tracking.store import Store, initialise, locate, settle
+from sweeps.tracking.store import Store, configure_mlflow, initialise, locate
 
 LOG = "mlflow-ui.log"
 FIRST_PORT = 5000
@@ -52,7 +52,7 @@ class Ui:
         self.stop()
 
     def wait(self) -> None:
-        """Until the server ends."""
+        """Until the server ends; not at all for one that runs anyway."""
         if self.process is not None:
             self.process.wait()
 
@@ -122,7 +122,7 @@ def command(host: str, port: int) -> list[str]:
 
 def environment(store: Store, host: str, port: int) -> dict[str, str]:
     """The server's environment: this process's, with the store, the names it answers to, and no telemetry."""
-    variables = settle(dict(os.environ))
+    variables = configure_mlflow(dict(os.environ))
     variables["MLFLOW_BACKEND_STORE_URI"] = store.uri
     if store.artifacts is not None:
         variables["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = store.artifacts

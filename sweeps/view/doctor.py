@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sweeps.wording import counted
+
 PACKAGES = ("analysis", "slurm", "sweeps", "trainer")
 _DEVICE = (
     "import torch; n = torch.cuda.device_count(); "
@@ -28,7 +30,7 @@ class Finding:
 
 
 def examine(profile: str | None) -> list[Finding]:
-    """All findings, in the order a user would mend them."""
+    """All findings, in the order a user would fix them."""
     return [*_python(), *_packages(), _device(), _data(), *_scheduler(), *([_profile(profile)] if profile else [])]
 
 
@@ -77,7 +79,7 @@ def _device() -> Finding:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
         return Finding(level="wrong", text=f"torch cannot be imported: {last}")
     version, _, devices = run.stdout.strip().partition(" | ")
-    return Finding(level="good", text=f"torch {version} sees {devices}; {os.cpu_count()} CPU cores")
+    return Finding(level="good", text=f"torch {version} sees {devices}; {counted(os.cpu_count() or 1, 'CPU core')}")
 
 
 def _data() -> Finding:

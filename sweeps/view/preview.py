@@ -10,10 +10,11 @@ from pathlib import Path
 from slurm.profile import Executor, Profile
 from sweeps.errors import StudyError
 from sweeps.folder.layout import STUDY
+from sweeps.study import planner
 from sweeps.study.default_spaces import explain
 from sweeps.study.study import Study, digest
 from sweeps.view.progress import sizes
-from sweeps.wording import duration
+from sweeps.wording import counted, duration
 from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
 from trainer.journal import read_fold
@@ -44,23 +45,24 @@ def headline(text: str) -> str:
     return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
 
 
-def plan(study: Study) -> str:
-    """Validated, and what it comes to."""
+def design(study: Study) -> str:
+    """Validated, and what it comes to: trials, folds, epochs, and what is searched."""
     lines = [f"study {study.name}, digest {digest(study)}: valid"]
     if study.question:
         lines.append(f"question: {study.question}")
-    declared = study.plan("now")
+    declared = planner.plan(study, "now")
     lines.append(f"data {declared.dataset}; model {declared.model}; control {study.control}")
     for phase, size in sizes(study).items():
-        repeats = ", ".join(map(str, study.repeats(phase)))
+        repeats = planner.repeats(study, phase)
         lines.append(
-            f"{phase}: {size.trials} trials x {len(study.fold_numbers(phase))} folds of repeat {repeats} = "
-            f"{size.folds} folds, at most {size.epochs} epochs"
+            f"{phase}: {counted(size.trials, 'trial')} x {counted(len(planner.fold_numbers(study, phase)), 'fold')} of "
+            f"repeat{'s' if len(repeats) > 1 else ''} {', '.join(map(str, repeats))} = {counted(size.folds, 'fold')}, "
+            f"at most {counted(size.epochs, 'epoch')}"
         )
     for label in study.compared():
         domains = study.space_of(label).domains
-        words = "; ".join(f"{key} in {domain.plain()}" for key, domain in domains.items()) or "nothing searched"
-        tried = f"{study.trials(label, 'search')} settings tried; " if domains else ""
+        words = "; ".join(f"{key} {domain.words()}" for key, domain in domains.items()) or "nothing searched"
+        tried = f"{counted(planner.trials(study, label, 'search'), 'setting')} tried; " if domains else ""
         lines.append(f"  {label}: {tried}{words}")
         for name, domain, why in explain(study.activation(label).activation):
             if domains.get(f"activation.{name}") == domain:
@@ -74,28 +76,29 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     """Device hours, from epoch times of earlier runs of the same data and model, or from a named assumption. Raises
     :class:`StudyError` for a ``measured`` folder that is no study's."""
     epochs = sum(size.epochs for size in sizes(study).values())
+    all_epochs = counted(epochs, "epoch")
     for folder in measured:
         if not (folder / STUDY).is_file():
-            raise StudyError(f"{folder}: not a study folder (it has no {STUDY}), so there is nothing to reckon from")
+            raise StudyError(f"{folder}: not a study folder (it has no {STUDY}), so nothing to estimate from")
     found = _epoch_seconds(study, measured or _neighbours())
     if found:
         seconds = statistics.median(found.values())
         return (
-            f"price: at most {duration(epochs * seconds)} of one device: {epochs} epochs of {seconds:.2f} s, the "
-            f"median of {len(found)} folds run before on {_devices(found)}"
+            f"price: at most {duration(epochs * seconds)} of one device: {all_epochs} of {seconds:.2f} s, the "
+            f"median of {counted(len(found), 'fold')} run before on {_devices(found)}"
             + ("; early stopping makes it less" if study.training.patience else "")
         )
     items = _items(study.data.name, study.data.options)
     if items is None:
-        return f"price: not known: {epochs} epochs of unmeasured length; run one and name its folder with --measured"
-    scheme = study.split_spec()
+        return f"price: not known: {all_epochs} of unmeasured length; run one and name its folder with --measured"
+    scheme = planner.split_spec(study)
     share = (1 - 1 / max(scheme.folds, 2)) * (1 - scheme.validation)
     steps = max(1, round(items * share / study.training.batch))
     hours = epochs * steps * STEP_MS / 3.6e6
     return (
-        f"price: about {duration(3600 * hours)} of a GPU if no fold stops early, an estimate: {epochs} epochs of "
-        f"{steps} steps, at {STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no evaluation; "
-        "--measured DIR reckons from your runs"
+        f"price: about {duration(3600 * hours)} of a GPU if no fold stops early, an estimate: {all_epochs} "
+        f"of {counted(steps, 'step')}, at {STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no "
+        "evaluation; --measured DIR estimates it from your runs"
     )
 
 
@@ -121,7 +124,7 @@ class _Where:
 
 def _epoch_seconds(study: Study, folders: Iterable[Path]) -> dict[_Where, float]:
     """Median epoch of each fold that trained the same model on the same data with the same batch."""
-    data, model, batch = study.data_spec(), study.model_spec(), study.training.batch
+    data, model, batch = planner.data_spec(study), planner.model_spec(study), study.training.batch
     found: dict[_Where, float] = {}
     for folder in folders:
         for path in sorted(folder.glob("trials/*/fold-*/spec.json")):
@@ -153,11 +156,13 @@ def submission(study: Study, profile: Profile) -> str:
         jobs = sum(-(-size.folds // each) for size in sizes(study).values())
     if profile.executor is Executor.LOCAL:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
-        return f"cluster: profile {profile.name}: {jobs} packs on this machine, {at_a_time} at a time"
+        return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
     rendering = render(profile, jobs, name=study.name, folder=Path("runs") / study.name / "jobs")
+    *first, last = rendering.tasks
+    tasks = "".join(f"{count}, " for count in first) + counted(last, "task")
     largest = max(range(len(rendering.tasks)), key=rendering.tasks.__getitem__)
     return (
-        f"cluster: profile {profile.name}: at most {jobs} packs; all at once {len(rendering.tasks)} arrays of "
-        f"{', '.join(map(str, rendering.tasks))} tasks\nbatch script of the largest:\n"
+        f"cluster: profile {profile.name}: at most {counted(jobs, 'pack')}; all at once "
+        f"{counted(len(rendering.tasks), 'array')} of {tasks}\nbatch script of the largest:\n"
         f"{rendering.scripts[largest].rstrip()}"
     )

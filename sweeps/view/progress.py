@@ -21,8 +21,9 @@ from sweeps.driver.driver import Driver
 from sweeps.folder.journals import Journals
 from sweeps.folder.records import TrialAdded
 from sweeps.folder.state import State
+from sweeps.study import planner
 from sweeps.study.study import Study
-from sweeps.wording import duration, jobs
+from sweeps.wording import counted, duration, jobs
 from trainer.journal import FoldHistory
 from trainer.spec import Phase
 
@@ -163,14 +164,14 @@ def sizes(study: Study) -> dict[Phase, Size]:
     """What a study plans, by phase, in order."""
     result: dict[Phase, Size] = {}
     for phase in PHASES:
-        trials = sum(study.trials(label, phase) for label in study.compared())
-        folds = trials * len(study.repeats(phase)) * len(study.fold_numbers(phase))
+        trials = sum(planner.trials(study, label, phase) for label in study.compared())
+        folds = trials * len(planner.repeats(study, phase)) * len(planner.fold_numbers(study, phase))
         if folds:
             result[phase] = Size(trials=trials, folds=folds, epochs=folds * study.epochs(phase))
     return result
 
 
-class Eta:
+class TimeLeft:
     """Seconds to go, from the epochs that were done while it watched."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -178,7 +179,7 @@ class Eta:
         self._begun: tuple[float, int] | None = None
 
     def __call__(self, now: Snapshot) -> float | None:
-        """None while there is nothing to reckon from."""
+        """None while there is nothing to estimate from."""
         if self._begun is None:
             self._begun = (self._clock(), now.epochs_done)
             return None
@@ -200,7 +201,7 @@ class Show:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._eta = Eta()
+        self._time_left = TimeLeft()
         self._last: tuple[object, ...] = ()
 
     def __enter__(self) -> Self:
@@ -215,7 +216,7 @@ class Show:
             self._live.stop()
 
     def __call__(self, now: Snapshot) -> None:
-        left = to_go(self._eta(now))
+        left = to_go(self._time_left(now))
         if self._live:
             self._live.update(table(now, left), refresh=True)
             return
@@ -229,7 +230,7 @@ def line(now: Snapshot, left: str) -> str:
     """One plain line."""
     best = "; ".join(f"{row.label} {row.phase} {row.best:.4g}" for row in now.rows if row.best is not None)
     parts = [
-        f"{now.study}: {now.folds_done}/{now.folds} folds",
+        f"{now.study}: {now.folds_done}/{counted(now.folds, 'fold')}",
         jobs_now(now),
         "done" if now.finished else left,
         *([f"best {now.select_on}: {best}"] if best else []),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sweeps.folder.state import State
 from sweeps.study.study import Study
-from sweeps.wording import duration
+from sweeps.wording import counted, duration
 from trainer.journal import read_fold
 
 
@@ -22,9 +22,10 @@ class Savings:
     device_s: float
 
     def words(self) -> str:
+        planned = counted(self.planned, "planned epoch")
         return (
-            f"scheduler: stopped {self.trials} trials early; {self.epochs} of their {self.planned} epochs were not "
-            f"trained, about {duration(self.device_s)} of device time saved"
+            f"scheduler: stopped {counted(self.trials, 'trial')} early; {self.epochs} of {planned} not trained, about "
+            f"{duration(self.device_s)} of device time saved"
         )
 
 

@@ -15,18 +15,18 @@ from sweeps.driver import decisions, session
 from sweeps.errors import StudyError
 from sweeps.folder import ledger
 from sweeps.folder.journals import Journals
-from sweeps.folder.layout import shown
+from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import held
 from sweeps.folder.records import FoldKey, Submitted, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
 from sweeps.view.progress import Snapshot, snapshot, table, to_go
-from sweeps.wording import jobs
+from sweeps.wording import counted, jobs
 from trainer.journal import FoldHistory, Status
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overview:
+class StudyStatus:
     folder: Path
     now: Snapshot
     driver_alive: bool
@@ -44,12 +44,12 @@ class Overview:
         Console(file=text, width=110).print(table(self.now, to_go(None), known))
         notes = ["a driver is at work" if self.driver_alive else "no driver is at work"]
         if self.now.finished:
-            notes.append(f"`actsweep report {shown(self.folder)}` writes its report")
+            notes.append(f"`actsweep report {quote_path(self.folder)}` writes its report")
         elif not self.driver_alive:
-            notes.append(f"go on with `actsweep resume {shown(self.folder)}`")
+            notes.append(f"go on with `actsweep resume {quote_path(self.folder)}`")
         lines = [text.getvalue().rstrip(), "; ".join(notes)]
         for reason, folds in by_reason(self.troubled).items():
-            first = f"`actsweep logs {shown(self.folder)} {folds[0].replace('/', ' ')}`"
+            first = f"`actsweep logs {quote_path(self.folder)} {folds[0].replace('/', ' ')}`"
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
         if self.hint:
             lines.append(self.hint)
@@ -65,8 +65,8 @@ def retry_hint(folder: Path, study: Study, state: State, lost: Collection[FoldKe
     """What can be done about folds without a score."""
     again = {trial.trial for trial in decisions.reopenable(state, study.searched())}
     if any(trial_of(fold) in again for fold in lost):
-        return f"once that is mended, `actsweep resume {shown(folder)} --retry-failed` tries them again"
-    return "their searches are over without them: they are not tried again"
+        return f"after fixing the cause, `actsweep resume {quote_path(folder)} --retry-failed` tries them again"
+    return "their searches ended without them: they are not tried again"
 
 
 def by_reason(reasons: Mapping[FoldKey, str]) -> dict[str, list[FoldKey]]:
@@ -77,13 +77,13 @@ def by_reason(reasons: Mapping[FoldKey, str]) -> dict[str, list[FoldKey]]:
     return grouped
 
 
-def read(folder: Path) -> Overview:
+def read(folder: Path) -> StudyStatus:
     """Raises :class:`sweeps.errors.StudyError` for a folder without a study."""
     study = session.opened(folder)
     state = replay(ledger.read(folder / ledger.FILE))
     journals = Journals(folder / "trials")
     lost = without_score(folder) if state.finished else {}
-    return Overview(
+    return StudyStatus(
         folder=folder,
         hint=retry_hint(folder, study, state, lost) if lost else "",
         now=snapshot(study, state, journals),
@@ -168,7 +168,9 @@ def _ended(fold: FoldKey, history: FoldHistory | None, given_up: str | None) -> 
     if history is None:
         story = "has not begun"
     elif history.end is None:
-        story = f"{len(history.epochs)} epochs so far, attempt {history.start.attempt} on {history.start.host}"
+        story = (
+            f"{counted(len(history.epochs), 'epoch')} so far, attempt {history.start.attempt} on {history.start.host}"
+        )
     else:
-        story = f"{history.end.status} after {history.end.epochs} epochs ({history.end.reason})"
+        story = f"{history.end.status} after {counted(history.end.epochs, 'epoch')} ({history.end.reason})"
     return f"{fold}: {story}" + (f"; given up: {given_up}" if given_up else "")

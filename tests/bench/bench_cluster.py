@@ -36,7 +36,7 @@ from slurm.dev import cluster as devcluster
 from slurm.dev.config import Shape
 from sweeps.driver import session
 from sweeps.folder import layout
-from sweeps.study import shipped
+from sweeps.study import planner, shipped
 from sweeps.study.reading import load
 from trainer.codec import to_text
 from trainer.journal import FoldHistory, read_fold
@@ -118,7 +118,7 @@ class Asked:
             to_text(Pack(launches=(Launch(spec=spec, folder=f"{place}/trials/{trial}/{spec.folder}"),), data_root=None))
             for label in study.compared()
             for trial in [layout.trial_name(label, "confirm", 0)]
-            for spec in study.fold_specs(phase="confirm", trial=trial, label=label)
+            for spec in planner.fold_specs(study, phase="confirm", trial=trial, label=label)
         ]
 
 

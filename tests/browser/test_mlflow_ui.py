@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from sweeps.testing import InventedTrial, invent_attempt, invent_study
-from sweeps.tracking.store import settle
+from sweeps.tracking.store import configure_mlflow
 from sweeps.tracking.tracker import Tracker
 from sweeps.tracking.ui_server import Ui, ui
 
 selenium = pytest.importorskip("selenium")
 
-settle()
+configure_mlflow()
 
 pytestmark = [
     pytest.mark.browser,
@@ -136,8 +136,9 @@ def test_a_folds_page_draws_its_curves(study: tuple[Ui, Tracker], browser: Any, 
 
     running, tracker = study
     client = MlflowClient(tracking_uri=tracker.store.uri)
-    found = client.search_runs([tracker.experiment_id], "attributes.run_name = 'r0 f0 · dsrelu-75-30 · c000'")
-    page = f"{running.address}/#/experiments/{tracker.experiment_id}/runs/{found[0].info.run_id}"
+    experiment = client.get_experiment_by_name("digits-comparison").experiment_id
+    found = client.search_runs([experiment], "attributes.run_name = 'r0 f0 · dsrelu-75-30 · c000'")
+    page = f"{running.address}/#/experiments/{experiment}/runs/{found[0].info.run_id}"
     browser.get(f"{page}?workflowType=machine_learning")
     wait(browser, lambda here: "activation.k" in text(here), "the fold's params")
     close_assistant(browser)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -20,11 +22,22 @@ def test_contracts_hold() -> None:
     assert run.returncode == 0, run.stdout
 
 
-def test_a_broken_contract_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("trainer/leak.py", "import mlflow", "trainer is a leaf"),
+        ("sweeps/folder/leak.py", "from sweeps.driver import decisions", "the rooms of sweeps"),
+        ("sweeps/view/leak.py", "from sweeps.cli import describe", "the rooms of sweeps"),
+        ("sweeps/study/leak.py", "from sweeps.tracking import store", "the rooms of sweeps"),
+        ("analysis/runs/leak.py", "from analysis.statistics import verdict", "the rooms of analysis"),
+        ("analysis/statistics/leak.py", "from analysis.report import tables", "the rooms of analysis"),
+    ],
+)
+def test_a_broken_contract_is_found(tmp_path: Path, module: str, line: str, contract: str) -> None:
     for package in ("analysis", "slurm", "sweeps", "trainer"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "trainer" / "leak.py").write_text("import mlflow\n")
+    (tmp_path / module).write_text(f"{line}\n")
     run = subprocess.run(
         [
             sys.executable,
@@ -38,4 +51,5 @@ def test_a_broken_contract_is_found(tmp_path: Path) -> None:
         env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"},
     )
     assert run.returncode == 1
-    assert "trainer is a leaf" in run.stdout
+    (broken,) = [text for text in run.stdout.splitlines() if text.endswith(" BROKEN")]
+    assert broken.startswith(contract)

@@ -126,7 +126,7 @@ def test_what_the_machine_refuses_is_told_without_a_traceback(
         raise OSError(number, os.strerror(number), str(tmp_path / "study.yaml"))
 
     monkeypatch.setattr("sweeps.folder.layout.write_aside", refused)
-    monkeypatch.setattr("sweeps.driver.preflight.ready", lambda study: None)
+    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: None)
     done = CliRunner().invoke(main, ["run", "smoke", "--folder", str(tmp_path)])
     assert done.exit_code == 1
     assert f"{tmp_path / 'study.yaml'}: {os.strerror(number)}" in done.stderr
@@ -154,7 +154,7 @@ def test_check_refuses_a_wrong_profile_before_it_prints_anything(options: list[s
     assert "lab.yaml:3: qoss: unknown key" in second
 
 
-def test_a_price_is_not_reckoned_from_a_folder_that_is_no_study(tmp_path: Path) -> None:
+def test_a_price_is_not_estimated_from_a_folder_that_is_no_study(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["check", "smoke", "--measured", str(tmp_path)])
     assert (done.exit_code, done.stdout) == (2, "")
     assert f"{tmp_path}: not a study folder" in done.stderr
@@ -236,9 +236,9 @@ def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_n
     mine = tmp_path / "mine.py"
     mine.write_text(mine.read_text().replace("self.calls > 1", "False"))
     assert actsweep("resume", "runs/mine").returncode == 3  # without the word, nothing is tried again
-    mended = actsweep("resume", "runs/mine", "--retry-failed")
-    assert mended.returncode == 0, mended.stderr
-    assert "trying 2 folds again: breaks-c000/fold-0-0, breaks-c000/fold-0-1" in mended.stdout
+    fixed = actsweep("resume", "runs/mine", "--retry-failed")
+    assert fixed.returncode == 0, fixed.stderr
+    assert "trying 2 folds again: breaks-c000/fold-0-0, breaks-c000/fold-0-1" in fixed.stdout
     assert "MLflow has 2 trials and 4 folds" in actsweep("sync", "runs/mine").stdout
     assert "no fold to try again" in actsweep("resume", "runs/mine", "--retry-failed").stdout
 

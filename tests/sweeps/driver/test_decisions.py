@@ -97,8 +97,8 @@ def test_a_mean_over_something_that_is_no_number_is_no_result(bad: float) -> Non
 
 def test_the_outcome_waits_for_every_fold_and_leaves_held_out_metrics_out() -> None:
     done, training = history([2, 1], Status.FINISHED, best=2), history([2])
-    assert trial_result.outcome([done, training], [None, None]) is None
-    assert trial_result.outcome([done, done], [None, None]) == ("finished", {"validation/loss": 1.0})
+    assert trial_result.combine([done, training], [None, None]) is None
+    assert trial_result.combine([done, done], [None, None]) == ("finished", {"validation/loss": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_the_outcome_waits_for_every_fold_and_leaves_held_out_metrics_out() -> N
 def test_the_worst_end_of_a_fold_is_the_trials_and_takes_its_metrics(
     other: FoldHistory | None, closed: trial_result.TrialStatus | None, status: str
 ) -> None:
-    assert trial_result.outcome([history([1], Status.FINISHED), other], [None, closed]) == (status, {})
+    assert trial_result.combine([history([1], Status.FINISHED), other], [None, closed]) == (status, {})
 
 
 @given(st.sets(st.sampled_from(FOLDS)), st.integers(min_value=1, max_value=6))
@@ -138,8 +138,8 @@ def test_what_was_stopped_before_it_began_is_not_submitted() -> None:
     assert decisions.open_folds(state(Stopping(trial="relu-s000", epoch=1, reason="")), over=()) == []
 
 
-def lost(word: JobState, epochs: int, *, before: State | None = None, retries: int = 2) -> decisions.Loss:
-    return decisions.judge_loss(
+def lost(word: JobState, epochs: int, *, before: State | None = None, retries: int = 2) -> decisions.LostJob:
+    return decisions.after_lost_job(
         before or state(), JobReport(job="1", state=word, reason="r"), FOLDS[:1], epochs=epochs, max_retries=retries
     )
 
@@ -177,7 +177,7 @@ def test_failures_are_capped() -> None:
 
 def test_preemptions_are_not() -> None:
     loss = lost(JobState.PREEMPTED, 0, before=after(*[0] * 50, counted=False))
-    assert loss == decisions.Loss(counted=False, give_up="")
+    assert loss == decisions.LostJob(counted=False, give_up="")
 
 
 @pytest.mark.parametrize("word", [JobState.TIMED_OUT, JobState.NODE_FAILED])

@@ -54,11 +54,11 @@ def test_a_reader_that_gives_no_data_set_is_told_what_is_accepted(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # for the process that tries it
     study = load(f"name: mine\ndata: {{name: 'own_readers:{name}'}}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n")
     with pytest.raises(StudyError, match=f"data set 'own_readers:{name}': {told}"):
-        preflight.ready(study)
+        preflight.check(study)
 
 
 def test_a_good_one_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_readers.py").write_text(READERS)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # for the process that tries it
-    preflight.ready(load("name: mine\ndata: {name: 'own_readers:good'}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n"))
+    preflight.check(load("name: mine\ndata: {name: 'own_readers:good'}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n"))

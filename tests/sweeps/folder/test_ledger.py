@@ -15,9 +15,9 @@ from sweeps.folder.records import (
     Completed,
     GaveUp,
     JobOver,
+    LedgerRecord,
     Opened,
     Paused,
-    Record,
     Reported,
     Submitted,
     Submitting,
@@ -35,7 +35,7 @@ BEGUN = Submitting(batch=0, name="s.abc.0", packs=(("relu-s000/fold-0-0",), ("re
 TAKEN = Submitted(batch=0, jobs=("7_0", None))
 
 
-def written(path: Path, *records: Record) -> Ledger:
+def written(path: Path, *records: LedgerRecord) -> Ledger:
     ledger = Ledger(path)
     ledger.write(*records)
     return ledger

@@ -99,7 +99,7 @@ def test_the_slope_is_the_tangent_of_the_searched_angle():
     made = space(
         {"a": parse({"tan_degrees": [60, 85]}), "k": parse({"uniform": [1, 9]})}, {"lr": parse({"choice": [0.1]})}
     )
-    params, training = made.settle({"activation.a": 75.0, "activation.k": 5.0, "training.lr": 0.1})
+    params, training = made.resolve({"activation.a": 75.0, "activation.k": 5.0, "training.lr": 0.1})
     assert params == {"a": math.tan(75 * math.pi / 180), "k": 5.0}
     assert params["a"] == pytest.approx(3.7320508, rel=1e-7)
     assert training == {"lr": 0.1}
@@ -109,7 +109,7 @@ def test_the_slope_is_the_tangent_of_the_searched_angle():
 def test_a_configuration_survives_json_exactly(angle, k):
     made = space({"a": parse({"tan_degrees": [-89, 89]}), "k": parse({"uniform": [0, 1000]})}, {})
     config = {"activation.a": angle, "activation.k": k}
-    assert made.settle(json.loads(json.dumps(config))) == made.settle(config)
+    assert made.resolve(json.loads(json.dumps(config))) == made.resolve(config)
 
 
 def test_the_order_of_a_file_does_not_order_the_space():

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from sweeps.errors import StudyError
+from sweeps.study import planner
 from sweeps.study.reading import load
 from sweeps.study.sections import FIXED_FOR_ALL, Folds, Training
 from sweeps.study.space import Domain
 from sweeps.study.study import Study, digest, resolved_yaml
-from trainer.codec import from_text, to_text
-from trainer.spec import FoldSpec, SplitSpec, TrainingSpec
+from trainer.spec import SplitSpec, TrainingSpec
 
 HERE = Path(__file__).parent
 BROKEN = sorted((HERE / "broken").glob("*.yaml"))
@@ -202,22 +202,8 @@ def test_the_training_section_is_the_trainers():
     assert Training().spec({}) == TrainingSpec()
     assert set(Training.model_fields) == {field.name for field in dataclasses.fields(TrainingSpec)}
     assert set(Training.model_fields) > FIXED_FOR_ALL
-    assert load(LEAST).split_spec() == SplitSpec()
+    assert planner.split_spec(load(LEAST)) == SplitSpec()
     assert set(Folds.model_fields) - {"repeats"} == {field.name for field in dataclasses.fields(SplitSpec)}
-
-
-def test_angles_and_options_reach_the_specification():
-    study = full()
-    specs = study.fold_specs(phase="confirm", trial="t", label="dsrelu-75", params={"b": 0.5}, training={"batch": 64})
-    assert specs[0].activation.params == {"k": 5, "a": pytest.approx(3.7320508), "b": 0.5}
-    assert specs[0].model.options == {"stem": "small"}
-    assert (specs[0].training.batch, specs[0].training.epochs) == (64, 8)
-    assert all(from_text(FoldSpec, to_text(spec)) == spec for spec in specs)
-    own = study.fold_specs(phase="search", trial="t", label="dsrelu", training={"lr": 0.01})[0]
-    assert (own.training.lr, own.training.weight_decay, own.training.epochs) == (0.01, 1e-4, 4)
-    mine = study.fold_specs(phase="confirm", trial="t", label="MyAct")[0]
-    assert mine.activation.name == "mylab.act:MyAct"
-    assert mine.activation.params == {"name": "x", "on": True, "level": None}
 
 
 def test_a_fixed_parameter_leaves_the_ready_space():
@@ -236,60 +222,12 @@ def test_an_activations_own_training_wins_over_what_is_tuned_for_all():
     assert study.fixed("dsrelu") == ({"k": 5}, {"lr": 0.5})
 
 
-def folds_of(study, phase):
-    return [(spec.repeat, spec.fold) for spec in study.fold_specs(phase=phase, trial="t", label="relu")]
-
-
-def test_the_winners_are_confirmed_on_repeats_that_the_search_did_not_see():
-    study = load(SEARCHED)
-    assert study.phases() == ("search", "confirm")
-    assert folds_of(study, "search") == [(0, 0), (0, 1)]
-    assert folds_of(study, "confirm") == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)], (
-        "as many repeats as folds.repeats"
-    )
-    assert [study.trials(label, "search") for label in study.compared()] == [0, 4]
-    assert [study.trials(label, "confirm") for label in study.compared()] == [1, 1]
-    three = load(SEARCHED + "confirm: {repeats: 3}").repeats("confirm")
-    assert three == (1, 2, 3)
-
-
-def test_without_confirmation_claims_rest_on_the_search():
-    study = load(SEARCHED + "confirm: false")
-    assert study.phases() == ("search",)
-    assert [study.trials(label, "search") for label in study.compared()] == [1, 4], "relu needs its folds there too"
-    assert study.repeats("confirm") == ()
-    plan = study.plan("2026-01-01T00:00:00Z")
-    assert (plan.claims_phase, plan.repeats, plan.folds) == ("search", (0,), 2)
-
-
-def test_without_a_search_everything_is_confirmation():
-    study = load(LEAST + "folds: {folds: 2, repeats: 3}")
-    assert study.phases() == ("confirm",)
-    assert folds_of(study, "confirm") == [(repeat, fold) for repeat in range(3) for fold in range(2)]
-    assert study.trials("relu", "search") == 0
-    assert study.searched() == ()
-
-
-def test_a_fixed_held_out_part_is_one_fold():
-    study = load(LEAST + "folds: {scheme: fixed, repeats: 2}")
-    assert folds_of(study, "confirm") == [(0, 0), (1, 0)]
-
-
-def test_the_plan_says_what_was_declared():
-    study = full()
-    plan = study.plan("2026-01-01T00:00:00Z")
-    assert plan.model == "resnet34(stem=small)"
-    assert plan.search_trials == {"relu": 4, "dsrelu-75": 4, "dsrelu": 4, "MyAct": 4}
-    assert plan.study_digest == digest(study)
-    assert (plan.declaration.control, plan.declaration.metric, plan.declaration.rope) == ("relu", "f1_macro", 0.005)
-
-
 def test_equal_budgets_are_asked_for_and_can_be_waived():
     unequal = SEARCHED + "space: {training: {optimizer: {choice: [adam, sgd]}}}"
     with pytest.raises(StudyError, match=r"different numbers of settings to try \(relu 2, dsrelu 4\)"):
         load(unequal)
     waived = load(unequal.replace("samples: 4", "samples: 4, allow_unequal_budget: true"))
-    assert [waived.trials(label, "search") for label in waived.compared()] == [2, 4]
+    assert [planner.trials(waived, label, "search") for label in waived.compared()] == [2, 4]
 
 
 def test_what_decides_a_number_is_in_the_digest_and_nothing_else():

@@ -10,7 +10,7 @@ from analysis.errors import IncompleteFolds
 from sweeps.cli import reporting
 from sweeps.driver import session
 from sweeps.errors import StudyError, TrackingError
-from sweeps.folder.layout import shown
+from sweeps.folder.layout import quote_path
 from sweeps.study.reading import load
 from sweeps.testing import InventedTrial, invent_study
 from sweeps.tracking.store import locate
@@ -59,8 +59,8 @@ def test_a_plan_that_is_gone_or_damaged_is_named(tmp_path: Path) -> None:
 
 
 def test_a_path_is_shown_as_it_can_be_pasted() -> None:
-    assert shown(Path("runs/my study")) == "'runs/my study'"
-    assert shown(Path("runs/smoke")) == "runs/smoke"
+    assert quote_path(Path("runs/my study")) == "'runs/my study'"
+    assert quote_path(Path("runs/smoke")) == "runs/smoke"
 
 
 def test_a_study_without_a_finished_fold_has_nothing_to_report(tmp_path: Path) -> None:

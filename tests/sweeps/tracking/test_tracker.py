@@ -21,12 +21,12 @@ from sweeps.errors import TrackingError
 from sweeps.folder.layout import reopen, write_infra
 from sweeps.folder.secrets import redact
 from sweeps.testing import InventedTrial, decide, invent_attempt, invent_fold, invent_study, invent_trial
-from sweeps.tracking.run_content import LOGGED, PARENT, Mark, metric_key, value_text
-from sweeps.tracking.store import initialise, locate, settle
+from sweeps.tracking.run_values import LOGGED, PARENT, Mark, metric_key, value_text
+from sweeps.tracking.store import configure_mlflow, initialise, locate
 from sweeps.tracking.tracker import Tracker
 from trainer.journal import Status, set_aside
 
-settle()
+configure_mlflow()
 
 # MLflow 3.17 asks SQLAlchemy 2.1 for a loader that is on its way out.
 
@@ -166,6 +166,21 @@ def test_a_finished_study_has_a_run_for_the_study_each_trial_and_each_fold(
     assert tags[schema.ENVIRONMENT_PREFIX + "torch"] == "2.15"
     assert {"outcome.last/heldout/accuracy", "outcome.validation_loss/epoch", "heldout/accuracy"} <= set(fold["latest"])
     assert {"seconds/train", "memory/peak_mb", "activation/layer1.0.relu/a"} <= set(fold["latest"])
+
+
+def test_an_angle_stands_beside_its_tangent_on_trial_and_fold(
+    tmp_path: Path, open_tracker: Callable[..., Tracker]
+) -> None:
+    steep = InventedTrial(label="dsrelu", params={"a": math.tan(math.radians(75)), "k": 5.0}, degrees={"a": 75.0})
+    invent_study(tmp_path, [steep], folds=1)
+    tracker = open_tracker(tmp_path)
+    tracker.sync()
+    found = view(tracker)
+    for key in ("invented/dsrelu-c000", "invented/dsrelu-c000/0-0"):
+        params = found[key]["params"]
+        assert float(params["activation.a"]) == pytest.approx(3.7320508)
+        assert params["activation.a_degrees"] == "75.0"
+        assert "activation.k_degrees" not in params
 
 
 def test_a_trial_carries_mean_and_deviation_over_its_folds(
@@ -329,7 +344,7 @@ def test_a_failed_end_that_was_set_aside_leaves_no_run_until_the_fold_begins_aga
     cut.note(keys)
     assert cut.close()
     set_aside(folder / "trials" / keys[0], 2)
-    cut._mirror.delete("invented/relu-c000/0-0")  # and the process died before it removed the trial's run
+    cut._index.delete("invented/relu-c000/0-0")  # and the process died before it removed the trial's run
     cut.note(keys)
     assert cut.close()
     assert set(view(cut)) == {"invented"}

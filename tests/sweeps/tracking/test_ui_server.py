@@ -12,11 +12,11 @@ import pytest
 
 from sweeps.errors import TrackingError
 from sweeps.testing import InventedTrial, invent_study
-from sweeps.tracking.store import locate, settle
+from sweeps.tracking.store import configure_mlflow, locate
 from sweeps.tracking.tracker import Tracker
 from sweeps.tracking.ui_server import Ui, command, environment, ui
 
-settle()
+configure_mlflow()
 
 # MLflow 3.17 asks SQLAlchemy 2.1 for a loader that is on its way out.
 
@@ -31,16 +31,26 @@ def served(tmp_path: Path) -> Iterator[tuple[Ui, Tracker]]:
         yield running, tracker
 
 
+def experiment_of(tracker: Tracker) -> str:
+    """MLflow's id of the invented study's experiment."""
+    from mlflow import MlflowClient
+
+    found = MlflowClient(tracking_uri=tracker.store.uri).get_experiment_by_name("invented")
+    assert found is not None
+    return str(found.experiment_id)
+
+
 @pytest.mark.slow
 def test_the_ui_serves_the_studys_store_on_localhost_only(served: tuple[Ui, Tracker]) -> None:
     running, tracker = served
     assert running.address.startswith("http://127.0.0.1:")
-    assert running.url == f"{running.address}/#/experiments/{tracker.experiment_id}/runs?workflowType=machine_learning"
+    experiment = experiment_of(tracker)
+    assert running.url == f"{running.address}/#/experiments/{experiment}/runs?workflowType=machine_learning"
     with urlopen(running.address) as page:
         assert b"<html" in page.read()
     asked = Request(  # localhost
         f"{running.address}/api/2.0/mlflow/runs/search",
-        json.dumps({"experiment_ids": [tracker.experiment_id]}).encode(),
+        json.dumps({"experiment_ids": [experiment]}).encode(),
         {"Content-Type": "application/json"},
     )
     with urlopen(asked) as answer:
@@ -102,7 +112,7 @@ def test_the_command_line_carries_no_uri_and_the_environment_names_the_hosts(tmp
 
 def test_settings_for_a_child_leave_this_process_alone() -> None:
     before = dict(os.environ)
-    child = settle({"MLFLOW_HTTP_REQUEST_TIMEOUT": "99"})
+    child = configure_mlflow({"MLFLOW_HTTP_REQUEST_TIMEOUT": "99"})
     assert child["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert child["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"  # the user's own
     assert dict(os.environ) == before

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from slurm.jobs import JobReport, JobState
 from sweeps.folder.journals import Journals
-from sweeps.folder.records import Completed, Opened, Record, TrialAdded, TrialStatus
+from sweeps.folder.records import Completed, LedgerRecord, Opened, TrialAdded, TrialStatus
 from sweeps.folder.state import State, replay
 from sweeps.study.reading import load
 from sweeps.study.study import Study
-from sweeps.view.progress import Eta, Show, Snapshot, line, sizes, snapshot, table, to_go
+from sweeps.view.progress import Show, Snapshot, TimeLeft, line, sizes, snapshot, table, to_go
 from sweeps.wording import duration
 
 STUDY = """
@@ -35,7 +35,7 @@ def study() -> Study:
     return load(STUDY)
 
 
-def state(*more: Record) -> State:
+def state(*more: LedgerRecord) -> State:
     return replay([Opened(sweep="a", study="shown", study_digest="d", time=0.0), *more])
 
 
@@ -88,9 +88,9 @@ def seen(epochs_done: int) -> Snapshot:
     )  # fmt: skip
 
 
-def test_time_to_go_is_reckoned_from_what_was_seen_to_be_done() -> None:
+def test_time_to_go_is_estimated_from_what_was_seen_to_be_done() -> None:
     clock = iter([0.0, 30.0, 60.0])
-    eta = Eta(lambda: next(clock))
+    eta = TimeLeft(lambda: next(clock))
     assert eta(seen(40)) is None
     assert eta(seen(40)) is None
     assert eta(seen(60)) == pytest.approx(40 * 60 / 20)

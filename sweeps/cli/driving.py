@@ -1,0 +1,70 @@
+"""A driver in the foreground: shown while it runs, left or stopped by Ctrl-C, followed by the report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from sweeps.cli import exit_codes
+
+if TYPE_CHECKING:
+    from sweeps.driver.driver import Driver
+
+
+def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False) -> None:
+    """Drives the study in ``path`` to its report, and says how it went. Exits where there is more to do."""
+    from rich.console import Console
+
+    from sweeps import wording
+    from sweeps.cli import reporting
+    from sweeps.driver import session
+    from sweeps.folder.layout import quote_path
+    from sweeps.view import progress
+    from sweeps.view.after_run import after_run
+
+    with session.driving(path) as driver:
+        try:
+            if retry_failed:
+                again = driver.retry_failed()
+                named = f"trying {wording.counted(len(again), 'fold')} again: {', '.join(again)}"
+                click.echo(named if again else "no fold to try again")
+            with progress.Show(Console()) as show:
+                finished = session.drive(driver, lambda now: show(progress.view(now)), interval_s=interval_s)
+        except KeyboardInterrupt:
+            _interrupted(driver, path)
+        after = after_run(driver, finished=finished)
+    for said in after.lines:
+        click.echo(said.text, err=said.problem)
+    if not finished:
+        sys.exit(exit_codes.INTERRUPTED)
+    if not no_report:
+        for line in reporting.write([str(path)], None, allow_incomplete=after.lost):
+            click.echo(line)
+        click.echo(f"MLflow: actsweep ui {quote_path(path)}")
+    if after.incomplete:
+        sys.exit(exit_codes.INCOMPLETE)
+
+
+def _interrupted(driver: Driver, path: Path) -> NoReturn:
+    """Ctrl-C: leave the jobs or stop them; asked once, and a second Ctrl-C leaves them."""
+    from sweeps import wording
+    from sweeps.folder.layout import quote_path
+    from sweeps.view import footprint
+
+    live = len(driver.state.folds_of)
+    stop = False
+    if live and sys.stdin.isatty():
+        try:
+            asked = f"\n{wording.jobs(live)} running or waiting. Stop them? (no: they go on)"
+            stop = click.confirm(asked, default=False)
+        except (click.Abort, KeyboardInterrupt):
+            stop = False
+    if stop:
+        driver.pause()
+    what = "stopped" if stop else "left as they are" if live else "none"
+    click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {quote_path(path)}`", err=True)
+    click.echo(footprint.footprint(driver.cluster.costs).words(), err=True)
+    sys.exit(exit_codes.INTERRUPTED)

@@ -1,0 +1,128 @@
+"""New trials: the suggestions of the searches, their winners again, and what has nothing to search."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from sweeps.driver import decisions
+from sweeps.folder import decided, layout
+from sweeps.folder.ledger import Ledger
+from sweeps.folder.records import Exhausted, FoldKey, Selected, TrialAdded
+from sweeps.folder.state import State
+from sweeps.search.per_activation import Searches
+from sweeps.study import planner
+from sweeps.study.study import Study
+from trainer.spec import FoldSpec, Options, Phase
+
+
+class NewTrials:
+    """``trials``: the folder of the trials."""
+
+    def __init__(self, study: Study, ledger: Ledger, searches: Searches, trials: Path) -> None:
+        self._study, self._ledger, self._searches, self._trials = study, ledger, searches, trials
+        self.specs: dict[FoldKey, FoldSpec] = {}
+        """Of every fold that was added so far."""
+
+    @property
+    def _state(self) -> State:
+        return self._ledger.state
+
+    def restore(self) -> None:
+        """Knows the ledger's trials again, and writes what a killed driver left unwritten of them."""
+        for trial in self._state.trials.values():
+            self._remember(trial)
+        for trial in self._state.unfinished():
+            self._write(trial)
+
+    def ask(self) -> None:
+        """Adds every suggestion that may be asked for now."""
+        for label in self._searches.labels:
+            index = sum(trial.label == label for trial in self._state.of_phase("search"))
+            while label not in self._state.exhausted and self._searches.ready(label, index):
+                config = self._searches.ask(label, index)
+                if config is None:
+                    self._ledger.write(Exhausted(label=label, trials=index))
+                else:
+                    params, training = self._searches.resolve(label, config)
+                    self._add(label, "search", index, params, training, config)
+                    index += 1
+
+    def select(self) -> list[FoldKey]:
+        """Sends the winner of each search that is over to the confirm phase, and at once what had nothing to search. A
+        search without a winner stays as it is, for the user to fix what made it fail and to retry it. Returns the folds
+        of the winners."""
+        won_folds: list[FoldKey] = []
+        phase = planner.claims_phase(self._study)
+        for label in self._study.compared():
+            searched = label in self._searches.labels
+            if searched and not self._over(label):
+                continue
+            if label not in self._state.selected:
+                chosen = self._winner(label)
+                if chosen is None:
+                    continue
+                self._ledger.write(chosen)
+                decided.write(self._trials, self._state, chosen.trial)
+                won_folds += won.folds if (won := self._state.trials.get(chosen.trial)) else ()
+            if searched and phase == "search":
+                continue
+            if not any(trial.label == label for trial in self._state.of_phase(phase)):
+                won = self._state.trials.get(self._state.selected[label].trial)
+                params, training = (won.params, won.training) if won else self._study.fixed(label)
+                self._add(label, phase, 0, params, training, {})
+        return won_folds
+
+    @property
+    def searching(self) -> bool:
+        """Whether a search is not over yet."""
+        return any(not self._over(label) for label in self._searches.labels)
+
+    def _winner(self, label: str) -> Selected | None:
+        """None where every setting failed or was given up, which says nothing of the activation."""
+        metric = self._searches.metric
+        trials = [trial for trial in self._state.of_phase("search") if trial.label == label]
+        if not trials:
+            trial = layout.trial_name(label, planner.claims_phase(self._study), 0)
+            return Selected(label=label, trial=trial, metric=metric, value=math.nan, among=0)
+        won = decisions.winner(trials, self._state.completed, metric, self._study.better)
+        return won and Selected(label=label, trial=won[0], metric=metric, value=won[1], among=len(trials))
+
+    def _over(self, label: str) -> bool:
+        return label in self._state.exhausted and all(
+            trial.trial in self._state.completed for trial in self._state.of_phase("search") if trial.label == label
+        )
+
+    def _add(self, label: str, phase: Phase, index: int, params: Options, training: Options, config: Options) -> None:
+        name = layout.trial_name(label, phase, index)
+        specs = planner.fold_specs(self._study, phase=phase, trial=name, label=label, params=params, training=training)
+        trial = TrialAdded(
+            trial=name,
+            label=label,
+            activation=specs[0].activation.name,
+            phase=phase,
+            index=index,
+            params=specs[0].activation.params,
+            training=dict(training),
+            folds=tuple(f"{name}/{spec.folder}" for spec in specs),
+            config=config,
+        )
+        self._ledger.write(trial)
+        self._remember(trial)
+        self._write(trial)
+
+    def _remember(self, trial: TrialAdded) -> None:
+        specs = planner.fold_specs(
+            self._study,
+            phase=trial.phase,
+            trial=trial.trial,
+            label=trial.label,
+            params=trial.params,
+            training=trial.training,
+        )
+        self.specs.update({f"{trial.trial}/{spec.folder}": spec for spec in specs})
+
+    def _write(self, trial: TrialAdded) -> None:
+        layout.write_trial(self._trials / trial.trial, trial, self._study.degrees(trial.label, trial.params))
+        for fold in trial.folds:
+            layout.write_spec(self._trials / fold, self.specs[fold])

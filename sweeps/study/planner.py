@@ -1,0 +1,147 @@
+"""What a study comes to: its phases, the trials and folds of each, their specifications, the declared plan. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+from analysis.runs.metric import Metric
+from analysis.runs.plan import Declaration, Plan
+from sweeps.study.study import Study, digest
+from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, SplitSpec
+
+
+def phases(study: Study) -> tuple[Phase, ...]:
+    if not study.searched():
+        return ("confirm",)
+    assert study.confirm is not None
+    return ("search", "confirm") if study.confirm.repeats else ("search",)
+
+
+def claims_phase(study: Study) -> Phase:
+    return phases(study)[-1]
+
+
+def trials(study: Study, label: str, phase: Phase) -> int:
+    """Trials of one activation in a phase. One with nothing to search has none in the search phase, unless claims rest
+    on it."""
+    if phase not in phases(study):
+        return 0
+    if phase == "confirm":
+        return 1
+    domains = study.space_of(label)
+    if domains.empty:
+        return int(claims_phase(study) == "search")
+    assert study.search is not None
+    return domains.trials(study.search.samples)
+
+
+def repeats(study: Study, phase: Phase) -> tuple[int, ...]:
+    """Repeat numbers of a phase. The confirm phase's follow the search's: other numbers, other splits."""
+    if not study.searched():
+        return tuple(range(study.folds.repeats)) if phase == "confirm" else ()
+    assert study.search is not None
+    assert study.confirm is not None
+    first = study.search.repeats
+    return tuple(range(first)) if phase == "search" else tuple(range(first, first + study.confirm.repeats))
+
+
+def fold_numbers(study: Study, phase: Phase) -> tuple[int, ...]:
+    """Folds of each repeat that a trial of the phase trains."""
+    some = study.search.folds if study.search is not None and phase == "search" else None
+    return tuple(range(some or study.folds.folds))
+
+
+def fold_specs(
+    study: Study,
+    *,
+    phase: Phase,
+    trial: str,
+    label: str,
+    params: Options | None = None,
+    training: Options | None = None,
+) -> list[FoldSpec]:
+    """Specifications of a trial's folds, by repeat, then fold. ``params`` and ``training`` are what the search chose;
+    the file's fixed ones are added here."""
+    fixed_params, fixed_training = study.fixed(label)
+    overrides = {"epochs": study.epochs(phase), **fixed_training, **(training or {})}
+    return [
+        FoldSpec(
+            study=study.name,
+            study_seed=study.seed,
+            phase=phase,
+            trial=trial,
+            repeat=repeat,
+            fold=fold,
+            task=study.task,
+            data=data_spec(study),
+            split=split_spec(study),
+            model=model_spec(study),
+            activation=ActivationSpec(
+                name=study.activation(label).activation, params={**fixed_params, **(params or {})}
+            ),
+            training=study.training.spec(overrides),
+        )
+        for repeat in repeats(study, phase)
+        for fold in fold_numbers(study, phase)
+    ]
+
+
+def data_spec(study: Study) -> DataSpec:
+    return DataSpec(name=study.data.name, options=study.data.options)
+
+
+def model_spec(study: Study) -> ModelSpec:
+    return ModelSpec(name=study.model.name, options=study.model.options)
+
+
+def split_spec(study: Study) -> SplitSpec:
+    return SplitSpec(**study.folds.model_dump(exclude={"repeats"}))
+
+
+def plan(study: Study, declared_at: str) -> Plan:
+    """What is planned and declared, for ``plan.json``. ``declared_at``: ISO 8601, UTC."""
+    phase, searched = claims_phase(study), study.searched()
+    return Plan(
+        study=study.name,
+        study_digest=digest(study),
+        study_seed=study.seed,
+        dataset=_named(study.data.name, study.data.options),
+        model=_named(study.model.name, study.model.options),
+        splits=_splits(split_spec(study)),
+        task=study.task,
+        metrics=tuple(Metric(**dataclasses.asdict(metric)) for metric in study.description.metrics),
+        activations=study.compared(),
+        claims_phase=phase,
+        repeats=repeats(study, phase),
+        folds=len(fold_numbers(study, phase)),
+        search_trials={label: trials(study, label, "search") if label in searched else 0 for label in study.compared()},
+        search_selects_on=study.select_on(),
+        declaration=Declaration(
+            question=study.question,
+            metric=study.report.metric,
+            rule=study.training.checkpoint_rule,
+            control=study.control,
+            rope=study.report.rope,
+            alpha=study.report.alpha,
+            declared_at=declared_at,
+            family=study.report.family,
+        ),
+    )
+
+
+def _splits(spec: SplitSpec) -> str:
+    """How items are assigned to folds, as a reader of the report should see it."""
+    parts = "the held-out part that the data set declares" if spec.scheme == "fixed" else f"{spec.folds} folds"
+    stratified = ", stratified by class" if spec.stratify else ""
+    grouped = f", no {spec.group} on two sides" if spec.group else ", items assigned individually (no groups)"
+    return f"{parts}{stratified}{grouped if spec.scheme == 'kfold' else ''}; validation {spec.validation:g} of the rest"
+
+
+def _named(name: str, options: Mapping[str, Scalar]) -> str:
+    """``resnet34(stem=small)``."""
+    inside = ", ".join(
+        f"{key}={json.dumps(value) if not isinstance(value, str) else value}" for key, value in sorted(options.items())
+    )
+    return f"{name}({inside})" if inside else name

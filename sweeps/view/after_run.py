@@ -1,0 +1,54 @@
+"""What is said after a run: its cost, what stopping early saved, what went wrong and what can be done about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sweeps.driver import decisions
+from sweeps.driver.driver import Driver
+from sweeps.folder.layout import quote_path
+from sweeps.study import planner
+from sweeps.view.footprint import footprint
+from sweeps.view.savings import savings
+from sweeps.view.status import by_reason, retry_hint, without_score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    text: str
+    problem: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AfterRun:
+    lines: tuple[Line, ...]
+    lost: bool
+    """Whether a fold has no score, so that a report is only made where incomplete ones are allowed."""
+    incomplete: bool
+    """Whether the claims lack something that was planned."""
+
+
+def after_run(driver: Driver, *, finished: bool) -> AfterRun:
+    """``finished``: to its end, not stopped on the way."""
+    study, state, folder = driver.study, driver.state, quote_path(driver.path)
+    lost = without_score(driver.path)
+    unchosen = [label for label in study.compared() if label not in state.selected]
+    claims = decisions.claimed(state, planner.claims_phase(study), study.searched())
+    lines = [Line(text=footprint(driver.cluster.costs).words())]
+    saved = savings(study, state, driver.path / "trials")
+    if saved is not None and saved.epochs:
+        lines.append(Line(text=saved.words()))
+    if driver.tracking_problem:
+        text = f"MLflow is behind: {driver.tracking_problem}. `actsweep sync {folder}` catches up."
+        lines.append(Line(text=text, problem=True))
+    for reason, folds in by_reason(lost).items():
+        first = f"`actsweep logs {folder} {folds[0].replace('/', ' ')}`"
+        lines.append(Line(text=f"given up: {', '.join(folds)}: {reason}. See {first}", problem=True))
+    if finished and unchosen:
+        text = f"not compared: {', '.join(unchosen)}: no setting searched has a result"
+        lines.append(Line(text=text, problem=True))
+    if lost:
+        lines.append(Line(text=retry_hint(driver.path, study, state, lost), problem=True))
+    if not finished:
+        lines.append(Line(text=f"stopped; go on with `actsweep resume {folder}`"))
+    return AfterRun(lines=tuple(lines), lost=bool(lost), incomplete=bool(unchosen) or not claims.isdisjoint(lost))
