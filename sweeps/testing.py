@@ -18,7 +18,7 @@ from sweeps.folder import decided, layout, ledger
 from sweeps.folder.decided import Decided
 from sweeps.folder.records import Selected, TrialAdded, TrialStatus
 from trainer.codec import from_text, to_text
-from trainer.journal import End, Epoch, Outcome, Status, Writer, attempt_folder, read_fold
+from trainer.journal import Outcome, Status, Writer, attempt_folder, read_fold
 from trainer.spec import (
     ActivationSpec,
     DataSpec,
@@ -31,7 +31,7 @@ from trainer.spec import (
 )
 from trainer.tasks.description import LAST, RULE_PREFIX, describe
 from trainer.tasks.metric import LOSS
-from trainer.testing import invented_start
+from trainer.testing import invented_end, invented_epoch, invented_start
 
 EPOCH_ZERO = 1_760_000_000.0
 """Begin of the invented study, seconds since the Unix epoch."""
@@ -194,7 +194,7 @@ def invent_attempt(
         if loss is not None and epoch == epochs:
             metrics[f"train/{LOSS}"] = loss
         writer.write(
-            Epoch(
+            invented_epoch(
                 epoch=epoch,
                 time=last,
                 metrics=metrics,
@@ -220,7 +220,7 @@ def invent_attempt(
             Status.DIVERGED: f"loss is nan at epoch {epochs}",
         }
         writer.write(
-            End(
+            invented_end(
                 time=last + 0.5,
                 status=status,
                 epochs=epochs,
