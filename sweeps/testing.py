@@ -31,7 +31,7 @@ from trainer.spec import (
 )
 from trainer.tasks.description import LAST, RULE_PREFIX, describe
 from trainer.tasks.metric import LOSS
-from trainer.testing import invented_start
+from trainer.testing import invented_end, invented_epoch, invented_start
 
 EPOCH_ZERO = 1_760_000_000.0
 """Begin of the invented study, seconds since the Unix epoch."""
@@ -204,7 +204,7 @@ def _epoch(spec: FoldSpec, epoch: int, time: float, loss: float | None) -> Epoch
     }
     if loss is not None:
         metrics[f"train/{LOSS}"] = loss
-    return Epoch(
+    return invented_epoch(
         epoch=epoch,
         time=time,
         metrics=metrics,
@@ -228,7 +228,7 @@ def _end(spec: FoldSpec, epochs: int, time: float, status: Status) -> End:
         Status.STOPPED: "STOP file",
         Status.DIVERGED: f"loss is nan at epoch {epochs}",
     }
-    return End(
+    return invented_end(
         time=time,
         status=status,
         epochs=epochs,

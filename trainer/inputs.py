@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -55,9 +56,11 @@ class Inputs(nn.Module):
         self.scale, self.shift = 1.0 / std, -mean / std
         self._cast.clear()
 
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         self._cast.clear()
-        return super().load_state_dict(*args, **kwargs)
+        # What was learnt has as many numbers as there are features; a fresh one holds the constants' shape.
+        self.scale, self.shift = (self.scale.new_empty(state_dict[name].shape) for name in ("scale", "shift"))
+        return super().load_state_dict(state_dict, *args, **kwargs)
 
     def forward(self, items: Tensor, dtype: torch.dtype) -> Tensor:
         """``items`` [batch, channels, height, width] standardised, in ``dtype``; tokens as they are, int64. No host

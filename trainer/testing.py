@@ -97,17 +97,7 @@ def _epochs(spec: FoldSpec, claimed: Attempt, first: int, writer: Writer, told: 
         claimed.check()
         loss = value(spec, epoch)
         metrics = {**_scores(spec, "validation", loss), "train/loss": loss / 2}
-        writer.write(
-            Epoch(
-                epoch=epoch,
-                time=time.time(),
-                metrics=metrics,
-                train_s=took_s,
-                evaluate_s=0.0,
-                rest_s=0.0,
-                peak_memory_mb=1.0,
-            )
-        )
+        writer.write(invented_epoch(epoch=epoch, time=time.time(), metrics=metrics, train_s=took_s))
         if claimed.stop_asked and epoch < spec.training.epochs:
             yield _end(spec, epoch, Status.STOPPED, "STOP file", writer)
             return
@@ -154,6 +144,26 @@ def invented_start(**facts: Any) -> Start:
     return Start(**{**invented, **facts})
 
 
+def invented_epoch(**facts: Any) -> Epoch:
+    """An Epoch record as :func:`invented_start`."""
+    invented: dict[str, Any] = {
+        "epoch": 1,
+        "time": 0.0,
+        "metrics": {},
+        "train_s": 0.0,
+        "evaluate_s": 0.0,
+        "rest_s": 0.0,
+        "peak_memory_mb": 1.0,
+    }
+    return Epoch(**{**invented, **facts})
+
+
+def invented_end(**facts: Any) -> End:
+    """An End record as :func:`invented_start`."""
+    invented: dict[str, Any] = {"time": 0.0, "status": Status.FINISHED, "epochs": 1, "reason": "", "rule": LAST}
+    return End(**{**invented, **facts})
+
+
 def _scores(spec: FoldSpec, part: str, loss: float) -> dict[str, float]:
     """The loss and, from it, the task's primary metric."""
     primary = 1 - loss / 3
@@ -170,14 +180,7 @@ def _end(spec: FoldSpec, epochs: int, status: Status, reason: str, writer: Write
         loss = value(spec, epoch)
         heldout = {**_scores(spec, "heldout", loss), f"heldout/{LOSS}": loss + 0.01}
         outcomes[rule] = Outcome(epoch=epoch, metrics={**_scores(spec, "validation", loss), **heldout})
-    writer.write(
-        End(
-            time=time.time(),
-            status=status,
-            epochs=epochs,
-            reason=reason,
-            rule=spec.training.checkpoint_rule,
-            outcomes=outcomes,
-        )
-    )
+    rule = spec.training.checkpoint_rule
+    end = invented_end(time=time.time(), status=status, epochs=epochs, reason=reason, rule=rule, outcomes=outcomes)
+    writer.write(end)
     return status

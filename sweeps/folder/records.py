@@ -62,6 +62,8 @@ class Opened:
 class Migrated:
     """From here on, records are of this schema: a newer version of actsweep goes on with the ledger."""
 
+    FORMAT: ClassVar[Format] = LEDGER
+
     kind: Literal["migrated"] = "migrated"
     schema: int
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
 
 from trainer.spec import (
@@ -20,10 +19,6 @@ from trainer.spec import (
     SplitSpec,
     TrainingSpec,
 )
-
-# A busy machine is slow, not wrong.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
 
 SMALL = FoldSpec(
     study="small",

@@ -16,7 +16,7 @@ from trainer import attempt, batches, entry, inputs, journal, learner, selection
 from trainer.codec import to_text
 from trainer.datasets.digits import digits
 from trainer.errors import DataError
-from trainer.spec import ActivationSpec, ModelSpec
+from trainer.spec import ActivationSpec, DataSpec, ModelSpec
 from trainer.tasks.classification import Classification
 
 
@@ -35,8 +35,37 @@ def numbers(history):
     )
 
 
-def a_learner(spec, data=None):
-    dataset = digits.load(None, {})
+def interrupted(monkeypatch, pack, epoch):
+    """Trains until a SIGTERM that comes with the record of an epoch."""
+    write = journal.Writer.write
+
+    def and_leave(self, record):
+        write(self, record)
+        if isinstance(record, journal.Epoch) and record.epoch == epoch:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Writer, "write", and_leave)
+        assert json.loads(entry.run(to_text(pack)))["interrupted"]
+
+
+def stopped(monkeypatch, pack, epoch):
+    """The history of a fold that is asked to stop in an epoch."""
+    folder = Path(pack.launches[0].folder)
+    write = journal.Writer.write
+
+    def and_stop(self, record):
+        write(self, record)
+        if isinstance(record, journal.Epoch) and record.epoch == epoch:
+            (folder / attempt.STOP_FILE).touch()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Writer, "write", and_stop)
+        return trained(pack)[1][0]
+
+
+def a_learner(spec, data=None, dataset=None):
+    dataset = dataset or digits.load(None, {})
     strata = Classification.strata(dataset)
     split = splits.split(dataset, spec.split, strata, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold)
     data = data or batches.resident(dataset, torch.device("cpu"))
@@ -280,16 +309,7 @@ def test_an_activation_may_replace_its_buffers(small, packed):
 def test_what_a_node_lacks_does_not_end_the_fold_nor_its_checkpoints(small, packed, monkeypatch):
     pack = packed(small(epochs=50))
     folder = Path(pack.launches[0].folder)
-    write = journal.Writer.write
-
-    def and_leave(self, record):
-        write(self, record)
-        if isinstance(record, journal.Epoch) and record.epoch == 3:
-            signal.raise_signal(signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(journal.Writer, "write", and_leave)
-        assert json.loads(entry.run(to_text(pack)))["interrupted"]
+    interrupted(monkeypatch, pack, 3)
     saved = sorted(path.name for path in folder.rglob("*.pt"))
 
     def unmounted(self, root, options):
@@ -312,18 +332,7 @@ def test_errors_of_the_machine_end_the_process_and_not_the_fold(small, packed):
 
 
 def test_stop_file_ends_the_fold_at_its_next_epoch(small, packed, monkeypatch):
-    pack = packed(small(epochs=50))
-    folder = Path(pack.launches[0].folder)
-    write = journal.Writer.write
-
-    def and_stop(self, record):
-        write(self, record)
-        if isinstance(record, journal.Epoch) and record.epoch == 2:
-            (folder / attempt.STOP_FILE).touch()
-
-    monkeypatch.setattr(journal.Writer, "write", and_stop)
-    result, [history] = trained(pack)
-    assert result["folds"] == {"relu-0/fold-0-0": "stopped"}
+    history = stopped(monkeypatch, packed(small(epochs=50)), 2)
     assert (history.end.status, history.end.reason, history.end.epochs) == ("stopped", "STOP file", 2)
     assert history.end.outcomes["last"].epoch == 2
 
@@ -370,6 +379,142 @@ def test_every_optimiser_is_torchs(small, optimizer):
     assert group["momentum"] == 0.7 if optimizer == "sgd" else group["betas"] == (0.8, 0.999)
 
 
+def validated(history):
+    """Epochs whose record has metrics of the validation part; it has all of them or none."""
+    found = []
+    for record in history.epochs:
+        names = {name for name in record.metrics if name.startswith(("validation/", "train_clean/"))}
+        assert len(names) in (0, 10)
+        found += [record.epoch] if names else []
+    return found
+
+
+def test_every_second_epoch_is_validated_and_the_last(small, packed):
+    _, [history] = trained(packed(small(epochs=5, evaluate_every=2, clean_train=True, lr=0.1)))
+    assert validated(history) == [2, 4, 5]
+    losses = {number: history.epochs[number - 1].metrics["validation/loss"] for number in (2, 4, 5)}
+    assert history.end.outcomes["validation_loss"].epoch == min(losses, key=losses.get)
+    assert history.end.outcomes["last"].epoch == 5
+
+
+def test_validating_more_rarely_changes_nothing_that_is_trained(small, packed):
+    _, [every] = trained(packed(small(epochs=5), where="every"))
+    _, [second] = trained(packed(small(epochs=5, evaluate_every=2), where="second"))
+    for often, rarely in zip(every.epochs, second.epochs, strict=True):
+        assert rarely.metrics == {name: often.metrics[name] for name in rarely.metrics}
+    assert second.end.outcomes["last"] == every.end.outcomes["last"]
+
+
+def test_more_epochs_between_validations_than_there_are_leave_the_last(small, packed):
+    _, [history] = trained(packed(small(epochs=3, evaluate_every=9, clean_train=True)))
+    assert validated(history) == [3]
+    assert {outcome.epoch for outcome in history.end.outcomes.values()} == {3}
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+def test_a_signal_between_validations_costs_no_digit(small, packed, monkeypatch, epoch):
+    spec = small(epochs=5, evaluate_every=2, clean_train=True, lr=0.1)
+    _, [calm] = trained(packed(spec, where="calm"))
+    pack = packed(spec)
+    interrupted(monkeypatch, pack, epoch)
+    _, [history] = trained(pack)
+    assert (history.attempts, history.start.resumed_epoch) == (2, epoch)
+    assert numbers(history) == numbers(calm)
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_fold_stopped_between_validations_is_validated_where_it_stopped(small, packed, monkeypatch, epoch):
+    _, [every] = trained(packed(small(epochs=9), where="every"))
+    history = stopped(monkeypatch, packed(small(epochs=9, evaluate_every=2)), epoch)
+    assert (history.end.status, history.end.epochs) == ("stopped", epoch)
+    expected = {name: value for name, value in every.epochs[epoch - 1].metrics.items() if name[:5] == "valid"}
+    last = history.end.outcomes["last"].metrics
+    assert {name: last[name] for name in expected} == expected
+    losses = {number: every.epochs[number - 1].metrics["validation/loss"] for number in {2, epoch} if number <= epoch}
+    assert history.end.outcomes["validation_loss"].epoch == min(losses, key=losses.get)
+
+
+def test_a_stop_after_a_signal_scores_what_a_stop_alone_scores(small, packed, monkeypatch):
+    spec = small(epochs=9, evaluate_every=2)
+    alone = stopped(monkeypatch, packed(spec, where="alone"), 3)
+    pack = packed(spec)
+    interrupted(monkeypatch, pack, 1)
+    assert numbers(stopped(monkeypatch, pack, 3)) == numbers(alone)
+
+
+def test_patience_is_counted_in_epochs_however_rarely_they_are_validated(small, packed):
+    _, [history] = trained(packed(small(epochs=50, evaluate_every=3, patience=4, lr=0.5)))
+    best = history.end.outcomes["validation_loss"].epoch
+    assert history.end.reason == "patience"
+    assert best % 3 == 0
+    assert history.end.epochs - best == 4
+
+
+def test_without_a_validation_part_the_last_epoch_is_scored(small, packed, monkeypatch):
+    spec = small(epochs=4, checkpoint_rule="last", patience=2)
+    spec = dataclasses.replace(spec, split=dataclasses.replace(spec.split, validation=0.0))
+    pack = packed(spec, where="calm")
+    _, [history] = trained(pack)
+    assert (history.start.n_train, history.start.n_validation, history.start.n_heldout) == (1198, 0, 599)
+    assert (history.end.status, history.end.epochs, history.end.rule) == ("finished", 4, "last")
+    assert {name.partition("/")[0] for record in history.epochs for name in record.metrics} == {"train"}
+    assert history.end.outcomes.keys() == {"last"}
+    assert {name.partition("/")[0] for name in history.end.outcomes["last"].metrics} == {"heldout", "train_clean"}
+    assert (Path(pack.launches[0].folder) / "attempt-1" / "predictions.npz").exists()
+    again = packed(spec)
+    interrupted(monkeypatch, again, 2)
+    assert numbers(trained(again)[1][0]) == numbers(history)
+
+
+@pytest.mark.parametrize("name", ["wine", "digits"])
+def test_a_fold_that_learnt_its_standardisation_goes_on_with_it(small, packed, monkeypatch, name):
+    spec = small(data=DataSpec(name=name), batch=32)
+    _, [calm] = trained(packed(spec, where="calm"))
+    pack = packed(spec)
+    interrupted(monkeypatch, pack, 1)
+    _, [history] = trained(pack)
+    assert history.end.status == "finished", history.end.reason
+    assert history.start.resumed_epoch == 1
+    assert numbers(history) == numbers(calm)
+
+
+def test_float64_items_far_from_0_train_as_those_near_it(small):
+    """Items that differ by a constant alone, which a fold's own standardisation takes away."""
+    near = dataclasses.replace(digits.load(None, {}), mean=(0.0,), std=(1.0,), standardise="fold")
+    found = []
+    for shift in (0.0, 1e8):
+        dataset = dataclasses.replace(near, items=near.items.astype(np.float64) + shift)
+        one = a_learner(small(), dataset=dataset)
+        one.fit()
+        found.append((one.train(1, lambda: None), one.evaluate("heldout")))
+    for one, other in zip(*found, strict=True):
+        assert other == pytest.approx(one, rel=1e-4)
+    assert found[1][1]["accuracy"] > 0.2
+
+
+class Narrow(nn.Module):
+    """Notices what is not float64."""
+
+    def forward(self, x):
+        if x.dtype != torch.float64:
+            raise RuntimeError(f"got {x.dtype}")
+        return x.relu()
+
+
+def test_fp64_trains_in_float64(small, packed, monkeypatch):
+    spec = small(precision="fp64", activation=ActivationSpec(name="lab:Narrow"), lr=0.05)
+    one = a_learner(spec)
+    assert {tensor.dtype for tensor in one.weights().values() if tensor.is_floating_point()} == {torch.float64}
+    assert one.outputs("heldout").dtype == torch.float64
+    _, [calm] = trained(packed(spec, where="calm"))
+    assert calm.end.status == "finished", calm.end.reason
+    pack = packed(spec)
+    interrupted(monkeypatch, pack, 2)
+    _, [history] = trained(pack)
+    assert history.start.resumed_epoch == 2
+    assert numbers(history) == numbers(calm)
+
+
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
 def test_every_precision_trains(small, packed, precision):
     _, [history] = trained(packed(small(precision=precision, epochs=2)))
@@ -377,9 +522,10 @@ def test_every_precision_trains(small, packed, precision):
     assert math.isfinite(history.epochs[-1].metrics["train/loss"])
 
 
-def test_plain_loop_gives_the_same_losses(small):
+@pytest.mark.parametrize(("precision", "near"), [("fp32", 1e-5), ("fp64", 1e-12)])
+def test_plain_loop_gives_the_same_losses(small, precision, near):
     """The learner against a loop written out here, from the same weights and order."""
-    spec = small(optimizer="sgd", momentum=0.0)
+    spec = small(optimizer="sgd", momentum=0.0, precision=precision)
     one = a_learner(spec)
     other = a_learner(spec)
     model, data = other.model, other.data
@@ -388,7 +534,7 @@ def test_plain_loop_gives_the_same_losses(small):
     for first in range(0, len(order), 64):
         index = order[first : first + 64]
         items = (data.items[index].double() / 255 - 0.3053) / 0.3759
-        loss = nn.functional.cross_entropy(model(items.float()), data.targets[index])
+        loss = nn.functional.cross_entropy(model(items.to(one.dtype)), data.targets[index])
         model.zero_grad()
         loss.backward()
         with torch.no_grad():
@@ -396,9 +542,9 @@ def test_plain_loop_gives_the_same_losses(small):
                 parameter -= 1e-2 * parameter.grad
         losses += [loss.item()] * len(index)
     found = one.train(1, lambda: None)
-    assert found["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert found["loss"] == pytest.approx(np.mean(losses), rel=near)
     for mine, theirs in zip(one.weights().values(), model.state_dict().values(), strict=True):
-        assert torch.allclose(mine, theirs, atol=1e-5)
+        assert torch.allclose(mine, theirs, rtol=0, atol=near)
 
 
 def test_activations_that_draw_numbers_are_repeatable(small, packed):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import KFold, StratifiedKFold
 
 from trainer import seeds, splits
 from trainer.datasets.digits import digits
@@ -129,6 +130,22 @@ def test_other_seed_repeat_or_fold_is_another_split():
     places = [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1)]
     found = {split(data, spec, seed=seed, repeat=repeat, fold=fold).hash for seed, repeat, fold in places}
     assert len(found) == len(places)
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+def test_a_fold_holds_out_the_part_of_its_number_that_scikit_learn_deals(stratify):
+    data = digits.load(None, {})
+    kind = StratifiedKFold if stratify else KFold
+    dealer = kind(n_splits=5, shuffle=True, random_state=seeds.seed("split", 9, 2) % 2**32)
+    spec = SplitSpec(folds=5, stratify=stratify)
+    for fold, (_, part) in enumerate(dealer.split(data.items, data.labels)):
+        assert np.array_equal(split(data, spec, seed=9, repeat=2, fold=fold).heldout, part)
+
+
+def test_the_splits_of_earlier_versions_stay():
+    """As journals of schema 1 tell them: a study that was begun before goes on with its own items."""
+    hashes = [part.hash[:16] for part in all_folds(digits.load(None, {}), SplitSpec(folds=3), seed=7, repeat=1)]
+    assert hashes == ["2dd4e36052b8e16f", "2d938d98a13420ae", "88ce3089c73327c4"]
 
 
 @pytest.mark.parametrize("stratify", [True, False])

@@ -122,10 +122,14 @@ def test_a_driver_cannot_be_detached_on_this_machine_and_nothing_is_written(tmp_
 def test_what_the_machine_refuses_is_told_without_a_traceback(
     number: int, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> None:
-        raise OSError(number, os.strerror(number), str(tmp_path / "study.yaml"))
+    replace = Path.replace
 
-    monkeypatch.setattr("sweeps.folder.layout.write_aside", refused)
+    def refused(self: Path, target: Path) -> Path:
+        if target.name == "study.yaml":
+            raise OSError(number, os.strerror(number), str(target))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refused)
     monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: None)
     done = CliRunner().invoke(main, ["run", "smoke", "--folder", str(tmp_path)])
     assert done.exit_code == 1

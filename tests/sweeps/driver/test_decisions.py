@@ -22,8 +22,8 @@ from sweeps.folder.records import (
     TrialStatus,
 )
 from sweeps.folder.state import State, replay
-from trainer.journal import End, Epoch, FoldHistory, Outcome, Status
-from trainer.testing import invented_start
+from trainer.journal import FoldHistory, Outcome, Status
+from trainer.testing import invented_end, invented_epoch, invented_start
 
 
 def lower(metric: str, one: float, other: float) -> bool:
@@ -35,22 +35,13 @@ FOLDS = tuple(f"relu-s000/fold-0-{number}" for number in range(5))
 
 def history(losses: list[float], status: Status | None = None, best: int = 1) -> FoldHistory:
     epochs = tuple(
-        Epoch(
-            epoch=number,
-            time=0.0,
-            metrics={"validation/loss": loss},
-            train_s=0,
-            evaluate_s=0,
-            rest_s=0,
-            peak_memory_mb=0,
-        )
-        for number, loss in enumerate(losses, start=1)
+        invented_epoch(epoch=number, metrics={"validation/loss": loss}) for number, loss in enumerate(losses, start=1)
     )
     end = None
     if status is not None:
         metrics = {"validation/loss": losses[best - 1], "heldout/accuracy": 0.9} if losses else {}
         outcomes = {"validation_loss": Outcome(epoch=best, metrics=metrics)} if losses else {}
-        end = End(time=0.0, status=status, epochs=len(losses), reason="", rule="validation_loss", outcomes=outcomes)
+        end = invented_end(status=status, epochs=len(losses), rule="validation_loss", outcomes=outcomes)
     return FoldHistory(start=invented_start(), epochs=epochs, end=end, attempts=1)
 
 

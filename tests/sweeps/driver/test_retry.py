@@ -142,7 +142,7 @@ import dataclasses, time
 from pathlib import Path
 from trainer import testing
 from trainer.attempt import claim, enter
-from trainer.journal import End, Epoch, Status, Writer
+from trainer.journal import Status, Writer
 from trainer.codec import from_text, to_text
 from trainer.spec import Pack
 
@@ -152,13 +152,11 @@ def half(text):
         if launch.spec.phase == "search" and launch.spec.fold == 0:
             enter(Path(launch.folder), launch.spec)
             claimed = claim(Path(launch.folder))
+            digest, rule = launch.spec.digest, launch.spec.training.checkpoint_rule
             writer = Writer(claimed.folder)
-            writer.write(testing._start(launch.spec, claimed.number, 0))
-            loss = {"validation/loss": testing.value(launch.spec, 1)}
-            writer.write(Epoch(epoch=1, time=time.time(), metrics=loss, train_s=0, evaluate_s=0, rest_s=0,
-                               peak_memory_mb=1))
-            writer.write(End(time=time.time(), status=Status.FAILED, epochs=1, reason="RuntimeError: mine",
-                             rule=launch.spec.training.checkpoint_rule))
+            writer.write(testing.invented_start(digest=digest, attempt=claimed.number, time=time.time()))
+            writer.write(testing.invented_epoch(metrics={"validation/loss": testing.value(launch.spec, 1)}))
+            writer.write(testing.invented_end(status=Status.FAILED, reason="RuntimeError: mine", rule=rule))
     others = tuple(item for item in pack.launches if item.spec.phase != "search" or item.spec.fold != 0)
     return testing.pretend(to_text(dataclasses.replace(pack, launches=others)))
 '''

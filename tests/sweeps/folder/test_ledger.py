@@ -16,6 +16,7 @@ from sweeps.folder.records import (
     GaveUp,
     JobOver,
     LedgerRecord,
+    Migrated,
     Opened,
     Paused,
     Reported,
@@ -33,6 +34,7 @@ TRIAL = TrialAdded(
 )  # fmt: skip
 BEGUN = Submitting(batch=0, name="s.abc.0", packs=(("relu-s000/fold-0-0",), ("relu-s000/fold-0-1",)))
 TAKEN = Submitted(batch=0, jobs=("7_0", None))
+OVER = JobOver(job="7_0", state="failed", reason="", node="n1", folds=(), epochs=2, counted=True, nodes_fault=False)
 
 
 def written(path: Path, *records: LedgerRecord) -> Ledger:
@@ -117,3 +119,47 @@ def test_a_pause_marks_the_jobs_of_its_time() -> None:
 def test_a_completed_trial_keeps_its_metrics() -> None:
     done = Completed(trial="relu-s000", status=TrialStatus.FINISHED, metrics={"validation/loss": 0.5})
     assert replay([OPENED, TRIAL, done]).completed["relu-s000"].metrics == {"validation/loss": 0.5}
+
+
+OLD = (
+    '{"kind":"opened","schema":1,"sweep":"50783a","study":"smoke","study_digest":"cff19869d7bcdd1b","time":1.5}\n'
+    '{"kind":"job_over","job":"smoke.0","state":"STATE","reason":"","node":"vm","folds":[],"epochs":3,"counted":false}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "nodes_fault"),
+    [("finished", True), ("failed", True), ("node failed", True), ("timed out", False), ("preempted", False)],
+)
+def test_a_job_in_a_ledger_of_schema_1_says_whether_its_node_was_blamed(
+    state: str, nodes_fault: bool, tmp_path: Path
+) -> None:
+    (tmp_path / FILE).write_text(OLD.replace("STATE", state), encoding="utf-8")
+    opened, over = read(tmp_path / FILE)
+    assert opened == Opened(sweep="50783a", study="smoke", study_digest="cff19869d7bcdd1b", time=1.5)
+    assert isinstance(over, JobOver)
+    assert (over.nodes_fault, over.epochs, over.node) == (nodes_fault, 3, "vm")
+
+
+def test_a_ledger_of_schema_1_goes_on_in_this_one(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(OLD.replace("STATE", "finished"), encoding="utf-8")
+    before = list(read(tmp_path / FILE))
+    ledger = written(tmp_path, OVER)
+    ledger.close()
+    Ledger(tmp_path).close()
+    assert list(read(tmp_path / FILE)) == [*before, Migrated(schema=2), OVER]
+
+
+def test_a_ledger_of_a_later_schema_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(OLD.replace('"schema":1', '"schema":3'), encoding="utf-8")
+    with pytest.raises(LedgerError) as caught:
+        list(read(tmp_path / FILE))
+    words = "Opened: ledger of schema 3; this version of actsweep reads schema 1 and 2: use the version that wrote it"
+    assert f"{FILE}:1: not a ledger record ({words}); restore the file from a backup" in str(caught.value)
+
+
+def test_a_ledger_that_a_later_version_went_on_with_is_refused_where_it_did(tmp_path: Path) -> None:
+    migrated = '{"kind":"migrated","schema":3}\n{"kind":"paused","time":2.0}\n'
+    (tmp_path / FILE).write_text(OLD.replace("STATE", "finished") + migrated, encoding="utf-8")
+    with pytest.raises(LedgerError, match=r":3: not a ledger record \(Migrated: ledger of schema 3;"):
+        list(read(tmp_path / FILE))

@@ -797,7 +797,5 @@ def test_a_server_that_dies_and_comes_back_loses_nothing(tmp_path: Path, open_tr
         tracker.log_report(report)
     finally:
         server.stop()
-        for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-            os.environ.pop(name, None)
     assert kept == rebuilt(folder, open_tracker, tmp_path)
     assert [path.name for path in (served / "mlartifacts").rglob("report.md")] == ["report.md"]
