@@ -53,8 +53,8 @@ class Mark:
 
     epochs: int = 0
     """Epochs, from the first on."""
-    checksum: int = 0
-    """Over the number and time of each of them: the same epochs of another attempt have other times."""
+    checksum: int = zlib.crc32(b"[]")
+    """Over the number and time of each of them (at first none): the same epochs of another attempt have other times."""
     final_ms: int = 0
     """Time of the fold's end, 0 while it has none."""
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from analysis.runs import load as runs
 from analysis.runs import schema
-from sweeps.cli.main import main
 from sweeps.driver import session
 from sweeps.folder import ledger
 from sweeps.folder.decided import Choice, read
@@ -30,6 +30,11 @@ BEFORE = Path(__file__).parent / "before"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(BEFORE, tmp_path / "before"))
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-P", "-m", "sweeps.cli", *words]
+    return subprocess.run(line, capture_output=True, text=True, timeout=300)
 
 
 def expected() -> dict[str, Any]:
@@ -50,8 +55,8 @@ def test_what_it_wrote_is_read_as_it_is_written_now(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_it_resumes_reports_and_syncs(folder: Path) -> None:
-    run = CliRunner().invoke(main, ["resume", str(folder), "--interval", "0.1"])
-    assert run.exit_code == 0, run.output
+    run = command("resume", str(folder), "--interval", "0.1")
+    assert run.returncode == 0, run.stdout + run.stderr
     for key, wanted in expected().items():
         found = read_fold(folder / "trials" / key)
         assert found is not None
@@ -85,7 +90,7 @@ def test_it_resumes_reports_and_syncs(folder: Path) -> None:
 @pytest.mark.slow
 def test_a_view_that_it_wrote_is_brought_up_to_date_in_place(folder: Path) -> None:
     """Its runs lack what runs say today: they get it, and stay the runs they were."""
-    assert CliRunner().invoke(main, ["sync", str(folder)]).exit_code == 0
+    assert command("sync", str(folder)).returncode == 0
     client = connect(locate(None, folder))
     (experiment,) = (item.experiment_id for item in client.search_experiments() if item.name == "before")
     before = client.search_runs([experiment], max_results=100)
@@ -98,13 +103,14 @@ def test_a_view_that_it_wrote_is_brought_up_to_date_in_place(folder: Path) -> No
         for tag in (schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG):
             if tag in run.data.tags:
                 client.delete_tag(run.info.run_id, tag)
-    assert CliRunner().invoke(main, ["sync", str(folder)]).exit_code == 0
+    assert command("sync", str(folder)).returncode == 0
     after = client.search_runs([experiment], max_results=100)
     assert {run.info.run_id: run.data.tags for run in after} == {run.info.run_id: run.data.tags for run in before}
 
 
+@pytest.mark.slow
 def test_the_status_of_a_trial_is_what_the_ledger_says(folder: Path) -> None:
-    assert CliRunner().invoke(main, ["sync", str(folder)]).exit_code == 0
+    assert command("sync", str(folder)).returncode == 0
     decided = read(folder / "trials" / "dsrelu-s001")
     assert decided is not None
     assert decided.status is TrialStatus.FINISHED
