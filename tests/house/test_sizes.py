@@ -12,17 +12,6 @@ FILE_LINES, FUNCTION_LINES = 350, 60
 WHY = "# long:"
 """Begins the comment that excuses a function, on the line above it or on its first line."""
 
-OPEN = {
-    "analysis/runs/load.py",
-    "analysis/report/figures/comparisons.py: forest",
-    "analysis/runs/simulated.py: study",
-    "analysis/statistics/hierarchical.py: across",
-    "analysis/statistics/power.py: outlook",
-    "analysis/statistics/ranks.py: matrix",
-    "analysis/statistics/scores.py: scores",
-}
-"""Still too long, to be split: an entry that is no longer needed has to go."""
-
 
 def too_long(root: Path) -> set[str]:
     """Files, and functions as ``file: name``."""
@@ -48,11 +37,7 @@ def _long_functions(lines: list[str]) -> Iterator[str]:
 
 
 def test_files_and_functions_are_short() -> None:
-    assert too_long(ROOT) - OPEN == set()
-
-
-def test_what_is_still_too_long_is_still_too_long() -> None:
-    assert OPEN - too_long(ROOT) == set(), "remove these from OPEN"
+    assert too_long(ROOT) == set()
 
 
 def test_a_long_file_and_a_long_function_are_found(tmp_path: Path) -> None:
