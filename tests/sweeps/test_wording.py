@@ -145,17 +145,11 @@ def test_status_and_logs(tmp_path: Path) -> None:
 
 
 def test_a_prepared_data_set() -> None:
-    facts = {
-        "name": "x",
-        "shape": (1, 8, 8),
-        "dtype": "uint8",
-        "size_mb": 1.0,
-        "per_class": {},
-        "groups": {},
-        "digest": "d",
-    }
     for count, said in ((1, "1 item of"), (2, "2 items of")):
-        summary = Summary(items=count, targets=count, heldout=count, per_class={}, groups={}, **facts)
+        summary = Summary(
+            name="x", items=count, shape=(1, 8, 8), dtype="uint8", size_mb=1.0, per_class={}, targets=count, groups={},
+            heldout=count, digest="d",
+        )  # fmt: skip
         words = describe_preparation(Preparation(summary=summary, cache=None, wall_s=0.1))
         assert said in words
         assert f"\n{counted(count, 'target')} an item\n" in words
