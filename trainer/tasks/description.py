@@ -1,12 +1,11 @@
 """What is known of a task without building it: its metrics, which of them is the primary one, whether it stratifies.
 
 Of the tasks that come with the package the descriptions stand here, so that a study is checked without torch. One of
-the user's own is described by its class, in a process of its own: ``python -P -m trainer.tasks.description NAME``.
+the user's own is described by its class, in a process of its own: :mod:`trainer.tasks.describe`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import subprocess
@@ -86,7 +85,7 @@ def describe(name: str) -> Description:
     if name in DESCRIPTIONS:
         return DESCRIPTIONS[name]
     run = subprocess.run(
-        [sys.executable, "-P", "-m", "trainer.tasks.description", name], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-m", "trainer.tasks.describe", name], capture_output=True, text=True, check=False
     )
     if run.returncode != 0:
         words = (run.stderr.strip().splitlines() or ["cannot be described"])[-1]
@@ -97,22 +96,3 @@ def describe(name: str) -> Description:
 def from_plain(raw: dict[str, Any]) -> Description:
     """The inverse of ``dataclasses.asdict``."""
     return Description(**{**raw, "metrics": tuple(Metric(**metric) for metric in raw["metrics"])})
-
-
-def of_class(name: str) -> Description:
-    """As the class behind ``name`` says. Loads torch. Raises :class:`UnknownName` or ValueError."""
-    from trainer.tasks.task import find
-
-    return find(name).described(name)
-
-
-def main() -> None:
-    try:
-        found = of_class(sys.argv[1])
-    except Exception as error:  # a user's own module may raise anything
-        sys.exit(f"{type(error).__name__}: {error}")
-    print(json.dumps(dataclasses.asdict(found)))  # noqa: T201  # its answer
-
-
-if __name__ == "__main__":
-    main()
