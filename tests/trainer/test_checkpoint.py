@@ -207,6 +207,7 @@ def test_other_data_than_before_is_refused(small, packed, monkeypatch):
     assert list(folder.glob("attempt-1/checkpoint*.pt"))
 
 
+@pytest.mark.slow
 def test_full_disk_is_the_machines_error_not_the_folds(tmp_path):
     """A file size limit stands for a full disk; in a process of its own, since the limit stays."""
     script = """

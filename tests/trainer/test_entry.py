@@ -86,6 +86,7 @@ def test_same_code_is_written_down(small, packed):
     assert journal.read_fold(Path(pack.launches[0].folder)).start.code == code.digest()
 
 
+@pytest.mark.slow
 def test_fold_killed_at_random_moments_gives_the_undisturbed_numbers(small, packed, server):
     """SIGKILL, until at least ten have struck a pack at work; every fold that survived them equals the calm one."""
     specs = [
@@ -123,6 +124,7 @@ def test_fold_killed_at_random_moments_gives_the_undisturbed_numbers(small, pack
     assert resumes > 0
 
 
+@pytest.mark.slow
 def test_two_cut_off_nodes_that_train_on_spoil_nothing(small, packed, server, tmp_path, monkeypatch):
     """Two processes of other hosts are frozen in mid-fold, a third finishes it, and the two wake up."""
     (tmp_path / "zombie_lab.py").write_text(LAB, encoding="utf-8")

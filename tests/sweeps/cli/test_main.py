@@ -57,6 +57,7 @@ def test_a_wrong_study_is_refused_with_code_2_and_nothing_is_written(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["wrong.yaml"]
 
 
+@pytest.mark.slow
 def test_folds_that_the_data_cannot_give_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "many.yaml").write_text(
         "name: many\ndata: {name: digits}\nfolds: {folds: 500}\nactivations: [relu, dsrelu]\n"
@@ -288,6 +289,7 @@ def test_ctrl_c_leaves_the_jobs_and_resume_goes_on(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_this_machine_well() -> None:
     done = call("doctor")
     assert done.returncode == 0, done.stdout

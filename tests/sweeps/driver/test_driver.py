@@ -196,6 +196,7 @@ def test_a_torn_last_line_is_dropped_and_decided_again(undisturbed: Path, tmp_pa
     assert decisions(path) == decisions(undisturbed)
 
 
+@pytest.mark.slow
 def test_asha_stops_losers_of_a_search_and_never_a_confirmation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +227,7 @@ def test_asha_stops_losers_of_a_search_and_never_a_confirmation(
     assert [record.trial for record in reported] == [record.trial for record in stopped]
 
 
+@pytest.mark.slow
 def test_a_paused_study_goes_on_and_its_pause_costs_no_retry(undisturbed: Path, tmp_path: Path) -> None:
     path = tmp_path / "study"
     study = made(path)
@@ -243,6 +245,7 @@ def test_a_paused_study_goes_on_and_its_pause_costs_no_retry(undisturbed: Path, 
     assert numbers(path) == numbers(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_fold_that_never_gets_on_is_given_up_by_name(tmp_path: Path) -> None:
     path = tmp_path / "study"
     study = made(path, STUDY.replace("search: {algorithm: random, samples: 3, folds: 2}\n", "").replace(

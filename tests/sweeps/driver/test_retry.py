@@ -60,6 +60,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_study_whose_every_job_was_lost_ends_as_the_undisturbed_one(undisturbed: Path, tmp_path: Path) -> None:
     path = tmp_path / "study"
     driven(path, BROKEN)
@@ -95,6 +96,7 @@ def test_an_end_by_an_error_is_set_aside_and_its_number_stays_taken(undisturbed:
     assert decisions(path) == decisions(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_retry_cut_off_behind_its_record_goes_on(tmp_path: Path, undisturbed: Path) -> None:
     path = tmp_path / "study"
     driven(path, BROKEN)
@@ -162,6 +164,7 @@ def half(text):
 '''
 
 
+@pytest.mark.slow
 def test_a_scheduler_hears_nothing_of_trials_that_lost_a_fold_and_all_of_them_are_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -419,6 +419,7 @@ def test_a_loss_that_is_no_number_is_logged_once_and_the_status_says_diverged(
     assert run["tags"][schema.STATUS] == "diverged"
 
 
+@pytest.mark.slow
 def test_a_write_cut_off_at_any_call_is_completed_by_the_next_process(
     tmp_path: Path, open_tracker: Callable[..., Tracker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -687,6 +688,7 @@ def test_a_uri_that_is_no_store_is_refused(uri: str, tmp_path: Path) -> None:
         Tracker(uri, tmp_path)
 
 
+@pytest.mark.slow
 def test_telemetry_is_off_and_no_package_but_the_store_is_reached(tmp_path: Path) -> None:
     """In a process of its own, with every connection refused."""
     invent_study(tmp_path / "study", [RELU], folds=1)

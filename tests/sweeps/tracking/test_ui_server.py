@@ -86,6 +86,7 @@ def test_a_port_in_use_is_refused_by_name(tmp_path: Path) -> None:
             ui(tmp_path, port=port)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(TrackingError, match=r"MLflow server.*mlflow-ui\.log"):

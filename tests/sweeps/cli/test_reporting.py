@@ -1,0 +1,60 @@
+"""From journals to a report's table: each number stands in its own column."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.report import build
+from analysis.runs import load
+from sweeps.testing import InventedTrial, invent_study
+from sweeps.tracking.tracker import Tracker
+from trainer.journal import read_fold
+
+LABELS = ("relu", "dsrelu")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two activations on five folds, tracked and reported."""
+    path = tmp_path_factory.mktemp("reported") / "study"
+    invent_study(path, [InventedTrial(label=label) for label in LABELS], folds=5)
+    assert Tracker(None, path).sync()
+    build.write(list(load.load_all([str(path)])), path / "report")
+    return path
+
+
+@pytest.fixture(scope="module")
+def scores(study: Path) -> dict[str, np.ndarray]:
+    """Label -> the held-out accuracy of each fold, as its journal says."""
+    found = {}
+    for label in LABELS:
+        histories = [read_fold(study / "trials" / f"{label}-c000" / f"fold-0-{fold}") for fold in range(5)]
+        ends = [history.end for history in histories if history is not None and history.end is not None]
+        found[label] = np.array([end.outcomes["validation_loss"].metrics["heldout/accuracy"] for end in ends])
+    return found
+
+
+def test_the_means_of_a_report_are_those_of_the_journals(study: Path, scores: dict[str, np.ndarray]) -> None:
+    table = pd.read_csv(study / "report" / "tables" / "table-2-means.csv").set_index("activation")
+    assert set(table.index) == set(LABELS)
+    for label, values in scores.items():
+        row = table.loc[label]
+        assert row["n"] == len(values) == 5
+        assert row["mean"] == pytest.approx(values.mean(), abs=1e-9)
+        assert row["sd"] == pytest.approx(values.std(ddof=1), abs=1e-9)
+        assert (row["min"], row["max"]) == pytest.approx((values.min(), values.max()), abs=1e-9)
+        assert row["low"] < values.mean() < row["high"]
+        assert row["mean"] - row["low"] == pytest.approx(row["high"] - row["mean"], abs=1e-9)
+        assert row["chance"] == pytest.approx(0.1019)
+
+
+def test_the_difference_of_a_report_is_that_of_the_journals(study: Path, scores: dict[str, np.ndarray]) -> None:
+    numbers = json.loads((study / "report" / "numbers.json").read_text(encoding="utf-8"))
+    (row,) = numbers["tables"]["table-1-verdicts"]
+    assert (row["activation"], row["control"], row["n"]) == ("dsrelu", "relu", 5)
+    assert row["difference"] == pytest.approx(np.mean(scores["dsrelu"] - scores["relu"]), abs=1e-9)
