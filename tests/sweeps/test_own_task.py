@@ -129,6 +129,17 @@ def test_a_data_set_that_does_not_fit_the_task_is_told_before_anything_is_writte
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("own")
+def test_a_task_that_lacks_a_part_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "visits.yaml").write_text(STUDY.replace("counts:Counts", "counts:Unfinished"))
+    run = command("run", "visits.yaml", cwd=tmp_path)
+    assert run.returncode == 2
+    assert "Unfinished" in run.stderr
+    assert "abstract method" in run.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.usefixtures("own")
 def test_a_studys_direction_is_its_tasks() -> None:
     study = load(STUDY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -33,7 +34,7 @@ def fitting(name: str, dataset: Dataset) -> type[Task]:
     return kind
 
 
-class Task(nn.Module):
+class Task(nn.Module, ABC):
     """What a fold solves. Its parameters and buffers are saved and restored with the checkpoint, on the fold's device.
 
     ``targets`` is below the data set's ``targets`` of some items: [n] int64 (labels) or [n, k] floating point (values);
@@ -68,9 +69,9 @@ class Task(nn.Module):
         return None
 
     @property
+    @abstractmethod
     def outputs(self) -> int:
         """Numbers that the model gives for one item."""
-        raise NotImplementedError(f"{type(self).__name__} does not say its outputs")
 
     def trained_on(self, split: Split) -> NDArray[np.int64]:
         """Which items of the training part the model is trained on, ascending."""
@@ -80,14 +81,14 @@ class Task(nn.Module):
         """Before the first epoch: learns what it needs of the training part (a scale of the targets, a centre), into
         buffers. ``outputs()`` gives the untrained model's outputs for them, in evaluation mode."""
 
+    @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What a batch's step minimises, shape []."""
-        raise NotImplementedError(f"{type(self).__name__} has no loss")
 
+    @abstractmethod
     def measure(self, outputs: Tensor, targets: Tensor, part: str) -> dict[str, float]:
         """The metrics of a whole part ("train", "validation" or "heldout"), at least the loss; a task may leave out
         those that it does not measure there. One transfer from the device for all of them."""
-        raise NotImplementedError(f"{type(self).__name__} measures nothing")
 
     def references(self, train: Tensor, heldout: Tensor) -> dict[str, float]:
         """What knowing nothing scores on the held-out part, by metric, where that can be said: ``train`` and

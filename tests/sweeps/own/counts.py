@@ -99,3 +99,9 @@ def network(*, outputs: int, input_shape: tuple[int, ...], activation: Callable[
     return nn.Sequential(
         nn.Flatten(), nn.Linear(features, width), activation(width, axis=-1), nn.Linear(width, outputs)
     )
+
+
+class Unfinished(Counts):
+    """Says nothing of its loss."""
+
+    loss = Task.loss
