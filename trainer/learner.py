@@ -49,12 +49,14 @@ class Learner:
             input_shape=dataset.items.shape[1:],
             generator_seed=seeds.seed("weights", spec.study_seed, spec.repeat, spec.fold),
         )
+        if self.dtype == torch.float64:  # else a model keeps the types that it gave its own tensors
+            model = model.double()
         if self.device.type == "cuda":
             self.format = torch.channels_last
-            model = model.to(self.device, self.dtype, memory_format=self.format)  # type: ignore[call-overload]
+            model = model.to(self.device, memory_format=self.format)  # type: ignore[call-overload]
         else:
             self.format = torch.contiguous_format
-            model = model.to(self.device, self.dtype)
+            model = model.to(self.device)
         self.model: nn.Module = model
         self.optimizer = optimizer(spec, [*self.model.parameters(), *self.task.parameters()])
         self.progress = progress.tie(self.model)

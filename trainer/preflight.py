@@ -98,7 +98,7 @@ def _build(spec: FoldSpec, dataset: Dataset) -> None:
     count = min(2, spec.training.batch)
     blank = torch.zeros(count, *shape, dtype=torch.int64 if dataset.kind == "tokens" else dtype)
     with torch.no_grad():
-        got = tuple(model.to(dtype)(blank).shape)
+        got = tuple((model.double() if dtype == torch.float64 else model)(blank).shape)
     if got != (count, outputs):
         accepted = f"outputs ({count}, {outputs})"
         raise ValueError(f"model {spec.model.name!r}: gives {got} for {count} items; accepts {accepted}")

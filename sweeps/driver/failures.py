@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slurm.jobs import JobReport, JobState
 from sweeps.driver import decisions, trial_result
-from sweeps.folder import layout
+from sweeps.folder import decided, layout
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import FoldKey, GaveUp, JobOver, Reopened, trial_of
@@ -46,7 +46,7 @@ class Failures:
         state = self._ledger.state
         epochs = trial_result.epochs_done(self._journals.history(fold) for fold in state.folds_of[report.job])
         lost = [fold for fold in lost if trial_of(fold) not in state.stopping]
-        decided = decisions.after_lost_job(state, report, lost, epochs=epochs, max_retries=self._max_retries)
+        lost_job = decisions.after_lost_job(state, report, lost, epochs=epochs, max_retries=self._max_retries)
         self._ledger.write(
             JobOver(
                 job=report.job,
@@ -55,13 +55,13 @@ class Failures:
                 node=report.node,
                 folds=tuple(lost),
                 epochs=epochs,
-                counted=decided.counted,
+                counted=lost_job.counted,
                 nodes_fault=report.state in decisions.BLAMES_NODE,
             )
         )
-        for fold in lost if decided.give_up else ():
-            self._ledger.write(GaveUp(fold=fold, reason=decided.give_up))
-            layout.write_infra(self._trials / fold, decided.give_up)
+        for fold in lost if lost_job.give_up else ():
+            self._ledger.write(GaveUp(fold=fold, reason=lost_job.give_up))
+            layout.write_infra(self._trials / fold, lost_job.give_up)
 
     def _without_end(self, pack: Collection[FoldKey]) -> list[FoldKey]:
         self._journals.refresh(pack)
@@ -80,6 +80,8 @@ class Failures:
             failed=failed,
         )
         self._ledger.write(again)
+        for trial in again.trials:
+            decided.write(self._trials, self._ledger.state, trial)
         self.release(again)
         return list(again.folds)
 

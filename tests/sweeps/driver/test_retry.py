@@ -12,7 +12,8 @@ from sweeps.driver import decisions as plan
 from sweeps.driver import session
 from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
-from sweeps.folder import ledger, records
+from sweeps.folder import decided, ledger, records
+from sweeps.folder.decided import Decided
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import Completed, Opened, Reopened, Reported, Selected, Stopping, TrialAdded, TrialStatus
 from sweeps.folder.state import State, replay
@@ -176,6 +177,10 @@ def test_a_scheduler_hears_nothing_of_trials_that_lost_a_fold_and_all_of_them_ar
     driven(path, "half_payload:half", text=text)
     records = list(ledger.read(path / ledger.FILE))
     assert not [record for record in records if isinstance(record, Reported | Stopping)]
+    assert decided.read(path / "trials" / "dsrelu-s000") == Decided(status=TrialStatus.FAILED)
     again = driven(path, WORKS, text=text, retry=True)
     assert again == [f"dsrelu-s{number:03d}/fold-0-0" for number in range(4)]
+    told = [decided.read(path / "trials" / f"dsrelu-s{number:03d}") for number in range(4)]
+    assert [one.status for one in told if one] == [TrialStatus.FINISHED] * 4
+    assert len([one for one in told if one and one.chosen]) == 1
     assert set(decisions(path)[1]) == {"relu", "dsrelu"}
