@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sweeps.testing import InventedTrial, invent_attempt, invent_study
 from sweeps.tracking.tracker import Tracker
+from trainer.journal import Status
 
 METRICS_PER_EPOCH = 15
 
@@ -24,7 +25,7 @@ def main(trials: int, folds: int, epochs: int) -> None:
         labels = [InventedTrial(label="relu", index=index, params={"a": 3.7, "b": 0.5}) for index in range(trials)]
         keys = invent_study(folder, labels, folds=folds, epochs=epochs, write_folds=False)
         for key in keys:
-            invent_attempt(folder, key, epochs=epochs, status="finished")
+            invent_attempt(folder, key, epochs=epochs, status=Status.FINISHED)
         tracker = Tracker(None, folder)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         start = time.perf_counter()

@@ -27,7 +27,7 @@ def waiting_is_an_error() -> Iterator[None]:
 
 def made(activation: str) -> torch.nn.Module:
     spec = ActivationSpec(name=activation)
-    return build(ModelSpec(name="tiny_cnn"), spec, channels=1, classes=10, generator_seed=1).cuda()
+    return build(ModelSpec(name="tiny_cnn"), spec, outputs=10, input_shape=(1, 8, 8), generator_seed=1).cuda()
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))

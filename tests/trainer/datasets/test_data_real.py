@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from trainer.datasets.mnist import mnist
 from trainer.datasets.sheets import cifar100_sheets
 from trainer.spec import SplitSpec
 from trainer.splits import split
+from trainer.tasks.classification import Classification
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +119,7 @@ def test_folds_by_patient_share_no_patient(real_root: Path) -> None:
     patients = found.groups["patient"]
     heldout = []
     for fold in range(5):
-        parts = split(found, SplitSpec(group="patient"), seed=1, repeat=0, fold=fold)
+        parts = split(found, SplitSpec(group="patient"), Classification.strata(found), seed=1, repeat=0, fold=fold)
         sides = [set(patients[indices]) for indices in (parts.train, parts.validation, parts.heldout)]
         assert len(set.union(*sides)) == sum(map(len, sides)) == 47
         heldout.append(parts.heldout)
@@ -144,11 +146,15 @@ def test_cifar10_gives_what_torchvision_gives(real_root: Path) -> None:
         assert list(ours.classes) == theirs.classes
 
 
-def test_mnist_gives_what_torchvision_gives(real_root: Path) -> None:
+def test_mnist_gives_what_torchvision_gives(real_root: Path, tmp_path: Path) -> None:
     from torchvision.datasets import MNIST
 
-    for part, count in (("train", 5_000), ("test", 10_000)):
-        theirs = MNIST(root=str(real_root / "mnist"), train=part == "train")
+    unpacked = tmp_path / "MNIST" / "raw"
+    unpacked.mkdir(parents=True)
+    for packed in (real_root / "mnist" / "MNIST" / "raw").glob("*.gz"):
+        (unpacked / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
+    for part, count in (("train", 60_000), ("test", 10_000)):
+        theirs = MNIST(root=str(tmp_path), train=part == "train")
         ours = mnist.load(real_root, {"part": part})
         np.testing.assert_array_equal(ours.items[:, 0], theirs.data.numpy())
         np.testing.assert_array_equal(ours.labels, theirs.targets.numpy())
