@@ -91,6 +91,7 @@ def test_the_extra_is_what_trainer_and_the_payload_import_and_submitit() -> None
     assert needed == {distribution(line) for line in NODE}
 
 
+@pytest.mark.slow
 def test_a_node_trains_a_pack_with_nothing_else_installed(tmp_path: Path) -> None:
     spec = FoldSpec(
         study="node",

@@ -102,6 +102,7 @@ def test_its_folder_is_read_where_the_task_is_not_installed(tmp_path: Path, monk
         assert told.returncode == 0, told.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own")
 @pytest.mark.parametrize(
     ("old", "new", "told"),
@@ -120,6 +121,7 @@ def test_what_the_task_does_not_know_is_refused_with_what_it_does(old: str, new:
     assert told in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own")
 def test_a_data_set_that_does_not_fit_the_task_is_told_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "visits.yaml").write_text(STUDY.replace('"counts:visits"', "digits").replace(", width: 8", ""))

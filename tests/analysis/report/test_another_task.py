@@ -17,6 +17,8 @@ from analysis.runs.load import Study
 from analysis.runs.metric import Metric
 from analysis.runs.plan import from_json, to_json
 
+pytestmark = pytest.mark.slow
+
 DEPTH = Metric(name="depth", better="lower", low=0.0, unit="m")
 MISSES = Metric(name="misses", better="lower", low=0.0)
 

@@ -22,6 +22,8 @@ from analysis.runs import simulated
 from analysis.runs.load import Study
 from analysis.runs.published import read
 
+pytestmark = pytest.mark.slow
+
 TITLES = [
     *("What was asked", "Verdicts", "Integrity", "Every split", "Differences and means", "How sure"),
     *("Across data sets", "Robustness of the conclusion", "Learning curves", "Generalisation", "Cost"),

@@ -34,6 +34,8 @@ from analysis.statistics import (
 from analysis.statistics.scores import pair, scores
 from analysis.statistics.verdict import Verdict, Word
 
+pytestmark = pytest.mark.slow
+
 METRICS = [
     f"{part}/{metric.name}" for part in ("heldout", "validation", "train_clean") for metric in unstated_metrics()
 ]

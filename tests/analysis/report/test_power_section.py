@@ -16,6 +16,8 @@ from analysis.runs import simulated
 from analysis.runs.load import Study
 from analysis.statistics.verdict import Word
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("relu", "dsrelu", "tanh")
 
 

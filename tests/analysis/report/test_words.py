@@ -16,6 +16,8 @@ from analysis.runs.load import Study
 from analysis.statistics import claims, robustness
 from analysis.statistics.verdict import Verdict, Word
 
+pytestmark = pytest.mark.slow
+
 
 def verdict(activation: str, word: Word) -> Verdict:
     return Verdict(dataset="d", activation=activation, control="relu", metric="accuracy", method="", word=word)

@@ -133,6 +133,7 @@ def test_alone_it_would_pass_is_said_only_where_p_alone_does() -> None:
     assert claims.decide(dataclasses.replace(open_, p=0.04, p_adjusted=0.05)).word is Word.BETTER
 
 
+@pytest.mark.slow
 def test_studies_of_different_alpha_get_intervals_of_one_level() -> None:
     a, b = of(), simulated.study(seed=4, name="other", dataset="cifar", activations=("relu", "dsrelu", "tanh"))
     cube = pd.concat([a.cube, b.cube], ignore_index=True)
@@ -238,6 +239,7 @@ def test_penalised_and_complete_cases_differ_where_a_run_diverged() -> None:
     assert "left out" in complete.note
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(names=st.permutations(["x", "y", "z"]), order=st.randoms(use_true_random=False))
 def test_labels_and_row_order_do_not_matter(names: list[str], order: object) -> None:

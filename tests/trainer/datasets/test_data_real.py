@@ -18,6 +18,8 @@ from trainer.spec import SplitSpec
 from trainer.splits import split
 from trainer.tasks.classification import Classification
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def shared_cache(real_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
