@@ -85,5 +85,6 @@ def test_a_fault_is_caught(fault: str, tree: Path) -> None:
     (tree / name).write_text(text.replace(before, after), encoding="utf-8")
     done = quick(tree)
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    assert done.returncode == 1, done.stdout[-3000:]
+    assert done.returncode != 0, done.stdout[-3000:]
+    assert failed, done.stdout[-3000:] + done.stderr[-3000:]
     print(f"{fault}: {', '.join(failed)}")
