@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -47,11 +47,14 @@ class Inputs(nn.Module):
         what does not vary there is only centred."""
         if not self.learnt:
             return
-        parts = [items.index_select(0, index).double() for index in torch.split(train, CHUNK)]
-        count = sum(len(part) for part in parts) * (parts[0][0].numel() // parts[0].sum(self.axes).numel())
-        mean = sum((part.sum(self.axes, keepdim=True) for part in parts), torch.zeros(())) / count
-        spread = sum((((part - mean) ** 2).sum(self.axes, keepdim=True) for part in parts), torch.zeros(())) / count
-        std = spread.sqrt()
+
+        def total(of: Callable[[Tensor], Tensor]) -> Tensor:
+            parts = (items.index_select(0, index).double() for index in torch.split(train, CHUNK))
+            return sum((of(part).sum(self.axes, keepdim=True) for part in parts), torch.zeros(()))
+
+        count = total(torch.ones_like)
+        mean = total(lambda part: part) / count
+        std = (total(lambda part: (part - mean) ** 2) / count).sqrt()
         std = torch.where(std > 0, std, torch.ones_like(std))
         self.scale, self.shift = 1.0 / std, -mean / std
         self._cast.clear()
