@@ -59,6 +59,8 @@ class Section:
     anchor: str
     title: str
     blocks: list[Block] = field(default_factory=list)
+    methods: Sequence[str] = ()
+    """How its numbers are made, a sentence or two each: stands once, under "How to read this"."""
 
     def tables(self) -> list[Table]:
         return [block.table for block in self.blocks if isinstance(block, Tabled)]

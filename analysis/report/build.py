@@ -37,7 +37,7 @@ from analysis.runs.published import Published
 from analysis.runs.wording import counted
 
 PAGE = "report.html"
-SECTIONS: tuple[Callable[[Findings], Section], ...] = (
+SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     declaration.section,
     verdicts.section,
     integrity.section,
@@ -80,9 +80,14 @@ def write(
 
 
 def write_findings(findings: Findings, folder: str | Path) -> Path:
-    sections = [make(findings) for make in SECTIONS]
+    sections = sections_of(findings)
     title = "Comparison of activations: " + ", ".join(plan.study for plan in findings.plans)
     return publish(sections, Path(folder), title=title, digest=findings.digest)
+
+
+def sections_of(findings: Findings) -> list[Section]:
+    """Every section that has something to say."""
+    return [section for make in SECTIONS if (section := make(findings)) is not None]
 
 
 def publish(sections: Sequence[Section], folder: Path, *, title: str, digest: str) -> Path:

@@ -154,7 +154,7 @@ def measure(folder: Path) -> None:
     stage("load")
     findings = gather(studies)
     stage("findings")
-    sections = [make(findings) for make in build.SECTIONS]
+    sections = build.sections_of(findings)
     stage("sections")
     page = build.publish(sections, folder / "report", title="bench", digest=findings.digest)
     stage("files")

@@ -182,8 +182,7 @@ def test_every_table_and_figure_is_a_file_and_every_number_json(written: Path) -
 
 def test_captions_say_how_many_and_which_test(study: Study) -> None:
     found = gathering.gather(study)
-    for make in build.SECTIONS:
-        section = make(found)
+    for section in build.sections_of(found):
         for item in [*section.tables(), *section.plots()]:
             assert item.caption.rstrip().endswith((".", "last column says.")), item.name
             assert len(item.caption) > 40, item.name
