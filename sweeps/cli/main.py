@@ -178,7 +178,7 @@ def tick(folder: Path) -> None:
     with session.driving(folder) as driver:
         driver.tick()
         driver.track(at_once=True)
-        click.echo(progress.line(progress.view(driver), progress.to_go(None)))
+        click.echo(progress.line(progress.view(driver), progress.UNWATCHED))
 
 
 @main.command()

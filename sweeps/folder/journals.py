@@ -22,14 +22,20 @@ class _Fold:
     records: dict[int, list[Record]] = field(default_factory=dict)
     history: FoldHistory | None = None
 
+    @property
+    def epochs(self) -> int:
+        return len(self.history.epochs) if self.history is not None else 0
+
 
 class Journals:
-    """The resolved histories of folds, read incrementally. Forgets what it is told to forget and reads it anew when
-    asked again, so that memory goes with the folds that train, not with those that are done."""
+    """The resolved histories of folds, read incrementally. Forgets what it is told to forget, but for a count of its
+    epochs, and reads it anew when asked again: memory goes with the folds that train, not with those that are done."""
 
     def __init__(self, trials: Path) -> None:
         self._trials = trials
         self._folds: dict[FoldKey, _Fold] = {}
+        self._epochs: dict[FoldKey, int] = {}
+        """Of forgotten folds."""
 
     def refresh(self, keys: Iterable[FoldKey]) -> set[FoldKey]:
         """Reads on in each fold's journals; the folds with something new."""
@@ -41,9 +47,19 @@ class Journals:
             self._read_on(key)
         return self._folds[key].history
 
+    def epochs(self, key: FoldKey) -> int:
+        """Epochs of the fold as last read, which stay known when it is forgotten; reads it, for the count alone, if it
+        never was."""
+        if key not in self._folds and key not in self._epochs:
+            self._read_on(key)
+            self.forget([key])
+        fold = self._folds.get(key)
+        return self._epochs[key] if fold is None else fold.epochs
+
     def forget(self, keys: Iterable[FoldKey]) -> None:
         for key in keys:
-            self._folds.pop(key, None)
+            if (fold := self._folds.pop(key, None)) is not None:
+                self._epochs[key] = fold.epochs
 
     def _read_on(self, key: FoldKey) -> bool:
         fold = self._folds.setdefault(key, _Fold())

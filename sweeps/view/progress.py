@@ -1,4 +1,4 @@
-"""What a running sweep looks like: a snapshot of values, a live table on a terminal, plain lines elsewhere.
+"""What a running sweep looks like: a snapshot of values, a bar and a live table on a terminal, plain lines elsewhere.
 
 Shows validation metrics only; held-out results belong to the report.
 """
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from slurm.jobs import JobReport, JobState
+from sweeps.driver import trial_result
 from sweeps.driver.driver import Driver
 from sweeps.folder.journals import Journals
 from sweeps.folder.records import TrialAdded
@@ -54,7 +56,10 @@ class Snapshot:
     jobs_running: int
     jobs_pending: int
     epochs_done: int
+    """Trained, in all phases."""
     epochs_most: int
+    """As many as there will be if no further fold ends early."""
+    epochs_planned: int
     """As many as there would be if no fold ended early."""
     folds: int
     """Planned, in all phases."""
@@ -78,15 +83,15 @@ def snapshot(
 ) -> Snapshot:
     """How a sweep stands."""
     rows: list[Row] = []
-    epochs_done = 0
     for label in study.compared():
         for phase in PHASES:
             trials = [trial for trial in state.of_phase(phase) if trial.label == label]
             if trials:
-                row, done = _row(study, state, journals, trials)
-                rows.append(row)
-                epochs_done += done
-    planned = sizes(study).values()
+                rows.append(_row(study, state, journals, trials))
+    sized = sizes(study).values()
+    planned = sum(size.epochs for size in sized)
+    work = [_epochs(study, state, journals, trial) for trial in state.trials.values()]
+    done = sum(trained for trained, _ in work)
     states = [report.state for report in reports]
     return Snapshot(
         study=study.name,
@@ -94,26 +99,26 @@ def snapshot(
         rows=tuple(rows),
         jobs_running=states.count(JobState.RUNNING),
         jobs_pending=states.count(JobState.PENDING) + states.count(JobState.UNKNOWN),
-        epochs_done=epochs_done,
-        epochs_most=sum(size.epochs for size in planned),
-        folds=sum(size.folds for size in planned),
+        epochs_done=done,
+        # What was planned and never begun, as the confirmation of a search without a winner, is not waited for either.
+        epochs_most=done if state.finished else planned - sum(spared for _, spared in work),
+        epochs_planned=planned,
+        folds=sum(size.folds for size in sized),
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
     )
 
 
-def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded]) -> tuple[Row, int]:
+def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded]) -> Row:
     metric = study.select_on()
     best: float | None = None
-    done = running = epochs_done = 0
+    done = running = 0
     problems: list[str] = []
     for trial in trials:
-        epochs = int(trial.training.get("epochs") or study.epochs(trial.phase))
         completed = state.completed.get(trial.trial)
         if completed is not None:
             done += len(trial.folds)
-            epochs_done += epochs * len(trial.folds)
             value = completed.metrics.get(metric, math.nan)
             if not completed.status.has_result:
                 problems.append(f"{trial.trial} {completed.status}")
@@ -121,11 +126,10 @@ def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded
             histories = [journals.history(fold) for fold in trial.folds]
             done += sum(history is not None and history.end is not None for history in histories)
             running += sum(history is not None and history.end is None for history in histories)
-            epochs_done += sum(_epochs(history, epochs) for history in histories)
             value = _current(histories, metric)
         if math.isfinite(value) and (best is None or study.better(metric, value, best)):
             best = value
-    row = Row(
+    return Row(
         label=trials[0].label,
         phase=trials[0].phase,
         trials_done=sum(trial.trial in state.completed for trial in trials),
@@ -136,14 +140,22 @@ def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded
         best=best,
         problems=tuple(problems),
     )
-    return row, epochs_done
 
 
-def _epochs(history: FoldHistory | None, epochs: int) -> int:
-    """Epochs that no longer have to be waited for."""
-    if history is None:
-        return 0
-    return epochs if history.end is not None else len(history.epochs)
+def _epochs(study: Study, state: State, journals: Journals, trial: TrialAdded) -> tuple[int, int]:
+    """Epochs of a trial's folds that were trained, and that were planned and will not be."""
+    each = int(trial.training.get("epochs") or study.epochs(trial.phase))
+    if trial.trial in state.completed:
+        done = sum(journals.epochs(fold) for fold in trial.folds)
+        return done, each * len(trial.folds) - done
+    done = spared = 0
+    for fold, closed_as in zip(trial.folds, trial_result.closed(state, trial), strict=True):
+        history = journals.history(fold)
+        trained = len(history.epochs) if history is not None else 0
+        done += trained
+        if closed_as is not None or (history is not None and history.end is not None):
+            spared += each - trained
+    return done, spared
 
 
 def _current(histories: list[FoldHistory | None], metric: str) -> float:
@@ -171,37 +183,50 @@ def sizes(study: Study) -> dict[Phase, Size]:
     return result
 
 
-class TimeLeft:
-    """Seconds to go, from the epochs that were done while it watched."""
+class Pace:
+    """How long it has watched, and how long it is to go by the epochs that were done meanwhile."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._begun: tuple[float, int] | None = None
 
-    def __call__(self, now: Snapshot) -> float | None:
-        """None while there is nothing to estimate from."""
+    def __call__(self, now: Snapshot) -> Times:
         if self._begun is None:
             self._begun = (self._clock(), now.epochs_done)
-            return None
-        gained, took_s = now.epochs_done - self._begun[1], self._clock() - self._begun[0]
-        return (now.epochs_most - now.epochs_done) * took_s / gained if gained > 0 else None
+            return Times(gone_s=0.0, left_s=None)
+        gained, gone_s = now.epochs_done - self._begun[1], self._clock() - self._begun[0]
+        left_s = (now.epochs_most - now.epochs_done) * gone_s / gained if gained > 0 else None
+        return Times(gone_s=gone_s, left_s=left_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    gone_s: float | None
+    """None where nobody has watched."""
+    left_s: float | None
+    """None while there is nothing to estimate from."""
+
+    def words(self, *, finished: bool) -> str:
+        gone = "" if self.gone_s is None else f"{duration(self.gone_s)} elapsed, "
+        left = "time left not known yet" if self.left_s is None else f"about {duration(self.left_s)} left"
+        return f"{gone}{'done' if finished else left}"
+
+
+UNWATCHED = Times(gone_s=None, left_s=None)
 
 
 def jobs_now(now: Snapshot) -> str:
     return f"{jobs(now.jobs_running)} running, {now.jobs_pending} waiting"
 
 
-def to_go(seconds: float | None) -> str:
-    return "time to go not known yet" if seconds is None else f"about {duration(seconds)} to go"
-
-
 class Show:
-    """Shows snapshots: a live table on a terminal, a line whenever something was finished elsewhere."""
+    """Shows snapshots: a bar over all epochs and a live table on a terminal, a line for each change elsewhere."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._time_left = TimeLeft()
+        self._pace = Pace(clock)
+        self._begun = False
         self._last: tuple[object, ...] = ()
 
     def __enter__(self) -> Self:
@@ -216,35 +241,54 @@ class Show:
             self._live.stop()
 
     def __call__(self, now: Snapshot) -> None:
-        left = to_go(self._time_left(now))
+        times = self._pace(now)
         if self._live:
-            self._live.update(table(now, left), refresh=True)
+            self._live.update(screen(now, times), refresh=True)
             return
-        mark = (now.folds_done, now.jobs_running, now.put_off, now.tracking)
+        self._begun = self._begun or now.jobs_running > 0
+        # How many jobs run is no news: where one ends, the next begins. A fold of many epochs tells of every tenth.
+        tenths = 10 * now.epochs_done // max(now.epochs_most, 1)
+        mark = (self._begun, now.folds_done, tenths, now.put_off, now.tracking, now.finished)
         if mark != self._last:
             self._last = mark
-            self._console.print(line(now, left), soft_wrap=True, highlight=False, markup=False)
+            self._console.print(line(now, times), soft_wrap=True, highlight=False, markup=False)
 
 
-def line(now: Snapshot, left: str) -> str:
+def line(now: Snapshot, times: Times) -> str:
     """One plain line."""
     best = "; ".join(f"{row.label} {row.phase} {row.best:.4g}" for row in now.rows if row.best is not None)
     parts = [
         f"{now.study}: {now.folds_done}/{counted(now.folds, 'fold')}",
+        f"{now.epochs_done}/{counted(now.epochs_most, 'epoch')}",
         jobs_now(now),
-        "done" if now.finished else left,
+        times.words(finished=now.finished),
         *([f"best {now.select_on}: {best}"] if best else []),
-        *([f"submission put off: {now.put_off}"] if now.put_off else []),
-        *([f"tracking: {now.tracking}"] if now.tracking else []),
+        *_notes(now),
     ]
     return " | ".join(parts)
 
 
-def table(now: Snapshot, left: str, known: str | None = None) -> Table:
-    """The live table. ``known``: what is known of the jobs, where that is not how many run and wait."""
-    title = f"{now.study}   {known or jobs_now(now)}   "
+def screen(now: Snapshot, times: Times, known: str | None = None) -> Group:
+    """The bar above the table. ``known``: what is known of the jobs, where that is not how many run and wait."""
+    return Group(bar(now, times), table(now, known))
+
+
+def bar(now: Snapshot, times: Times) -> Table:
+    """All epochs of the study: done, of how many, and how long that took and is to go."""
+    made = Table.grid(padding=(0, 1), expand=True)
+    made.add_column(no_wrap=True)
+    made.add_column(ratio=1, min_width=8)
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    drawn = ProgressBar(total=max(now.epochs_most, 1), completed=now.epochs_done or int(now.finished))
+    made.add_row("epochs", drawn, f"{now.epochs_done}/{now.epochs_most}", times.words(finished=now.finished))
+    return made
+
+
+def table(now: Snapshot, known: str | None = None) -> Table:
+    """The table of activations and phases. ``known`` as in :func:`screen`."""
     troubled = any(row.problems for row in now.rows)
-    made = Table(title=title + ("done" if now.finished else left), caption=_caption(now))
+    made = Table(title=f"{now.study}   {known or jobs_now(now)}", caption="; ".join(_notes(now)) or None)
     for name in ("activation", "phase"):
         made.add_column(name, no_wrap=True, overflow="fold")
     for name in ("trials", "folds", "training", f"best\n{now.select_on}"):
@@ -264,10 +308,14 @@ def table(now: Snapshot, left: str, known: str | None = None) -> Table:
     return made
 
 
-def _caption(now: Snapshot) -> str | None:
-    notes = [f"submission put off: {now.put_off}"] if now.put_off else []
-    notes += [f"tracking: {now.tracking}"] if now.tracking else []
-    return "; ".join(notes) or None
+def _notes(now: Snapshot) -> list[str]:
+    """What holds a study up, and what it was spared."""
+    spared = now.epochs_planned - now.epochs_most
+    return [
+        *([f"{spared} of {counted(now.epochs_planned, 'planned epoch')} not needed"] if spared else []),
+        *([f"submission put off: {now.put_off}"] if now.put_off else []),
+        *([f"tracking: {now.tracking}"] if now.tracking else []),
+    ]
 
 
 def view(driver: Driver) -> Snapshot:

@@ -20,7 +20,7 @@ from sweeps.folder.lock import held
 from sweeps.folder.records import FoldKey, Submitted, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
-from sweeps.view.progress import Snapshot, snapshot, table, to_go
+from sweeps.view.progress import UNWATCHED, Snapshot, screen, snapshot
 from sweeps.wording import counted, jobs
 from trainer.journal import FoldHistory, Status
 
@@ -41,7 +41,7 @@ class StudyStatus:
         text = io.StringIO()
         # Whether they run or wait, only the scheduler knows, and it is not asked here.
         known = f"{jobs(self.jobs_live)} not known to be over" if not self.now.finished else "no jobs"
-        Console(file=text, width=110).print(table(self.now, to_go(None), known))
+        Console(file=text, width=110).print(screen(self.now, UNWATCHED, known))
         notes = ["a driver is at work" if self.driver_alive else "no driver is at work"]
         if self.now.finished:
             notes.append(f"`actsweep report {quote_path(self.folder)}` writes its report")
