@@ -152,25 +152,42 @@ def equal_splits(rows: pd.DataFrame) -> Found:
 
 
 def equal_budget(rows: pd.DataFrame, plan: Plan) -> Found:
-    """The same training for everyone: budget, optimiser, batch, precision, device, search."""
+    """The same training for everyone: budget, optimiser, batch, precision, device, search. What the search of every
+    activation varied differs by its outcome; the budget is then the number of settings that each could try."""
     result: Found = []
+    varied = [set(plan.search_varies.get(label, ())) for label in plan.activations]
+    by_all = set.intersection(*varied) if varied else set()
     imported = (rows["status"] == Status.IMPORTED).any()
     done = rows[rows["status"] == Status.FINISHED]
     fields = [name for name in done.columns if str(name).startswith(TRAINING_PARAM)]
     for name in [*fields, *(name for name in SAME_BY_NAME if name in done.columns)]:
         short = str(name).removeprefix(TRAINING_PARAM)
-        if short in NOT_BUDGET:
+        if short in NOT_BUDGET or name in by_all:
             continue
         by_label = {str(label): sorted(set(map(str, of[name]))) for label, of in done.groupby("activation", sort=False)}
         if len({tuple(values) for values in by_label.values()}) > 1:
             said = "; ".join(f"{label} {', '.join(values)}" for label, values in list(by_label.items())[:6])
             result.append((Outcome.WARN, f"{short} differs between activations: {said}."))
     if len(set(plan.search_trials.values())) > 1:
-        said = ", ".join(f"{label} {count}" for label, count in plan.search_trials.items())
-        result.append((Outcome.WARN, f"Different numbers of settings were tried: {said}."))
+        result.append((Outcome.WARN, _unequal_search(plan)))
     if imported:
         result.append((Outcome.WARN, "Imported rows: budget, optimiser, batch, precision and device are not recorded."))
+    tuned = sorted(name.removeprefix(TRAINING_PARAM) for name in by_all if name.startswith(TRAINING_PARAM))
+    if not result and tuned:
+        each = counted(next(iter(plan.search_trials.values())), "setting")
+        return [(Outcome.PASS, f"{' and '.join(tuned)} searched for every activation alike, {each} each.")]
     return result
+
+
+def _unequal_search(plan: Plan) -> str:
+    """What of the search was equal and what was not."""
+    without = [label for label, count in plan.search_trials.items() if not count]
+    tried = {count for count in plan.search_trials.values() if count}
+    if len(tried) == 1:
+        each = counted(next(iter(tried)), "setting")
+        return f"Nothing was searched for {', '.join(without)}; the others tried {each} each."
+    said = ", ".join(f"{label} {count}" for label, count in plan.search_trials.items())
+    return f"Different numbers of settings were tried: {said}."
 
 
 def duplicates(rows: pd.DataFrame, metrics: Sequence[Metric], looked: Metric) -> Found:

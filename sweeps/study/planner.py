@@ -117,6 +117,7 @@ def plan(study: Study, declared_at: str) -> Plan:
         repeats=repeats(study, phase),
         folds=len(fold_numbers(study, phase)),
         search_trials={label: trials(study, label, "search") if label in searched else 0 for label in study.compared()},
+        search_varies={label: tuple(study.space_of(label).domains) for label in searched},
         search_selects_on=study.select_on(),
         declaration=Declaration(
             question=study.question,

@@ -111,6 +111,39 @@ def test_unequal_budgets_and_devices() -> None:
     assert "relu 1, dsrelu 20" in " ".join(found["note"])
 
 
+def tuned(varies: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+    """The check of equal budgets where every activation's winner has a learning rate of its own."""
+    cube = sound()
+    cube["training.lr"] = 1e-3 * (1 + cube["activation"].astype("category").cat.codes)
+    plan = simulated.study(seed=1).plan
+    tried = dict.fromkeys(plan.activations, 4)
+    found = integrity.checks(cube, dataclasses.replace(plan, search_trials=tried, search_varies=varies))
+    return found[found["check"] == "equal budget"]
+
+
+def test_what_every_search_varied_alike_is_no_unequal_budget() -> None:
+    labels = simulated.study(seed=1).plan.activations
+    own = {label: (f"activation.{label}", "training.lr") for label in labels}
+    (found,) = tuned(own).to_dict("records")
+    assert (found["status"], found["note"]) == ("pass", "lr searched for every activation alike, 4 settings each.")
+    # Nor is a control that has nothing of its own to search.
+    assert tuned({**own, "relu": ("training.lr",)})["status"].tolist() == ["pass"]
+
+
+def test_what_only_some_searches_varied_is_one() -> None:
+    labels = simulated.study(seed=1).plan.activations
+    assert "lr differs between activations" in " ".join(tuned(dict.fromkeys(labels[1:], ("training.lr",)))["note"])
+    assert tuned(dict.fromkeys(labels, ("training.batch",)))["status"].tolist() == ["warn"]
+    assert tuned({})["status"].tolist() == ["warn"]
+
+
+def test_a_control_without_a_search_is_named_and_so_is_what_was_equal() -> None:
+    plan = simulated.study(seed=1).plan
+    tried = {label: 0 if label == "relu" else 2 for label in plan.activations}
+    found = integrity.checks(sound(), dataclasses.replace(plan, search_trials=tried))
+    assert "Nothing was searched for relu; the others tried 2 settings each." in set(found["note"])
+
+
 def test_one_run_counted_twice() -> None:
     cube = sound()
     columns = [name for name in cube if str(name).startswith("heldout/")]
