@@ -24,6 +24,7 @@ from analysis.report.sections import (
     datasets,
     declaration,
     integrity,
+    limits,
     parameters,
     posterior,
     power,
@@ -51,7 +52,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     cost.section,
     parameters.section,
     power.section,
-    power.limits,
+    limits.section,
     appendix.section,
 )
 CODES = frozenset({"run_id", "split_hash", "config_digest", "trial"})

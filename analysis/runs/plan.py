@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
 
-from analysis.errors import SourceError
+from analysis.errors import AnalysisError, DeclarationError, SourceError
 from analysis.runs.metric import Metric, find
 
 SCHEMA = 2
@@ -20,6 +21,16 @@ SCHEMA = 2
 
 Phase = Literal["search", "confirm"]
 Family = Literal["control", "all_pairs"]
+
+
+def half_width(rope: float) -> float:
+    """``rope`` itself. Raises :class:`DeclarationError` where it is no half-width of a zone of equivalence."""
+    if not 0 <= rope < math.inf:
+        raise DeclarationError(
+            f"rope {rope:g}: half the width of the zone of practical equivalence, in units of the metric; accepts 0 or "
+            "a finite number above it. Give the difference that is still too small to matter, without a sign"
+        )
+    return rope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +50,10 @@ class Declaration:
     family: Family = "control"
     declared_at: str
     """ISO 8601, UTC."""
+
+    def __post_init__(self) -> None:
+        if self.rope is not None:
+            half_width(self.rope)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +120,7 @@ def from_json(text: str) -> Plan:
         raw["search_varies"] = {label: tuple(names) for label, names in raw.get("search_varies", {}).items()}
         return Plan(**raw)
     except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, SourceError):
+        if isinstance(error, AnalysisError):
             raise
         raise SourceError(f"plan.json: not a plan of this version ({error})") from error
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.runs.plan import half_width
+from analysis.statistics import rule
 from analysis.statistics.frequentist import limits, refusal, standard_error, too_many_missing
 from analysis.statistics.scores import Pairs
 from analysis.statistics.verdict import Extra, Interval, Probabilities, Verdict, Word
@@ -31,11 +32,12 @@ def default_rope(*, seed_sd: float, item: float) -> float:
 def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05) -> Verdict:
     """P(worse), P(same), P(better) than the control by more than ``rope``, and the central 1-alpha credible interval.
 
-    ``rope`` is in the metric's units; None takes :func:`default_rope`. The word is the region whose mass reaches
-    1-alpha, else undecided. With zero variance all mass lies in one region and the word is descriptive.
+    ``rope`` is in the metric's units; None takes :func:`default_rope`. The word is that of
+    :func:`analysis.statistics.rule.word` for this comparison alone. With zero variance all mass lies in one region and
+    the word is descriptive. Raises :class:`~analysis.errors.DeclarationError` for a ``rope`` below 0.
     """
     d = pairs.d
-    width = default_rope(seed_sd=pairs.seed_sd, item=pairs.item) if rope is None else rope
+    width = default_rope(seed_sd=pairs.seed_sd, item=pairs.item) if rope is None else half_width(rope)
     notes = limits(pairs)
     extras: dict[str, Extra] = {"rope": width, "rope_declared": rope is not None}
     if not math.isfinite(width):
@@ -58,12 +60,16 @@ def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05
     else:
         scale = standard_error(d, pairs.ratio)
         extras |= {"scale": scale, "df": pairs.n - 1}
-        probabilities = regions(estimate, scale, pairs.n - 1, width)
-        half = float(stats.t.isf(alpha / 2, pairs.n - 1)) * scale
+        freedom = pairs.n - 1
+        probabilities = rule.regions(estimate, scale, freedom, width)
+        half = float(stats.t.isf(alpha / 2, freedom)) * scale
         interval = Interval(estimate - half, estimate + half)
-        for mass, named in zip(probabilities, (Word.WORSE, Word.EQUIVALENT, Word.BETTER), strict=True):
-            if mass >= 1 - alpha:
-                word = named
+        word = rule.word(
+            probabilities,
+            p=rule.p_difference(estimate, scale, freedom),
+            p_same=rule.p_equivalence(estimate, scale, freedom, width),
+            alpha=alpha,
+        )
         if too_many_missing(pairs) or not pairs.verifiable:
             word = Word.DESCRIPTIVE
     return Verdict(
@@ -83,19 +89,11 @@ def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05
     )
 
 
-def regions(mean: float, scale: float, freedom: int, width: float) -> Probabilities:
-    """Mass of a Student t below -width, between and above +width. Tails are computed as tails, so that small ones keep
-    their digits."""
-    worse = float(stats.t.cdf((-width - mean) / scale, freedom))
-    better = float(stats.t.sf((width - mean) / scale, freedom))
-    return Probabilities(worse, max(0.0, 1 - worse - better), better)
-
-
 def by_width(pairs: Pairs, widths: Sequence[float]) -> pd.DataFrame:
     """The three probabilities by half-width: columns width, worse, same, better; empty where nothing is tested."""
     if refusal(pairs) is not None or not math.isfinite(pairs.ratio):
         return pd.DataFrame(columns=["width", "worse", "same", "better"], dtype=float)
     d = pairs.d
     scale = standard_error(d, pairs.ratio)
-    rows = [[width, *regions(float(d.mean()), scale, pairs.n - 1, width)] for width in np.asarray(widths, dtype=float)]
+    rows = [[width, *rule.regions(float(d.mean()), scale, pairs.n - 1, width)] for width in map(half_width, widths)]
     return pd.DataFrame(rows, columns=["width", "worse", "same", "better"])

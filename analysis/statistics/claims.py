@@ -42,7 +42,8 @@ from analysis.errors import DeclarationError
 from analysis.runs.metric import find
 from analysis.runs.plan import Plan
 from analysis.runs.schema import SCORED
-from analysis.statistics import bayes, frequentist, multiplicity
+from analysis.statistics import bayes, design, frequentist, integrity, multiplicity, qualified, rule
+from analysis.statistics.finding import to_frame
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Verdict, Word
 
@@ -177,6 +178,13 @@ def compare(
     return decide_all(verdicts, m=m, alpha=plan.declaration.alpha)
 
 
+def concluded(cube: pd.DataFrame, plans: Sequence[Plan]) -> tuple[list[Verdict], pd.DataFrame]:
+    """What may be claimed: :func:`compare_studies`, with what the checks of the data do to each word, and the checks
+    (columns :data:`analysis.statistics.finding.COLUMNS`)."""
+    findings = [one for plan in plans for one in integrity.found(claimed(cube, plan), plan, _of(cube, plan))]
+    return qualified.qualify(compare_studies(cube, plans), findings), to_frame(findings)
+
+
 def at_level(plan: Plan, alpha: float) -> Plan:
     """The plan with another alpha: the one that several studies share."""
     return dataclasses.replace(plan, declaration=dataclasses.replace(plan.declaration, alpha=alpha))
@@ -212,12 +220,15 @@ def combined(pairs: Pairs, *, rope: float | None, alpha: float) -> Verdict:
     word is decided with its family."""
     posterior = bayes.correlated_t(pairs, rope=rope, alpha=alpha)
     width = float(posterior.extras["rope"])
+    wanted = design.asked(pairs, rope)
     t = frequentist.corrected_t(pairs, alpha=alpha, rope=width if math.isfinite(width) else None)
     return dataclasses.replace(
         t,
         method=METHOD,
         probabilities=posterior.probabilities,
-        extras={**posterior.extras, **t.extras, "planned": pairs.planned, "missing": pairs.missing},
+        extras={**posterior.extras, **t.extras, "planned": pairs.planned, "missing": pairs.missing}
+        | {"difference_asked": wanted.size, "difference_is": wanted.what}
+        | ({"difference_room": wanted.room} if math.isfinite(wanted.room) else {}),
     )
 
 
@@ -242,25 +253,60 @@ def decide_all(verdicts: Sequence[Verdict], *, m: int, alpha: float) -> list[Ver
 def decide(verdict: Verdict, *, alpha: float = 0.05) -> Verdict:
     """The word of a combined verdict.
 
-    Better or worse needs both: Holm's p <= alpha, and 1-alpha of the posterior beyond the region of practical
-    equivalence on that side. Equivalent needs 1-alpha of it inside. What was refused, or has too few splits or no runs
-    behind it, keeps its word.
+    :func:`analysis.statistics.rule.word` with the family's p of either kind. What it leaves open is "cannot tell at
+    this n" where the design could not have told the difference that was asked for (:mod:`analysis.statistics.design`;
+    extras ``power`` at ``difference_asked`` and ``detectable``), unless a difference from 0 was told. What was refused,
+    or has too few splits or no runs behind it, keeps its word. A verdict may be decided again, in another family.
     """
-    if verdict.word in (Word.DESCRIPTIVE, Word.CANNOT_TELL) or verdict.probabilities is None:
+    verdict = _foreseen(verdict, alpha)
+    refused = verdict.word is Word.CANNOT_TELL and "power" not in verdict.extras
+    if refused or verdict.withdrawn or verdict.word is Word.DESCRIPTIVE or verdict.probabilities is None:
         return verdict
-    worse, same, better = verdict.probabilities
-    apart = verdict.p_adjusted is not None and verdict.p_adjusted <= alpha
-    word, why = Word.UNDECIDED, ""
-    if same >= 1 - alpha:
-        word = Word.EQUIVALENT
-    elif apart and better >= 1 - alpha:
-        word = Word.BETTER
-    elif apart and worse >= 1 - alpha:
-        word = Word.WORSE
-    elif apart:
-        why = SMALL
-    elif verdict.p is not None and verdict.p <= alpha and max(worse, better) >= 1 - alpha:
-        why = ALONE
-    # A verdict that was decided in a smaller family before has its old reason taken back.
-    told = verdict.note.removesuffix(SMALL).removesuffix(ALONE).strip()
-    return dataclasses.replace(verdict, word=word, note=" ".join(filter(None, (told, why))))
+    same, same_alone = verdict.extras.get("p_equivalence_adjusted"), verdict.extras.get("p_equivalence")
+    family, alone = (
+        rule.word(verdict.probabilities, p=p, p_same=None if q is None else float(q), alpha=alpha)
+        for p, q in ((verdict.p_adjusted, same), (verdict.p, same_alone))
+    )
+    word, why = family, []
+    if family is Word.UNDECIDED:
+        if verdict.p_adjusted is not None and verdict.p_adjusted <= alpha:
+            why.append(SMALL)
+        else:
+            why += [ALONE] if alone is not Word.UNDECIDED else []
+            if float(verdict.extras.get("power", 1.0)) < design.COIN:
+                word = Word.CANNOT_TELL
+                why.append(_weak(verdict))
+    return reasoned(verdict, word, " ".join(why))
+
+
+def reasoned(verdict: Verdict, word: Word, why: str) -> Verdict:
+    """The verdict with another word and its reason, in place of the one that it had."""
+    told = verdict.note.removesuffix(verdict.reason).strip()
+    return dataclasses.replace(verdict, word=word, reason=why, note=" ".join(filter(None, (told, why))))
+
+
+def _foreseen(verdict: Verdict, alpha: float) -> Verdict:
+    """With what the design could have told in this family; unchanged where nothing was tested."""
+    extras = verdict.extras
+    if "sd" not in extras or "difference_asked" not in extras:
+        return verdict
+    rope = float(extras.get("rope", math.nan))
+    sd, ratio, m = (float(extras[name]) for name in ("sd", "ratio", "family"))
+    rope = rope if math.isfinite(rope) else 0.0
+    size = float(extras["difference_asked"])
+    found = {
+        "power": design.told(size, sd=sd, n=verdict.n, ratio=ratio, rope=rope, alpha=alpha, m=int(m)),
+        "detectable": design.detectable(sd=sd, n=verdict.n, ratio=ratio, rope=rope, alpha=alpha, m=int(m)),
+    }
+    return dataclasses.replace(verdict, extras={**extras, **found})
+
+
+def _weak(verdict: Verdict) -> str:
+    """What the design could not have told, and what it could."""
+    extras = verdict.extras
+    needed, room = float(extras["detectable"]), float(extras.get("difference_room", math.inf))
+    needs = f"needs {needed:.3g}" if needed <= room else "needs more than the metric has room for"
+    return (
+        f"A true difference of {float(extras['difference_asked']):.3g} ({extras['difference_is']}) would be told with "
+        f"{100 * float(extras['power']):.0f} % power here; {100 * design.TARGET:g} % {needs}."
+    )

@@ -15,7 +15,9 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from analysis.runs.plan import half_width
 from analysis.runs.wording import counted
+from analysis.statistics import rule
 from analysis.statistics.scores import MISSING_SHARE, Array, Pairs
 from analysis.statistics.verdict import Interval, Verdict, Word
 
@@ -72,10 +74,13 @@ def corrected_t(pairs: Pairs, *, alpha: float = 0.05, rope: float | None = None)
     """Nadeau and Bengio's corrected resampled t on n-1 degrees of freedom, two-sided, with its interval.
 
     With ``rope`` (half-width, metric's units) also the two one-sided tests of equivalence, whose larger p is
-    ``extras["p_equivalence"]``. The word is equivalent where that p is <= alpha, else better or worse where p is, else
-    undecided; the family's adjustment comes after (``analysis.statistics.multiplicity``).
+    ``extras["p_equivalence"]``; without one there is no zone, and nothing is equivalent. The word is that of
+    :func:`analysis.statistics.rule.word` for this comparison alone; the family's comes after
+    (:func:`analysis.statistics.claims.decide_all`). Raises :class:`~analysis.errors.DeclarationError` for a ``rope``
+    below 0.
     """
     method = "corrected resampled t"
+    width = 0.0 if rope is None else half_width(rope)
     d = pairs.d
     notes = limits(pairs)
     estimate = float(d.mean()) if pairs.n else math.nan
@@ -97,20 +102,13 @@ def corrected_t(pairs: Pairs, *, alpha: float = 0.05, rope: float | None = None)
         )
     se = standard_error(d, pairs.ratio)
     freedom = pairs.n - 1
-    t = estimate / se
-    p = float(2 * stats.t.sf(abs(t), freedom))
+    p = rule.p_difference(estimate, se, freedom)
     half = float(stats.t.isf(alpha / 2, freedom)) * se
-    extras: dict[str, float] = {"t": t, "df": freedom, "se": se, "sd": float(d.std(ddof=1)), "ratio": pairs.ratio}
-    word = Word.UNDECIDED
-    if p <= alpha:
-        word = Word.BETTER if estimate > 0 else Word.WORSE
+    extras: dict[str, float] = {"t": estimate / se, "df": freedom, "se": se}
+    extras |= {"sd": float(d.std(ddof=1)), "ratio": pairs.ratio}
     if rope is not None:
-        extras["rope"] = rope
-        extras["p_equivalence"] = max(
-            float(stats.t.sf((estimate + rope) / se, freedom)), float(stats.t.cdf((estimate - rope) / se, freedom))
-        )
-        if extras["p_equivalence"] <= alpha:
-            word = Word.EQUIVALENT
+        extras |= {"rope": width, "p_equivalence": rule.p_equivalence(estimate, se, freedom, width)}
+    word = rule.word(rule.regions(estimate, se, freedom, width), p=p, p_same=extras.get("p_equivalence"), alpha=alpha)
     if too_many_missing(pairs) or not pairs.verifiable:
         word = Word.DESCRIPTIVE
     return Verdict(

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.runs.plan import half_width
 from analysis.runs.wording import counted
 from analysis.statistics.frequentist import standard_error
 from analysis.statistics.ranks import LEAST_DATASETS
@@ -40,6 +41,7 @@ def across(
     has columns dataset, difference, se, shrunken, n. Below six data sets the verdict gives no numbers and says why.
     Where a data set has zero variance its standard error is taken as one held-out item.
     """
+    rope = half_width(rope)
     first = comparisons[0] if comparisons else None
     used = [(pairs, *_observed(pairs)) for pairs in comparisons if pairs.n >= 2]
     good = [(pairs, mean, se) for pairs, mean, se in used if math.isfinite(se) and se > 0]

@@ -1,7 +1,8 @@
 """Holm's adjustment over a family that was declared before the first run.
 
 The family is all planned comparisons of the primary metric: against the control (k-1 for each data set), or all pairs
-(k(k-1)/2 for each). Its size stays as planned when a comparison is missing, as if the missing ones had p = 1.
+(k(k-1)/2 for each). The p of no difference and that of equivalence are adjusted apart. Its size stays as planned when a
+comparison is missing, as if the missing ones had p = 1.
 """
 
 from __future__ import annotations
@@ -45,14 +46,17 @@ def holm(p: Sequence[float] | Array, m: int | None = None) -> Array:
 
 
 def adjust(verdicts: Sequence[Verdict], m: int | None = None) -> list[Verdict]:
-    """The verdicts with ``p_adjusted`` by Holm over a family of ``m`` (default: their number); words unchanged."""
-    p = [np.nan if verdict.p is None else verdict.p for verdict in verdicts]
+    """The verdicts with ``p_adjusted`` and, where equivalence was tested, ``extras["p_equivalence_adjusted"]``, each by
+    Holm over a family of ``m`` (default: their number); words unchanged."""
     size = len(verdicts) if m is None else m
+    apart = holm([np.nan if verdict.p is None else verdict.p for verdict in verdicts], size)
+    same = holm([float(verdict.extras.get("p_equivalence", np.nan)) for verdict in verdicts], size)
     return [
         dataclasses.replace(
             verdict,
-            p_adjusted=None if verdict.p is None else float(value),
-            extras={**verdict.extras, "family": size},
+            p_adjusted=None if verdict.p is None else float(p),
+            extras={**verdict.extras, "family": size}
+            | ({"p_equivalence_adjusted": float(p_same)} if "p_equivalence" in verdict.extras else {}),
         )
-        for verdict, value in zip(verdicts, holm(p, size), strict=True)
+        for verdict, p, p_same in zip(verdicts, apart, same, strict=True)
     ]

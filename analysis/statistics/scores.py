@@ -95,6 +95,8 @@ class Pairs:
     ratio: float
     ratio_known: bool = True
     n_heldout: float = math.nan
+    reference: float = math.nan
+    """What knowing nothing scores; nan where unknown."""
     planned: int
     diverged: int = 0
     unequal: int = 0
@@ -318,6 +320,7 @@ def pair(table: Scores, activation: str, control: str) -> Pairs:
         ratio=table.ratio,
         ratio_known=table.ratio_known,
         n_heldout=table.n_heldout,
+        reference=table.reference,
         planned=table.planned,
         diverged=table.diverged[activation] + table.diverged[control],
         unequal=table.unequal,

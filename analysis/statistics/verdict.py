@@ -66,7 +66,13 @@ class Verdict:
     """Units that the method counts: paired splits, data sets or runs, as ``method`` says."""
     word: Word = Word.DESCRIPTIVE
     note: str = ""
-    """Why this word, and what limits it; one or more sentences."""
+    """What limits it, why this word, and what checks of the data say of it; one or more sentences."""
+    reason: str = ""
+    """Of the note, why this word and no other; empty where the numbers say it."""
+    doubts: tuple[str, ...] = ()
+    """Of the note, what checks of the data found that this comparison suffers from; a sentence or two each."""
+    withdrawn: Word | None = None
+    """The word that a failed check took away; None where none did."""
     extras: Mapping[str, Extra] = field(default_factory=dict)
     """Further numbers of the method (t, df, se, floor, rope ...) by name."""
 

@@ -248,7 +248,7 @@ class TunedForAll(Section):
 class Report(Section):
     metric: ReportedMetric
     """The task's primary one, unless another is named."""
-    rope: float | None = Field(default=None, ge=0)
+    rope: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     alpha: float = Field(default=0.05, gt=0, le=0.5)
     family: Family = "control"
 

@@ -71,7 +71,7 @@ def table(findings: Findings) -> Table:
             f"Mean paired difference of {parts_of(findings.claimed, name)} {name} to the control, positive is better, "
             f"with its {level} interval (not adjusted) and p by the corrected resampled t, two-sided, after Holm over "
             f"{counted(findings.family, 'comparison')}; probabilities by the Bayesian correlated t. Better or worse "
-            "needs both. Equivalent needs P(same) alone, without a correction for the number of comparisons. n counts "
+            "needs both; equivalent needs P(same) and the p of two one-sided tests after Holm likewise. n counts "
             "paired splits."
         ),
         frame=frame,

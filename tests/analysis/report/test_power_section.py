@@ -11,7 +11,7 @@ import pytest
 from analysis.report import build
 from analysis.report import findings as gathering
 from analysis.report.findings import Findings
-from analysis.report.sections import power
+from analysis.report.sections import limits, power
 from analysis.runs import simulated
 from analysis.runs.load import Study
 from analysis.statistics.verdict import Word
@@ -28,7 +28,7 @@ def gathered(*, effects: dict[str, float] | None = None, noise_sd: float = 0.004
 
 
 def said(found: Findings) -> str:
-    return build.markdown([power.section(found), power.limits(found)], title="", digest="")
+    return build.markdown([power.section(found), limits.section(found)], title="", digest="")
 
 
 def rows(found: Findings) -> Any:

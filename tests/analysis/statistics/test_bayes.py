@@ -11,7 +11,7 @@ from scipy import integrate, stats
 
 from analysis.runs.metric import find
 from analysis.runs.plan import unstated_metrics
-from analysis.statistics import bayes, frequentist
+from analysis.statistics import bayes, frequentist, rule
 from analysis.statistics.scores import of_arrays
 from analysis.statistics.verdict import Word
 
@@ -40,7 +40,7 @@ def test_the_credible_interval_is_the_corrected_confidence_interval() -> None:
 
 
 def test_small_tails_keep_their_digits() -> None:
-    worse, _, better = bayes.regions(1.0, 0.01, 30, 0.0)
+    worse, _, better = rule.regions(1.0, 0.01, 30, 0.0)
     oracle = integrate.quad(lambda v: float(stats.t.pdf(v, 30)), -math.inf, -100)[0]
     assert 0 < worse < 1e-30
     assert worse == pytest.approx(oracle, rel=1e-3)

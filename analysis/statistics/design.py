@@ -1,0 +1,86 @@
+"""Whether a design could have told: its power at the difference that a comparison asks for.
+
+The power is that of the word better (or worse) by the rule of :mod:`analysis.statistics.rule`, at alpha over the
+family's size and beyond the zone of equivalence, with the spread that the differences were seen to have. An open
+comparison whose power is below ``COIN`` is one that the design would rather have missed than told: its word is "cannot
+tell at this n" and not "undecided", which is kept for what could have come out and did not.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.statistics import power
+from analysis.statistics.scores import Pairs
+
+COIN = 0.5
+"""Least power of a design that could have told: below it, a miss is likelier than a find."""
+TARGET = 0.8
+"""Power at which a difference counts as detectable."""
+SHARE_OF_RANGE = 0.02
+"""Of a metric with two ends: two points of a share of items, which is the size of the gains that papers on activations
+report and what a reader would change an activation for."""
+SHARE_OF_ERROR = 0.5
+"""But no more of the control's distance to the best value: where 1 % is missing, halving it is what can be asked."""
+SHARE_OF_DISTANCE = 0.1
+"""Of a metric with one end or none: a tenth of the control's distance to its best value, else to what knowing nothing
+scores."""
+
+
+class Asked(NamedTuple):
+    """The difference that a design should have been able to tell."""
+
+    size: float
+    """In the metric's units, above 0."""
+    what: str
+    """How it was found, in words."""
+    room: float
+    """The largest difference to the control that the metric has room for; inf where it has no ends."""
+
+
+def asked(pairs: Pairs, rope: float | None) -> Asked:
+    """Twice a declared half-width ``rope`` of the zone of equivalence, since a difference at the zone's end is by
+    definition on the border; else the default for the metric, from its range, the control's score and what knowing
+    nothing scores; without any of these one standard deviation of the differences."""
+    metric, control = pairs.metric, float(pairs.y.mean()) if pairs.n else math.nan
+    away = [abs(end - control) for end in (metric.low, metric.high) if end is not None]
+    room = max(away) if len(away) == 2 else math.inf
+    best = metric.low if metric.better == "lower" else metric.high
+    error = math.nan if best is None else abs(best - control)
+    learned = abs(control - pairs.reference)
+    if rope:
+        return Asked(2 * rope, "twice the declared zone's half-width", room)
+    if metric.low is not None and metric.high is not None:
+        size = SHARE_OF_RANGE * (metric.high - metric.low)
+        if error < size / SHARE_OF_ERROR:
+            return Asked(SHARE_OF_ERROR * error, "half of what the control misses", room)
+        return Asked(size, f"{100 * SHARE_OF_RANGE:g} % of the metric's range", room)
+    if error > 0:
+        return Asked(SHARE_OF_DISTANCE * error, "a tenth of what the control misses", room)
+    if learned > 0:
+        return Asked(SHARE_OF_DISTANCE * learned, "a tenth of what the control gains on knowing nothing", room)
+    spread = float(np.std(pairs.d, ddof=1)) if pairs.n > 1 else math.nan
+    return Asked(spread, "one standard deviation of the differences", room)
+
+
+def told(size: float, *, sd: float, n: int, ratio: float, rope: float, alpha: float, m: int) -> float:
+    """Power of the word better (or worse) at a true difference ``size``: that of the harder of its two demands."""
+    beyond = max(0.0, size - rope)
+    return min(
+        power.power(size, sd, n, ratio, alpha=alpha / m), power.power(beyond, sd, n, ratio, alpha=min(1.0, 2 * alpha))
+    )
+
+
+def detectable(*, sd: float, n: int, ratio: float, rope: float, alpha: float, m: int) -> float:
+    """Smallest true difference that gets the word better with ``TARGET`` power, in the metric's units."""
+    return max(sd * _unit(n, ratio, alpha / m), rope + sd * _unit(n, ratio, min(1.0, 2 * alpha)))
+
+
+@lru_cache(maxsize=4096)
+def _unit(n: int, ratio: float, alpha: float) -> float:
+    """In standard deviations: the comparisons of one study differ in these alone."""
+    return power.detectable(1.0, n, ratio, target=TARGET, alpha=alpha)
