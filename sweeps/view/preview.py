@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sweeps.study import planner
 from sweeps.study.default_spaces import explain
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
-from sweeps.view.progress import sizes
+from sweeps.view.progress import Size, sizes
 from sweeps.wording import counted, duration
 from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
@@ -177,15 +178,18 @@ def _devices(found: Iterable[_Where]) -> str:
     return ", ".join(sorted({where.device for where in found}))
 
 
+def _pack(study: Study, size: Size) -> int:
+    """Folds of one trial, at most, that share a job."""
+    pack = study.cluster.pack
+    return size.folds // size.trials if pack == "trial" else 1 if pack == "fold" else int(pack)
+
+
 def submission(study: Study, profile: Profile) -> str:
     """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time."""
     from slurm.clusters import open_cluster
     from slurm.scheduler.cluster import render
 
-    jobs = sum(size.trials for size in sizes(study).values())
-    if study.cluster.pack != "trial":
-        each = 1 if study.cluster.pack == "fold" else int(study.cluster.pack)
-        jobs = sum(-(-size.folds // each) for size in sizes(study).values())
+    jobs = sum(size.trials * math.ceil(size.folds / size.trials / _pack(study, size)) for size in sizes(study).values())
     if profile.executor is Executor.LOCAL:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
