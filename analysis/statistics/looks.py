@@ -114,6 +114,25 @@ def equal_splits(runs: Runs) -> Seen:
     return result
 
 
+def kept_from_search(runs: Runs) -> Seen:
+    """Where settings were searched, whether what is held out took part in the search."""
+    plan, rows = runs.plan, runs.rows[runs.rows["status"].isin(SCORED)]
+    tuned = frozenset(label for label, count in plan.search_trials.items() if count > 1)
+    if plan.claims_phase == "search" or not tuned or rows.empty:
+        return []
+    name = "n_heldout_searched"
+    known = rows[rows[name].notna()] if name in rows else rows.iloc[:0]
+    splits = known.drop_duplicates("split_hash")
+    again, held = (int(splits[column].sum()) if len(splits) else 0 for column in (name, "n_heldout"))
+    on = f"over {counted(len(splits), 'split')}"
+    if len(known) == len(rows) and not again:
+        return [passed(f"Of {held:,} items held out {on}, a search may use none.")]
+    who = f"The settings of {', '.join(sorted(tuned))} were searched"
+    if again:
+        return [warn(f"{who} on {again:,} of {held:,} items held out {on}.", tuned)]
+    return [warn(f"{who} on all items, those held out here too (dealt to other folds).", tuned)]
+
+
 def equal_budget(runs: Runs) -> Seen:
     """The same training for everyone: budget, optimiser, batch, precision, device, search. What the search of every
     activation varied differs by its outcome; what is equal is then the number of settings that each could try."""
@@ -137,9 +156,9 @@ def equal_budget(runs: Runs) -> Seen:
     if imported:
         result.append(warn("Imported rows: budget, optimiser, batch, precision and device are not recorded."))
     if tuned and not result:
-        fields = " and ".join(sorted(name.removeprefix(TRAINING_PARAM) for name in tuned))
-        each = counted(next(iter(tries(runs).values())), "setting")
-        result.append(passed(f"{fields} searched for every activation alike, {each} each."))
+        what = " and ".join(sorted(name.removeprefix(TRAINING_PARAM) for name in tuned))
+        settings = counted(next(iter(tries(runs).values())), "setting")
+        result.append(passed(f"{what} searched for every activation alike, {settings} each."))
     return result
 
 

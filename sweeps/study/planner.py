@@ -106,6 +106,16 @@ def search_share(study: Study) -> float:
     return study.search.share if study.search is not None and study.searched() else 0.0
 
 
+def trained_share(study: Study, phase: Phase) -> float:
+    """Share of the items that a fold of the phase trains on."""
+    spec = split_spec(study)
+    if phase == "search":
+        given = dealt = spec.search_share or 1.0
+    else:
+        given, dealt = 1.0, 1.0 - spec.search_share
+    return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
+
+
 def plan(study: Study, declared_at: str) -> Plan:
     """What is planned and declared, for ``plan.json``. ``declared_at``: ISO 8601, UTC."""
     phase, searched = claims_phase(study), study.searched()

@@ -20,7 +20,7 @@ from sweeps.wording import counted, duration
 from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
 from trainer.journal import read_fold
-from trainer.spec import FoldSpec, Options, Phase
+from trainer.spec import FoldSpec, Options
 
 ITEMS = {
     "breast_cancer": 569,
@@ -115,7 +115,8 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     items = _items(study.data.name, study.data.options)
     if items is None:
         return f"price: not known: {all_epochs} of unmeasured length; run one and name its folder with --measured"
-    steps = {phase: max(1, round(items * _trained(study, phase) / study.training.batch)) for phase in sizes(study)}
+    shares = {phase: planner.trained_share(study, phase) for phase in sizes(study)}
+    steps = {phase: max(1, round(items * share / study.training.batch)) for phase, share in shares.items()}
     seconds = sum(size.epochs * steps[phase] for phase, size in sizes(study).items()) * STEP_MS / 1000
     each = " (search) and ".join(counted(count, "step") for count in dict.fromkeys(steps.values()))
     return (
@@ -123,16 +124,6 @@ def price(study: Study, measured: Sequence[Path]) -> str:
         f"{STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no evaluation; --measured DIR estimates "
         "it from your runs"
     )
-
-
-def _trained(study: Study, phase: Phase) -> float:
-    """Share of the items that a fold of the phase trains on."""
-    spec = planner.split_spec(study)
-    if phase == "search":
-        given = dealt = spec.search_share or 1.0
-    else:
-        given, dealt = 1.0, 1.0 - spec.search_share
-    return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
 
 
 def _items(name: str, options: Options) -> int | None:

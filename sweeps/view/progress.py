@@ -61,6 +61,10 @@ class Snapshot:
     """As many as there will be if no further fold ends early."""
     epochs_planned: int
     """As many as there would be if no fold ended early."""
+    work_done: float
+    work_most: float
+    """Epochs done and most, each times the share of the items that it trains on: one of a search takes less than one of
+    its confirmation."""
     folds: int
     """Planned, in all phases."""
     put_off: str
@@ -88,10 +92,16 @@ def snapshot(
             trials = [trial for trial in state.of_phase(phase) if trial.label == label]
             if trials:
                 rows.append(_row(study, state, journals, trials))
-    sized = sizes(study).values()
-    planned = sum(size.epochs for size in sized)
-    work = [_epochs(study, state, journals, trial) for trial in state.trials.values()]
-    done = sum(trained for trained, _ in work)
+    sized = sizes(study)
+    planned = {phase: size.epochs for phase, size in sized.items()}
+    done, most = dict.fromkeys(planned, 0), dict(planned)
+    for trial in state.trials.values():
+        trained, spared = _epochs(study, state, journals, trial)
+        done[trial.phase] += trained
+        most[trial.phase] -= spared
+    if state.finished:  # what was never begun, as the confirmation of a search without a winner, is waited for no more
+        most = done
+    share = {phase: planner.trained_share(study, phase) for phase in planned}
     states = [report.state for report in reports]
     return Snapshot(
         study=study.name,
@@ -99,11 +109,12 @@ def snapshot(
         rows=tuple(rows),
         jobs_running=states.count(JobState.RUNNING),
         jobs_pending=states.count(JobState.PENDING) + states.count(JobState.UNKNOWN),
-        epochs_done=done,
-        # What was planned and never begun, as the confirmation of a search without a winner, is not waited for either.
-        epochs_most=done if state.finished else planned - sum(spared for _, spared in work),
-        epochs_planned=planned,
-        folds=sum(size.folds for size in sized),
+        epochs_done=sum(done.values()),
+        epochs_most=sum(most.values()),
+        epochs_planned=sum(planned.values()),
+        work_done=sum(share[phase] * epochs for phase, epochs in done.items()),
+        work_most=sum(share[phase] * epochs for phase, epochs in most.items()),
+        folds=sum(size.folds for size in sized.values()),
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
@@ -184,18 +195,18 @@ def sizes(study: Study) -> dict[Phase, Size]:
 
 
 class Pace:
-    """How long it has watched, and how long it is to go by the epochs that were done meanwhile."""
+    """How long it has watched, and how long it is to go by the work that was done meanwhile."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._begun: tuple[float, int] | None = None
+        self._begun: tuple[float, float] | None = None
 
     def __call__(self, now: Snapshot) -> Times:
         if self._begun is None:
-            self._begun = (self._clock(), now.epochs_done)
+            self._begun = (self._clock(), now.work_done)
             return Times(gone_s=0.0, left_s=None)
-        gained, gone_s = now.epochs_done - self._begun[1], self._clock() - self._begun[0]
-        left_s = (now.epochs_most - now.epochs_done) * gone_s / gained if gained > 0 else None
+        gained, gone_s = now.work_done - self._begun[1], self._clock() - self._begun[0]
+        left_s = (now.work_most - now.work_done) * gone_s / gained if gained > 0 else None
         return Times(gone_s=gone_s, left_s=left_s)
 
 

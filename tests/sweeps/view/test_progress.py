@@ -58,6 +58,15 @@ def done(index: int, loss: float) -> Completed:
     return Completed(trial=f"dsrelu-s{index:03d}", status=TrialStatus.FINISHED, metrics={"validation/loss": loss})
 
 
+def test_an_epoch_weighs_as_many_items_as_it_trains_on(study: Study, tmp_path: Path) -> None:
+    for fold in trial(0).folds:
+        trained(tmp_path, fold, 2, Status.FINISHED)
+    now = snapshot(study, state(trial(0), done(0, 0.7)), Journals(tmp_path))
+    search, confirm = 0.4 * (2 / 3) * 0.8, (1 - 0.6 / 3) * 0.8
+    assert now.work_done == pytest.approx(4 * search)
+    assert now.work_most == pytest.approx(20 * search + 24 * confirm)
+
+
 def trained(trials: Path, fold: str, epochs: int, end: Status | None = None) -> None:
     """A fold's journal."""
     attempt_folder(trials / fold, 1).mkdir(parents=True)
@@ -140,7 +149,8 @@ def test_jobs_are_counted_by_state_and_a_silent_cluster_counts_as_waiting(study:
 def seen(epochs_done: int) -> Snapshot:
     return Snapshot(
         study="s", select_on="validation/loss", rows=(), jobs_running=1, jobs_pending=0, epochs_done=epochs_done,
-        epochs_most=100, epochs_planned=100, folds=10, put_off="", tracking="", finished=False,
+        epochs_most=100, epochs_planned=100, work_done=epochs_done, work_most=100, folds=10, put_off="", tracking="",
+        finished=False,
     )  # fmt: skip
 
 
@@ -159,7 +169,7 @@ def test_time_left_is_estimated_from_what_was_done_since_a_resume() -> None:
 def test_time_left_shrinks_with_the_epochs_that_are_not_needed() -> None:
     pace = Pace(seconds(0.0, 60.0))
     pace(seen(40))
-    assert pace(dataclasses.replace(seen(60), epochs_most=80)).left_s == pytest.approx(20 * 60 / 20)
+    assert pace(dataclasses.replace(seen(60), work_most=80)).left_s == pytest.approx(20 * 60 / 20)
 
 
 @pytest.mark.parametrize(("length", "words"), [(9.4, "9 s"), (61, "1 min 01 s"), (7260, "2 h 01 min")])
@@ -255,7 +265,8 @@ def test_on_a_terminal_it_is_shown_in_place(study: Study, tmp_path: Path) -> Non
     shown = out.getvalue()
     assert "\x1b[" in shown
     assert "4/44" in shown
-    assert "1 min 01 s elapsed, about 10 min 10 s left" in shown
+    # 4 epochs on a third of what the confirm phase's train on took that; 16 of them are to go, and 24 of those.
+    assert "1 min 01 s elapsed, about 22 min 22 s left" in shown
 
 
 def test_status_shows_the_bar_from_files_alone(study: Study, tmp_path: Path) -> None:
