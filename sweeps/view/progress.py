@@ -199,13 +199,14 @@ class Pace:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._begun: tuple[float, float] | None = None
+        self._begun_at = clock()
+        self._work_before: float | None = None
 
     def __call__(self, now: Snapshot) -> Times:
-        if self._begun is None:
-            self._begun = (self._clock(), now.work_done)
-            return Times(gone_s=0.0, left_s=None)
-        gained, gone_s = now.work_done - self._begun[1], self._clock() - self._begun[0]
+        gone_s = self._clock() - self._begun_at
+        if self._work_before is None:
+            self._work_before = now.work_done
+        gained = now.work_done - self._work_before
         left_s = (now.work_most - now.work_done) * gone_s / gained if gained > 0 else None
         return Times(gone_s=gone_s, left_s=left_s)
 

@@ -160,14 +160,14 @@ def seconds(*values: float) -> Callable[[], float]:
 
 
 def test_time_left_is_estimated_from_what_was_done_since_a_resume() -> None:
-    pace = Pace(seconds(0.0, 30.0, 60.0))
-    assert pace(seen(40)) == Times(gone_s=0.0, left_s=None)
+    pace = Pace(seconds(0.0, 5.0, 30.0, 60.0))
+    assert pace(seen(40)) == Times(gone_s=5.0, left_s=None)
     assert pace(seen(40)) == Times(gone_s=30.0, left_s=None)
     assert pace(seen(60)) == Times(gone_s=60.0, left_s=pytest.approx(40 * 60 / 20))
 
 
 def test_time_left_shrinks_with_the_epochs_that_are_not_needed() -> None:
-    pace = Pace(seconds(0.0, 60.0))
+    pace = Pace(seconds(0.0, 2.0, 60.0))
     pace(seen(40))
     assert pace(dataclasses.replace(seen(60), work_most=80)).left_s == pytest.approx(20 * 60 / 20)
 
@@ -195,7 +195,7 @@ def test_a_line_tells_the_best_of_a_search_from_that_of_its_confirmation(study: 
 def piped(*states: Snapshot) -> list[str]:
     """The lines of a run whose output is no terminal, one state a second."""
     out = io.StringIO()
-    with Show(Console(file=out, width=80), seconds(*range(len(states)))) as show:
+    with Show(Console(file=out, width=80), seconds(*range(len(states) + 1))) as show:
         for now in states:
             show(now)
     return out.getvalue().splitlines()
@@ -215,7 +215,7 @@ def test_in_a_pipe_a_line_comes_with_each_change() -> None:
         "1/100 epochs", "1/100 epochs", "19/100 epochs", "20/100 epochs", "100/100 epochs"
     ]  # fmt: skip
     assert "submission put off: the queue is full" in lines[1]
-    assert lines[-1].endswith("6 s elapsed, done")
+    assert lines[-1].endswith("7 s elapsed, done")
     assert len(set(lines)) == len(lines)
 
 
@@ -257,7 +257,7 @@ def test_the_bar_of_a_study_that_ended_without_an_epoch_is_full() -> None:
 
 def test_on_a_terminal_it_is_shown_in_place(study: Study, tmp_path: Path) -> None:
     out = io.StringIO()
-    with Show(Console(file=out, width=80, force_terminal=True), seconds(0.0, 61.0)) as show:
+    with Show(Console(file=out, width=80, force_terminal=True), seconds(0.0, 2.0, 61.0)) as show:
         show(snapshot(study, state(trial(0)), Journals(tmp_path)))
         for fold in trial(0).folds:
             trained(tmp_path, fold, 2, Status.FINISHED)
