@@ -194,6 +194,22 @@ def sizes(study: Study) -> dict[Phase, Size]:
     return result
 
 
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    gone_s: float | None
+    """None where nobody has watched."""
+    left_s: float | None
+    """None while there is nothing to estimate from."""
+
+    def words(self, *, finished: bool) -> str:
+        gone = "" if self.gone_s is None else f"{duration(self.gone_s)} elapsed, "
+        left = "time left not known yet" if self.left_s is None else f"about {duration(self.left_s)} left"
+        return f"{gone}{'done' if finished else left}"
+
+
+UNWATCHED = Times(gone_s=None, left_s=None)
+
+
 class Pace:
     """How long it has watched, and how long it is to go by the work that was done meanwhile."""
 
@@ -209,22 +225,6 @@ class Pace:
         gained = now.work_done - self._work_before
         left_s = (now.work_most - now.work_done) * gone_s / gained if gained > 0 else None
         return Times(gone_s=gone_s, left_s=left_s)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Times:
-    gone_s: float | None
-    """None where nobody has watched."""
-    left_s: float | None
-    """None while there is nothing to estimate from."""
-
-    def words(self, *, finished: bool) -> str:
-        gone = "" if self.gone_s is None else f"{duration(self.gone_s)} elapsed, "
-        left = "time left not known yet" if self.left_s is None else f"about {duration(self.left_s)} left"
-        return f"{gone}{'done' if finished else left}"
-
-
-UNWATCHED = Times(gone_s=None, left_s=None)
 
 
 def jobs_now(now: Snapshot) -> str:
