@@ -25,9 +25,9 @@ from sweeps.study.reading import load
 STUDY = Path(sweeps.__file__).parent / "studies" / "digits.yaml"
 ITEMS, OTHERS = 1_797, 5
 """Images, and activations beside the control."""
-SPREADS = (0.010, 0.014, 0.018)
-"""Standard deviation of a difference over splits of 216 held-out images. Of 5 such splits of another study seed, with a
-learning rate of 0.003 for all, it was 0.008 to 0.016."""
+SPREADS = (0.014, 0.018, 0.022)
+"""Standard deviation of a difference over splits of 180 held-out images. Of 6 such splits of another study seed, 10
+epochs with a learning rate of 0.002 for all, it was 0.014 to 0.026."""
 DISAGREE = 0.02
 """Share of held-out images that one of two networks gets right and the other wrong: its part of the spread goes with
 the number of images."""
@@ -55,7 +55,7 @@ class Design:
 
     def sd(self, spread: float) -> float:
         """Of a difference on one of its splits."""
-        return float((spread**2 + DISAGREE * (1 / self.heldout - 1 / 216)) ** 0.5)
+        return float((spread**2 + DISAGREE * (1 / self.heldout - 1 / 180)) ** 0.5)
 
 
 class Shares(NamedTuple):
@@ -118,7 +118,7 @@ def test_the_shipped_design_tells_sigmoid_and_one_more(spread: float) -> None:
     found = shares(shipped(), spread=spread, true=0.005)
     assert found.sigmoid > 0.999
     assert found.worse > 0.99
-    assert found.decided > (0.97 if spread < 0.018 else 0.88)
+    assert found.decided > 0.95
 
 
 def test_it_calls_equivalent_what_is_not_as_rarely_as_it_says() -> None:
@@ -138,8 +138,8 @@ def test_holm_is_statsmodels() -> None:
 
 def main() -> None:
     print("folds x repeats, zone | spread | true | sigmoid | equivalent | 0.1 worse | one more decided")
-    for folds, repeats in ((5, 1), (5, 2), (10, 1), (5, 3), (10, 2)):
-        for rope in (0.02, 0.03):
+    for folds, repeats in ((5, 1), (5, 2), (6, 2), (10, 1), (5, 3), (10, 2)):
+        for rope in (0.02, 0.03, 0.04):
             for spread in SPREADS:
                 for true in (0.0, 0.005, 0.01):
                     found = shares(Design(folds, repeats, rope), spread=spread, true=true)
