@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -20,7 +20,7 @@ from rich.table import Table
 from slurm.jobs import JobReport, JobState
 from sweeps.driver import trial_result
 from sweeps.driver.driver import Driver
-from sweeps.folder.journals import Journals
+from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.records import TrialAdded
 from sweeps.folder.state import State
 from sweeps.study import planner
@@ -61,10 +61,8 @@ class Snapshot:
     """As many as there will be if no further fold ends early."""
     epochs_planned: int
     """As many as there would be if no fold ended early."""
-    work_done: float
-    work_most: float
-    """Epochs done and most, each times the share of the items that it trains on: one of a search takes less than one of
-    its confirmation."""
+    seconds_left: float | None
+    """That the epochs to come would take one after the other; None while none was trained."""
     folds: int
     """Planned, in all phases."""
     put_off: str
@@ -94,14 +92,14 @@ def snapshot(
                 rows.append(_row(study, state, journals, trials))
     sized = sizes(study)
     planned = {phase: size.epochs for phase, size in sized.items()}
-    done, most = dict.fromkeys(planned, 0), dict(planned)
+    done, seconds, most = dict.fromkeys(planned, 0), dict.fromkeys(planned, 0.0), dict(planned)
     for trial in state.trials.values():
-        trained, spared = _epochs(study, state, journals, trial)
-        done[trial.phase] += trained
+        trained, spared = _trained(study, state, journals, trial)
+        done[trial.phase] += trained.epochs
+        seconds[trial.phase] += trained.seconds
         most[trial.phase] -= spared
     if state.finished:  # what was never begun, as the confirmation of a search without a winner, is waited for no more
         most = done
-    share = {phase: planner.trained_share(study, phase) for phase in planned}
     states = [report.state for report in reports]
     return Snapshot(
         study=study.name,
@@ -112,13 +110,25 @@ def snapshot(
         epochs_done=sum(done.values()),
         epochs_most=sum(most.values()),
         epochs_planned=sum(planned.values()),
-        work_done=sum(share[phase] * epochs for phase, epochs in done.items()),
-        work_most=sum(share[phase] * epochs for phase, epochs in most.items()),
+        seconds_left=_seconds_left(study, done, most, seconds),
         folds=sum(size.folds for size in sized.values()),
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
     )
+
+
+def _seconds_left(
+    study: Study, done: Mapping[Phase, int], most: Mapping[Phase, int], seconds: Mapping[Phase, float]
+) -> float | None:
+    """An epoch to come takes what those of its phase took; of a phase that has not begun, as much longer than those of
+    the other as it trains on more items. None while no epoch was trained."""
+    if not any(done.values()):
+        return None
+    share = {phase: planner.trained_share(study, phase) for phase in done}
+    per_share = sum(seconds.values()) / sum(share[phase] * epochs for phase, epochs in done.items())
+    each = {phase: seconds[phase] / epochs if epochs else share[phase] * per_share for phase, epochs in done.items()}
+    return sum(each[phase] * (most[phase] - epochs) for phase, epochs in done.items())
 
 
 def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded]) -> Row:
@@ -153,20 +163,17 @@ def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded
     )
 
 
-def _epochs(study: Study, state: State, journals: Journals, trial: TrialAdded) -> tuple[int, int]:
-    """Epochs of a trial's folds that were trained, and that were planned and will not be."""
+def _trained(study: Study, state: State, journals: Journals, trial: TrialAdded) -> tuple[Trained, int]:
+    """What a trial's folds have trained, and how many of their epochs were planned and will not be."""
     each = int(trial.training.get("epochs") or study.epochs(trial.phase))
-    if trial.trial in state.completed:
-        done = sum(journals.epochs(fold) for fold in trial.folds)
-        return done, each * len(trial.folds) - done
-    done = spared = 0
-    for fold, closed_as in zip(trial.folds, trial_result.closed(state, trial), strict=True):
-        history = journals.history(fold)
-        trained = len(history.epochs) if history is not None else 0
-        done += trained
-        if closed_as is not None or (history is not None and history.end is not None):
-            spared += each - trained
-    return done, spared
+    over = [trial.trial in state.completed] * len(trial.folds)
+    if trial.trial not in state.completed:
+        for at, closed_as in enumerate(trial_result.closed(state, trial)):
+            history = journals.history(trial.folds[at])
+            over[at] = closed_as is not None or (history is not None and history.end is not None)
+    found = [journals.trained(fold) for fold in trial.folds]
+    spared = sum(each - fold.epochs for fold, ended in zip(found, over, strict=True) if ended)
+    return Trained(sum(fold.epochs for fold in found), sum(fold.seconds for fold in found)), spared
 
 
 def _current(histories: list[FoldHistory | None], metric: str) -> float:
@@ -211,20 +218,18 @@ UNWATCHED = Times(gone_s=None, left_s=None)
 
 
 class Pace:
-    """How long it has watched, and how long it is to go by the work that was done meanwhile."""
+    """How long it has watched, and how long it is to go with as many jobs at a time as were last seen to run."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._begun_at = clock()
-        self._work_before: float | None = None
+        self._begun = clock()
+        self._at_a_time = 0
 
     def __call__(self, now: Snapshot) -> Times:
-        gone_s = self._clock() - self._begun_at
-        if self._work_before is None:
-            self._work_before = now.work_done
-        gained = now.work_done - self._work_before
-        left_s = (now.work_most - now.work_done) * gone_s / gained if gained > 0 else None
-        return Times(gone_s=gone_s, left_s=left_s)
+        self._at_a_time = now.jobs_running or self._at_a_time
+        known = now.seconds_left is not None and self._at_a_time > 0
+        left_s = (now.seconds_left or 0.0) / self._at_a_time if known else None
+        return Times(gone_s=self._clock() - self._begun, left_s=left_s)
 
 
 def jobs_now(now: Snapshot) -> str:

@@ -26,9 +26,10 @@ STUDY = Path(sweeps.__file__).parent / "studies" / "digits.yaml"
 ITEMS, OTHERS = 1_797, 5
 """Images, and activations beside the control."""
 SPREADS = (0.014, 0.018, 0.022)
-"""Standard deviation of a difference over splits of 180 held-out images. Of 6 such splits of another study seed, 10
-epochs with a learning rate of 0.002 for all, it was 0.014 to 0.026."""
-DISAGREE = 0.02
+"""Standard deviation of a difference over splits of 216 held-out images. Of trainings under other study seeds it was
+0.010 to 0.023 (10 epochs, 3 such splits) and, with 180 held-out images, 0.014 to 0.026 (10 epochs, 6 splits) and 0.025
+to 0.027 (8 epochs, 12 splits): fewer epochs cost more than fewer splits."""
+DISAGREE = 0.05
 """Share of held-out images that one of two networks gets right and the other wrong: its part of the spread goes with
 the number of images."""
 
@@ -55,7 +56,7 @@ class Design:
 
     def sd(self, spread: float) -> float:
         """Of a difference on one of its splits."""
-        return float((spread**2 + DISAGREE * (1 / self.heldout - 1 / 180)) ** 0.5)
+        return float((spread**2 + DISAGREE * (1 / self.heldout - 1 / 216)) ** 0.5)
 
 
 class Shares(NamedTuple):
@@ -118,7 +119,7 @@ def test_the_shipped_design_tells_sigmoid_and_one_more(spread: float) -> None:
     found = shares(shipped(), spread=spread, true=0.005)
     assert found.sigmoid > 0.999
     assert found.worse > 0.99
-    assert found.decided > 0.95
+    assert found.decided > 0.9
 
 
 def test_it_calls_equivalent_what_is_not_as_rarely_as_it_says() -> None:

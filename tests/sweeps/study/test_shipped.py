@@ -91,7 +91,7 @@ def test_a_search_that_leaves_the_control_out_is_named_by_the_check() -> None:
 def test_the_width_of_digits_is_shown_and_its_packs_are_counted() -> None:
     study = load(FOLDER / "digits.yaml")
     assert "model resnet34(stem=small, width=16); control relu" in preview.design(study)
-    # A pack holds folds of one trial: 24 settings of one fold, and 6 winners of 12 folds, 6 to a pack.
+    # A pack holds folds of one trial: 24 settings of one fold, and 6 winners of 10 folds, 5 to a pack.
     assert "36 packs on this machine" in preview.submission(study, load_profile("local"))
 
 

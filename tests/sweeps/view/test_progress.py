@@ -58,22 +58,13 @@ def done(index: int, loss: float) -> Completed:
     return Completed(trial=f"dsrelu-s{index:03d}", status=TrialStatus.FINISHED, metrics={"validation/loss": loss})
 
 
-def test_an_epoch_weighs_as_many_items_as_it_trains_on(study: Study, tmp_path: Path) -> None:
-    for fold in trial(0).folds:
-        trained(tmp_path, fold, 2, Status.FINISHED)
-    now = snapshot(study, state(trial(0), done(0, 0.7)), Journals(tmp_path))
-    search, confirm = 0.4 * (2 / 3) * 0.8, (1 - 0.6 / 3) * 0.8
-    assert now.work_done == pytest.approx(4 * search)
-    assert now.work_most == pytest.approx(20 * search + 24 * confirm)
-
-
-def trained(trials: Path, fold: str, epochs: int, end: Status | None = None) -> None:
+def trained(trials: Path, fold: str, epochs: int, end: Status | None = None, each_s: float = 3.0) -> None:
     """A fold's journal."""
     attempt_folder(trials / fold, 1).mkdir(parents=True)
     writer = Writer(attempt_folder(trials / fold, 1))
     writer.write(invented_start(digest="d"))
     for epoch in range(1, epochs + 1):
-        writer.write(invented_epoch(epoch=epoch))
+        writer.write(invented_epoch(epoch=epoch, train_s=each_s - 1.0, evaluate_s=0.75, rest_s=0.25))
     if end is not None:
         writer.write(invented_end(status=end, epochs=epochs))
     writer.close()
@@ -125,11 +116,11 @@ def test_the_epochs_of_a_forgotten_fold_stay_known_and_are_no_news(tmp_path: Pat
     trained(tmp_path, "relu-c000/fold-0-1", 2, Status.FINISHED)
     journals = Journals(tmp_path)
     journals.refresh(["relu-c000/fold-0-0"])
-    assert [journals.epochs(f"relu-c000/fold-0-{fold}") for fold in (0, 1, 2)] == [3, 2, 0]
+    assert [journals.trained(f"relu-c000/fold-0-{fold}") for fold in (0, 1, 2)] == [(3, 9.0), (2, 6.0), (0, 0.0)]
     assert not journals.refresh(["relu-c000/fold-0-0"])
     journals.forget(["relu-c000/fold-0-0"])
     (attempt_folder(tmp_path / "relu-c000/fold-0-0", 1) / "metrics.jsonl").unlink()
-    assert journals.epochs("relu-c000/fold-0-0") == 3
+    assert journals.trained("relu-c000/fold-0-0") == (3, 9.0)
 
 
 def test_what_went_wrong_is_named(study: Study, tmp_path: Path) -> None:
@@ -149,7 +140,7 @@ def test_jobs_are_counted_by_state_and_a_silent_cluster_counts_as_waiting(study:
 def seen(epochs_done: int) -> Snapshot:
     return Snapshot(
         study="s", select_on="validation/loss", rows=(), jobs_running=1, jobs_pending=0, epochs_done=epochs_done,
-        epochs_most=100, epochs_planned=100, work_done=epochs_done, work_most=100, folds=10, put_off="", tracking="",
+        epochs_most=100, epochs_planned=100, seconds_left=100.0 - epochs_done, folds=10, put_off="", tracking="",
         finished=False,
     )  # fmt: skip
 
@@ -159,17 +150,35 @@ def seconds(*values: float) -> Callable[[], float]:
     return lambda: next(clock)
 
 
-def test_time_left_is_estimated_from_what_was_done_since_a_resume() -> None:
-    pace = Pace(seconds(0.0, 5.0, 30.0, 60.0))
-    assert pace(seen(40)) == Times(gone_s=5.0, left_s=None)
-    assert pace(seen(40)) == Times(gone_s=30.0, left_s=None)
-    assert pace(seen(60)) == Times(gone_s=60.0, left_s=pytest.approx(40 * 60 / 20))
+def test_time_left_is_what_the_epochs_to_come_take_with_so_many_jobs_at_a_time() -> None:
+    pace = Pace(seconds(0.0, 5.0, 30.0, 60.0, 90.0))
+    none = dataclasses.replace(seen(40), seconds_left=None)
+    assert pace(none) == Times(gone_s=5.0, left_s=None)
+    two = dataclasses.replace(seen(40), seconds_left=300.0, jobs_running=2)
+    assert pace(two) == Times(gone_s=30.0, left_s=150.0)
+    # Between the end of a job and the begin of the next it is as it was; with fewer jobs it takes longer.
+    assert pace(dataclasses.replace(two, jobs_running=0)) == Times(gone_s=60.0, left_s=150.0)
+    assert pace(dataclasses.replace(two, jobs_running=1)) == Times(gone_s=90.0, left_s=300.0)
 
 
-def test_time_left_shrinks_with_the_epochs_that_are_not_needed() -> None:
-    pace = Pace(seconds(0.0, 2.0, 60.0))
-    pace(seen(40))
-    assert pace(dataclasses.replace(seen(60), work_most=80)).left_s == pytest.approx(20 * 60 / 20)
+def test_no_time_left_is_told_before_a_job_has_run() -> None:
+    waiting = dataclasses.replace(seen(40), seconds_left=300.0, jobs_running=0)
+    assert Pace(seconds(0.0, 5.0))(waiting).left_s is None
+
+
+def test_an_epoch_to_come_takes_what_its_phases_took_or_goes_by_its_items(study: Study, tmp_path: Path) -> None:
+    assert snapshot(study, state(), Journals(tmp_path)).seconds_left is None
+    for fold in trial(0).folds:
+        trained(tmp_path, fold, 2, Status.FINISHED, each_s=3.0)
+    searching = [trial(0), done(0, 0.7)]
+    search, confirm = 0.4 * (2 / 3) * 0.8, (1 - 0.6 / 3) * 0.8  # shares of the items
+    now = snapshot(study, state(*searching), Journals(tmp_path))
+    assert now.seconds_left == pytest.approx(16 * 3.0 + 24 * 3.0 * confirm / search)
+    confirmed = dataclasses.replace(trial(9), trial="relu-c000", label="relu", phase="confirm", index=0)
+    confirmed = dataclasses.replace(confirmed, folds=("relu-c000/fold-1-0",))
+    trained(tmp_path, confirmed.folds[0], 1, each_s=7.0)
+    now = snapshot(study, state(*searching, confirmed), Journals(tmp_path))
+    assert now.seconds_left == pytest.approx(16 * 3.0 + 23 * 7.0)
 
 
 @pytest.mark.parametrize(("length", "words"), [(9.4, "9 s"), (61, "1 min 01 s"), (7260, "2 h 01 min")])
@@ -258,15 +267,16 @@ def test_the_bar_of_a_study_that_ended_without_an_epoch_is_full() -> None:
 def test_on_a_terminal_it_is_shown_in_place(study: Study, tmp_path: Path) -> None:
     out = io.StringIO()
     with Show(Console(file=out, width=80, force_terminal=True), seconds(0.0, 2.0, 61.0)) as show:
-        show(snapshot(study, state(trial(0)), Journals(tmp_path)))
+        job = JobReport(job="1", state=JobState.RUNNING)
+        show(snapshot(study, state(trial(0)), Journals(tmp_path), [job]))
         for fold in trial(0).folds:
             trained(tmp_path, fold, 2, Status.FINISHED)
-        show(snapshot(study, state(trial(0), done(0, 0.7)), Journals(tmp_path)))
+        show(snapshot(study, state(trial(0), done(0, 0.7)), Journals(tmp_path), [job]))
     shown = out.getvalue()
     assert "\x1b[" in shown
     assert "4/44" in shown
-    # 4 epochs on a third of what the confirm phase's train on took that; 16 of them are to go, and 24 of those.
-    assert "1 min 01 s elapsed, about 22 min 22 s left" in shown
+    # 16 epochs of 3 s, and 24 on three times the items.
+    assert "1 min 01 s elapsed, about 4 min 24 s left" in shown
 
 
 def test_status_shows_the_bar_from_files_alone(study: Study, tmp_path: Path) -> None:
