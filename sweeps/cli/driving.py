@@ -22,7 +22,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
     from sweeps.cli import reporting
     from sweeps.driver import session
     from sweeps.folder.layout import quote_path
-    from sweeps.view import progress
+    from sweeps.view import progress, screen
     from sweeps.view.after_run import after_run
 
     with session.driving(path) as driver:
@@ -31,7 +31,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
                 again = driver.retry_failed()
                 named = f"trying {wording.counted(len(again), 'fold')} again: {', '.join(again)}"
                 click.echo(named if again else "no fold to try again")
-            with progress.Show(Console()) as show:
+            with screen.Show(Console()) as show:
                 finished = session.drive(driver, lambda now: show(progress.view(now)), interval_s=interval_s)
         except KeyboardInterrupt:
             _interrupted(driver, path)

@@ -173,12 +173,12 @@ def tick(folder: Path) -> None:
 
     For cron, or for a job that resubmits itself."""
     from sweeps.driver import session
-    from sweeps.view import progress
+    from sweeps.view import progress, screen
 
     with session.driving(folder) as driver:
         driver.tick()
         driver.track(at_once=True)
-        click.echo(progress.line(progress.view(driver), progress.UNWATCHED))
+        click.echo(screen.line(progress.view(driver), screen.UNWATCHED))
 
 
 @main.command()

@@ -20,7 +20,8 @@ from sweeps.folder.lock import held
 from sweeps.folder.records import FoldKey, Submitted, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
-from sweeps.view.progress import UNWATCHED, Snapshot, screen, snapshot
+from sweeps.view.progress import Snapshot, snapshot
+from sweeps.view.screen import UNWATCHED, screen
 from sweeps.wording import counted, jobs
 from trainer.journal import FoldHistory, Status
 

@@ -20,7 +20,8 @@ from sweeps.folder.state import State, replay
 from sweeps.study.reading import load
 from sweeps.study.study import Study, digest
 from sweeps.view import status
-from sweeps.view.progress import UNWATCHED, Pace, Show, Snapshot, Times, line, screen, sizes, snapshot
+from sweeps.view.progress import Snapshot, sizes, snapshot
+from sweeps.view.screen import UNWATCHED, Pace, Show, Times, line, screen
 from sweeps.wording import duration
 from trainer.journal import Status, Writer, attempt_folder
 from trainer.testing import invented_end, invented_epoch, invented_start
