@@ -219,7 +219,8 @@ def setting(findings: Findings, dataset: str, label: str, trial: object) -> str:
 
 def words(rows: pd.DataFrame, varied: Collection[str]) -> str:
     """The activation's parameters and those training fields that are in ``varied``, as the first run had them."""
-    names = [str(name) for name in rows.columns if str(name).startswith(ACTIVATION_PARAM) or name in varied]
+    names = [str(name) for name in rows.columns if str(name).startswith(ACTIVATION_PARAM)]
+    names += [str(name) for name in rows.columns if name in varied and name not in names]
     known = rows[names].dropna(how="all")
     if known.empty:
         return ""

@@ -196,14 +196,14 @@ def test_a_winners_setting_is_what_the_confirm_phase_used() -> None:
         return table.frame.set_index("activation")
 
     found = settings(cube)
-    assert found["setting"].to_dict() == {"relu": "lr 0.001", "elu": "lr 0.001", "dsrelu": "lr 0.003, k 5"}
+    assert found["setting"].to_dict() == {"relu": "lr 0.001", "elu": "lr 0.001", "dsrelu": "k 5, lr 0.003"}
     assert found["note"].to_dict() == {"relu": "", "elu": "Nothing was searched.", "dsrelu": ""}
     # What was confirmed is shown, not what was asked for; and what was chosen until something is confirmed.
     cube.loc[(cube["activation"] == "dsrelu") & (cube["phase"] == "confirm"), "activation.k"] = 7.0
-    assert settings(cube).loc["dsrelu", "setting"] == "lr 0.003, k 7"
+    assert settings(cube).loc["dsrelu", "setting"] == "k 7, lr 0.003"
     lost = (cube["activation"] == "dsrelu") & (cube["phase"] == "confirm")
     cube.loc[lost, ["activation.k", "training.lr", "training.epochs"]] = np.nan
-    assert settings(cube).loc["dsrelu", "setting"] == "lr 0.003, k 5"
+    assert settings(cube).loc["dsrelu", "setting"] == "k 5, lr 0.003"
 
 
 def test_every_table_and_figure_is_a_file_and_every_number_json(written: Path) -> None:
