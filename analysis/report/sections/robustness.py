@@ -125,7 +125,7 @@ def gains(findings: Findings) -> Table:
     frames = []
     for dataset in findings.datasets:
         plan = findings.plan_of(dataset)
-        means = findings.scores(dataset).values.mean().dropna()
+        means = findings.scores(dataset).shared.mean().dropna()
         if len(means) < 2:
             continue
         leader = str(means.idxmin() if findings.metric.better == "lower" else means.idxmax())
