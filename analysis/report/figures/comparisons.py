@@ -90,10 +90,10 @@ def points(findings: Findings) -> list[Plot]:
                     name=f"figure-1-points{suffix(at)}",
                     title=f"{parts_of(findings.claimed, name).capitalize()} {name} of every split",
                     caption=(
-                        f"One point a split; thin lines join the same split. Diamonds: mean over the {ranged(counts)} "
-                        f"splits that all have, with its {100 * (1 - findings.alpha):g} % interval, standard error "
-                        "corrected for overlapping training parts; no test, no correction for several comparisons."
-                        + (figure_style.OFF_SCALE if off else "")
+                        "One point a split; thin lines join the same split. Diamonds: mean over the splits that all "
+                        f"have (n = {ranged(counts)}), with its {100 * (1 - findings.alpha):g} % interval, standard "
+                        "error corrected for overlapping training parts; no test, no correction for several "
+                        "comparisons." + (figure_style.OFF_SCALE if off else "")
                     ),
                     data=pd.concat(rows, ignore_index=True),
                 )
