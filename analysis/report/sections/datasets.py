@@ -15,7 +15,7 @@ from analysis.report.findings import Findings
 from analysis.report.sections import normalised
 from analysis.report.tables import Table, decimals
 from analysis.runs.wording import counted
-from analysis.statistics import claims, hierarchical, ranks
+from analysis.statistics import claims, hierarchical, qualified, ranks
 from analysis.statistics.ranks import LEAST_DATASETS, Diagram
 from analysis.statistics.verdict import Verdict, Word
 
@@ -31,6 +31,7 @@ def section(findings: Findings) -> Section:
         chosen=set().union(*(claims.chosen(plan) for plan in findings.plans)),
     )
     if len(matrix):
+        matrix["word"] = [kept(findings, Word(word), a, b) for word, a, b in matrix[["word", "a", "b"]].to_numpy()]
         if matrix["word"].nunique() > 1:
             blocks.append(Drawn(matrix_figure(matrix, findings.common)))
         else:
@@ -45,6 +46,12 @@ def section(findings: Findings) -> Section:
     blocks += ranked(findings)
     blocks += normalised.blocks(findings)
     return Section(anchor="datasets", title="Across data sets", blocks=blocks)
+
+
+def kept(findings: Findings, word: Word, *labels: str) -> str:
+    """The word that checks of the data leave to a comparison of these activations over all data sets."""
+    gone = word is not Word.CANNOT_TELL and qualified.takes_away(findings.checks, *labels)
+    return str(Word.DESCRIPTIVE if gone else word)
 
 
 def units(matrix: pd.DataFrame) -> str:
@@ -156,17 +163,17 @@ def hierarchy(findings: Findings) -> Table:
     rope = max((width for width in ropes if math.isfinite(width)), default=0.0)
     width = f"practical equivalence ± {rope:.4g}, the widest in use" if rope else "no width of practical equivalence"
     rows = []
-    for label in findings.common:
-        if label == findings.control:
-            continue
+    rivals = [label for label in findings.common if label != findings.control]
+    sure = 1 - findings.alpha / max(1, len(rivals))
+    for label in rivals:
         pairs = [findings.pairs(dataset, label) for dataset in findings.datasets]
-        found, _ = hierarchical.across(pairs, rope=rope, alpha=findings.alpha)
+        found, _ = hierarchical.across(pairs, rope=rope, alpha=1 - sure)
         worse, same, better = found.probabilities or (math.nan,) * 3
         rows.append(
             {
                 **{"activation": label, "control": findings.control, "mean": found.estimate},
                 **{"worse": worse, "same": same, "better": better, "n": found.n},
-                **{"verdict": str(found.word), "note": found.note},
+                **{"verdict": kept(findings, found.word, label, findings.control), "note": found.note},
             }
         )
     return Table(
@@ -174,7 +181,8 @@ def hierarchy(findings: Findings) -> Table:
         title="On a new data set",
         caption=(
             f"Hierarchical model over n data sets, computed on a grid; {width}. Probabilities that the activation is "
-            "worse, the same or better on a data set not seen. No correction."
+            f"worse, the same or better on a data set not seen; a word asks for {100 * sure:.4g} % (Bonferroni over "
+            f"{counted(len(rivals), 'activation')})."
         ),
         frame=pd.DataFrame(rows),
         formats={"mean": "+.4f", **dict.fromkeys(("worse", "same", "better"), ".3f"), "n": "d"},
