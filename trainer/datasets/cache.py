@@ -1,8 +1,9 @@
 """Converted data sets, kept as memory-mapped arrays beside a manifest.
 
 A cache entry is a folder ``<data set>-<key>`` of ``.npy`` files and ``manifest.json``. It is written aside and renamed,
-so it is whole or absent. The key is made of the reader's name and version, the options that change the conversion and
-the sizes and times of the source files: a changed source or reader makes a new entry.
+so it is whole or absent. The key is made of the reader's name and version, the options that choose files or change the
+conversion, and the names and bytes of the source files: a changed source or reader makes a new entry, whatever its
+times say (:mod:`trainer.datasets.fingerprint`). Beside the entries, ``known`` remembers what files hold.
 
 Where: the folder named by the environment variable ``ACTSWEEP_CACHE`` if set; else ``.actsweep-cache`` below the data
 root; else, where the root cannot be written, ``~/.cache/actsweep``. An entry in any of them is used.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -29,11 +31,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from trainer.datasets.content import Content, array_digest, combined_digest
+from trainer.datasets.fingerprint import Known, look
 from trainer.errors import DataError
 
 SCHEMA = 1
 VARIABLE = "ACTSWEEP_CACHE"
 MANIFEST = "manifest.json"
+_ALTERED = "its checksum is not the manifest's"
 
 HEARTBEAT_S = 5.0
 """A converting process touches its claim this often ..."""
@@ -81,6 +85,8 @@ class Entry:
     content: Content
     digest: str
     """:func:`trainer.datasets.content.content_digest` of the content."""
+    arrays: Mapping[str, str]
+    """Name of an array -> its digest, as the manifest has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +97,18 @@ class Key:
     version: int
     options: Mapping[str, Any]
     sources: str
-    """Digest of the source files' names, sizes and times."""
+    """Digest of the source files' names and bytes."""
 
     @property
     def folder(self) -> str:
-        text = json.dumps(
-            [SCHEMA, self.reader, self.version, dict(self.options), self.sources], sort_keys=True, separators=(",", ":")
-        )
-        return f"{self.reader}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        kind = family(self.reader, self.version, self.options)
+        return f"{kind}{hashlib.sha256(f'{kind} {self.sources}'.encode()).hexdigest()[:16]}"
+
+
+def family(reader: str, version: int, options: Mapping[str, Any]) -> str:
+    """How the folders of all entries begin that differ in their sources alone."""
+    text = json.dumps([SCHEMA, reader, version, dict(options)], sort_keys=True, separators=(",", ":"))
+    return f"{reader}-{hashlib.sha256(text.encode()).hexdigest()[:8]}-"
 
 
 def places(root: Path | None) -> list[Path]:
@@ -112,11 +122,17 @@ def places(root: Path | None) -> list[Path]:
     return found
 
 
+def any_of(kind: str, root: Path | None) -> bool:
+    """Whether there is an entry of a :func:`family` anywhere: if not, sources need not be read to look for theirs."""
+    return any(next(place.glob(f"{glob.escape(kind)}*"), None) is not None for place in places(root))
+
+
 def find(key: Key, root: Path | None) -> Entry | None:
-    """The entry of ``key``, if it is anywhere. Raises :class:`DataError` for one that is damaged."""
+    """The entry of ``key``, if it is anywhere. Raises :class:`DataError` for one that is damaged. Its arrays are read
+    whole where they are not as they were when that was last done."""
     for place in places(root):
         if (place / key.folder).is_dir():
-            return read(place / key.folder)
+            return _checked(place / key.folder, root)
     return None
 
 
@@ -158,7 +174,19 @@ def read(path: Path, *, verify: bool = False) -> Entry:
         note=manifest["note"],
     )
     digest = combined_digest(digests["items"], digests["labels"], classes, _under("group-", digests))
-    return Entry(path=path, content=content, digest=digest)
+    return Entry(path=path, content=content, digest=digest, arrays=digests)
+
+
+def _checked(path: Path, root: Path | None) -> Entry:
+    entry = read(path)
+    known = Known(path, places(root), lambda file: array_digest(np.load(file, mmap_mode="r", allow_pickle=False)))
+    files = {name: path / f"{name}.npy" for name in entry.arrays}
+    found = known.digests(list(files.values()), look(list(files.values())))
+    for (name, file), digest in zip(files.items(), found, strict=True):
+        if digest != entry.arrays[name]:
+            raise _broken(file, _ALTERED)
+    known.save()
+    return entry
 
 
 def _build(key: Key, place: Path, convert: Callable[[Store], Content]) -> None:
@@ -234,7 +262,7 @@ def _array(path: Path, expected: Mapping[str, Any], *, verify: bool) -> NDArray[
     if [array.dtype.str, list(array.shape)] != [expected["dtype"], expected["shape"]]:
         raise _broken(path, f"it holds {array.dtype} {array.shape}, the manifest says {expected}")
     if verify and array_digest(array) != expected["sha256"]:
-        raise _broken(path, "its checksum is not the manifest's")
+        raise _broken(path, _ALTERED)
     assert isinstance(array, np.ndarray)
     return array
 

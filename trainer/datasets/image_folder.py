@@ -28,7 +28,9 @@ NORMALISE = Option(
 _SOURCE = "where your images come from"
 
 _OPTIONS = {
-    "folder": Option(default="images", meaning="the folder of class folders, below the data root or absolute"),
+    "folder": Option(
+        default="images", meaning="the folder of class folders, below the data root or absolute", converts=True
+    ),
     "size": Option(default=64, least=1, meaning="height and width to which every image is resized", converts=True),
     "mode": Option(default="colour", meaning="three channels or one", accepts=("colour", "grey"), converts=True),
     "normalise": NORMALISE,
