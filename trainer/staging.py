@@ -115,6 +115,7 @@ def _write(copy: Path, dataset: Dataset) -> None:
             "standardise": dataset.standardise,
             "mean": dataset.mean,
             "std": dataset.std,
+            "remarks": dataset.remarks,
             "digest": dataset.digest,
             "arrays": {name: array_digest(np.asarray(array)) for name, array in arrays.items()},
         }
@@ -139,6 +140,7 @@ def _read(copy: Path) -> Dataset:
         standardise=facts["standardise"],
         mean=tuple(facts["mean"]),
         std=tuple(facts["std"]),
+        remarks=tuple(facts["remarks"]),
         digest=facts["digest"],
         **{name: np.array(arrays[name]) for name in OPTIONAL if name in arrays},
     )

@@ -34,7 +34,7 @@ from trainer.datasets.content import Content, array_digest, combined_digest
 from trainer.datasets.fingerprint import Known, look
 from trainer.errors import DataError
 
-SCHEMA = 1
+SCHEMA = 2
 VARIABLE = "ACTSWEEP_CACHE"
 MANIFEST = "manifest.json"
 _ALTERED = "its checksum is not the manifest's"
@@ -172,6 +172,7 @@ def read(path: Path, *, verify: bool = False) -> Entry:
         groups=_under("group-", loaded),
         marks=_under("mark-", loaded),
         note=manifest["note"],
+        remarks=tuple(manifest["remarks"]),
     )
     digest = combined_digest(digests["items"], digests["labels"], classes, _under("group-", digests))
     return Entry(path=path, content=content, digest=digest, arrays=digests)
@@ -230,6 +231,7 @@ def _write(key: Key, folder: Path, content: Content) -> None:
         "sources": key.sources,
         "classes": list(content.classes),
         "note": content.note,
+        "remarks": list(content.remarks),
         "arrays": described,
     }
     with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
@@ -244,6 +246,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         shaped = manifest["schema"] == SCHEMA and {"items", "labels"} <= manifest["arrays"].keys()
         shaped = shaped and isinstance(manifest["classes"], list) and isinstance(manifest["note"], str)
+        shaped = shaped and isinstance(manifest["remarks"], list)
         shaped = shaped and all({"dtype", "shape", "sha256"} <= array.keys() for array in manifest["arrays"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(file, f"{type(error).__name__}: {error}") from error

@@ -31,6 +31,8 @@ class Content:
     """What a selection may need and training does not (as "official_test"), name -> [n]."""
     note: str = ""
     """How complete the files were, where they were not; goes into the data set's name."""
+    remarks: tuple[str, ...] = ()
+    """What people should know of it."""
 
     def check(self, name: str) -> None:
         """Raises :class:`DataError` where shapes, labels or values are unfit."""
@@ -66,6 +68,7 @@ class Content:
             groups={name: group[index] for name, group in self.groups.items()},
             marks={name: mark[index] for name, mark in self.marks.items()},
             note=self.note,
+            remarks=self.remarks,
         )
 
 

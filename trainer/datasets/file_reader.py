@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,6 +29,8 @@ class Selection:
     """[m]."""
     classes: tuple[int, ...] | None = None
     """Old class numbers, in the order of the new ones, where some are left out."""
+    groups: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Groups beside the content's, name -> [m]."""
     note: str = ""
 
 
@@ -133,6 +135,8 @@ class FileReader(ABC):
         selection = self.select(content, chosen)
         if selection.positions is not None:
             content, digest = content.take(selection.positions), None
+        if selection.groups:
+            content, digest = replace(content, groups={**content.groups, **selection.groups}), None
         labels, classes = content.labels, content.classes
         if selection.classes is not None:
             classes = tuple(content.classes[old] for old in selection.classes)
@@ -146,6 +150,7 @@ class FileReader(ABC):
             classes=classes,
             groups=content.groups,
             fixed_heldout=selection.heldout,
+            remarks=content.remarks,
             mean=mean,
             std=std,
             digest=digest or content_digest(content.items, labels, classes, content.groups),

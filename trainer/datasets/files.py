@@ -20,6 +20,8 @@ class Files:
 
     folder: Path
     watched: tuple[Path, ...]
+    remarks: tuple[str, ...] = ()
+    """What people should know of what was found there."""
 
 
 class Seen:

@@ -18,7 +18,8 @@ from trainer.datasets.content import Content
 from trainer.datasets.file_reader import FileReader, Selection
 from trainer.datasets.files import Files, damaged, find_folder, missing, need_file
 from trainer.datasets.image_choice import SMALLER, select_images
-from trainer.datasets.image_folder import NORMALISE, images_below
+from trainer.datasets.image_folder import NORMALISE
+from trainer.datasets.image_tree import pictures_below
 from trainer.datasets.options import Chosen, Option, describe
 from trainer.datasets.pictures import IMAGENET, UNSCALED, decode, decode_into
 from trainer.datasets.reader import About
@@ -59,7 +60,7 @@ class MiniImageNet(FileReader):
         )
         if chosen.text("images") == "stand-in":
             place = find_folder(self.name, folder, (_STAND_IN,), needs=self.about.needs, source=_SOURCE)
-            return Files(folder=place, watched=tuple(images_below(self.name, place)))
+            return Files(folder=place, watched=pictures_below(self.name, place).paths)
         lists = folder / "splits-ravi"
         lists = lists if lists.is_dir() else folder
         expected = "a list of file names and classes"

@@ -65,6 +65,8 @@ class Dataset:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     """Per channel, for items scaled to [0, 1] when uint8 and as they are otherwise. (0,) and (1,) leave items alone."""
+    remarks: tuple[str, ...] = ()
+    """What people should know of it, a sentence each; ``actsweep data prepare`` prints them."""
     digest: str
     """SHA-256 over items, targets, classes and groups: 64 hexadecimal digits."""
 

@@ -27,7 +27,7 @@ from trainer.datasets.image_choice import PART, SMALLER, select_images
 from trainer.datasets.options import Chosen, Option, describe
 from trainer.datasets.pictures import decode
 from trainer.datasets.reader import About
-from trainer.datasets.walk import files_below
+from trainer.datasets.walk import below
 
 _SIDE, _PER_SIDE = 32, 10
 _SOURCE = f"the folder cifar100 of the project's data (made from {cifar_facts.SOURCE})"
@@ -67,7 +67,7 @@ class Sheets(FileReader):
             self.name, folder / "sheets" / "index.csv.gz", expected="the list of all images", source=_SOURCE
         )
         classes = need_file(self.name, folder / "classes.csv", expected="the list of classes", source=_SOURCE)
-        sheets = [path for part in ("train", "test") for path in files_below(folder / "sheets" / part)]
+        sheets = [path for part in ("train", "test") for path in below(folder / "sheets" / part).files]
         return Files(folder=folder, watched=(index, classes, *sheets))
 
     def convert(self, files: Files, chosen: Chosen, store: Store) -> Content:

@@ -234,7 +234,7 @@ def test_a_manifest_of_another_schema(idx_files: Path, cache_folder: Path) -> No
     mnist.prepare(idx_files, {})
     (manifest,) = cache_folder.glob("mnist-*/manifest.json")
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "schema": 99}))
-    with pytest.raises(DataError, match="no manifest of schema 1"):
+    with pytest.raises(DataError, match="no manifest of schema 2"):
         mnist.load(idx_files, {})
 
 
