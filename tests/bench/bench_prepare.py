@@ -88,6 +88,7 @@ def fingerprints(root: Path, place: Path) -> list[tuple[str, int, float]]:
         ("tell that all are the same", digest),
         ("the same, for a node's copy", lambda: fingerprint.identities(paths)),
         ("load what is prepared", lambda: mini_imagenet.load(root, {})),
+        ("load it again", lambda: mini_imagenet.load(root, {})),
     ):
         forget()
         began = time.monotonic()

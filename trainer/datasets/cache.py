@@ -169,12 +169,14 @@ def read(path: Path, *, verify: bool = False) -> Entry:
         items=loaded["items"],
         labels=loaded["labels"],
         classes=classes,
+        values=loaded.get("values"),
         groups=_under("group-", loaded),
         marks=_under("mark-", loaded),
         note=manifest["note"],
         remarks=tuple(manifest["remarks"]),
     )
-    digest = combined_digest(digests["items"], digests["labels"], classes, _under("group-", digests))
+    told = {name: digests[name] for name in ("items", "labels", "values") if name in digests}
+    digest = combined_digest(told, classes, _under("group-", digests))
     return Entry(path=path, content=content, digest=digest, arrays=digests)
 
 
@@ -214,6 +216,7 @@ def _build(key: Key, place: Path, convert: Callable[[Store], Content]) -> None:
 
 def _write(key: Key, folder: Path, content: Content) -> None:
     arrays: dict[str, NDArray[Any]] = {"items": content.items, "labels": content.labels}
+    arrays |= {} if content.values is None else {"values": content.values}
     arrays |= {f"group-{name}": group for name, group in content.groups.items()}
     arrays |= {f"mark-{name}": mark for name, mark in content.marks.items()}
     described = {}

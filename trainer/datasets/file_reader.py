@@ -15,7 +15,7 @@ from trainer.datasets import cache
 from trainer.datasets.content import Content, content_digest
 from trainer.datasets.files import Files, Seen, need_root
 from trainer.datasets.options import Chosen, Option, choose
-from trainer.datasets.reader import About, Dataset
+from trainer.datasets.reader import About, Dataset, Kind, Standardise
 from trainer.spec import Scalar
 
 
@@ -78,6 +78,10 @@ class FileReader(ABC):
     @abstractmethod
     def scaling(self, chosen: Chosen) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """(mean, std) of :class:`trainer.datasets.reader.Dataset`."""
+
+    def form(self, content: Content, chosen: Chosen) -> tuple[Kind, Standardise]:
+        """What an item is, and how it is scaled."""
+        return "image", "constants"
 
     def select(self, content: Content, chosen: Chosen) -> Selection:
         return Selection()
@@ -143,15 +147,19 @@ class FileReader(ABC):
             labels = np.searchsorted(np.array(selection.classes), labels).astype(np.int64)
         notes = ", ".join(note for note in (content.note, selection.note) if note)
         mean, std = self.scaling(chosen)
+        kind, standardise = self.form(content, chosen)
         return Dataset(
             name=f"{self.name} ({notes})" if notes else self.name,
             items=content.items,
-            labels=labels,
+            labels=labels if classes else None,
             classes=classes,
+            values=content.values,
+            kind=kind,
+            standardise=standardise,
             groups=content.groups,
             fixed_heldout=selection.heldout,
             remarks=content.remarks,
             mean=mean,
             std=std,
-            digest=digest or content_digest(content.items, labels, classes, content.groups),
+            digest=digest or content_digest(content.items, labels, classes, content.groups, content.values),
         )

@@ -40,7 +40,7 @@ class Seen:
         """SHA-256 over the names and bytes of all files; reads those that are not known."""
         with _told_of(self._name):
             self._digests = self._known.digests(self._files.watched, self._found)
-        names = [path.relative_to(self._files.folder).as_posix() for path in self._files.watched]
+        names = [self._known.name(path) for path in self._files.watched]
         return hashlib.sha256(json.dumps([names, self._digests]).encode()).hexdigest()
 
     def check(self) -> None:

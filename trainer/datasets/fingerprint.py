@@ -103,7 +103,7 @@ class Known:
         for place, digest in zip(unread, read, strict=True):
             answers[place] = digest
             if found[place].device in sure and found[place].state.settled(now):
-                self._new[self._name(paths[place])] = [*found[place].state, digest]
+                self._new[self.name(paths[place])] = [*found[place].state, digest]
         return answers
 
     def save(self) -> None:
@@ -122,11 +122,12 @@ class Known:
                     raise
                 return
 
-    def _name(self, path: Path) -> str:
+    def name(self, path: Path) -> str:
+        """Of a file, below the folder."""
         return str(path).removeprefix(f"{self.folder}{os.sep}")
 
     def _known(self, path: Path, seen: Found) -> str:
-        known = self._old.get(self._name(path))
+        known = self._old.get(self.name(path))
         return str(known[-1]) if known is not None and known[:-1] == list(seen.state) else ""
 
     def _read(self, pair: tuple[Path, Found]) -> str:

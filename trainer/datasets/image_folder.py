@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from trainer.datasets.content import Content
 from trainer.datasets.file_reader import FileReader, Selection
 from trainer.datasets.files import Files, need_root
 from trainer.datasets.image_choice import OFFICIAL_TEST, PART, SMALLER, select_images
-from trainer.datasets.image_tree import TEST, TRAIN, VALIDATION, pictures_below, places, some
+from trainer.datasets.image_tree import TEST, TRAIN, VALIDATION, pictures_below, places
 from trainer.datasets.options import Chosen, Option, describe
 from trainer.datasets.pictures import IMAGENET, UNSCALED, decode, decode_into
 from trainer.datasets.reader import About
@@ -82,9 +81,8 @@ class ImageFolder(FileReader):
             lambda path: decode(path, name=self.name, source=_SOURCE, size=(size, size), mode=mode),
         )
         copy_of = copies.first_of_each(items)
-        pairs = [(files.watched[first], files.watched[place]) for place, first in enumerate(copy_of) if first != place]
-        shown = [f"{first.relative_to(files.folder)} = {copy.relative_to(files.folder)}" for first, copy in pairs]
-        remarks = [*files.remarks, *([f"exact copies: {some(shown)}"] if shown else [])]
+        names = [path.relative_to(files.folder).as_posix() for path in files.watched]
+        remarks = [*files.remarks, *copies.remarks(copy_of, names)]
         marks = {copies.MARK: copy_of}
         roles = {place.role for place in found}
         if roles != {""}:
@@ -111,38 +109,7 @@ class ImageFolder(FileReader):
                 f"data set {self.name}: option part is {chosen.text('part')!r}, but its folder has no parts (train, "
                 "val, test); accepts all"
             )
-        return self._without_copies(content, select_images(self.name, content, chosen), chosen.text("duplicates"))
-
-    def _without_copies(self, content: Content, selection: Selection, wish: str) -> Selection:
-        """The selection, with its copies dealt with and counted in its note."""
-        everything = np.arange(len(content.labels))
-        positions = everything if selection.positions is None else selection.positions
-        copy_of = content.marks[copies.MARK][positions]
-        counted = copies.count(copy_of, content.labels[positions], selection.heldout)
-        words = copies.told(counted)
-        if not words:
-            return replace(selection, groups={copies.GROUP: copy_of} if wish == "group" else {})
-        if wish == "refuse" or (wish == "drop" and counted[1]):
-            shown = next((remark for remark in content.remarks if remark.startswith("exact copies")), "")
-            which = (
-                "; which class is right? Remove the others" if wish == "drop" else "; remove them, or duplicates: drop"
-            )
-            raise DataError(f"data set {self.name}: {words} ({shown}){which}")
-        if wish == "drop":
-            stays = copies.kept(copy_of, selection.heldout)
-            return replace(
-                selection,
-                positions=positions[stays],
-                heldout=None if selection.heldout is None else selection.heldout[stays],
-                note=", ".join(filter(None, (selection.note, f"{copies.told((counted[0], 0, 0))} dropped"))),
-            )
-        if wish == "tell":
-            logging.getLogger(__name__).warning(
-                "data set %s: %s; with duplicates: group and folds: {group: %s} they stay on one side of a split",
-                self.name, words, copies.GROUP,
-            )  # fmt: skip
-        note = ", ".join(filter(None, (selection.note, words)))
-        return replace(selection, groups={copies.GROUP: copy_of} if wish == "group" else {}, note=note)
+        return copies.settle(self.name, content, select_images(self.name, content, chosen), chosen.text("duplicates"))
 
 
 image_folder = ImageFolder(
