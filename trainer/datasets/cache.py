@@ -20,9 +20,8 @@ import os
 import shutil
 import socket
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +29,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from trainer.datasets.claim import claim
 from trainer.datasets.content import Content, array_digest, combined_digest
 from trainer.datasets.fingerprint import Known, look
 from trainer.errors import DataError
@@ -39,10 +39,6 @@ VARIABLE = "ACTSWEEP_CACHE"
 MANIFEST = "manifest.json"
 _ALTERED = "its checksum is not the manifest's"
 
-HEARTBEAT_S = 5.0
-"""A converting process touches its claim this often ..."""
-STALE_S = 60.0
-"""... and one whose claim has not changed for this long counts as gone."""
 ABANDONED_S = 24 * 3600.0
 """Half-written folders older than this are removed."""
 
@@ -152,7 +148,7 @@ def obtain(key: Key, root: Path | None, convert: Callable[[Store], Content]) -> 
         path = place / key.folder
         if path.is_dir():
             return read(path)
-        with _claim(place / f".{key.folder}.claim") as ours:
+        with claim(place / f".{key.folder}.claim") as ours:
             if ours and not path.is_dir():
                 _build(key, place, convert)
 
@@ -312,49 +308,3 @@ def _sweep(place: Path, folder: str) -> None:
         with contextlib.suppress(OSError):
             if left.suffix != ".claim" and now - left.stat().st_mtime > ABANDONED_S:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _claim(path: Path) -> Iterator[bool]:
-    """True for the one process that is to convert; others come back with False once it is done or seems gone.
-
-    Only saves work: correctness rests on the rename. Ages are told by watching the claim change, not by comparing
-    clocks of two machines."""
-    try:
-        path.mkdir()
-    except FileExistsError:
-        _wait(path)
-        yield False
-        return
-    done = threading.Event()
-    pulse = threading.Thread(target=_pulse, args=(path, done), daemon=True)
-    pulse.start()
-    try:
-        yield True
-    finally:
-        done.set()
-        pulse.join()
-        with contextlib.suppress(OSError):
-            path.rmdir()
-
-
-def _pulse(path: Path, done: threading.Event) -> None:
-    while not done.wait(HEARTBEAT_S):
-        with contextlib.suppress(OSError):
-            path.touch()
-
-
-def _wait(path: Path) -> None:
-    seen, since = -1, time.monotonic()
-    while True:
-        try:
-            changed = path.stat().st_mtime_ns
-        except OSError:
-            return
-        if changed != seen:
-            seen, since = changed, time.monotonic()
-        elif time.monotonic() - since > STALE_S:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-            return
-        time.sleep(0.2)

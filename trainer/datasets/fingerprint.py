@@ -108,18 +108,13 @@ class Known:
 
     def save(self) -> None:
         """Remembers what was read since."""
+        if not self._new:
+            return
         text = json.dumps({"schema": SCHEMA, "folder": self._whose, "files": self._old | self._new})
-        for file in self._files if self._new else []:
+        for file in self._files:
             with contextlib.suppress(OSError):
                 file.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".", delete=False) as aside:
-                    aside.write(text)
-                try:
-                    Path(aside.name).chmod(0o644)
-                    Path(aside.name).replace(file)
-                except OSError:
-                    Path(aside.name).unlink(missing_ok=True)
-                    raise
+                _replace(file, text)
                 return
 
     def name(self, path: Path) -> str:
@@ -132,10 +127,7 @@ class Known:
 
     def _read(self, pair: tuple[Path, Found]) -> str:
         path, before = pair
-        try:
-            digest = self.read(path)
-        except OSError as error:
-            raise DataError(f"{path} cannot be read ({error.strerror or error}); make it readable here") from error
+        digest = _whole(path, self.read)
         if _look(path) != before:
             raise changed(path)
         return digest
@@ -150,8 +142,8 @@ def identities(paths: Sequence[Path], *, like: Sequence[str] = ()) -> list[str]:
 
     def told(place: int) -> str:
         state, device = found[place]
-        looked = device in sure and state.settled(now) and (not like or like[place].endswith("]"))
-        return f"{list(state)}" if looked else f"{list(state)} {sha256(paths[place])}"
+        read = device not in sure or not state.settled(now) or (like and len(like[place].split()) > len(state))
+        return " ".join(map(str, [*state, *([_whole(paths[place], sha256)] if read else [])]))
 
     return of_each(told, range(len(paths)))
 
@@ -203,13 +195,36 @@ def _look(path: Path) -> Found:
     return Found(State(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino), facts.st_dev)
 
 
+def _whole(path: Path, read: Callable[[Path], str]) -> str:
+    try:
+        return read(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); make it readable here") from error
+
+
 def _remembered(files: Sequence[Path], whose: str) -> dict[str, list[Any]]:
+    """Of the same file in several memories, what was seen last."""
+    newest: dict[str, list[Any]] = {}
     for file in files:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             raw: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             if raw["schema"] == SCHEMA and raw["folder"] == whose:
-                return {name: list(state) for name, state in raw["files"].items() if len(state) == 5}
-    return {}
+                for name, (*state, digest) in raw["files"].items():
+                    known = State(*map(int, state))
+                    if name not in newest or known.changed_ns > newest[name][2]:
+                        newest[name] = [*known, str(digest)]
+    return newest
+
+
+def _replace(file: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".", delete=False) as aside:
+        aside.write(text)
+    try:
+        Path(aside.name).chmod(0o644)
+        Path(aside.name).replace(file)
+    except OSError:
+        Path(aside.name).unlink(missing_ok=True)
+        raise
 
 
 def of_each(one: Callable[[_Item], _Answer], many: Sequence[_Item]) -> list[_Answer]:

@@ -68,6 +68,9 @@ def pictures_below(name: str, folder: Path) -> Pictures:
     remarks = []
     if loose := [path.name for path in found.files if path.suffix.lower() in SUFFIXES and path.parent == folder]:
         remarks.append(f"{counted(len(loose), 'image')} left out, in no class folder: {some(loose)}")
+    stems = Counter(path.with_suffix("") for path in paths)
+    if twins := sum(number for number in stems.values() if number > 1):
+        remarks.append(f"{twins} images differ in name from another in the suffix alone; are masks among them?")
     others = Counter(path.suffix.lower() for path in found.files if path.suffix.lower() in OTHER_PICTURES)
     for suffix, number in others.items():
         remarks.append(f"{counted(number, f'{suffix} file')} left out, of a kind that is not read; save them as .png")

@@ -80,8 +80,9 @@ class Dataset:
 
 
 class Reader(Protocol):
-    """Its data sets can be staged to node-local scratch where it also has ``files(root, options)``: the files and
-    folders whose sizes and times tell whether the data set is still the same; raises as :meth:`load`."""
+    """Its data sets can be staged to node-local scratch where it also has ``files(root, options)``: all files that it
+    reads, where a folder stands for every file below it; raises as :meth:`load`. They tell whether the data set is
+    still the same (:mod:`trainer.datasets.fingerprint`)."""
 
     about: About
 

@@ -24,7 +24,8 @@ PARQUET = frozenset({".parquet", ".pq"})
 GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "#n/a", "<na>"})
 """Cells, in small letters, that stand for a missing value."""
 _ROWS = 4096
-_SEPARATORS = ",;\t|"
+_SEPARATORS = ",;\t| "
+"""The commonest of the first line is meant; of equally common ones the first here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Csv:
         self.path, self.header = path, header
         with self._told(), self._text() as stream:
             line = stream.readline()
-        self.separator = max(_SEPARATORS, key=line.count)
+        self.separator = max(_SEPARATORS, key=line.strip().count)
         first = next(self._lines(), (0, []))[1]
         if not first:
             raise DataError(f"{path} is empty; expected a table with a line of column names")
@@ -102,7 +103,8 @@ class Csv:
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """(line, cells) of the lines that are not empty."""
         with self._told(), self._text() as stream:
-            reader = csv.reader(stream, delimiter=self.separator, skipinitialspace=True)
+            lines = (line.strip(" \r\n") for line in stream) if self.separator == " " else stream
+            reader = csv.reader(lines, delimiter=self.separator, skipinitialspace=True)
             for row in reader:
                 if row:
                     yield reader.line_num, row

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from trainer import staging
-from trainer.datasets import cache
+from trainer.datasets import cache, claim
 from trainer.datasets.content import Content, array_digest, content_digest
 from trainer.datasets.mini_imagenet import mini_imagenet
 from trainer.datasets.mnist import mnist
@@ -71,7 +71,7 @@ def test_one_process_converts_and_the_others_wait(tmp_path: Path) -> None:
 
 
 def test_a_claim_left_by_a_dead_process_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "STALE_S", 0.5)
+    monkeypatch.setattr(claim, "STALE_S", 0.5)
     key = cache.Key(reader="slow", version=1, options={}, sources="x")
     (tmp_path / f".{key.folder}.claim").mkdir()
     _slow_prepare(str(tmp_path), 0)

@@ -33,8 +33,9 @@ TICK_S = 0.05
 
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are believed as soon as the clock has moved on, so that no test waits for them."""
+    """Files are believed as soon as the clock has moved on, so that no test waits for them, and wherever tests run."""
     monkeypatch.setattr(fingerprint, "SETTLE_S", TICK_S / 2)
+    monkeypatch.setattr(fingerprint, "file_system", lambda mounts, device, folder: "ext4")
 
 
 @pytest.fixture
@@ -185,6 +186,22 @@ def test_unchanged_files_are_read_whole_once(idx_files: Path, reads: list[str]) 
     assert isinstance(mnist.load(idx_files, {}).items, np.memmap)
 
 
+def test_looks_at_many_files_of_a_slow_disk_are_made_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / str(place) for place in range(2048)]
+    for path in paths:
+        path.touch()
+    look = fingerprint._look
+
+    def later(path: Path) -> fingerprint.Found:
+        time.sleep(0.002)
+        return look(path)
+
+    monkeypatch.setattr(fingerprint, "_look", later)
+    began = time.monotonic()
+    assert len(fingerprint.look(paths)) == 2048
+    assert time.monotonic() - began < 2048 * 0.002 / 2
+
+
 def test_nothing_is_read_for_a_cache_that_holds_nothing_of_the_kind(idx_files: Path, reads: list[str]) -> None:
     mnist.load(idx_files, {})
     assert reads == []
@@ -232,6 +249,28 @@ def test_a_damaged_memory_costs_a_reading(idx_files: Path, cache_folder: Path, r
     assert mnist.load(idx_files, {}).digest == before.digest
     assert LABELS.name in reads
     assert all(json.loads(file.read_text())["schema"] == 1 for file in (cache_folder / "known").iterdir())
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_memory_that_cannot_be_renewed_is_not_in_the_way(tmp_path: Path, reads: list[str]) -> None:
+    """Where the first place holds what another user once saw and may not be written, the second one counts."""
+    file, places = tmp_path / "data" / "x", [tmp_path / "first", tmp_path / "second"]
+    file.parent.mkdir()
+
+    def digest(*where: Path) -> str:
+        time.sleep(TICK_S)
+        known = fingerprint.Known(file.parent, where)
+        (found,) = known.digests([file], fingerprint.look([file]))
+        known.save()
+        return found
+
+    file.write_bytes(b"1")
+    first = digest(*places)
+    file.write_bytes(b"2")
+    second = digest(places[1])
+    reads.clear()
+    assert first != second == digest(*places)
+    assert reads == []
 
 
 def test_a_file_that_changes_while_it_is_converted(
@@ -311,8 +350,9 @@ def test_files_that_only_look_the_same_are_staged_anew(
     root: Path, file: str, fresh: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = Watched()
+    monkeypatch.setattr(fingerprint, "SETTLE_S", 1e9 if fresh else TICK_S / 2)
     if not fresh:
-        monkeypatch.setattr(fingerprint, "SETTLE_S", TICK_S / 2)
+        monkeypatch.setattr(fingerprint, "file_system", lambda mounts, device, folder: "ext4")
         time.sleep(TICK_S)
     staged(reader, root)
     staged(reader, root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -220,22 +221,27 @@ def test_links_that_go_in_circles_are_told(pets: Path, target: str) -> None:
         image_folder.load(pets, {})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_folder_that_may_not_be_read_is_told(pets: Path) -> None:
-    (pets / "images" / "cat").chmod(0)
-    try:
-        with pytest.raises(DataError, match="cannot be listed"):
-            image_folder.load(pets, {})
-    finally:
-        (pets / "images" / "cat").chmod(0o755)
+def test_a_folder_that_may_not_be_read_is_told(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def guarded(path: Path) -> object:
+        if Path(path).name == "cat":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    with pytest.raises(DataError, match=r"images/cat cannot be listed \(Permission denied\); make it readable"):
+        image_folder.load(pets, {})
 
 
 def test_pictures_outside_classes_and_of_other_kinds_are_told(pets: Path) -> None:
     picture(pets / "images" / "montage.png", 1)
     for place in range(3):
         (pets / "images" / "cat" / f"{place}.heic").write_bytes(b"x")
+    picture(pets / "images" / "dog" / "0.bmp", 250)
     assert load(pets).remarks == (
         "1 image left out, in no class folder: montage.png",
+        "2 images differ in name from another in the suffix alone; are masks among them?",
         "3 .heic files left out, of a kind that is not read; save them as .png",
     )
 

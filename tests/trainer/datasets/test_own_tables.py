@@ -122,7 +122,7 @@ def test_a_second_file_is_the_held_out_part(people: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrapping", ["semicolons", "tabs", "quotes", "byte order mark", "gzip", "blank lines", "parquet"]
+    "wrapping", ["semicolons", "tabs", "quotes", "byte order mark", "gzip", "blank lines", "spaces", "parquet"]
 )
 def test_other_wrappings_of_the_same_table(people: Path, wrapping: str) -> None:
     expected = load(table, people, path="people.csv", target="label", drop=ASIDE, group="patient")
@@ -140,6 +140,7 @@ def test_other_wrappings_of_the_same_table(people: Path, wrapping: str) -> None:
             "tabs": text.replace(",", "\t"),
             "quotes": text.replace("Bonn", '"Bonn, Beuel"').replace("age", '"age"'),
             "byte order mark": "\ufeff" + text,
+            "spaces": text.replace(",", "   ").replace("\n", "  \n"),
             "blank lines": text.replace("\n", "\n\n"),
         }[wrapping]
         (people / name).write_text(text)
