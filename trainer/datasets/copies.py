@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -48,9 +48,9 @@ def kept(copy_of: NDArray[np.int64], heldout: NDArray[np.bool_] | None) -> NDArr
     return stays
 
 
-def remarks(copy_of: NDArray[np.int64], names: Sequence[str]) -> list[str]:
-    """Which items are copies, by their names."""
-    pairs = [f"{names[first]} = {names[place]}" for place, first in enumerate(copy_of.tolist()) if first != place]
+def remarks(copy_of: NDArray[np.int64], name: Callable[[int], object]) -> list[str]:
+    """Which items are copies, by the names of their places."""
+    pairs = [f"{name(first)} = {name(place)}" for place, first in enumerate(copy_of.tolist()) if first != place]
     return [f"{_SHOWN}{some(pairs)}"] if pairs else []
 
 
@@ -77,7 +77,8 @@ def settle(name: str, content: Content, selection: Selection, wish: str) -> Sele
             note=", ".join(filter(None, (selection.note, f"{told((counted[0], 0, 0))} dropped"))),
         )
     if wish == "tell":
-        way = f"with duplicates: group and folds: {{group: {GROUP}}} they stay on one side of a split"
+        way = f"with duplicates: group and folds: {{group: {GROUP}}} they stay on one side of a fold"
+        way += ", with duplicates: drop they leave the held-out part" * bool(counted[2])
         logging.getLogger(__name__).warning("data set %s: %s; %s", name, words, way)
     return replace(selection, groups=group, note=", ".join(filter(None, (selection.note, words))))
 

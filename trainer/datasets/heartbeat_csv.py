@@ -82,17 +82,20 @@ class HeartbeatCsv(FileReader):
             raise damaged(self.name, files.watched[0], "a value is missing", expected=_EXPECTED, source=_SOURCE)
         items = store.array("items", (len(whole), 1, 1, _SAMPLES), np.float32)
         items[:, 0, 0] = whole[:, :-1]
-        sizes = tuple(map(len, parts))
+        sizes, copy_of = tuple(map(len, parts)), copies.first_of_each(items)
         return Content(
             items=items,
             labels=whole[:, -1].astype(np.int64),
             classes=AAMI,
             marks={
                 OFFICIAL_TEST: np.repeat([0, 1], sizes).astype(np.int64),
-                copies.MARK: copies.first_of_each(items),
+                copies.MARK: copy_of,
             },
             note="" if sizes == _FULL else f"{sizes[0]} of {_FULL[0]} training and {sizes[1]} of {_FULL[1]} test beats",
-            remarks=("the files do not say whose beat is whose: each patient is on both sides of every split",),
+            remarks=(
+                "the files do not say whose beat is whose: patients are on both sides of every split",
+                *copies.remarks(copy_of, lambda place: f"beat {place}"),
+            ),
         )
 
     def scaling(self, chosen: Chosen) -> tuple[tuple[float, ...], tuple[float, ...]]:

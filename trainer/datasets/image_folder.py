@@ -81,8 +81,10 @@ class ImageFolder(FileReader):
             lambda path: decode(path, name=self.name, source=_SOURCE, size=(size, size), mode=mode),
         )
         copy_of = copies.first_of_each(items)
-        names = [path.relative_to(files.folder).as_posix() for path in files.watched]
-        remarks = [*files.remarks, *copies.remarks(copy_of, names)]
+        remarks = [
+            *files.remarks,
+            *copies.remarks(copy_of, lambda place: files.watched[place].relative_to(files.folder).as_posix()),
+        ]
         marks = {copies.MARK: copy_of}
         roles = {place.role for place in found}
         if roles != {""}:

@@ -145,7 +145,10 @@ class OwnArrays(FileReader):
             values=None if classes else own_columns.quantities(named.path, named.told("values"), target),
             groups=groups,
             marks=marks,
-            remarks=(f"read as {kind}: {_sizes(raw)} as {_sizes(items)} an item",),
+            remarks=(
+                f"read as {kind}: {_sizes(raw)} as {_sizes(items)} an item",
+                *copies.remarks(marks[copies.MARK], lambda place: f"item {place}"),
+            ),
         )
 
     def _wrong(self, problem: str) -> DataError:

@@ -165,6 +165,7 @@ class OwnTable(FileReader):
             remarks=(
                 f"features: {', '.join((*roles.features, *roles.categories))}",
                 *(remark for _, remark in read if remark),
+                *copies.remarks(marks[copies.MARK], lambda place: f"row {place + 1}"),
             ),
         )
 

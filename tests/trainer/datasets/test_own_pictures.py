@@ -293,10 +293,12 @@ def test_a_folder_without_copies_has_the_group_too(pets: Path) -> None:
     assert len(np.unique(load(pets, duplicates="group").groups["copies"])) == 12
 
 
-def test_copies_on_both_sides_of_a_fixed_split(parted: Path) -> None:
+def test_copies_on_both_sides_of_a_fixed_split(parted: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copy(parted / "images/train/cat/0.png", parted / "images/test/cat/a.png")
-    found = load(parted)
+    with caplog.at_level(logging.WARNING):
+        found = load(parted)
     assert found.name == "image_folder (1 exact copy, 2 items on both sides of the held-out part)"
+    assert "on one side of a fold, with duplicates: drop they leave the held-out part" in caplog.text
     dropped = load(parted, duplicates="drop")
     assert dropped.fixed_heldout is not None
     assert (len(dropped.items), int(dropped.fixed_heldout.sum())) == (14, 2)

@@ -121,6 +121,21 @@ def test_a_second_file_is_the_held_out_part(people: Path) -> None:
     assert found.name == "table (2 exact copies, 4 items on both sides of the held-out part)"
 
 
+def test_rows_that_are_the_same_are_told_grouped_dropped_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b,y\n1,2,u\n3,4,v\n1,2,u\n5,6,v\n7,8,u\n9,9,v\n")
+    found = load(table, tmp_path, path="a.csv", target="y")
+    assert found.name == "table (1 exact copy)"
+    assert found.remarks[-1] == "exact copies: row 1 = row 3"
+    grouped = load(table, tmp_path, path="a.csv", target="y", duplicates="group").groups["copies"]
+    assert len(np.unique(grouped)) == 5
+    assert grouped[0] == grouped[2]
+    assert len(load(table, tmp_path, path="a.csv", target="y", duplicates="drop").items) == 5
+    words = "1 exact copy (exact copies: row 1 = row 3); remove them, or duplicates: drop"
+    assert words in told(table, tmp_path, path="a.csv", target="y", duplicates="refuse")
+    same = load(table, tmp_path, path="a.csv", values="b", features="a", drop="y")
+    assert same.name == "table (1 exact copy)"
+
+
 @pytest.mark.parametrize(
     "wrapping", ["semicolons", "tabs", "quotes", "byte order mark", "gzip", "blank lines", "spaces", "parquet"]
 )
@@ -304,7 +319,7 @@ def test_the_published_heartbeats(beats: Path, place: str) -> None:
     assert found.fixed_heldout is not None
     np.testing.assert_allclose(found.items[found.fixed_heldout][:, 0, 0], expected[:, :-1], rtol=1e-6)
     assert found.targets[25:].tolist() == expected[:, -1].tolist()
-    assert "each patient is on both sides" in found.remarks[0]
+    assert "patients are on both sides of every split" in found.remarks[0]
 
 
 def test_the_published_heartbeats_as_a_table(beats: Path) -> None:
