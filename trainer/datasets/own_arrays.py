@@ -134,10 +134,10 @@ class OwnArrays(FileReader):
             words = named.words("labels", count)
             labels, classes = own_columns.classes_of(named.path, named.told("labels"), words)
             own_columns.refuse_untaught(named.path, classes, labels, held)
-        groups = {
-            name: np.unique(named.flat(name, named.one(name), count), return_inverse=True)[1].astype(np.int64)
-            for name in chosen.names("group")
-        }
+        groups = {}
+        for name in chosen.names("group"):
+            _, numbers = np.unique(named.flat(name, named.one(name), count), return_inverse=True)
+            groups[name.removesuffix(".npy")] = numbers.astype(np.int64)
         return Content(
             items=items,
             labels=labels,

@@ -138,7 +138,7 @@ class OwnTable(FileReader):
         numbers = np.concatenate([part.numbers for part in parts])
         texts = {name: np.concatenate([part.texts[name] for part in parts]) for name in roles.texts}
         if not chosen.text("features"):
-            own_columns.refuse_counters(files.watched[0], roles.features, numbers)
+            own_columns.refuse_counters(files.watched[0], roles.features, [part.numbers for part in parts])
         wide = [numbers[:, : len(roles.features)]]
         wide += [own_columns.one_hot(files.watched[0], name, texts[name]) for name in roles.categories]
         features = own_columns.narrow(np.concatenate(wide, axis=1))
@@ -173,7 +173,7 @@ class OwnTable(FileReader):
 def _roles(path: Path, columns: Sequence[str], chosen: Chosen) -> _Roles:
     """Raises :class:`DataError` for a name that is no column, for one with two roles, and where no target is named."""
     asked = {
-        key: tuple(_column(path, name, columns, chosen) for name in chosen.names(key))
+        key: tuple(dict.fromkeys(_column(path, name, columns, chosen) for name in chosen.names(key)))
         for key in ("target", "values", "features", "categories", "drop", "group", "heldout")
     }
     for key in ("target", "heldout"):
@@ -188,11 +188,11 @@ def _roles(path: Path, columns: Sequence[str], chosen: Chosen) -> _Roles:
     if chosen.text("test_path") and asked["heldout"]:
         raise DataError("the study has both test_path and heldout; accepts one fixed held-out part")
     role: dict[str, str] = {}
-    for key in ("target", "values", "drop", "heldout", "features"):
+    for key in ("target", "values", "drop", "heldout", "categories", "features"):
         for name in asked[key]:
-            if name in role:
-                raise DataError(f"column {name!r} is named both as {role[name]} and as {key}; accepts one")
-            role[name] = key
+            known = role.setdefault(name, key)
+            if known != key and (known, key) != ("categories", "features"):
+                raise DataError(f"column {name!r} is named both as {known} and as {key}; accepts one")
     aside = {*asked["target"], *asked["values"], *asked["drop"], *asked["heldout"], *asked["group"]}
     features = asked["features"] or tuple(name for name in columns if name not in aside)
     numbers = tuple(name for name in features if name not in asked["categories"])

@@ -9,6 +9,7 @@ import gzip
 import importlib
 import io
 import itertools
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ PARQUET = frozenset({".parquet", ".pq"})
 GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "#n/a", "<na>"})
 """Cells, in small letters, that stand for a missing value."""
 _ROWS = 4096
-_SEPARATORS = ",;\t| "
-"""The commonest of the first line is meant; of equally common ones the first here."""
+_SEPARATORS = ",;\t|"
+"""The commonest of the first line, outside quotes, is meant; spaces, where it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,9 @@ class Csv:
         self.path, self.header = path, header
         with self._told(), self._text() as stream:
             line = stream.readline()
-        self.separator = max(_SEPARATORS, key=line.strip().count)
+        bare = re.sub(r'"[^"]*"', "", line).strip()
+        common = max(_SEPARATORS, key=bare.count)
+        self.separator = " " if " " in bare and common not in bare else common
         first = next(self._lines(), (0, []))[1]
         if not first:
             raise DataError(f"{path} is empty; expected a table with a line of column names")

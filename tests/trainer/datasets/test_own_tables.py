@@ -169,6 +169,20 @@ def test_whole_numbers_as_classes_are_ordered_and_without_a_point(tmp_path: Path
     assert found.classes == ("0", "2", "4", "6", "8", "10")
 
 
+def test_an_index_in_each_of_two_files(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("n,x,y\n0,5,0\n1,2,1\n2,7,0\n3,1,1\n")
+    assert "column 'n' counts the rows" in told(table, tmp_path, path="a.csv", test_path="b.csv", target="y")
+    assert load(table, tmp_path, path="a.csv", target="y", features="n,x").items.shape == (4, 1, 1, 2)
+
+
+def test_spaces_and_other_separators_in_names(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('my own size,"the, kind, of it"\n1,a\n5,b\n2,a\n9,b\n')
+    assert load(table, tmp_path, path="a.csv", target='"the, kind, of it"').items.ravel().tolist() == [1, 5, 2, 9]
+    (tmp_path / "b.csv").write_text('"a, b, c";y\n1;u\n5;v\n2;u\n9;v\n')
+    assert load(table, tmp_path, path="b.csv", target="y").items.ravel().tolist() == [1, 5, 2, 9]
+
+
 def test_columns_with_commas_and_numbers_as_names(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('"size, cm",2020,kind\n1,5,a\n2,9,b\n4,7,a\n7,9,b\n')
     found = load(table, tmp_path, path="a.csv", target="kind", features='"size, cm"')
@@ -199,6 +213,7 @@ def test_values_far_from_zero_are_kept_exact(tmp_path: Path) -> None:
         ({}, "needs the option path"),
         ({"path": "people.csv", "drop": "id"}, "the study has neither target and values; accepts target (the column"),
         ({"target": "label", "values": "age"}, "the study names both target and values"),
+        ({"target": "label", "drop": "city", "categories": "city"}, "'city' is named both as drop and as categories"),
         ({"target": "label,city"}, "option target names 2 columns; accepts one"),
         ({"target": "label", "drop": "label"}, "column 'label' is named both as target and as drop; accepts one"),
         (
@@ -228,7 +243,8 @@ def test_wrong_names_and_columns_are_told(people: Path, options: dict[str, objec
         ("1,2,0\n3,4,1\n", "its first line holds numbers alone, 1, 2, 0 and so on, where the names of columns are"),
         ("a,a,y\n1,2,0\n", "two columns are called 'a'; rename one"),
         (",a,y\n9,1,0\n8,2,1\n", "column 1 has no name (an index, as pandas writes it?); leave it out with drop"),
-        ("n,a,y\n0,5,0\n1,2,1\n2,7,0\n3,1,1\n", "column 'n' counts the rows (an index?), which gives the target away"),
+        ("t,y\n" + "".join(f"{place * place},{place % 2}\n" for place in range(12)), "column 't' counts the rows"),
+        ("n,a,y\n0,5,0\n1,2,1\n2,7,0\n3,1,1\n", "column 'n' counts the rows (an index, or a time?), which gives"),
         ("a,y\n5,0\n,1\n7,0\nNA,1\n", "2 of 4 rows lack a value: column 'a' in 2 (first in row 2); fill them in the "
          "table, leave a column out as drop: a, or leave such rows out by missing: drop_rows"),
         ("a,y\n5,0\n2,\n7,0\n1,1\n", "1 of 4 rows lack a value: column 'y' in 1 (first in row 2)"),
@@ -370,7 +386,7 @@ def saved(tmp_path: Path) -> Path:
     }
     np.savez(tmp_path / "x.npz", **named)  # type: ignore[arg-type]
     np.savez(tmp_path / "objects.npz", x=np.array([1, "a", None], object), y=y)
-    for name, array in (("X.npy", rng.random((20, 4))), ("y.npy", y)):
+    for name, array in (("X.npy", rng.random((20, 4))), ("y.npy", y), ("who.npy", y // 2)):
         np.save(tmp_path / name, array)
     return tmp_path
 
@@ -430,7 +446,8 @@ def test_arrays_that_come_in_parts(saved: Path) -> None:
 
 
 def test_arrays_in_files_of_their_own(saved: Path) -> None:
-    found = load(arrays, saved, path="X.npy", labels="y.npy")
+    found = load(arrays, saved, path="X.npy", labels="y.npy", group="who.npy")
+    assert list(found.groups) == ["who"]
     np.testing.assert_allclose(found.items[:, 0, 0], np.load(saved / "X.npy"), rtol=1e-6)
     assert "Y.npy is not there; did you mean 'y.npy'" in told(arrays, saved, path="X.npy", labels="Y.npy")
 
