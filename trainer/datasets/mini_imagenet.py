@@ -103,10 +103,13 @@ class MiniImageNet(FileReader):
             raise damaged(self.name, path, str(error), expected=expected, source=_SOURCE) from error
         if not rows or any(not row.get("filename") or not row.get("label") for row in rows):
             raise damaged(self.name, path, "it lacks lines or columns", expected=expected, source=_SOURCE)
-        for line, row in enumerate(rows, start=2):
-            if there is not None and row["filename"].partition("/")[0] not in there:
-                what = f"the image of class {row['label']} that line {line} of {path} names"
-                raise missing(self.name, images / row["filename"], expected=what, source=_SOURCE)
+        listed = list(enumerate(rows, start=2))
+        absent = [pair for pair in listed if there is not None and pair[1]["filename"].partition("/")[0] not in there]
+        if absent:
+            line, row = absent[0]
+            what = f"the image of class {row['label']} that line {line} of {path} names"
+            what += f" ({len(absent)} of its {len(rows)} images are missing)" * (len(absent) > 1)
+            raise missing(self.name, images / row["filename"], expected=what, source=_SOURCE)
         return [(images / row["filename"], row["label"]) for row in rows]
 
 

@@ -124,6 +124,12 @@ def test_a_list_that_names_an_absent_image(mini_files: Path) -> None:
     fails(mini_imagenet, mini_files, "mini-imagenet/images/n0300000002.jpg", "line 4", "val.csv")
 
 
+def test_a_list_that_names_several_absent_images_counts_them(mini_files: Path) -> None:
+    for name in ("n0100000001", "n0200000000", "n0200000002"):
+        (mini_files / f"mini-imagenet/images/{name}.jpg").unlink()
+    fails(mini_imagenet, mini_files, "mini-imagenet/images/n0100000001.jpg", "3 of its 6 images are missing")
+
+
 def test_a_list_without_its_columns(mini_files: Path) -> None:
     edit(mini_files / "mini-imagenet/val.csv", "filename,label", "file,kind")
     fails(mini_imagenet, mini_files, "mini-imagenet/val.csv", "filename and label")
