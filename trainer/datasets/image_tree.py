@@ -59,21 +59,22 @@ def pictures_below(name: str, folder: Path) -> Pictures:
             f"data set {name}: {counted(len(lost), 'link')} to what is not there: {told}; restore it, or remove the "
             "links"
         )
-    paths = [path for path in found.files if path.suffix.lower() in SUFFIXES and path.parent != folder]
+    kinds = [path.suffix.lower() for path in found.files]
+    pictures = [path for path, kind in zip(found.files, kinds, strict=True) if kind in SUFFIXES]
+    paths = [path for path in pictures if path.parent != folder]
     if not paths:
         raise DataError(
             f"data set {name}: {folder} has no class folder with images ({', '.join(sorted(SUFFIXES))}); "
             "expected <class>/<image>"
         )
     remarks = []
-    if loose := [path.name for path in found.files if path.suffix.lower() in SUFFIXES and path.parent == folder]:
+    if loose := [path.name for path in pictures if path.parent == folder]:
         remarks.append(f"{counted(len(loose), 'image')} left out, in no class folder: {some(loose)}")
-    stems = Counter(path.with_suffix("") for path in paths)
+    stems = Counter(str(path).removesuffix(path.suffix) for path in paths)
     if twins := sum(number for number in stems.values() if number > 1):
         remarks.append(f"{twins} images differ in name from another in the suffix alone; are masks among them?")
-    others = Counter(path.suffix.lower() for path in found.files if path.suffix.lower() in OTHER_PICTURES)
-    for suffix, number in others.items():
-        remarks.append(f"{counted(number, f'{suffix} file')} left out, of a kind that is not read; save them as .png")
+    for kind, number in Counter(kind for kind in kinds if kind in OTHER_PICTURES).items():
+        remarks.append(f"{counted(number, f'{kind} file')} left out, of a kind that is not read; save them as .png")
     return Pictures(paths=tuple(sorted(paths)), remarks=tuple(remarks))
 
 
@@ -85,7 +86,7 @@ def places(name: str, folder: Path, paths: Sequence[Path], layout: str) -> list[
     if layout == "classes" or (layout == "auto" and not _looks_parted(top, inside)):
         return [Place(kind=parts[0]) for parts in inside]
     if wrong := _no_parts(top, inside):
-        train = next((name for name in top if ROLES.get(name.lower()) == TRAIN), top[-1])
+        train = next((part for part in top if ROLES.get(part.lower()) == TRAIN), top[-1])
         raise DataError(
             f"data set {name}: {folder} has the folders {some(top)}: {wrong}; accepts train with val, test or both, "
             f"and class folders in each. To read one part alone, name it, as folder: {folder.name}/{train}; if these "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import time
 import zipfile
@@ -271,6 +273,32 @@ def test_a_memory_that_cannot_be_renewed_is_not_in_the_way(tmp_path: Path, reads
     reads.clear()
     assert first != second == digest(*places)
     assert reads == []
+
+
+_PROGRAM = """
+import sys, time
+from pathlib import Path
+from trainer.datasets import fingerprint
+from trainer.datasets.mnist import mnist
+fingerprint.SETTLE_S, fingerprint.file_system = 0.02, lambda *_: "ext4"
+while not Path(sys.argv[2]).exists():
+    time.sleep(0.001)
+print(*{mnist.load(Path(sys.argv[1]), {}).digest for _ in range(5)})
+"""
+
+
+@pytest.mark.usefixtures("settled")
+def test_processes_that_read_and_remember_at_once(idx_files: Path, cache_folder: Path, tmp_path: Path) -> None:
+    time.sleep(TICK_S)
+    before = mnist.prepare(idx_files, {})
+    shutil.rmtree(cache_folder / "known")
+    start = tmp_path / "start"
+    command = [sys.executable, "-c", _PROGRAM, str(idx_files), str(start)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    start.touch()
+    assert {process.communicate(timeout=60)[0].strip() for process in running} == {before.digest}
+    memories = [json.loads(file.read_text()) for file in (cache_folder / "known").iterdir()]
+    assert {memory["folder"] for memory in memories} >= {str(idx_files / "MNIST" / "raw")}
 
 
 def test_a_file_that_changes_while_it_is_converted(
