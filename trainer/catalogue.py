@@ -36,6 +36,7 @@ MODELS: dict[str, str] = {
 }
 
 DATASETS: dict[str, str] = {
+    "arrays": "trainer.datasets.own_arrays:arrays",
     "breast_cancer": "trainer.datasets.tabular:breast_cancer",
     "cifar10": "trainer.datasets.cifar:cifar10",
     "cifar100": "trainer.datasets.cifar:cifar100",
@@ -43,11 +44,13 @@ DATASETS: dict[str, str] = {
     "diabetes": "trainer.datasets.tabular:diabetes",
     "digits": "trainer.datasets.digits:digits",
     "fashion_mnist": "trainer.datasets.mnist:fashion_mnist",
+    "heartbeat_csv": "trainer.datasets.heartbeat_csv:heartbeat_csv",
     "heartbeat_187": "trainer.datasets.mitbih:heartbeat_187",
     "image_folder": "trainer.datasets.image_folder:image_folder",
     "mini_imagenet": "trainer.datasets.mini_imagenet:mini_imagenet",
     "mitbih_windows": "trainer.datasets.mitbih:mitbih_windows",
     "mnist": "trainer.datasets.mnist:mnist",
+    "table": "trainer.datasets.own_table:table",
     "wine": "trainer.datasets.tabular:wine",
 }
 
