@@ -33,6 +33,7 @@ class Lock:
                 "pid": os.getpid(),
                 "started": psutil.Process().create_time(),
                 "job": os.environ.get("SLURM_JOB_ID"),
+                "inode": folder.stat().st_ino,
             }
         )
         for _ in range(2):
@@ -88,11 +89,13 @@ def held(folder: Path) -> bool:
     path = folder / FILE
     try:
         age_s = time.time() - path.stat().st_mtime
-        holder = json.loads(path.read_text(encoding="utf-8"))
+        holder, inode = json.loads(path.read_text(encoding="utf-8")), folder.stat().st_ino
     except FileNotFoundError:
         return False
     except json.JSONDecodeError:
         return age_s < STALE_S  # its maker died, or is about to write it
+    if holder.get("inode", inode) != inode:
+        return False  # copied with its folder, whose driver this one knows nothing of
     if holder["host"] != socket.gethostname():
         requeued = holder["job"] is not None and holder["job"] == os.environ.get("SLURM_JOB_ID")
         return age_s < STALE_S and not requeued  # a job that Slurm started elsewhere has ended where it was
