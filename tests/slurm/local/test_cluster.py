@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from slurm import executor
+from slurm import clusters, executor
 from slurm.errors import ClusterError, SubmissionRejected
 from slurm.jobs import JobReport, JobState
 from slurm.local import cluster as module
@@ -38,7 +38,7 @@ def test_a_job_gives_its_text_its_log_and_its_host(local: Profile, payloads: str
     reports = wait(cluster, jobs)
     assert {report.state for report in reports.values()} == {JobState.FINISHED}
     assert [results(tmp_path, job) for job in jobs] == ["A", "B", "C"]
-    log = cluster.log(jobs[1], tmp_path)
+    log = clusters.log(jobs[1], tmp_path)
     assert log is not None
     assert "working on b" in log.read_text()
     assert reports[jobs[0]].node
