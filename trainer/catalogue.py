@@ -70,8 +70,8 @@ def check(kind: str, name: str, catalogue: Mapping[str, str]) -> None:
     """Raises :class:`UnknownName` for a name that is neither listed nor shaped like an import path."""
     if ":" in name or name in catalogue:
         return
-    if "." in name:
-        module, _, attribute = name.rpartition(".")
+    module, _, attribute = name.rpartition(".")
+    if module and all(part.isidentifier() for part in name.split(".")):
         raise UnknownName(
             f"unknown {kind} {name!r}: an import path has a colon before its last name; {module}:{attribute}"
         )

@@ -68,6 +68,11 @@ class LocalCluster:
     ) -> list[str]:
         if not NAME.fullmatch(name):
             raise SubmissionRejected(f'"{name}" cannot name jobs; letters, digits, dot, dash and underscore can')
+        where = self.profile.working_folder
+        if where is not None and not Path(where).is_dir():
+            raise SubmissionRejected(
+                f"working_folder is {where}, and there is no such folder here; correct the profile"
+            )
         root = self._add_folder(folder)
         jobs = [f"{name}.{index}" for index in range(len(texts))]
         if any((root / job / "claim.json").exists() for job in jobs):

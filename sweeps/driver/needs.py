@@ -62,7 +62,8 @@ def check(study: Study, found: Surroundings, path: Path) -> None:
             f"{file}: data_root is {found.data_root}, and there is no such folder here; bring it back, or name another "
             f"for the rest of the study: `{DATA}=FOLDER {again}`"
         )
-    if found.data_root is None and _asks_for_data_root(study) and ":" not in study.data.name:
+    named = found.data_root is not None or surroundings.withheld(DATA) or ":" in study.data.name
+    if not named and _asks_for_data_root(study):
         raise StudyError(
             f"{file}: data_root is null, and data set {study.data.name} lies below one; name it for the rest of the "
             f"study: `{DATA}=FOLDER {again}`"

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from sweeps.errors import FolderBusy
+from sweeps.folder import place
 from sweeps.folder.layout import quote_path
 
 FILE = "driver.lock"
@@ -33,7 +34,6 @@ class Lock:
                 "pid": os.getpid(),
                 "started": psutil.Process().create_time(),
                 "job": os.environ.get("SLURM_JOB_ID"),
-                "inode": folder.stat().st_ino,
             }
         )
         for _ in range(2):
@@ -89,13 +89,13 @@ def held(folder: Path) -> bool:
     path = folder / FILE
     try:
         age_s = time.time() - path.stat().st_mtime
-        holder, inode = json.loads(path.read_text(encoding="utf-8")), folder.stat().st_ino
+        holder = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
     except json.JSONDecodeError:
         return age_s < STALE_S  # its maker died, or is about to write it
-    if holder.get("inode", inode) != inode:
-        return False  # copied with its folder, whose driver this one knows nothing of
+    if place.original(folder) is not None:
+        return False  # copied with its folder: the driver holds the original
     if holder["host"] != socket.gethostname():
         requeued = holder["job"] is not None and holder["job"] == os.environ.get("SLURM_JOB_ID")
         return age_s < STALE_S and not requeued  # a job that Slurm started elsewhere has ended where it was

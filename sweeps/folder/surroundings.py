@@ -51,7 +51,7 @@ class Surroundings:
 
     def variables(self) -> dict[str, str | None]:
         """What the environment of this process is to say; None: nothing."""
-        found: dict[str, str | None] = {DATA: self.data_root}
+        found: dict[str, str | None] = {} if withheld(DATA) and self.data_root is None else {DATA: self.data_root}
         if self.import_path:
             found[IMPORTS] = os.pathsep.join(self.import_path)
         if self.slurm_conf is not None:
@@ -85,8 +85,8 @@ class Surroundings:
 
 def here() -> Surroundings:
     """Those of this process."""
-    data, imports, sbatch = _said(DATA), _said(IMPORTS), shutil.which("sbatch")
-    entries = [Path(entry or ".").absolute() for entry in imports.split(os.pathsep)] if imports else []
+    data, imports, sbatch = _said(DATA), os.environ.get(IMPORTS), shutil.which("sbatch")
+    entries = [Path(entry).absolute() for entry in imports.split(os.pathsep) if mask(entry) == entry] if imports else []
     return Surroundings(
         data_root=str(Path(data).expanduser().absolute()) if data else None,
         import_path=tuple(dict.fromkeys(str(entry) for entry in entries if entry.exists())),
@@ -98,9 +98,14 @@ def here() -> Surroundings:
 
 
 def _said(name: str) -> str | None:
-    """The variable, unless it is empty or holds a credential."""
-    value = os.environ.get(name)
-    return value if value and mask(value) == value else None
+    """The variable, unless it is empty or may not be kept."""
+    return None if withheld(name) else os.environ.get(name) or None
+
+
+def withheld(name: str) -> bool:
+    """Whether the variable looks as if it held a credential."""
+    value = os.environ.get(name, "")
+    return mask(value) != value
 
 
 def write(folder: Path, surroundings: Surroundings) -> None:

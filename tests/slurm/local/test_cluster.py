@@ -44,6 +44,19 @@ def test_a_job_gives_its_text_its_log_and_its_host(local: Profile, payloads: str
     assert reports[jobs[0]].node
 
 
+def test_a_job_starts_where_the_profile_says(local: Profile, payloads: str, tmp_path: Path, wait: Wait) -> None:
+    (tmp_path / "there").mkdir()
+    cluster = LocalCluster(local.model_copy(update={"working_folder": str(tmp_path / "there")}), tmp_path)
+    (job,) = cluster.submit("os.path:abspath", ["."], name="where", folder=tmp_path)
+    wait(cluster, [job])
+    assert results(tmp_path, job) == str(tmp_path / "there")
+    (tmp_path / "there").rmdir()
+    with pytest.raises(
+        SubmissionRejected, match=f"working_folder is {tmp_path / 'there'}, and there is no such folder"
+    ):
+        cluster.submit("os.path:abspath", ["."], name="nowhere", folder=tmp_path)
+
+
 def test_no_more_run_than_the_profile_allows(local: Profile, payloads: str, tmp_path: Path, wait: Wait) -> None:
     cluster = LocalCluster(local, tmp_path)
     marks = tmp_path / "marks"

@@ -134,6 +134,7 @@ def test_on_another_machine_a_copy_and_a_moved_folder_cannot_be_told_apart(
 
 def test_a_lock_that_was_copied_with_its_folder_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
+    place.settle(tmp_path / "study")
     held = lock.Lock(tmp_path / "study")
     shutil.copytree(tmp_path / "study", tmp_path / "copy")
     assert lock.held(tmp_path / "study")

@@ -271,12 +271,24 @@ def test_modules_that_are_gone_are_named_where_the_study_has_some_of_its_own(
 
 
 def test_credentials_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACTSWEEP_DATA", "/data/token=abcdef")
+    secret = tmp_path / "token=abcdef"
+    secret.mkdir()
+    monkeypatch.setenv("ACTSWEEP_DATA", str(secret))
     monkeypatch.setenv("PYTHONPATH", "https://me:hidden@host/wheel.zip")
     _, path = made(tmp_path)
     text = (path / surroundings.FILE).read_text()
     assert "abcdef" not in text
     assert "hidden" not in text
+    with session.driving(path, call=PRETEND) as driver:  # the environment goes on to say it
+        assert driver.node.data_root == str(secret)
+
+
+def test_a_folder_whose_name_reminds_of_a_credential_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [tmp_path / "tokenizer", tmp_path / "secrets"]
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
+    assert surroundings.here().import_path == tuple(map(str, folders))
 
 
 def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path) -> None:
