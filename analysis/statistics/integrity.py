@@ -226,14 +226,17 @@ def above_reference(rows: pd.DataFrame, metric: Metric) -> Found:
 
 
 def parts_differ(rows: pd.DataFrame, metric: Metric, *, margin: float = 0.05) -> Found:
-    """Validation far above training, or the held-out part scored exactly as the validation part."""
+    """Validation far above training, or the held-out part scored exactly as the validation part where anything was
+    learned and not all is right: a model that says always the same, and one that is never wrong, score alike on any
+    two parts."""
     done = rows[rows["status"].isin(SCORED)]
     result: Found = []
     held, validation = f"heldout/{metric.name}", f"validation/{metric.name}"
     if held in done and validation in done:
         both = done[[held, validation]].dropna()
-        same = int((both[held] == both[validation]).sum())
-        if len(both) >= 2 and same == len(both):
+        best = metric.high if metric.sign > 0 else metric.low
+        telling = both[~_at_reference(done, metric).reindex(both.index) & (both[held] != best)]
+        if len(telling) >= 2 and (both[held] == both[validation]).all():
             result.append((Outcome.FAIL, "Held-out scores equal the validation scores: one part served for both."))
     train = next((name for part in ("train_clean", "train") if (name := f"{part}/{metric.name}") in done), None)
     # How far is far is known of a share alone: 0.05 of an unbounded metric says nothing.
