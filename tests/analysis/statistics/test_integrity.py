@@ -161,6 +161,15 @@ def test_parts_that_are_one_and_validation_above_training() -> None:
     assert "above training" in raised(cube, "parts differ")
 
 
+@pytest.mark.parametrize("score", [0.1, 0.05, 1.0], ids=["at chance", "below chance", "never wrong"])
+def test_equal_scores_where_nothing_was_learned_or_all_is_right_say_nothing_of_parts(score: float) -> None:
+    cube = sound().assign(**{"heldout/accuracy": score, "validation/accuracy": score})
+    assert "one part" not in raised(cube, "parts differ")
+    learned = cube["activation"] == "apalu"
+    cube.loc[learned, ["heldout/accuracy", "validation/accuracy"]] = 0.75
+    assert "one part served for both" in raised(cube, "parts differ")
+
+
 def test_published_tables_enter_as_unverifiable_rows(typed: published.Published) -> None:
     cube = typed.cube
     assert len(cube) == 40
