@@ -125,7 +125,7 @@ def test_held_out_items_that_a_search_may_use_qualify_the_word() -> None:
     cube.loc[cube["fold"] == 0, "n_heldout_searched"] = 3
     used = searched(cube, apalu=5).iloc[0]
     assert (used["status"], used["effect"]) == ("warn", "qualifies the word")
-    assert used["activations"] == "apalu, dsrelu"
+    assert used["activations"] == ("apalu", "dsrelu")
     assert "searched on 6 of 20,000 items held out over 10 splits." in used["note"]
 
 
