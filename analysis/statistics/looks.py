@@ -245,15 +245,18 @@ def above_reference(runs: Runs) -> Seen:
 
 
 def parts_differ(runs: Runs, *, margin: float = 0.05) -> Seen:
-    """Validation far above training, or the held-out part scored exactly as the validation part."""
+    """Validation far above training, or the held-out part scored exactly as the validation part where anything was
+    learned and not all is right: a model that says always the same, and one that is never wrong, score alike on any
+    two parts."""
     rows, metric = runs.rows, runs.looked
     done = rows[rows["status"].isin(SCORED)]
     result: Seen = []
     held, validation = f"heldout/{metric.name}", f"validation/{metric.name}"
     if held in done and validation in done:
         both = done[[held, validation]].dropna()
-        same = int((both[held] == both[validation]).sum())
-        if len(both) >= 2 and same == len(both):
+        best = metric.high if metric.sign > 0 else metric.low
+        telling = both[~_at_reference(done, metric).reindex(both.index) & (both[held] != best)]
+        if len(telling) >= 2 and (both[held] == both[validation]).all():
             result.append(fail("Held-out scores equal the validation scores: one part served for both."))
     train = next((name for part in ("train_clean", "train") if (name := f"{part}/{metric.name}") in done), None)
     # How far is far is known of a share alone: 0.05 of an unbounded metric says nothing.

@@ -158,7 +158,7 @@ def test_held_out_items_that_a_search_may_use_qualify_the_word() -> None:
     cube.loc[cube["fold"] == 0, "n_heldout_searched"] = 3
     used = searched(cube, apalu=5).iloc[0]
     assert (used["status"], used["effect"]) == ("warn", "qualifies the word")
-    assert used["activations"] == "apalu, dsrelu"
+    assert used["activations"] == ("apalu", "dsrelu")
     assert "searched on 6 of 20,000 items held out over 10 splits." in used["note"]
 
 
@@ -192,6 +192,15 @@ def test_parts_that_are_one_and_validation_above_training() -> None:
     assert "one part served for both" in raised(cube, "parts differ")
     cube["train_clean/accuracy"] = 0.5
     assert "above training" in raised(cube, "parts differ")
+
+
+@pytest.mark.parametrize("score", [0.1, 0.05, 1.0], ids=["at chance", "below chance", "never wrong"])
+def test_equal_scores_where_nothing_was_learned_or_all_is_right_say_nothing_of_parts(score: float) -> None:
+    cube = sound().assign(**{"heldout/accuracy": score, "validation/accuracy": score})
+    assert "one part" not in raised(cube, "parts differ")
+    learned = cube["activation"] == "apalu"
+    cube.loc[learned, ["heldout/accuracy", "validation/accuracy"]] = 0.75
+    assert "one part served for both" in raised(cube, "parts differ")
 
 
 def test_published_tables_enter_as_unverifiable_rows(typed: published.Published) -> None:

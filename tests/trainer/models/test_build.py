@@ -341,9 +341,14 @@ def test_a_relu_in_two_places_becomes_one_activation_in_both() -> None:
         ({"model": "mylab_act:Shared"}, "model 'mylab_act:Shared': missing option width, which has no default"),
         (
             {"model": "mylab_act:number"},
-            "model 'mylab_act:number': got int, accepts a function of channels and outputs",
+            "model 'mylab_act:number': got an object of the class int; accepts a class or function that makes the "
+            "model of channels and outputs, anew for each fold",
         ),
-        ({"model": "mylab_act:text"}, "model 'mylab_act:text': got str, accepts a torch.nn.Module"),
+        (
+            {"model": "mylab_act:text"},
+            "model 'mylab_act:text': got a function that gives an object of the class str; accepts one that gives a "
+            "torch.nn.Module",
+        ),
         (
             {"model": "mylab_act:no_relu"},
             "model 'mylab_act:no_relu': found no place for the activation; write nn.ReLU() as a module "
@@ -362,8 +367,15 @@ def test_a_relu_in_two_places_becomes_one_activation_in_both() -> None:
             "activation 'relu': unknown option 'slope', accepts no options",
         ),
         ({"activation": "dsrelu", "params": {"k": -3}}, "DSReLU: k: got -3, accepts a finite number at least 0"),
-        ({"activation": "mylab_act:number"}, "activation 'mylab_act:number': got int, accepts a torch.nn.Module class"),
-        ({"activation": "mylab_act:text"}, "activation 'mylab_act:text': got str, accepts a torch.nn.Module class"),
+        (
+            {"activation": "mylab_act:number"},
+            "activation 'mylab_act:number': got an object of the class int; accepts a torch.nn.Module class",
+        ),
+        (
+            {"activation": "mylab_act:text"},
+            "activation 'mylab_act:text': got a function that gives an object of the class str; accepts a "
+            "torch.nn.Module class, or a function that makes such a module",
+        ),
     ],
 )
 def test_wrong_options_are_refused_in_words(arguments: dict[str, Any], message: str) -> None:
@@ -377,7 +389,7 @@ def test_wrong_options_are_refused_in_words(arguments: dict[str, Any], message: 
     [
         ({"model": "resnet43"}, r"unknown model 'resnet43': did you mean resnet34"),
         ({"activation": "dsrleu"}, r"unknown activation 'dsrleu': did you mean dsrelu"),
-        ({"activation": "mylab_act:Missing"}, r"activation 'mylab_act:Missing': cannot import"),
+        ({"activation": "mylab_act:Missing"}, r"activation 'mylab_act:Missing': module mylab_act has no 'Missing'"),
     ],
 )
 def test_unknown_names_get_the_nearest(arguments: dict[str, Any], message: str) -> None:
