@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from actsweep_start import why_hidden
 from sweeps.driver.session import data_root
 from sweeps.errors import StudyError, SweepError
 from sweeps.study import planner
@@ -26,13 +27,16 @@ def check(study: Study) -> None:
     for name in {study.activation(label).activation for label in study.compared()} | {study.model.name}:
         module = name.partition(":")[0]
         if ":" in name and not _importable(module):
-            raise StudyError(
-                f"{study.name}: {name}: there is no module {module} here; install it for {sys.executable}, or put its "
-                "folder on PYTHONPATH, here and on the nodes"
+            remedy = why_hidden(module) or (
+                f"install it for {sys.executable}, or put its folder on PYTHONPATH, here and on the nodes"
             )
+            raise StudyError(f"{study.name}: {name}: there is no module {module} here; {remedy}")
     asked = {"data_root": data_root(study), "specs": [dataclasses.asdict(spec) for spec in _bounds(study)]}
     run = subprocess.run(
-        [sys.executable, "-P", "-m", "trainer.preflight"], input=json.dumps(asked), capture_output=True, text=True
+        [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.preflight"],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
     )
     if run.returncode != 0:
         raise SweepError(f"{study.name}: cannot be tried here:\n{run.stderr.strip()}")
