@@ -84,8 +84,8 @@ def test_what_is_wanted_and_hidden_is_told_with_the_way_out(project: Path) -> No
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
     assert re.search(
-        rf"trainer\.act:MyAct.*{project}/trainer(\.py)? is hidden by actsweep's own package trainer; give yours another "
-        r"name, or move it into a package of another name \(mylab\.trainer", ran.stderr,
+        rf"trainer\.act:MyAct.*{project}/trainer(\.py)? is hidden by actsweep's own package trainer; give yours "
+        r"another name, or move it into a package of another name \(mylab\.trainer", ran.stderr,
     )  # fmt: skip
     assert not (project / "out").exists()
 
