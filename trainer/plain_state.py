@@ -16,13 +16,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Kind = Literal["attribute", "class", "global"]
 TRANSIENT = "actsweep_transient"
 """Class attribute: names of attributes that may change in training and that nothing later depends on."""
-DEEP, LONG = 4, 10_000
-"""How far into containers a snapshot looks, and how long one may be."""
+DEEP, LONG, LARGE = 4, 1000, 2**26
+"""How far into containers a snapshot looks, how many items of one, and from how many bytes on at a part of an array."""
 LIBRARIES = ("torch", "torchvision", "trainer", "builtins", "abc", "typing", "collections")
 _OF_EVERY_MODULE = frozenset(vars(nn.Module())) | {"activation_names"}
 _TENSOR = "tensor"
@@ -106,8 +107,7 @@ def _freeze(value: Any, registered: set[int], depth: int) -> Hashable:
     if isinstance(value, Tensor):
         return None if id(value) in registered or torch.nn.parameter.is_lazy(value) else (_TENSOR, _digest(value))
     if isinstance(value, np.ndarray | np.generic):
-        array = np.asarray(value)
-        return (_TENSOR, None if array.dtype.hasobject else hashlib.sha256(array.tobytes()).hexdigest())
+        return None if value.dtype.hasobject else (_TENSOR, _digest(torch.from_numpy(_bytes_of(np.asarray(value)))))
     if isinstance(value, torch.Generator):
         return value.get_state().numpy().tobytes()
     if isinstance(value, np.random.Generator):
@@ -138,9 +138,16 @@ def _freeze_container(value: Any, registered: set[int], depth: int) -> Hashable:
     return (type(value).__name__, len(items), *(_freeze(item, registered, depth) for item in items[:LONG]))
 
 
+def _bytes_of(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.require(array, requirements=["C", "W"]).reshape(-1).view(np.uint8)
+
+
 @torch.no_grad()
 def _digest(tensor: Tensor) -> str:
-    if tensor.is_meta or tensor.is_sparse:
+    if tensor.is_meta or tensor.layout != torch.strided:
         return str(tensor.shape)
-    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    return hashlib.sha256(f"{tensor.shape}{tensor.dtype}".encode() + flat.numpy().tobytes()).hexdigest()
+    flat = tensor.detach().reshape(-1)
+    if flat.numel() * flat.element_size() > LARGE:
+        flat = flat[:: flat.numel() * flat.element_size() // LARGE + 1]
+    raw = flat.cpu().contiguous().view(torch.uint8).numpy()
+    return hashlib.sha256(f"{tensor.shape}{tensor.dtype}".encode() + raw.tobytes()).hexdigest()
