@@ -13,10 +13,10 @@ from pathlib import Path
 from analysis.runs.plan import Plan, from_json, to_json
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
-from sweeps.driver.packs import Node
+from sweeps.driver.packs import Node, own_names
 from sweeps.driver.submission import CALL
 from sweeps.errors import StudyError, TrackingError
-from sweeps.folder import decided, layout, ledger
+from sweeps.folder import decided, layout, ledger, own_code
 from sweeps.folder.lock import Lock, held
 from sweeps.folder.state import replay
 from sweeps.study import planner
@@ -51,6 +51,7 @@ def make(study: Study, path: Path, command: Sequence[str]) -> bool:
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at)))
     provenance.write(path, provenance.collect(command, Path.cwd()))
+    own_code.keep(path, own_names(study), frozen=study.cluster.own_code == "frozen")
     layout.write_aside(existing, resolved_yaml(study))
     return True
 

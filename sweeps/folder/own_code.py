@@ -1,0 +1,142 @@
+"""The user's own code beside the study that uses it: kept as it was when the study was made, and compared ever after.
+
+``own_code.json`` lists its versions, each with the SHA-256 of every module; the sources of a version lie below
+``own_code/<digest>/``. A second version is there only where the study says ``on_drift: warn``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sweeps.errors import CodeDrift, StudyError
+from sweeps.folder.layout import quote_path, write_aside
+from trainer import code, own_code
+from trainer.own_code import Source
+
+FILE, FOLDER = "own_code.json", "own_code"
+SCHEMA = 1
+MAX_FROZEN_MB = 64
+_LEFT_OUT = ("__pycache__", "*.pyc", ".*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    digest: str
+    """16 hexadecimal digits; the name of its folder."""
+    time: str
+    """ISO 8601, UTC."""
+    frozen: bool
+    """Whether nodes import the copy; else they import what is installed or on PYTHONPATH there."""
+    modules: Mapping[str, str]
+    """As :func:`trainer.own_code.codes` gives them."""
+
+
+def keep(path: Path, names: Sequence[str], *, frozen: bool) -> Version | None:
+    """Copies what import paths lead to into the study's folder, as its newest version; None where nothing is the
+    user's own. Frozen, whole packages are copied with all that is in them. Raises :class:`StudyError` for a package
+    that is too large for that."""
+    modules = own_code.codes(names)
+    if not modules:
+        return None
+    found = own_code.sources(names)
+    digest = _digest(modules)
+    folder = path / FOLDER / digest
+    if not folder.exists():
+        aside = folder.with_name(f".{digest}")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        for source in found:
+            place = aside / source.place
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(source.content)
+        if frozen:
+            _copy_packages(found, aside)
+        aside.replace(folder)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    made = Version(digest=digest, time=now, frozen=frozen, modules=modules)
+    texts = {"schema": SCHEMA, "versions": [asdict(version) for version in (*versions(path), made)]}
+    write_aside(path / FILE, json.dumps(texts, indent=1, sort_keys=True))
+    return made
+
+
+def versions(path: Path) -> list[Version]:
+    """Oldest first; none where the study uses nothing of the user's own. Raises :class:`StudyError`."""
+    file = path / FILE
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        if raw["schema"] != SCHEMA:
+            raise StudyError(f"{file}: of schema {raw['schema']}; this version of actsweep reads schema {SCHEMA}")
+        return [Version(**version) for version in raw["versions"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, StudyError):
+            raise
+        raise StudyError(f"{file}: cannot be read ({error}); restore it from a backup") from error
+
+
+def current(path: Path, names: Sequence[str], *, frozen: bool, warn: bool) -> Version | None:
+    """The version that folds are to train with from here on, and what keeps it so: a frozen one is what it was; else
+    what would be imported here must still be it. Raises :class:`CodeDrift` where it is not, and makes a new version of
+    it where ``warn``. A study of an earlier version of this product begins to be compared here."""
+    known = versions(path)
+    if not known:
+        return keep(path, names, frozen=frozen)
+    newest = known[-1]
+    if newest.frozen and frozen:
+        return newest
+    changed = own_code.differences(newest.modules, own_code.codes(names))
+    if not changed:
+        return newest
+    if not warn:
+        was = path / FOLDER / newest.digest
+        raise CodeDrift(
+            f"{path}: your code is not what the study was started with: {', '.join(changed)}. Under one name there "
+            f"would be results of two functions. Restore it (what it was is in {was}), or run the changed code as a "
+            "study of its own (`actsweep run STUDY --folder OTHER`). Where no result that is there could have come "
+            f"out otherwise, write on_drift: warn below cluster: in {path / 'study.yaml'} and go on with `actsweep "
+            f"resume {quote_path(path)}`: both versions are kept, and the report says that there are two"
+        )
+    return keep(path, names, frozen=frozen)
+
+
+def folder_of(path: Path, version: Version) -> str | None:
+    """What nodes put first on their ``sys.path``; None where they import what is there."""
+    return str((path / FOLDER / version.digest).absolute()) if version.frozen else None
+
+
+def texts(path: Path) -> dict[str, str]:
+    """Name below the study's folder -> text of every kept source, and of the list of versions."""
+    files = [path / FILE, *sorted((path / FOLDER).glob("*/**/*.py"))]
+    whole = (
+        file for file in files if file.is_file() and not file.relative_to(path).as_posix().startswith(f"{FOLDER}/.")
+    )
+    return {file.relative_to(path).as_posix(): file.read_text(encoding="utf-8", errors="replace") for file in whole}
+
+
+def _digest(modules: Mapping[str, str]) -> str:
+    return code.digest(modules)
+
+
+def _copy_packages(found: Sequence[Source], aside: Path) -> None:
+    """The packages around the sources, with their data files and compiled modules."""
+    for source in found:
+        top = source.module.partition(".")[0]
+        depth = source.module.count(".") + (1 if source.is_package else 0)
+        if depth == 0 or (aside / f".{top}").exists():
+            continue
+        package = source.file.parents[depth - 1]
+        size = sum(file.stat().st_size for file in package.rglob("*") if file.is_file()) / 2**20
+        if size > MAX_FROZEN_MB:
+            raise StudyError(
+                f"own_code: frozen: {package} holds {size:.0f} MB, accepts {MAX_FROZEN_MB} MB or less; move data out "
+                "of the package, or use own_code: live"
+            )
+        shutil.copytree(
+            package, aside / top, ignore=shutil.ignore_patterns(*_LEFT_OUT), dirs_exist_ok=True, symlinks=False
+        )
