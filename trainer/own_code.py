@@ -86,7 +86,7 @@ def differences(known: Codes, found: Codes) -> list[str]:
     said = []
     for module in sorted(known.keys() | found.keys()):
         if known.get(module) != found.get(module):
-            how = "missing" if module not in found else "new" if module not in known else "changed"
+            how = "not found" if module not in found else "new" if module not in known else "changed"
             said.append(f"{module} ({how})")
     return said
 

@@ -7,7 +7,6 @@ write instead.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import pickle
 import re
@@ -15,12 +14,12 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainer import batches, plain_state, probe
 from trainer.datasets.reader import Dataset
+from trainer.excerpt import Excerpt, take
 from trainer.learner import Learner
 from trainer.models import placement
 from trainer.plain_state import Place, Snapshot
@@ -30,8 +29,8 @@ from trainer.tasks import task as tasks
 
 UNTRAINED = "actsweep_untrained"
 """Class attribute of any module: names (with * and ?) of its parameters that need not get a gradient."""
-STEP, LEARNT_FROM, LOOKED_AT = 2, 64, 4
-"""Items of a training step, those that inputs and task learn from, those that are evaluated."""
+STEP = 2
+"""Items of a training step."""
 FIXES = {
     "modified by an inplace operation": "something that the backward pass needs is changed in place: write x.clone() "
     "first, or the operation without the trailing _ (and without inplace=True, out= or x[...] = ...)",
@@ -48,52 +47,20 @@ def rehearse(spec: FoldSpec, dataset: Dataset, split: Split, target: torch.devic
     """What is wrong with the fold's model, activation and task on the device ``target``, each said once; what user code
     raises is raised. ``resume``: also whether a step after a checkpoint equals the uninterrupted one, which takes twice
     as long."""
-    few = _few(spec, dataset, split)
-    return list(dict.fromkeys(_Rehearsal(spec, dataset, few, target).findings(resume=resume)))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Few:
-    """Some items of a split, and their split."""
-
-    dataset: Dataset
-    split: Split
-
-
-def _few(spec: FoldSpec, dataset: Dataset, split: Split) -> Few:
-    made = tasks.fitting(spec.task, dataset)(dataset)
-    parts = [
-        _spread(made.trained_on(split), LEARNT_FROM),
-        _spread(split.validation, LOOKED_AT),
-        _spread(split.heldout, LOOKED_AT),
-    ]
-    chosen = np.concatenate(parts)
-    values: dict[str, Any] = {
-        name: None if getattr(dataset, name) is None else np.asarray(getattr(dataset, name)[chosen])
-        for name in ("labels", "values", "fixed_heldout")
-    }
-    edges = np.cumsum([0, *map(len, parts)])
-    train, validation, heldout = (np.arange(edges[i], edges[i + 1], dtype=np.int64) for i in range(3))
-    return Few(
-        dataset=dataclasses.replace(dataset, items=np.asarray(dataset.items[chosen]), groups={}, **values),
-        split=Split(train=train, validation=validation, heldout=heldout, hash=split.hash),
-    )
-
-
-def _spread(indices: Any, count: int) -> Any:
-    return indices[np.unique(np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(int))]
+    excerpt = take(spec.task, dataset, split)
+    return list(dict.fromkeys(_Rehearsal(spec, dataset, excerpt, target).findings(resume=resume)))
 
 
 class _Rehearsal:
-    def __init__(self, spec: FoldSpec, dataset: Dataset, few: Few, target: torch.device) -> None:
-        self.spec, self.dataset, self.few, self.target = spec, dataset, few, target
+    def __init__(self, spec: FoldSpec, dataset: Dataset, excerpt: Excerpt, target: torch.device) -> None:
+        self.spec, self.dataset, self.excerpt, self.target = spec, dataset, excerpt, target
 
     def _learner(self) -> Learner:
         task = tasks.fitting(self.spec.task, self.dataset)(self.dataset)
-        # The few were chosen among those that it trains on, and have other numbers here.
+        # The excerpt's were chosen among those that it trains on, and have other numbers here.
         task.trained_on = lambda split: split.train  # type: ignore[method-assign]
-        data = batches.resident(self.few.dataset, self.target)
-        return Learner(self.spec, self.dataset, data, self.few.split, task)
+        data = batches.resident(self.excerpt.dataset, self.target)
+        return Learner(self.spec, self.dataset, data, self.excerpt.split, task)
 
     def findings(self, *, resume: bool) -> Iterator[str]:
         try:

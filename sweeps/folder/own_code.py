@@ -95,11 +95,12 @@ def current(path: Path, names: Sequence[str], *, frozen: bool, warn: bool) -> Ve
         return newest
     if not warn:
         was = path / FOLDER / newest.digest
+        absent = " (is its folder on PYTHONPATH?)" if any("not found" in words for words in changed) else ""
         raise CodeDrift(
-            f"{path}: your code is not what the study was started with: {', '.join(changed)}. Under one name there "
-            f"would be results of two functions. Restore it (what it was is in {was}), or run the changed code as a "
-            "study of its own (`actsweep run STUDY --folder OTHER`). Where no result that is there could have come "
-            f"out otherwise, write on_drift: warn below cluster: in {path / 'study.yaml'} and go on with `actsweep "
+            f"{path}: your code is not what the study was started with: {', '.join(changed)}{absent}. Under one name "
+            f"there would be results of two functions. Restore it (what it was is in {was}), or run the changed code "
+            "as a study of its own (`actsweep run STUDY --folder OTHER`). Where no result that is there could have "
+            f"come out otherwise, write on_drift: warn below cluster: in {path / 'study.yaml'} and go on with `actsweep "
             f"resume {quote_path(path)}`: both versions are kept, and the report says that there are two"
         )
     return keep(path, names, frozen=frozen)

@@ -89,5 +89,7 @@ def test_a_frozen_study_trains_what_it_was_started_with(project: Path) -> None:
     for trial in ("relu-c000", "mine-c000"):
         assert (out / "trials" / trial).is_dir()
     (project / "lab" / "slope.py").write_text("raise SystemExit('edited')\n")
-    kept = next((out / "own_code").glob("*/lab/slope.py"))
-    assert kept.read_text() == "SLOPE = 0.1\n"
+    assert call(project, "sync", str(out)).returncode == 0
+    for place in (out / "own_code", out / "mlartifacts"):
+        (kept,) = place.glob("**/lab/slope.py")
+        assert kept.read_text() == "SLOPE = 0.1\n"

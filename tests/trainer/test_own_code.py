@@ -79,7 +79,7 @@ def test_a_module_that_is_gone_or_new_is_named(project: Path) -> None:
     (project / "sibling.py").unlink()
     (project / "lab" / "curves.py").write_text("import helper, alone\n")
     assert own_code.differences(before, own_code.codes(["lab.act:MyAct"])) == [
-        "alone (new)", "lab.curves (changed)", "namespace.inner (missing)", "sibling (missing)",
+        "alone (new)", "lab.curves (changed)", "namespace.inner (not found)", "sibling (not found)",
     ]  # fmt: skip
 
 
