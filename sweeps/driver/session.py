@@ -48,10 +48,10 @@ def make(study: Study, path: Path, command: Sequence[str]) -> bool:
         store.locate(study.tracking.uri, path)
     except TrackingError as error:  # before anything is written
         raise StudyError(str(error)) from error
+    own_code.keep(path, own_names(study), frozen=study.cluster.own_code == "frozen")
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at)))
     provenance.write(path, provenance.collect(command, Path.cwd()))
-    own_code.keep(path, own_names(study), frozen=study.cluster.own_code == "frozen")
     layout.write_aside(existing, resolved_yaml(study))
     return True
 

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from sweeps.errors import CodeDrift, StudyError
@@ -27,7 +28,7 @@ _LEFT_OUT = ("__pycache__", "*.pyc", ".*")
 @dataclass(frozen=True, kw_only=True)
 class Version:
     digest: str
-    """16 hexadecimal digits; the name of its folder."""
+    """The name of its folder, and the code digest of its folds' journals while the trainer stays what it was."""
     time: str
     """ISO 8601, UTC."""
     frozen: bool
@@ -43,19 +44,20 @@ def keep(path: Path, names: Sequence[str], *, frozen: bool) -> Version | None:
     modules = own_code.codes(names)
     if not modules:
         return None
-    found = own_code.sources(names)
-    digest = _digest(modules)
+    digest, sources = code.digest(modules), own_code.sources(names)
+    packages = _packages(sources) if frozen else {}
     folder = path / FOLDER / digest
     if not folder.exists():
         aside = folder.with_name(f".{digest}")
         shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        for source in found:
+        for source in sources:
             place = aside / source.place
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(source.content)
-        if frozen:
-            _copy_packages(found, aside)
+        left_out = shutil.ignore_patterns(*_LEFT_OUT)
+        for package, top in packages.items():
+            shutil.copytree(package, aside / top, ignore=left_out, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+        aside.mkdir(parents=True, exist_ok=True)  # where all of it is installed
         aside.replace(folder)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     made = Version(digest=digest, time=now, frozen=frozen, modules=modules)
@@ -100,8 +102,8 @@ def current(path: Path, names: Sequence[str], *, frozen: bool, warn: bool) -> Ve
             f"{path}: your code is not what the study was started with: {', '.join(changed)}{absent}. Under one name "
             f"there would be results of two functions. Restore it (what it was is in {was}), or run the changed code "
             "as a study of its own (`actsweep run STUDY --folder OTHER`). Where no result that is there could have "
-            f"come out otherwise, write on_drift: warn below cluster: in {path / 'study.yaml'} and go on with `actsweep "
-            f"resume {quote_path(path)}`: both versions are kept, and the report says that there are two"
+            f"come out otherwise, write on_drift: warn below cluster: in {path / 'study.yaml'} and go on with "
+            f"`actsweep resume {quote_path(path)}`: both versions are kept, and the report says that there are two"
         )
     return keep(path, names, frozen=frozen)
 
@@ -120,24 +122,23 @@ def texts(path: Path) -> dict[str, str]:
     return {file.relative_to(path).as_posix(): file.read_text(encoding="utf-8", errors="replace") for file in whole}
 
 
-def _digest(modules: Mapping[str, str]) -> str:
-    return code.digest(modules)
-
-
-def _copy_packages(found: Sequence[Source], aside: Path) -> None:
-    """The packages around the sources, with their data files and compiled modules."""
-    for source in found:
-        top = source.module.partition(".")[0]
-        depth = source.module.count(".") + (1 if source.is_package else 0)
-        if depth == 0 or (aside / f".{top}").exists():
-            continue
-        package = source.file.parents[depth - 1]
-        size = sum(file.stat().st_size for file in package.rglob("*") if file.is_file()) / 2**20
-        if size > MAX_FROZEN_MB:
+def _packages(sources: Sequence[Source]) -> dict[Path, str]:
+    """Folder -> name of each top-level package around the sources. Raises :class:`StudyError` for too large a one."""
+    found: dict[Path, str] = {}
+    for source in sources:
+        depth = source.module.count(".") + source.is_package
+        if depth and source.file.parents[depth - 1].is_dir():  # else a module by itself, or in a zip
+            found[source.file.parents[depth - 1]] = source.module.partition(".")[0]
+    for package in found:
+        whole = (file for file in package.rglob("*") if not _left_out(file.relative_to(package)) and file.is_file())
+        size_mb = sum(file.stat().st_size for file in whole) / 2**20
+        if size_mb > MAX_FROZEN_MB:
             raise StudyError(
-                f"own_code: frozen: {package} holds {size:.0f} MB, accepts {MAX_FROZEN_MB} MB or less; move data out "
-                "of the package, or use own_code: live"
+                f"own_code: frozen: {package} holds {size_mb:.0f} MB, accepts {MAX_FROZEN_MB} MB or less; move data "
+                "out of the package, or use own_code: live"
             )
-        shutil.copytree(
-            package, aside / top, ignore=shutil.ignore_patterns(*_LEFT_OUT), dirs_exist_ok=True, symlinks=False
-        )
+    return found
+
+
+def _left_out(place: Path) -> bool:
+    return any(fnmatch(part, pattern) for part in place.parts for pattern in _LEFT_OUT)

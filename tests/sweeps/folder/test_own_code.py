@@ -55,7 +55,17 @@ def test_a_package_with_much_data_is_not_frozen(project: Path, tmp_path: Path, m
         StudyError, match=r"own_code: frozen: .*lab holds 0 MB, .*; move data out of the package, or use"
     ):
         own_code.keep(tmp_path / "study", NAMES, frozen=True)
-    assert own_code.versions(tmp_path / "study") == []
+    assert not (tmp_path / "study").exists()
+
+
+def test_what_is_left_out_of_a_frozen_copy_does_not_count(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "lab" / ".git").mkdir()
+    (project / "lab" / ".git" / "pack").write_bytes(bytes(4000))
+    (project / "lab" / "dangling").symlink_to("nowhere")
+    monkeypatch.setattr(own_code, "MAX_FROZEN_MB", 0.001)
+    assert own_code.keep(tmp_path / "study", NAMES, frozen=True)
 
 
 def test_a_study_without_own_code_has_none(tmp_path: Path) -> None:
