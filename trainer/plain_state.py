@@ -50,6 +50,7 @@ def snapshot(root: nn.Module) -> Snapshot:
         owners = [kind for kind in type(module).__mro__ if kind.__module__.partition(".")[0] not in LIBRARIES]
         if not owners:
             continue
+        tops = frozenset(kind.__module__.partition(".")[0] for kind in owners)
         transient = set(getattr(module, TRANSIENT, ()))
         sources: list[tuple[Kind, Mapping[str, Any]]] = [("attribute", vars(module))]
         sources += [("class", vars(kind)) for kind in owners]
@@ -58,7 +59,7 @@ def snapshot(root: nn.Module) -> Snapshot:
             for name, value in list(names.items()):
                 if name in _OF_EVERY_MODULE or name in transient or name.startswith("__"):
                     continue
-                frozen = _freeze(value, registered, DEEP)
+                frozen = _freeze(value, registered, tops, DEEP)
                 if frozen is not None:
                     found[Place(module=path, name=name, kind=kind)] = frozen
     return found
@@ -100,8 +101,9 @@ def plain_tensors(module: nn.Module) -> list[str]:
     )
 
 
-def _freeze(value: Any, registered: set[int], depth: int) -> Hashable:
-    """None for what holds no state that we know of."""
+def _freeze(value: Any, registered: set[int], tops: frozenset[str], depth: int) -> Hashable:
+    """None for what holds no state that we know of. Only objects of the packages ``tops`` are looked into: a library's,
+    as a logger, change for reasons of their own."""
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return value
     if isinstance(value, Tensor):
@@ -118,10 +120,10 @@ def _freeze(value: Any, registered: set[int], depth: int) -> Hashable:
         return repr(value.getstate()).encode()
     if depth == 0:
         return None
-    return _freeze_container(value, registered, depth - 1)
+    return _freeze_container(value, registered, tops, depth - 1)
 
 
-def _freeze_container(value: Any, registered: set[int], depth: int) -> Hashable:
+def _freeze_container(value: Any, registered: set[int], tops: frozenset[str], depth: int) -> Hashable:
     items: list[Any]
     if isinstance(value, Mapping):
         items = [part for pair in value.items() for part in pair] if len(value) <= LONG else []
@@ -135,7 +137,7 @@ def _freeze_container(value: Any, registered: set[int], depth: int) -> Hashable:
         items = list(getattr(value, "__dict__", {}).values())
         if not items:
             return None
-    return (type(value).__name__, len(items), *(_freeze(item, registered, depth) for item in items[:LONG]))
+    return (type(value).__name__, len(items), *(_freeze(item, registered, tops, depth) for item in items[:LONG]))
 
 
 def _bytes_of(array: NDArray[Any]) -> NDArray[np.uint8]:

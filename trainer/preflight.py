@@ -98,11 +98,19 @@ def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int],
 
 
 def _rehearse(spec: FoldSpec, dataset: Dataset, split: Split, wish: Device, *, resume: bool) -> list[str]:
+    import torch
+
     from trainer import device, rehearsal
 
     here = device.choose("auto" if wish == "cuda" else wish)
-    with device.session(here, threads=1):
-        return rehearsal.rehearse(spec, dataset, split, here, resume=resume)
+    try:
+        with device.session(here, threads=1):
+            return rehearsal.rehearse(spec, dataset, split, here, resume=resume)
+    except torch.OutOfMemoryError:
+        if here.type == "cpu":
+            raise
+    # Others use this machine's GPU, which says nothing of the nodes'.
+    return _rehearse(spec, dataset, split, "cpu", resume=resume)
 
 
 def main() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import nn
@@ -87,6 +90,22 @@ class Looked(nn.Module):
     def forward(self, x):
         self.last = torch.tanh(x)
         return self.last
+
+
+LOG = logging.getLogger("own")
+
+
+class Logs(nn.Module):
+    """Makes a logger in its first forward, and a cache that settles."""
+
+    masks: ClassVar[dict] = {}
+
+    def forward(self, x):
+        logging.getLogger("own.forward").debug("seen %s", x.shape)
+        key = (x.shape[1:], str(x.dtype))
+        if key not in self.masks:
+            self.masks[key] = 0.5
+        return torch.relu(x) + self.masks[key] * torch.tanh(x)
 
 
 class SaysSo(nn.Module):
