@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,13 @@ def test_folds_that_the_data_cannot_give_are_refused_before_anything_is_written(
     assert "500" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["many.yaml"]
+
+
+def test_check_says_what_is_tried_before_a_run_and_how_long_it_takes() -> None:
+    said = call("check", "smoke").stdout
+    assert re.search(
+        r"^before a run: \d+ settings tried with one training step on real items; about \d+ s for", said, re.M
+    )
 
 
 def test_a_module_that_is_not_installed_is_refused_by_name(tmp_path: Path) -> None:
