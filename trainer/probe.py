@@ -101,7 +101,7 @@ def stays_behind(module: nn.Module, given: Tensor) -> str:
         moved(torch.empty_like(given, device="meta"))
     except Exception as error:  # another one than this: of what cannot be copied, or wants values
         if ELSEWHERE.search(str(error)):
-            return _stays(plain_state.plain_tensors(module))
+            return stays(plain_state.plain_tensors(module))
     return ""
 
 
@@ -111,7 +111,8 @@ def _copied(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, {id(value): value.detach() for value in kept if not value.is_leaf})
 
 
-def _stays(names: list[str]) -> str:
+def stays(names: list[str]) -> str:
+    """What to do about tensors on another device; ``names``: attributes that hold tensors and are no buffers."""
     if names:
         kept = ", ".join(f"self.{name}" for name in names)
         return (

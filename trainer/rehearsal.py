@@ -37,10 +37,8 @@ FIXES = {
     "leaf Variable that requires grad": "a parameter is changed in place in forward: keep what is counted or averaged "
     "in a buffer (self.register_buffer), and leave parameters to the optimiser",
     "Can't call numpy": "numpy takes no tensor that is trained through: write it in torch's operations",
-    "does not require grad": "",
-    "uninitialized parameter": "",
 }
-"""Words of torch's messages -> what to write instead; "" where another finding says it better."""
+"""Words of torch's messages -> what to write instead."""
 
 
 def rehearse(spec: FoldSpec, dataset: Dataset, split: Split, target: torch.device, *, resume: bool) -> list[str]:
@@ -82,7 +80,7 @@ class _Rehearsal:
                 learner.fit()
                 found = list(self._first_step(learner))
             except RuntimeError as error:
-                yield from self._failed(error, watch)
+                yield from self._failed(error, learner, watch)
                 return
         made_late = sorted(self._registered(learner) - names)
         yield from (self._made_late(name) for name in made_late)
@@ -117,9 +115,7 @@ class _Rehearsal:
                     accepted = f"accepts outputs ({wanted[0]}, {wanted[1]})"
                     raise ValueError(f"model {model!r}: gives {tuple(outputs.shape)} for {count} items; {accepted}")
                 if not bool(torch.isfinite(outputs).all()):
-                    found.append(
-                        f"model {model!r} with {self._who()}: gives NaN or infinite outputs before any training"
-                    )
+                    found.append(f"model {model!r}: gives NaN or infinite outputs before any training")
             elif not found:
                 found.extend(self._gradients(learner))
 
@@ -149,14 +145,20 @@ class _Rehearsal:
                 "is meant"
             )
 
-    def _failed(self, error: RuntimeError, watch: probe.Watch) -> Iterator[str]:
+    def _failed(self, error: RuntimeError, learner: Learner, watch: probe.Watch) -> Iterator[str]:
         """What a failed step comes from. Raises the error again where nothing better can be said."""
         faults = [f"{self.spec.activation.name}: {words}" for words in watch.faults(self.spec.activation.params)]
         if faults:
             yield from faults
             return
+        if probe.ELSEWHERE.search(str(error)):
+            of_activation = [name for module in self._places.values() for name in plain_state.plain_tensors(module)]
+            names = of_activation or plain_state.plain_tensors(learner.model)
+            who = f"model {self.spec.model.name!r}" if names and not of_activation else self._who()
+            yield f"{who}: {probe.stays(sorted(set(names)))}"
+            return
         for words, fix in FIXES.items():
-            if words in str(error) and fix:
+            if words in str(error):
                 yield f"{self._who()}: {fix} (torch: {re.split(r':|[.] ', str(error))[0]})"
                 return
         raise error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.machinery
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -54,8 +55,6 @@ def test_what_a_module_imports_in_turn_of_the_same_project_is_own_and_nothing_el
 
 
 def test_nothing_is_imported_to_find_out(project: Path) -> None:
-    import sys
-
     (project / "lab" / "__init__.py").write_text("raise SystemExit('imported')\n")
     assert own_code.codes(["lab.act:MyAct"])
     assert "lab" not in sys.modules
@@ -127,6 +126,24 @@ def test_an_installed_package_is_known_by_what_pip_recorded(tmp_path: Path, monk
     assert own_code.differences(before, own_code.here(before)) == ["bought (changed)"]
 
 
+def test_an_editable_install_is_own_whichever_way_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a line in a .pth file, or by a finder that maps names to places, as setuptools makes one."""
+    (tmp_path / "work" / "src" / "mapped").mkdir(parents=True)
+    (tmp_path / "work" / "src" / "mapped" / "__init__.py").write_text("from mapped import inner\n")
+    (tmp_path / "work" / "src" / "mapped" / "inner.py").write_text("")
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> object:
+            if name != "mapped":
+                return None
+            return importlib.machinery.PathFinder.find_spec(name, [str(tmp_path / "work" / "src")])
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert sorted(own_code.codes(["mapped.inner:Act"])) == ["mapped", "mapped.inner"]
+    assert [source.place for source in own_code.sources(["mapped:Act"])] == ["mapped/__init__.py", "mapped/inner.py"]
+
+
 def test_what_is_worked_on_here_may_be_installed_on_a_node(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = own_code.codes(["alone:x"])
     site = project / "site-packages"
@@ -179,7 +196,5 @@ def test_a_frozen_copy_comes_first(
     (copy / "plain" / "act.py").write_bytes((project / "plain" / "act.py").read_bytes())
     pack = own_pack(own_folder=str(copy))
     (project / "plain" / "act.py").write_text("raise SystemExit('the edited one')\n")
-    import sys
-
     monkeypatch.setattr(sys, "path", list(sys.path))
     assert json.loads(entry.run(to_text(pack)))["folds"] == {"relu-0/fold-0-0": "finished"}

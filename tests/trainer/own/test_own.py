@@ -122,6 +122,22 @@ def test_state_that_is_carried_makes_a_resumed_fold_the_undisturbed_one(
     assert len({history.end.outcomes["last"].metrics["heldout/loss"] for history in histories if history}) == 1
 
 
+@pytest.mark.parametrize("name", ["StaysBehind", "MadeOnTheCpu", "Positions"])
+def test_what_torch_says_of_two_devices_becomes_the_same_message(
+    own: Callable[..., FoldSpec], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """As on a GPU, where the step itself fails."""
+    from trainer.learner import Learner
+
+    def step(*rest: object) -> None:
+        raise RuntimeError(
+            "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
+        )
+
+    monkeypatch.setattr(Learner, "step", step)
+    assert preflight.problems([own("own_wrong", name)], None) == [MESSAGES[name]]
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", ["Swish", "CountsInABuffer", "residual"])
