@@ -56,8 +56,9 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def interpreter(profile: Profile) -> str:
-    """Shell words that start Python on the node; ``-P`` keeps its current folder out of the way of installed code."""
-    return f"{profile.python or shlex.quote(sys.executable)} -P"
+    """Shell words that start Python on the node, to be followed by ``-m`` and a module. ``-P`` keeps its current folder
+    out of the way of installed code; ``actsweep_start`` keeps what else is called ``slurm`` out of the way of ours."""
+    return f"{profile.python or shlex.quote(sys.executable)} -P -u -m actsweep_start"
 
 
 def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus: Sequence[str]) -> int:

@@ -4,7 +4,8 @@ SweepError
 ├── StudyError    (ValueError)  a study file that is wrong; names file, line, what it got, what is accepted
 ├── LedgerError   (ValueError)  a study folder whose ledger cannot be read or belongs to another study
 ├── FolderBusy                  another driver holds the study folder
-└── TrackingError               the MLflow store cannot be written
+├── TrackingError               the MLflow store cannot be written
+└── CodeDrift                   the user's own code is not what the study was started with
 """
 
 from __future__ import annotations
@@ -28,3 +29,7 @@ class FolderBusy(SweepError):
 
 class TrackingError(SweepError):
     """The MLflow store cannot be written; the journals keep everything and ``actsweep sync`` catches up."""
+
+
+class CodeDrift(SweepError):
+    """The user's own code changed after the study was started; names the modules and where the kept ones are."""

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from actsweep_start import why_hidden
 from trainer.errors import UnknownName
 
 ACTIVATIONS: dict[str, str] = {
@@ -92,9 +93,10 @@ def resolve(kind: str, name: str, catalogue: Mapping[str, str]) -> Any:
     try:
         module = importlib.import_module(module_name)
     except (ImportError, AttributeError) as error:
-        raise UnknownName(
-            f"{kind} {name!r}: cannot import {path!r} ({error}); is its package installed here?"
-        ) from error
+        # A module of the user's may itself import what one of our packages hides.
+        wanted = getattr(error, "name", None) if isinstance(error, ImportError) else None
+        remedy = why_hidden(wanted or module_name) or "is its package installed here?"
+        raise UnknownName(f"{kind} {name!r}: cannot import {path!r} ({error}); {remedy}") from error
     try:
         return getattr(module, attribute)
     except AttributeError as error:

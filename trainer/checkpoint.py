@@ -6,6 +6,7 @@ for the one before it.
 
 from __future__ import annotations
 
+import copy
 import errno
 import logging
 import pickle
@@ -47,6 +48,18 @@ def _write(path: Path, state: State) -> Path:
     except RuntimeError as error:
         # torch's archive writer hides the system's word (disk full, quota) behind its own.
         raise OSError(errno.EIO, f"cannot write the checkpoint ({error}); is the disk full?", str(path)) from error
+
+
+def copied(value: Any, device: torch.device | None = None) -> Any:
+    """A deep copy of a state's tensors and containers, each tensor on its own device, or on ``device``. What a module's
+    ``get_extra_state`` gave may be anything."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to(value.device if device is None else device, copy=True)
+    if type(value) is dict:
+        return {key: copied(item, device) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)([copied(item, device) for item in value])
+    return copy.deepcopy(value)
 
 
 def newest(fold: Path, digest: str, *, before: int) -> State | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 
-from trainer import code
+from trainer import code, own_code
 from trainer.codec import from_text
 from trainer.errors import SpecError
 from trainer.spec import Pack
@@ -21,12 +22,18 @@ def run(text: str) -> str:
     TERM) ended the pack early and that the same text, run again, goes on where it left.
     """
     pack = from_text(Pack, text)
-    here = code.digest()
+    if pack.own_folder is not None and pack.own_folder not in sys.path:
+        sys.path.insert(0, pack.own_folder)
+    found = own_code.here(pack.own)
+    here = code.digest(found)
     if pack.code and pack.code != here:
+        own = ", ".join(own_code.differences(pack.own, found))
         message = (
-            f"the trainer here has code {here}, the pack was planned with {pack.code}; install the same version on the "
-            "nodes, or set on_drift: warn"
-        )
+            f"your code here is not what the study was started with: {own}; restore it on the nodes"
+            if own
+            else f"the trainer here has code {here}, the pack was planned with {pack.code}; install the same version "
+            "on the nodes"
+        ) + ", or set on_drift: warn"
         if pack.on_drift == "refuse":
             raise SpecError(message)
         logging.getLogger(__name__).warning("%s", message)

@@ -24,7 +24,7 @@ from trainer.datasets.reader import Dataset
 from trainer.errors import DataError
 from trainer.files import put_in_place, write_aside
 from trainer.journal import End, Epoch, Outcome, Start, Status
-from trainer.learner import Learner, copied
+from trainer.learner import Learner
 from trainer.spec import FoldSpec, Pack
 from trainer.tasks import task
 from trainer.tasks.description import LAST
@@ -234,7 +234,7 @@ class Fold:
         }
         if time.monotonic() - self._saved_at < self.pack.checkpoint_every_s:
             # A signal may come in the middle of the next epoch, when the weights have moved on.
-            self._unsaved = copied(state)
+            self._unsaved = checkpoint.copied(state)
             return
         checkpoint.save_generation(self.attempt.folder, state)
         self._unsaved = None

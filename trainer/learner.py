@@ -76,32 +76,45 @@ class Learner:
 
         ``check`` is called before every batch and may raise to leave; the weights are then those of no epoch.
         """
-        spec, training = self.spec, self.spec.training
-        device.set_precision(training.precision)
-        self._seed("epoch", epoch)
+        spec = self.spec
         order = batches.order(
             self.trained_on, study_seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold, epoch=epoch
         )
-        edges = batches.bounds(len(order), training.batch)
+        edges = batches.bounds(len(order), spec.training.batch)
         seen = _Rows(len(order))
-        self.model.train()
-        self.task.train()
-        if self.progress is not None:
-            self.progress.set_epoch(epoch, training.epochs, len(edges))
+        self.begin(epoch, len(edges))
         for step, (first, end) in enumerate(edges):
             check()
             if self.progress is not None:
                 self.progress.set_step(step)
-            items, targets = self._batch(order[first:end])
-            outputs = self._forward(items)
-            loss = self.task.loss(outputs, targets)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            seen.put(first, end, outputs.detach())
+            seen.put(first, end, self.step(order[first:end]))
         # Gradients are as large as the model; the pack's other folds have better use for the memory.
         self.optimizer.zero_grad(set_to_none=True)
         return self.task.measure(seen.rows, self.data.targets.index_select(0, order), "train")
+
+    def begin(self, epoch: int, steps: int) -> None:
+        """Before the ``steps`` training steps of an epoch."""
+        device.set_precision(self.spec.training.precision)
+        self._seed("epoch", epoch)
+        self.model.train()
+        self.task.train()
+        if self.progress is not None:
+            self.progress.set_epoch(epoch, self.spec.training.epochs, steps)
+
+    def step(self, index: Tensor, look: Callable[[Tensor, Tensor | None], None] | None = None) -> Tensor:
+        """One training step on the items at ``index``; the model's outputs for them, detached. ``look`` is given the
+        outputs alone, and again with the loss once the gradients are there, and may raise."""
+        items, targets = self._batch(index)
+        outputs = self._forward(items)
+        if look is not None:
+            look(outputs, None)
+        loss = self.task.loss(outputs, targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if look is not None:
+            look(outputs, loss)
+        self.optimizer.step()
+        return outputs.detach()
 
     def evaluate(self, part: str) -> dict[str, float]:
         """Metrics of the weights as they are, in evaluation mode, on "train", "validation" or "heldout"."""
@@ -133,8 +146,12 @@ class Learner:
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised items and their targets; no host sync."""
-        items = self.inputs(self.data.items.index_select(0, index), self.dtype)
-        return items, self.data.targets.index_select(0, index)
+        return self.items(index), self.data.targets.index_select(0, index)
+
+    def items(self, index: Tensor) -> Tensor:
+        """Items as the model gets them."""
+        items: Tensor = self.inputs(self.data.items.index_select(0, index), self.dtype)
+        return items
 
     def _forward(self, items: Tensor) -> Tensor:
         items = items.contiguous(memory_format=self.format)
@@ -220,14 +237,3 @@ def optimizer(spec: FoldSpec, parameters: Sequence[nn.Parameter]) -> torch.optim
         weight_decay=training.weight_decay,
         fused=True,
     )
-
-
-def copied(value: Any) -> Any:
-    """A deep copy of a state's tensors and containers, each tensor on its own device."""
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [copied(item) for item in value]
-    return value

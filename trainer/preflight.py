@@ -1,8 +1,8 @@
-"""Tries what specifications ask for and trains nothing.
+"""Tries what specifications ask for.
 
-Reads the data set, deals it to folds, builds each model and sends two blank items (one, where a batch is one) through
-it. ``python -P -m trainer.preflight`` finds in seconds what would fail every fold of a trial hours later; a process of
-its own, because it loads torch and the data set.
+Reads the data set, deals it to folds, builds each model and rehearses its training on two real items (one, where a
+batch is one). ``trainer.preflight`` as a program finds in seconds what would fail every fold of a trial hours later; a
+process of its own, because it loads torch and the data set.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from trainer.catalogue import DATASETS, resolve
 from trainer.codec import from_plain, to_text
@@ -19,13 +20,20 @@ from trainer.datasets.validation import validate_dataset
 from trainer.errors import DataError, TrainerError
 from trainer.spec import DataSpec, FoldSpec
 
+if TYPE_CHECKING:
+    from trainer.splits import Split
 
-def problems(specs: list[FoldSpec], data_root: Path | None) -> list[str]:
-    """What is wrong with data sets, splits, models and activations of ``specs``, each said once."""
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def problems(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu") -> list[str]:
+    """What is wrong with data sets, splits, models and activations of ``specs``, each said once. ``device``: the kind
+    that folds will train on; the CPU stands in for a GPU that this machine lacks."""
     found: dict[str, None] = {}
     datasets: dict[str, Dataset] = {}
-    dealt: dict[tuple[str, int, int], str] = {}
+    dealt: dict[tuple[str, int, int], Split] = {}
     built: set[str] = set()
+    resumed: set[tuple[str, str, str]] = set()
     for spec in specs:
         try:
             key = to_text(spec.data)
@@ -36,12 +44,16 @@ def problems(specs: list[FoldSpec], data_root: Path | None) -> list[str]:
                 dealt[place] = _deal(datasets[key], spec, dealt)
         except TrainerError as error:
             return [str(error)]
-        model = f"{key} {to_text(spec.model)} {to_text(spec.activation)} {spec.training.batch}"
+        split, model = dealt[place], f"{key} {to_text(spec.model)} {to_text(spec.activation)} {spec.training.batch}"
         if model in built:
             continue
         built.add(model)
+        # The ends of a space run the same code: one checkpoint is enough for it, and shipped parts have their tests.
+        code = (spec.activation.name, spec.model.name, spec.task)
+        resume = code not in resumed and any(":" in name for name in code)
+        resumed.add(code)
         try:
-            _build(spec, datasets[key])
+            found |= dict.fromkeys(_rehearse(spec, datasets[key], split, device, resume=resume))
         except Exception as error:  # a user's own class may raise anything
             found[f"{spec.activation.name}: {error}" if spec.activation.name not in str(error) else str(error)] = None
     return list(found)
@@ -67,16 +79,16 @@ def _read(spec: DataSpec, root: Path | None) -> Dataset:
     return dataset
 
 
-def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int], str]) -> str:
-    """The hash of the fold's split. Raises :class:`DataError` where an earlier one is the same."""
+def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int], Split]) -> Split:
+    """The fold's split. Raises :class:`DataError` where an earlier one is the same."""
     from trainer.splits import split
     from trainer.tasks import task
 
     strata = task.fitting(spec.task, dataset).strata(dataset)
     place = {"seed": spec.study_seed, "repeat": spec.repeat, "fold": spec.fold}
-    made = split(dataset, spec.split, strata, phase=spec.phase, **place).hash
+    made = split(dataset, spec.split, strata, phase=spec.phase, **place)
     for (_, repeat, fold), known in dealt.items():
-        if known == made:
+        if known.hash == made.hash:
             few = f"groups of {spec.split.group!r}" if spec.split.group else "items"
             raise DataError(
                 f"data set {dataset.name!r}: repeat {repeat}, fold {fold} and repeat {spec.repeat}, fold {spec.fold} "
@@ -86,31 +98,28 @@ def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int],
     return made
 
 
-def _build(spec: FoldSpec, dataset: Dataset) -> None:
+def _rehearse(spec: FoldSpec, dataset: Dataset, split: Split, wish: Device, *, resume: bool) -> list[str]:
     import torch
 
-    from trainer import device
-    from trainer.models import build
-    from trainer.tasks import task
+    from trainer import device, rehearsal
 
-    shape, outputs = dataset.items.shape[1:], task.fitting(spec.task, dataset)(dataset).outputs
-    model = build.build(spec.model, spec.activation, outputs=outputs, input_shape=shape, generator_seed=0)
-    dtype = device.dtype(spec.training.precision)
-    count = min(2, spec.training.batch)
-    blank = torch.zeros(count, *shape, dtype=torch.int64 if dataset.kind == "tokens" else dtype)
-    with torch.no_grad():
-        got = tuple((model.double() if dtype == torch.float64 else model)(blank).shape)
-    if got != (count, outputs):
-        accepted = f"outputs ({count}, {outputs})"
-        raise ValueError(f"model {spec.model.name!r}: gives {got} for {count} items; accepts {accepted}")
+    here = device.choose("auto" if wish == "cuda" else wish)
+    try:
+        with device.session(here, threads=1):
+            return rehearsal.rehearse(spec, dataset, split, here, resume=resume)
+    except torch.OutOfMemoryError:
+        if here.type == "cpu":
+            raise
+    # Others use this machine's GPU, which says nothing of the nodes'.
+    return _rehearse(spec, dataset, split, "cpu", resume=resume)
 
 
 def main() -> None:
-    """Reads ``{"data_root": text or null, "specs": [...]}`` from standard input; its last line of output is the
-    problems as JSON."""
+    """Reads ``{"data_root": text or null, "device": text, "specs": [...]}`` from standard input; its last line of
+    output is the problems as JSON."""
     asked = json.load(sys.stdin)
     root = None if asked["data_root"] is None else Path(asked["data_root"])
-    found = problems([from_plain(FoldSpec, raw) for raw in asked["specs"]], root)
+    found = problems([from_plain(FoldSpec, raw) for raw in asked["specs"]], root, asked["device"])
     print(json.dumps(found))  # noqa: T201  # its answer
 
 

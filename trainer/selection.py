@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+import torch
 
+from trainer.checkpoint import copied
 from trainer.tasks.description import LAST, RULE_PREFIX, Description
 from trainer.tasks.metric import LOSS
 
-Weights = dict[str, Tensor]
+Weights = dict[str, Any]
+"""A model's state by name: tensors, and what its modules' ``get_extra_state`` gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,7 @@ class Selection:
             rule, score = RULE_PREFIX + name, sign * metrics[f"validation/{name}"]
             score = -math.inf if math.isnan(score) else score  # an area under no curve: any number is better
             if rule not in self.best or score > self.best[rule].score:
-                copy = copy or {layer: tensor.detach().clone() for layer, tensor in weights.items()}
+                copy = copy or copied(dict(weights))
                 self.best[rule] = Best(epoch=epoch, score=score, weights=copy)
 
     def idle_epochs(self, epoch: int) -> int:
@@ -70,8 +72,12 @@ class Selection:
             epoch, score = state["rules"][rule]["epoch"], state["rules"][rule]["score"]
             if epoch not in copies:
                 source = current if epoch == last else state["weights"][str(epoch)]
-                copies[epoch] = {name: source[name].detach().to(current[name].device, copy=True) for name in current}
+                copies[epoch] = {name: copied(source[name], _device(current[name])) for name in current}
             self.best[rule] = Best(epoch=epoch, score=score, weights=copies[epoch])
+
+
+def _device(value: object) -> torch.device | None:
+    return value.device if isinstance(value, torch.Tensor) else None
 
 
 def scores(task: Description, declared: str) -> dict[str, int]:

@@ -20,7 +20,7 @@ Phase = Literal["search", "confirm"]
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 
 SPECIFICATION = Format(name="fold specification", schema=2, previous={"FoldSpec": previous.fold_spec})
-PACK = Format(name="pack", schema=2)
+PACK = Format(name="pack", schema=3, previous={"Pack": previous.pack})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,5 +151,9 @@ class Pack:
     keep: Literal["none", "best"] = "none"
     """Whether the checkpointed weights stay (as ``best.pt``) once the fold has finished."""
     code: str = ""
-    """Digest of the trainer's sources that planned the pack; "" asks for no comparison."""
+    """Digest of the sources that planned the pack, the trainer's and the user's own; "" asks for no comparison."""
+    own: Mapping[str, str] = field(default_factory=dict)
+    """The user's own modules that the study uses -> SHA-256 of each, see :mod:`trainer.own_code`."""
+    own_folder: str | None = None
+    """Folder, absolute, whose modules come before all others: the study's frozen copy of the user's own."""
     on_drift: Literal["refuse", "warn"] = "refuse"

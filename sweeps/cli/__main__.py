@@ -1,5 +1,5 @@
 """``python -m sweeps.cli``: the command line without its script."""
 
-from sweeps.cli.main import main
+from actsweep_start import main
 
 main()

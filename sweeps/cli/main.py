@@ -95,7 +95,7 @@ def main() -> None:
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     """Validate STUDY (a file or a shipped name); show plan and price."""
     from slurm.profile import load as load_profile
-    from sweeps.driver import named, needs
+    from sweeps.driver import named, needs, preflight
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
     from sweeps.view import preview
@@ -107,7 +107,8 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
         return
     named.check(found)
     # all of it, or a refusal and nothing
-    texts = [preview.design(found), preview.price(found, measured), preview.submission(found, profile)]
+    texts = [preview.design(found), preview.price(found, measured), preflight.cost(found)]
+    texts.append(preview.submission(found, profile))
     click.echo("\n".join(texts))
 
 

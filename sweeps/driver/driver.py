@@ -6,6 +6,7 @@ decision is in the ledger before it is acted upon: a driver that was killed anyw
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -16,10 +17,10 @@ from sweeps.driver import decisions, trial_result
 from sweeps.driver.early_stopping import EarlyStopping
 from sweeps.driver.failures import Failures
 from sweeps.driver.new_trials import NewTrials
-from sweeps.driver.packs import Node, pack_size, pack_text
+from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
-from sweeps.folder import decided, layout
+from sweeps.folder import decided, layout, own_code
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import FILE, Ledger
 from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused
@@ -27,6 +28,7 @@ from sweeps.folder.state import State
 from sweeps.search.per_activation import Searches
 from sweeps.study.study import Study, digest
 from sweeps.tracking.tracker import Tracker
+from trainer import code
 
 TRACK_EVERY_S, TRACK_FOR_S = 5.0, 2.0
 """How often MLflow is written, and how long a step may be kept by it."""
@@ -120,6 +122,23 @@ class Driver:
         for fold, reason in self.state.gave_up.items():
             layout.write_infra(self._trials / fold, reason)
 
+    def _compare_code(self) -> None:
+        """Raises :class:`sweeps.errors.CodeDrift` where the user's own code is not what the study was started with."""
+        settings = self.study.cluster
+        version = own_code.current(
+            self.path,
+            own_names(self.study),
+            frozen=settings.own_code == "frozen",
+            warn=settings.on_drift == "warn",
+        )
+        if version is not None and self.node.code:
+            self.node = dataclasses.replace(
+                self.node,
+                own=version.modules,
+                own_folder=own_code.folder_of(self.path, version),
+                code=code.digest(version.modules),
+            )
+
     def _text(self, folds: Sequence[FoldKey]) -> str:
         return pack_text(self.study, self.node, self._new_trials.specs, self._trials, folds)
 
@@ -181,6 +200,7 @@ class Driver:
 
     def retry_failed(self) -> list[FoldKey]:
         """Gives every fold that failed or was given up another try, if its result can still count; those folds."""
+        self._compare_code()
         released = self._failures.retry(self._searches.labels)
         self._changed.update(released)
         return released
@@ -204,7 +224,7 @@ class Driver:
         gone = root is not None and not Path(root).is_dir()  # a mount that went away: no job could read it
         self._without_data = f"the data root {root} is not there; nothing is submitted until it is" if gone else ""
         if not gone:
-            self._submitter.submit(waiting, pack_size(self.study))
+            self._submitter.submit(waiting, pack_size(self.study), before=self._compare_code)  # a driver lives for days
 
     # -- MLflow and the end --------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +20,17 @@ class Node:
     data_root: str | None
     scratch: str | None
     code: str
-    """Digest of the trainer's sources here; "" asks for no comparison there."""
+    """Digest of the trainer's and the user's sources here; "" asks for no comparison there."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    own: Mapping[str, str] = field(default_factory=dict)
+    """As :class:`trainer.spec.Pack` has them."""
+    own_folder: str | None = None
+
+
+def own_names(study: Study) -> list[str]:
+    """Import paths that the study names."""
+    activations = {study.activation(label).activation for label in study.compared()}
+    return sorted(name for name in {*activations, study.model.name, study.data.name, study.task} if ":" in name)
 
 
 def pack_size(study: Study) -> int | None:
@@ -45,6 +54,8 @@ def pack_text(
             checkpoint_every_s=settings.checkpoint_every_s,
             keep=settings.keep,
             code=node.code,
+            own=node.own,
+            own_folder=node.own_folder,
             on_drift=settings.on_drift,
         )
     )

@@ -14,10 +14,10 @@ from analysis.runs.plan import Plan, from_json, to_json
 from sweeps.driver import needs
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
-from sweeps.driver.packs import Node
+from sweeps.driver.packs import Node, own_names
 from sweeps.driver.submission import CALL
 from sweeps.errors import StudyError, TrackingError
-from sweeps.folder import decided, layout, ledger, place, surroundings
+from sweeps.folder import decided, layout, ledger, own_code, place, surroundings
 from sweeps.folder.lock import Lock, held
 from sweeps.folder.state import replay
 from sweeps.folder.surroundings import Surroundings
@@ -51,6 +51,7 @@ def make(study: Study, path: Path, command: Sequence[str]) -> bool:
         store.locate(study.tracking.uri, path)
     except TrackingError as error:  # before anything is written
         raise StudyError(str(error)) from error
+    own_code.keep(path, own_names(study), frozen=study.cluster.own_code == "frozen")
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at)))
     provenance.write(path, provenance.collect(command, Path.cwd()))

@@ -20,6 +20,10 @@ PUT_OFF_S = (15.0, 300.0)
 """Least and greatest wait after a refused submission; doubles in between."""
 
 
+def _nothing() -> None:
+    pass
+
+
 class Submitter:
     """``text`` makes the text of a pack; ``folder`` takes the cluster's scripts, logs and pickles."""
 
@@ -52,8 +56,11 @@ class Submitter:
             jobs = tuple(found.get(index) for index in range(len(begun.packs)))
             self._ledger.write(Submitted(batch=begun.batch, jobs=jobs, reason="found again after an interruption"))
 
-    def submit(self, waiting: Sequence[FoldKey], pack_size: int | None) -> None:
-        """Submits as many packs of the waiting folds as there is room for. Raises :class:`SubmissionRejected`."""
+    def submit(
+        self, waiting: Sequence[FoldKey], pack_size: int | None, *, before: Callable[[], None] = _nothing
+    ) -> None:
+        """Submits as many packs of the waiting folds as there is room for; calls ``before`` where there is any. Raises
+        :class:`SubmissionRejected`, and what ``before`` raises."""
         state = self._ledger.state
         if not waiting or state.unanswered or self._clock() < self._again_at:
             return
@@ -61,6 +68,8 @@ class Submitter:
         by_avoid: dict[tuple[str, ...], list[tuple[FoldKey, ...]]] = {}
         for pack in decisions.packs(state, waiting, pack_size)[:room]:
             by_avoid.setdefault(decisions.bad_nodes(state, pack), []).append(pack)
+        if by_avoid:
+            before()
         for avoid, packs in by_avoid.items():
             if not self._submit_batch(tuple(packs), avoid):
                 return

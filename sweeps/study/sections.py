@@ -274,6 +274,8 @@ class Cluster(Section):
     max_retries: int = Field(default=3, ge=0)
     scratch: str | None = None
     on_drift: Literal["refuse", "warn"] = "refuse"
+    own_code: Literal["live", "frozen"] = "live"
+    """Whether nodes import the user's own code where it is installed, or a copy of it made when the study was."""
 
 
 class Tracking(Section):

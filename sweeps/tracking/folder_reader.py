@@ -11,7 +11,7 @@ from analysis.runs import plan as planning
 from analysis.runs import schema
 from analysis.runs.plan import Plan
 from sweeps.errors import TrackingError
-from sweeps.folder import decided
+from sweeps.folder import decided, own_code
 from sweeps.folder.decided import Decided
 from sweeps.folder.layout import INFRA, PROVENANCE
 from sweeps.folder.secrets import redact
@@ -113,7 +113,8 @@ class FolderReader:
         """Name -> text of what describes the study, without the credentials that a URI may carry."""
         names = (schema.STUDY_ARTIFACT, schema.PLAN_ARTIFACT, PROVENANCE)
         files = [self.folder / name for name in names]
-        return {file.name: redact(file.read_text(encoding="utf-8")) for file in files if file.is_file()}
+        described = {file.name: file.read_text(encoding="utf-8") for file in files if file.is_file()}
+        return {name: redact(text) for name, text in {**described, **own_code.texts(self.folder)}.items()}
 
 
 def _gave_up(path: Path) -> tuple[float, str] | None:

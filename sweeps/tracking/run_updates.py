@@ -178,6 +178,7 @@ class RunUpdates:
         if known.summary != logged:
             with TemporaryDirectory() as folder:
                 for name, text in texts.items():
+                    (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
                     (Path(folder) / name).write_text(text, encoding="utf-8")
                 self._index.api.log_artifacts(known.run_id, folder)
             self._index.api.set_tag(known.run_id, LOGGED, logged)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from actsweep_start import PACKAGES, why_hidden
 from sweeps.wording import counted
 
-PACKAGES = ("analysis", "slurm", "sweeps", "trainer")
 _DEVICE = (
     "import torch; n = torch.cuda.device_count(); "
     "print(torch.__version__, '|', ', '.join(torch.cuda.get_device_name(i) for i in range(n)) or 'no GPU')"
@@ -54,10 +54,7 @@ def _packages() -> list[Finding]:
                     "uninstall that, or install actsweep into an environment of its own",
                 )
             )
-    shadow = [name for name in PACKAGES if (Path.cwd() / name).is_dir() and not _is_ours(Path.cwd() / name)]
-    if shadow:
-        text = f"folders {', '.join(shadow)} in the current folder may shadow ours outside of `actsweep`; nodes use -P"
-        found.append(Finding(level="note", text=text))
+    found += [Finding(level="note", text=text) for name in PACKAGES if (text := why_hidden(name))]
     versions = []
     for name in ("torch", "ray", "mlflow", "submitit", "optuna", "pandas"):
         try:
@@ -65,12 +62,6 @@ def _packages() -> list[Finding]:
         except importlib.metadata.PackageNotFoundError:
             found.append(Finding(level="wrong", text=f"{name} is not installed: pip install --upgrade actsweep"))
     return [*found, Finding(level="good", text=", ".join(versions))]
-
-
-def _is_ours(path: Path) -> bool:
-    return (path.parent / "pyproject.toml").is_file() and 'name = "actsweep"' in (
-        path.parent / "pyproject.toml"
-    ).read_text(encoding="utf-8")
 
 
 def _device() -> Finding:

@@ -85,7 +85,7 @@ def test_the_extra_is_what_trainer_and_the_payload_import_and_submitit() -> None
             else []
         )
     }
-    foreign = imported - set(sys.stdlib_module_names) - {"trainer", "slurm"}
+    foreign = imported - set(sys.stdlib_module_names) - {"actsweep_start", "trainer", "slurm"}
     owners = importlib.metadata.packages_distributions()
     needed = {owner.lower() for name in foreign for owner in owners[name]} | {"submitit"} | NEVER_IMPORTED
     assert needed == {distribution(line) for line in NODE}

@@ -33,4 +33,4 @@ def test_every_source_and_package_file_is_in_the_wheel(names: set[str]) -> None:
 
 
 def test_nothing_else_is_in_the_wheel(names: set[str]) -> None:
-    assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == set(PACKAGES)
+    assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"actsweep_start.py", *PACKAGES}

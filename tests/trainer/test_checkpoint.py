@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer import checkpoint, entry, fold, journal, selection
+from trainer import checkpoint, entry, journal, selection
 from trainer.codec import to_text
 from trainer.errors import DataError
 from trainer.spec import ActivationSpec
@@ -234,7 +234,7 @@ def test_full_disk_is_the_machines_error_not_the_folds(tmp_path):
 
 def test_learner_state_is_copied_deeply():
     state = {"a": [torch.zeros(2), {"b": torch.zeros(1)}], "c": 1}
-    copy = fold.copied(state)
+    copy = checkpoint.copied(state)
     state["a"][0] += 1
     state["a"][1]["b"] += 1
     assert copy["a"][0].tolist() == [0, 0]

@@ -172,20 +172,21 @@ def test_a_record_is_of_the_schema_of_its_file() -> None:
 
 @pytest.mark.parametrize("kind", [FoldSpec, Pack])
 def test_what_a_later_version_wrote_is_refused_by_name(kind: type[FoldSpec] | type[Pack]) -> None:
+    known = kind.FORMAT.schema
     with pytest.raises(SpecError) as caught:
-        from_text(kind, '{"schema":3}')
+        from_text(kind, f'{{"schema":{known + 1}}}')
     assert str(caught.value) == (
-        f"{kind.__name__}: {kind.FORMAT.name} of schema 3; this version of actsweep reads schema 1 and 2: use the "
-        "version that wrote it"
+        f"{kind.__name__}: {kind.FORMAT.name} of schema {known + 1}; this version of actsweep reads schema {known - 1} "
+        f"and {known}: use the version that wrote it"
     )
 
 
-def test_a_pack_of_schema_1_carries_folds_of_schema_1() -> None:
+def test_a_pack_of_the_schema_before_carries_folds_of_schema_1() -> None:
     text = WRITTEN_BEFORE["55f7ab22c0a4d313"]
     raw = {
-        "schema": 1, "launches": [{"spec": json.loads(text), "folder": "/f"}], "data_root": None, "scratch": None,
+        "schema": 2, "launches": [{"spec": json.loads(text), "folder": "/f"}], "data_root": None, "scratch": None,
         "device": "cpu", "threads": 1, "checkpoint_every_s": 0.0, "keep": "none", "code": "", "on_drift": "refuse",
     }  # fmt: skip
     pack = from_plain(Pack, raw)
     assert pack.launches[0].spec == from_text(FoldSpec, text)
-    assert pack.schema == 2
+    assert (pack.schema, pack.own, pack.own_folder) == (3, {}, None)

@@ -109,7 +109,12 @@ def test_a_batch_too_small_for_the_model_is_told() -> None:
 
 def test_each_model_is_built_once_however_many_folds_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
-    monkeypatch.setattr(preflight, "_build", lambda spec, dataset: built.append(spec.activation.name))
+
+    def rehearse(spec: FoldSpec, *rest: object, resume: bool) -> list[str]:
+        built.append(spec.activation.name)
+        return []
+
+    monkeypatch.setattr(preflight, "_rehearse", rehearse)
     specs = [dataclasses.replace(spec(name), fold=fold) for name in ("relu", "elu") for fold in range(4)]
     assert preflight.problems(specs, None) == []
     assert built == ["relu", "elu"]

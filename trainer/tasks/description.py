@@ -85,7 +85,10 @@ def describe(name: str) -> Description:
     if name in DESCRIPTIONS:
         return DESCRIPTIONS[name]
     run = subprocess.run(
-        [sys.executable, "-P", "-m", "trainer.tasks.describe", name], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.tasks.describe", name],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if run.returncode != 0:
         words = (run.stderr.strip().splitlines() or ["cannot be described"])[-1]

@@ -124,7 +124,7 @@ def test_the_script_says_what_the_profile_says(
     assert "export MINE='a b'\n" in script
     assert "export OMP_NUM_THREADS=3\n" in script
     assert "module load cuda\n" in script
-    assert "apptainer exec image.sif python -P -u -m submitit" in script
+    assert "apptainer exec image.sif python -P -u -m actsweep_start -u -m submitit" in script
     shown = render(full, 3, name="say", folder=tmp_path / "jobs")
     assert shown.tasks == (3,)
     assert shown.scripts[0] == script.replace("#SBATCH --exclude=n1,n2\n", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,13 @@ def test_folds_that_the_data_cannot_give_are_refused_before_anything_is_written(
     assert "500" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["many.yaml"]
+
+
+def test_check_says_what_is_tried_before_a_run_and_how_long_it_takes() -> None:
+    said = call("check", "smoke").stdout
+    assert re.search(
+        r"^before a run: \d+ settings tried with one training step on real items; about \d+ s for", said, re.M
+    )
 
 
 def test_a_module_that_is_not_installed_is_refused_by_name(tmp_path: Path) -> None:
@@ -229,13 +237,13 @@ def test_a_finished_study_has_nothing_to_stop(smoke: tuple[Path, subprocess.Comp
 @pytest.mark.slow
 def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "from torch import nn\n\n\nclass Breaks(nn.Module):\n    calls = 0\n\n    def forward(self, x):\n"
-        "        self.calls += 1\n        if self.calls > 1:\n            raise RuntimeError('my own mistake')\n"
-        "        return x\n"
+        "from torch import nn\n\n\nclass Breaks(nn.Module):\n    def forward(self, x):\n"
+        "        if len(x) > 64:\n            raise RuntimeError('my own mistake')\n        return x\n"
     )
     (tmp_path / "mine.yaml").write_text(
         "name: mine\ndata: {name: digits}\nmodel: tiny_cnn\ntraining: {epochs: 1, batch: 256}\nfolds: {folds: 2}\n"
         "activations: [relu, {activation: 'mine:Breaks', label: breaks}]\ntracking: {uri: 'sqlite:///all.db'}\n"
+        "cluster: {on_drift: warn}\n"
     )
     (tmp_path / "elsewhere").mkdir()
 
@@ -257,7 +265,7 @@ def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_n
     assert "`actsweep resume runs/mine --retry-failed`" in done.stderr
     assert "`actsweep resume runs/mine --retry-failed`" in actsweep("status", "runs/mine").stdout
     mine = tmp_path / "mine.py"
-    mine.write_text(mine.read_text().replace("self.calls > 1", "False"))
+    mine.write_text(mine.read_text().replace("len(x) > 64", "False"))
     assert actsweep("resume", "runs/mine").returncode == 3  # without the word, nothing is tried again
     fixed = actsweep("resume", "runs/mine", "--retry-failed")
     assert fixed.returncode == 0, fixed.stderr
