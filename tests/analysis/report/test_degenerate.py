@@ -24,8 +24,8 @@ from analysis.statistics import (
     generalisation,
     hierarchical,
     integrity,
+    outlook,
     parameter_importance,
-    power,
     ranks,
     robustness,
     timing,
@@ -156,7 +156,7 @@ def test_every_statistic_has_an_answer(name: str) -> None:
         sound([bayes.correlated_t(pairs), bayes.correlated_t(pairs, rope=0.01)])
         bayes.by_width(pairs, [0.0, 0.01])
         effects.size(pairs)
-        power.outlook(pairs, folds=plan.folds, m=2)
+        outlook.outlook(pairs, folds=plan.folds, m=2)
         sound([aggregate.probability_of_improvement([table], label, "relu")])
         effects.improvement(table, label)
         sound([hierarchical.across([pairs] * 7, rope=0.01, points=15)[0]])

@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 from analysis.runs import published
 from analysis.runs.metric import find
 from analysis.runs.plan import unstated_metrics
-from analysis.statistics import bayes, claims, effects, frequentist, integrity, power
+from analysis.statistics import bayes, claims, effects, frequentist, integrity, outlook
 from analysis.statistics.scores import pair, scores
 from analysis.statistics.verdict import Word
 
@@ -115,7 +115,7 @@ def test_repeats_would_not_help_on_mit_bih(tables: published.Published) -> None:
     for label in ("ReLU", "Mish", "Sigmoid", "LeakyReLU"):
         pairs = pair(table, "DSReLU", label)
         # An even chance of p <= 0.05 at the differences that were seen.
-        frame = power.outlook(pairs, folds=5, target=0.5)
+        frame = outlook.outlook(pairs, folds=5, target=0.5)
         needed[label] = frame.set_index("sd_at").loc["observed", "repeats_needed"]
         size = abs(pairs.d.mean()) / pairs.d.std(ddof=1)
         enough = [size / math.sqrt(1 / n + 0.25) >= stats.t.isf(0.025, n - 1) for n in range(5, 5000, 5)]
