@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from analysis.runs.schema import UNFINISHED
 from analysis.runs.wording import counted
 from analysis.statistics import claims
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
-from analysis.statistics.verdict import Verdict
+from analysis.statistics.verdict import Interval, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +146,29 @@ class Findings:
 
     def pairs(self, dataset: str, activation: str) -> Pairs:
         return pair(self.scores(dataset), activation, self.plan_of(dataset).declaration.control)
+
+    def pair_of(self, found: Verdict) -> Pairs:
+        """The scores behind a verdict."""
+        return pair(self.scores(found.dataset), found.activation, found.control)
+
+    def reach(self, found: Verdict) -> Interval:
+        """Least and most that the verdict's difference can be: where the metric ends, seen from the control's mean on
+        the shared splits; infinite where it has no end."""
+        metric = self.plan_of(found.dataset).primary
+        values = self.pair_of(found).y
+        middle = float(values.mean()) if len(values) else math.nan
+        ends = [
+            metric.sign * (end - middle) if end is not None else side * metric.sign * math.inf
+            for end, side in ((metric.low, -1), (metric.high, 1))
+        ]
+        return Interval(min(ends), max(ends))
+
+    def possible(self, found: Verdict) -> Interval | None:
+        """The verdict's interval, cut at what the difference can be."""
+        if found.interval is None:
+            return None
+        least, most = self.reach(found)
+        return Interval(max(found.interval.low, least), min(found.interval.high, most))
 
     def verdict(self, dataset: str, activation: str) -> Verdict | None:
         """Against the control; None where that was not compared."""

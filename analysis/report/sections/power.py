@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from analysis.report.blocks import Block, Notice, Section, Tabled, Text
+from analysis.report.blocks import Block, Listing, Notice, Section, Tabled, Text
 from analysis.report.figures import curves as learning
 from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
