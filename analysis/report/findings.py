@@ -32,7 +32,9 @@ class Findings:
     claimed: pd.DataFrame
     """Of them, those that the claims rest on."""
     verdicts: tuple[Verdict, ...]
-    """Each activation against its control on each data set, one family."""
+    """Each activation against its control on each data set, one family; with what the checks do to each word."""
+    checks: pd.DataFrame
+    """What every check of the data found, whom it concerns and what follows; columns as ``finding.COLUMNS``."""
     family: int
     published: Published | None = None
     """Tables of a publication to show beside the runs, or alone."""
@@ -199,9 +201,17 @@ def gather(
     claimed = pd.concat([claims.claimed(cube, study.plan) for study in every], ignore_index=True)
     if not allow_incomplete:
         refuse_incomplete(claimed)
-    verdicts = tuple(claims.compare_studies(cube, [study.plan for study in every]))
+    verdicts, checks = claims.concluded(cube, [study.plan for study in every])
     family = int(verdicts[0].extras.get("family", len(verdicts))) if verdicts else 0
-    return Findings(studies=every, cube=cube, claimed=claimed, verdicts=verdicts, family=family, published=published)
+    return Findings(
+        studies=every,
+        cube=cube,
+        claimed=claimed,
+        verdicts=tuple(verdicts),
+        checks=checks,
+        family=family,
+        published=published,
+    )
 
 
 def imported(published: Published, *, control: str | None = None) -> tuple[Study, ...]:

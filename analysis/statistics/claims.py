@@ -42,7 +42,8 @@ from analysis.errors import DeclarationError
 from analysis.runs.metric import find
 from analysis.runs.plan import Plan
 from analysis.runs.schema import SCORED
-from analysis.statistics import bayes, design, frequentist, multiplicity, rule
+from analysis.statistics import bayes, design, frequentist, integrity, multiplicity, qualified, rule
+from analysis.statistics.finding import to_frame
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Verdict, Word
 
@@ -174,6 +175,13 @@ def compare(
         verdicts += [_compared(table, a, b, plan) for a, b in comparisons(plan)]
     m = multiplicity.family_size(plan.declaration.family, activations=len(plan.activations), datasets=len(found))
     return decide_all(verdicts, m=m, alpha=plan.declaration.alpha)
+
+
+def concluded(cube: pd.DataFrame, plans: Sequence[Plan]) -> tuple[list[Verdict], pd.DataFrame]:
+    """What may be claimed: :func:`compare_studies`, with what the checks of the data do to each word, and the checks
+    (columns :data:`analysis.statistics.finding.COLUMNS`)."""
+    findings = [one for plan in plans for one in integrity.found(claimed(cube, plan), plan, _of(cube, plan))]
+    return qualified.qualify(compare_studies(cube, plans), findings), to_frame(findings)
 
 
 def at_level(plan: Plan, alpha: float) -> Plan:

@@ -9,25 +9,18 @@ from analysis.report.figures import completeness
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.schema import SCORED, Status
-from analysis.statistics import integrity
-from analysis.statistics.integrity import Outcome
+from analysis.statistics.finding import Effect, Outcome
 
 
 def section(findings: Findings) -> Section:
-    found = pd.concat(
-        [
-            integrity.checks(findings.claimed[findings.claimed["study"] == study.plan.study], study.plan)
-            for study in findings.studies
-        ],
-        ignore_index=True,
-    )
+    found = findings.checks
     counts = found["status"].value_counts()
     said = ", ".join(f"{int(counts.get(name, 0))} {name}" for name in Outcome)
     blocks: list[Block] = [Text(f"Checks of the data: {said}.")]
     blocks += [
-        Notice(f"{row['dataset']}: {row['note']}")
+        Notice(f"{row['dataset']}: {row['note']} {row['consequence']}")
         for _, row in found.iterrows()
-        if row["status"] == Outcome.FAIL and row["note"]
+        if row["effect"] == Effect.WITHDRAWS
     ]
     blocks += [Tabled(table(found)), Drawn(completeness.drawn(findings))]
     dropped = lost(findings)
@@ -37,11 +30,14 @@ def section(findings: Findings) -> Section:
 
 
 def table(found: pd.DataFrame) -> Table:
-    frame = found.rename(columns={"note": "finding"}).reset_index(drop=True)
+    frame = found.drop(columns="activations").rename(columns={"note": "finding"}).reset_index(drop=True)
     return Table(
         name="table-0-checks",
         title="Checks",
-        caption="Run before every report on the rows that the claims rest on. None of them is a test of a difference.",
+        caption=(
+            "Run before every report on the rows that the claims rest on; none of them is a test of a difference. "
+            "Effect: what a finding does to the word of each comparison that it concerns."
+        ),
         frame=frame,
         heads={"dataset": "data set"},
         marked={(row, "status"): str(status) for row, status in enumerate(frame["status"])},

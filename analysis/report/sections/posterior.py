@@ -11,6 +11,7 @@ from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled
 from analysis.report.figures import comparisons
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
+from analysis.runs.wording import counted
 
 
 def section(findings: Findings) -> Section:
@@ -37,6 +38,7 @@ def equivalence(findings: Findings) -> Table | None:
                 "rope": float(found.extras["rope"]),
                 "same": found.probabilities.same if found.probabilities else math.nan,
                 "p_equivalence": float(found.extras["p_equivalence"]),
+                "p_equivalence_adjusted": float(found.extras["p_equivalence_adjusted"]),
                 "n": found.n,
             }
             for found in tested
@@ -47,11 +49,16 @@ def equivalence(findings: Findings) -> Table | None:
         title="Practical equivalence",
         caption=(
             "A low p speaks for a difference within ± the half-width: the larger p of two one-sided corrected "
-            "resampled t tests over n paired splits. Neither that p nor the word equivalent, which rests on P(same), "
-            "is corrected for the number of comparisons."
+            f"resampled t tests over n paired splits, then by Holm over {counted(findings.family, 'comparison')}."
         ),
         frame=frame,
-        formats={"rope": ".4g", "same": ".3f", "p_equivalence": "p", "n": "d"},
-        heads={"dataset": "data set", "rope": "half-width", "same": "P(same)", "p_equivalence": "p (equivalence)"},
+        formats={"rope": ".4g", "same": ".3f", "p_equivalence": "p", "p_equivalence_adjusted": "p", "n": "d"},
+        heads={
+            "dataset": "data set",
+            "rope": "half-width",
+            "same": "P(same)",
+            "p_equivalence": "p (equivalence)",
+            "p_equivalence_adjusted": "p (Holm)",
+        },
         fold=len(frame) > 15,
     )

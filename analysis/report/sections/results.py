@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis.report.blocks import Block, Drawn, Section, Tabled, Text
+from analysis.report.blocks import Block, Drawn, Section, Tabled
 from analysis.report.figures import comparisons
 from analysis.report.findings import Findings
 from analysis.report.sections import published
@@ -33,12 +33,7 @@ def section(findings: Findings) -> Section:
     blocks.append(Tabled(sizes(findings)))
     searched = search(findings)
     if searched is not None:
-        blocks += [
-            Text(
-                "Each activation's winner was chosen on validation metrics alone; the held-out part took no part in it."
-            ),
-            Tabled(searched),
-        ]
+        blocks.append(Tabled(searched))
     blocks += published.fold_tables(findings)
     return Section(anchor="results", title="Differences and means", blocks=blocks)
 
@@ -198,7 +193,7 @@ def search(findings: Findings) -> Table | None:
         title="Settings searched and winners",
         caption=(
             "Complete: settings whose every fold finished. Winner: the setting that the search chose, by its "
-            "score, a mean over the search's folds."
+            "score, a mean over the search's folds of what the column before it names."
         ),
         frame=frame[order],
         formats={"settings": "d", "complete": "d", "score": f".{decimals(frame['score'])}f", "folds": "d"},
