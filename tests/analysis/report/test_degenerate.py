@@ -172,7 +172,7 @@ def test_every_statistic_has_an_answer(name: str) -> None:
     sound(generalisation.compare(cube, "relu", dataset="digits", metric=ACCURACY))
     sound(robustness.plain(cube, plan))
     robustness.gains(cube, plan, labels[0])
-    timing.summary(timing.runs(cube, study.curves), "relu", rng, draws=20)
+    timing.summary(timing.runs(cube, study.curves), "relu")
     timing.equal_time(cube, study.curves, dataset="digits", metric=ACCURACY)
     assert set(integrity.checks(cube, plan)["status"]) <= {"pass", "warn", "fail"}
     settings = parameter_importance.settings(cube, "dsrelu", column="validation/loss")
