@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from analysis.report.amounts import amount, between, listed
+from analysis.report.amounts import amount, between, listed, number, scale
 from analysis.report.findings import Findings
 from analysis.runs.metric import Metric
 from analysis.runs.wording import counted
-from analysis.statistics.verdict import Verdict, Word
+from analysis.statistics.verdict import Interval, Verdict, Word
 
 DECIDED = (Word.BETTER, Word.WORSE, Word.EQUIVALENT)
 """Words that decide a comparison."""
-NAMED = 3
-"""Activations of one kind that are named; the rest are counted."""
+NAMED, FEWER = 3, 2
+"""Activations of one kind that are named; the rest are counted. Fewer of those that are worse."""
 
 
 def sentences(findings: Findings) -> list[str]:
@@ -38,34 +38,33 @@ def decided(findings: Findings, verdicts: Sequence[Verdict]) -> str:
     for found in verdicts:
         groups.setdefault((found.activation, found.control), []).append(found)
     ranked = sorted(groups.values(), key=lambda group: (-len(group), -max(abs(one.estimate) for one in group)))
-    word = verdicts[0].word
+    word, control = verdicts[0].word, verdicts[0].control
     if word is Word.EQUIVALENT:
         return equivalent(findings, ranked)
-    parts = [extent(findings, group, first=at == 0) for at, group in enumerate(ranked[:NAMED])]
-    more = len(ranked) - len(parts)
-    if more:
-        parts.append(f"{more} more {'is' if more == 1 else 'are'} {word}")
-    return "; ".join(parts) + "."
+    most = NAMED if word is Word.BETTER else FEWER
+    parts = [extent(findings, group, first=at == 0) for at, group in enumerate(ranked[:most])]
+    whole = listed([*parts, *[""] * (len(ranked) - len(parts))], most)
+    if len(ranked) == 1:
+        alone = extent(findings, ranked[0], first=True, named=False)
+        return f"{ranked[0][0].activation} is {word} than {control} {alone}."
+    return f"{str(word).capitalize()} than {control}: {whole}."
 
 
-def extent(findings: Findings, group: Sequence[Verdict], *, first: bool) -> str:
+def extent(findings: Findings, group: Sequence[Verdict], *, first: bool, named: bool = True) -> str:
     """How much better or worse one activation is, on the one data set or over several."""
-    one = group[0]
-    head = f"{one.activation} is {one.word} than {one.control}"
+    one, metric = group[0], metric_of(findings, group[0])
+    head = f"{one.activation} " if named else ""
     if len(group) > 1:
-        sizes = sorted(abs(found.estimate) for found in group)
-        metric = metric_of(findings, one)
-        return (
-            f"{head} on {len(group)} of {counted(len(findings.datasets), 'data set')}, by "
-            f"{amount(sizes[0], metric).split(' ')[0]} to {amount(sizes[-1], metric)}"
-        )
-    where = f" on {one.dataset}" if len(findings.datasets) > 1 else ""
-    metric, interval = metric_of(findings, one), findings.possible(one)
-    text = f"{head}{where} by {amount(abs(one.estimate), metric)}"
+        least, *_, most = sorted(abs(found.estimate) for found in group)
+        ends = f"{number(scale(metric) * least)} to {amount(most, metric)}"
+        return f"{head}on {len(group)} of {counted(len(findings.datasets), 'data set')} by {ends}"
+    where = f"on {one.dataset} " if len(findings.datasets) > 1 else ""
+    text = f"{head}{where}by {amount(abs(one.estimate), metric)}"
+    interval = findings.possible(one)
     if interval is None:
         return text
     if one.word is Word.WORSE:
-        interval = type(interval)(-interval.high, -interval.low)
+        interval = Interval(-interval.high, -interval.low)
     return f"{text} ({f'{100 * one.level:g} % interval ' if first else ''}{between(interval, metric)})"
 
 
@@ -84,24 +83,34 @@ def equivalent(findings: Findings, ranked: Sequence[Sequence[Verdict]]) -> str:
 def undecided(findings: Findings, rest: Sequence[Verdict], *, alone: bool) -> list[str]:
     """How the comparisons without a decision stand: the one that is furthest ahead with its numbers, then how many
     more there are."""
-    known = [found for found in rest if math.isfinite(found.estimate)]
-    if not known:
+    lead = leader(findings, rest)
+    if lead is None:
         return [f"{counted(len(rest), 'comparison')} without a result: {rest[0].note or rest[0].word}"]
-    lead = max(known, key=lambda found: standing(findings, found))
-    others = len(rest) - 1
+    if not alone:
+        told = [float(found.extras.get("detectable", math.nan)) for found in rest]
+        known = sorted(value for value in told if math.isfinite(value))
+        design = f", where this design tells {amount(known[0], metric_of(findings, lead))} at best" if known else ""
+        are = "comparison is" if len(rest) == 1 else "comparisons are"
+        return [f"{len(rest)} of {len(findings.verdicts)} {are} open{design}."]
     metric = metric_of(findings, lead)
     where = f" on {lead.dataset}" if len(findings.datasets) > 1 else ""
     if lead.estimate > 0:
-        head = (
-            f"{lead.activation} leads {lead.control}{where} by {amount(lead.estimate, metric)}{ahead(findings, lead)}"
-        )
+        by = f"{amount(lead.estimate, metric)}{ahead(findings, lead)}"
+        head = f"{lead.activation} leads {lead.control}{where} by {by}"
     else:
         behind = "level" if lead.estimate == 0 else f"{amount(-lead.estimate, metric)} behind"
         head = f"{lead.activation} comes nearest to {lead.control}{where}, {behind} on average"
-    said = [f"{'Not decided: ' if alone else 'Open: '}{head}{why_open(findings, lead)}."]
+    others = len(rest) - 1
+    said = [f"Not decided: {head}{why_open(findings, lead)}."]
     if others:
         said.append(f"{counted(others, 'other comparison')} {'is' if others == 1 else 'are'} open too.")
     return said
+
+
+def leader(findings: Findings, verdicts: Sequence[Verdict]) -> Verdict | None:
+    """The one that is furthest ahead of its control; None where nothing was estimated."""
+    known = [found for found in verdicts if math.isfinite(found.estimate)]
+    return max(known, key=lambda found: standing(findings, found), default=None)
 
 
 def standing(findings: Findings, found: Verdict) -> float:
@@ -122,6 +131,8 @@ def ahead(findings: Findings, found: Verdict) -> str:
 
 def why_open(findings: Findings, found: Verdict) -> str:
     """Why a difference has no decision: what the design tells, or the reason that its verdict gives."""
+    if found.withdrawn is not None:
+        return "; a check of the data takes the word away"
     if found.word is Word.DESCRIPTIVE:
         return "; descriptive only"
     told = float(found.extras.get("detectable", math.nan))
@@ -149,18 +160,16 @@ def choice(findings: Findings) -> str:
     worse = {found.activation for found in findings.verdicts if found.word is Word.WORSE}
     better: dict[str, list[Verdict]] = {}
     for found in findings.verdicts:
-        if found.word is Word.BETTER and found.activation not in worse:
+        if found.word is Word.BETTER:
             better.setdefault(found.activation, []).append(found)
+    everywhere = {label: found for label, found in better.items() if label not in worse}
+    if everywhere:
+        return winner(findings, everywhere)
     if better:
-        return winner(findings, better)
-    control = findings.control
-    lead = max(
-        (found for found in findings.verdicts if found.word not in DECIDED and found.probabilities is not None),
-        key=lambda found: found.probabilities.better if found.probabilities else -1.0,
-        default=None,
-    )
-    text = f"{control}: nothing is shown to beat it."
-    if lead is None or lead.probabilities is None or lead.estimate <= 0:
+        return by_dataset([one for found in better.values() for one in found])
+    text = f"{findings.control}: nothing is shown to beat it."
+    lead = leader(findings, [found for found in findings.verdicts if found.word not in DECIDED])
+    if lead is None or lead.probabilities is None or lead.estimate <= 0 or lead.word is Word.DESCRIPTIVE:
         return text
     where = f" on {lead.dataset}" if len(findings.datasets) > 1 else ""
     rope = float(lead.extras.get("rope", math.nan))
@@ -169,6 +178,16 @@ def choice(findings: Findings) -> str:
         f"{text} Else {lead.activation}: better{where}{by} with probability {chance(lead.probabilities.better)}, "
         "taken alone."
     )
+
+
+def by_dataset(better: Sequence[Verdict]) -> str:
+    """Where every one that is better on one data set is worse on another."""
+    best: dict[str, Verdict] = {}
+    for found in better:
+        if found.dataset not in best or found.estimate > best[found.dataset].estimate:
+            best[found.dataset] = found
+    named = [f"{found.activation} on {name}" for name, found in best.items()]
+    return f"It depends on the data: {listed(named, NAMED)}; each is worse than {better[0].control} elsewhere."
 
 
 def winner(findings: Findings, better: dict[str, list[Verdict]]) -> str:

@@ -145,7 +145,7 @@ def label_rows(panel: Any, labels: Sequence[str]) -> None:
     panel.set_yticks(np.arange(len(labels)), [clip(label) for label in labels])
     panel.set_ylim(len(labels) - 0.4, -0.6)
     panel.grid(axis="y", visible=False)
-    panel.tick_params(axis="y", length=0)
+    panel.tick_params(axis="y", length=0, pad=7)  # room for the triangles of what lies off the scale
 
 
 def clip(text: str, longest: int = 24) -> str:
@@ -197,7 +197,7 @@ def stop_at_bounds(panel: Any, metric: Metric, axis: Literal["x", "y"] = "y") ->
     (panel.set_xlim if axis == "x" else panel.set_ylim)(low, high)
 
 
-def mark_off_scale(panel: Any, values: Any, rows: Any, ends: tuple[float, float], *, form: str = ".3g") -> bool:
+def mark_off_scale(panel: Any, values: Any, rows: Any, ends: tuple[float, float], *, form: str = "{:.3g}") -> bool:
     """Marks values off the scale by triangles at its ends, with the farthest value of each row beside it, written by
     ``form``; whether there were any."""
     array, place = np.asarray(values, dtype=float), np.asarray(rows, dtype=float)
@@ -213,14 +213,14 @@ def mark_off_scale(panel: Any, values: Any, rows: Any, ends: tuple[float, float]
         panel.scatter(np.full(len(where), end), where, s=26, marker=marker, color=PALETTE[1], clip_on=False, zorder=5)
         for row in np.unique(np.floor(where + 0.5)):
             mine = outside & (np.floor(place + 0.5) == row)
-            said = f"{far(array[mine]):{form}}".replace("-", "−")
+            said = form.format(far(array[mine])).replace("-", "−")
             side = "left" if marker == "<" else "right"
             panel.annotate(
                 said,
                 (end, float(place[mine].mean())),
-                xytext=(5 if marker == "<" else -5, 0),
+                xytext=(5 if marker == "<" else -5, 1),
                 textcoords="offset points",
-                **{"ha": side, "va": "center", "fontsize": 7, "color": INK, "zorder": 6},
+                **{"ha": side, "va": "bottom", "fontsize": 7, "color": INK, "zorder": 6},
             )
     panel.set_xlim(*ends)
     return found

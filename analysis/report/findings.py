@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 
@@ -22,6 +23,8 @@ from analysis.runs.wording import counted
 from analysis.statistics import claims
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Interval, Verdict
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +133,17 @@ class Findings:
     @cached_property
     def _scores(self) -> dict[tuple[str, str, Handling], Scores]:
         return {}
+
+    @cached_property
+    def _made(self) -> dict[str, Any]:
+        return {}
+
+    def once(self, name: str, make: Callable[[Findings], Made]) -> Made:
+        """What ``make`` makes of the findings, made the first time that this ``name`` is asked for: for what several
+        sections need."""
+        if name not in self._made:
+            self._made[name] = make(self)
+        return cast("Made", self._made[name])
 
     def scores(self, dataset: str, column: str | None = None, handling: Handling = "penalised") -> Scores:
         key = (dataset, column or self.column, handling)

@@ -90,7 +90,7 @@ def panels_of(figure: Any, sets: list[str], scores: bool) -> tuple[Any, Any]:
         return both[:1], both[1:]
     grid = figure.subplots(2 if scores else 1, len(sets), sharey=True, squeeze=False)
     for panel, dataset in zip(grid[0], sets, strict=True):
-        panel.set_title(figure_style.clip(dataset, max(10, 62 // len(sets))), loc="left", fontsize=8.5)
+        panel.set_title(figure_style.clip(dataset, max(10, 78 // len(sets))), loc="left", fontsize=8.5)
     return grid[0], grid[1] if scores else None
 
 
@@ -116,7 +116,8 @@ def differences(
 ) -> bool:
     """A row a verdict: difference, interval and zone of practical equivalence; whether any lies off the scale."""
     times = amounts.scale(findings.metric)
-    drawn_at: list[tuple[float, int]] = []
+    ends_at: list[tuple[float, int]] = []
+    means_at: list[tuple[float, int]] = []
     panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
     for found in verdicts:
         row, colour = labels.index(found.activation), WORD_COLOURS[found.word]
@@ -127,17 +128,27 @@ def differences(
         if interval is not None:
             ends = [times * end for end in interval]
             panel.plot(ends, [row, row], color=colour, linewidth=1.8, zorder=2, solid_capstyle="butt")
-            drawn_at += [(end, row) for end in ends]
+            ends_at += [(end, row) for end in ends]
         if math.isfinite(found.estimate):
             at = times * found.estimate
             (used[str(found.word)],) = panel.plot(
                 [at], [row], WORD_MARKERS[found.word], color=colour, markersize=5, linestyle="none", zorder=3
             )
-            drawn_at.append((at, row))
-    values, rows = np.reshape(drawn_at, (-1, 2)).T
+            means_at.append((at, row))
     reach = [times * end for found in verdicts if math.isfinite(found.estimate) for end in findings.reach(found)]
+    values = [value for value, _ in (*means_at, *ends_at)]
     low, high = figure_style.limits([*values, 0.0], least=min(reach, default=None), most=max(reach, default=None))
-    return figure_style.mark_off_scale(panel, values, rows, (min(low, 0.0), max(high, 0.0)))
+    scale = (min(low, 0.0), max(high, 0.0))
+    # A mean off the scale is told, rather than the end of its interval there.
+    told = {row for value, row in means_at if not scale[0] <= value <= scale[1]}
+    off = figure_style.mark_off_scale(panel, *transposed(means_at), scale, form="mean {:.3g}")
+    rest = [(value, row) for value, row in ends_at if row not in told]
+    return figure_style.mark_off_scale(panel, *transposed(rest), scale) or off
+
+
+def transposed(places: list[tuple[float, int]]) -> tuple[Any, Any]:
+    values, rows = np.reshape(places, (-1, 2)).T
+    return values, rows
 
 
 def splits(findings: Findings, panel: Any, dataset: str, labels: list[str]) -> bool:

@@ -11,6 +11,7 @@ from analysis.report.amounts import amount, listed
 from analysis.report.blocks import Block, Screen, Section
 from analysis.report.conclusion import DECIDED
 from analysis.report.figures import answer as figure
+from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings
 from analysis.report.sections import declaration
 from analysis.report.sections import power as planning
@@ -18,7 +19,7 @@ from analysis.report.spending import Spent, hours_of, spent
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
 from analysis.statistics.power import NextStep
-from analysis.statistics.verdict import Verdict, Word
+from analysis.statistics.verdict import Verdict
 
 SHOWN = 3
 """Warnings on the first screen."""
@@ -106,10 +107,8 @@ def step_record(step: NextStep) -> dict[str, Any]:
 def next_steps(findings: Findings) -> list[NextStep]:
     """What would decide each open comparison: those ahead of the control first, the cheapest of them first, and last
     those out of reach."""
-    each = {dataset: planning.seconds(findings, dataset) for dataset in findings.datasets}
-    open_ = [found for found in findings.verdicts if found.word in (Word.UNDECIDED, Word.CANNOT_TELL) and found.n >= 2]
-    steps = [(found.estimate, planning.next_step(findings, found, each)) for found in open_]
-    ranked = sorted(steps, key=lambda one: (not one[1].reachable, one[0] <= 0, planning.price(one[1])))
+    pairs = zip(planning.open_(findings), planning.next_steps(findings), strict=True)
+    ranked = sorted(pairs, key=lambda one: (not one[1].reachable, one[0].estimate <= 0, planning.price(one[1])))
     return [step for _, step in ranked]
 
 
@@ -136,7 +135,10 @@ def decide(findings: Findings, steps: list[NextStep], cost: Spent) -> list[str]:
             f"{len(within) - 2} more: up to {dearest.trainings} trainings"
             f"{hours_of(dearest.hours, cost.device, ', about ')} each."
         )
-    if beyond:
+    if beyond and not within:
+        which = "any of them" if len(beyond) > 1 else beyond[0]
+        said.append(f"No number of repeats would decide {which}: hours tell more on other data sets, or larger ones.")
+    elif beyond:
         said.append(f"{listed(beyond, 3)}: no number of repeats.")
     return said
 
@@ -165,9 +167,9 @@ def weak(findings: Findings) -> list[str]:
         return []
     counts = [found.n for found in findings.verdicts]
     seeds = max((findings.scores(dataset).seeds for dataset in findings.datasets), default=1)
-    splits = counted(min(counts), "paired split") if min(counts) == max(counts) else f"{min(counts)} to {max(counts)} "
-    splits += "" if min(counts) == max(counts) else "paired splits"
-    points = [f"{splits} on {counted(len(findings.datasets), 'data set')}, one model."]
+    splits = ranged(set(counts), "paired split")
+    sets = len(findings.datasets)
+    points = [f"{splits} on {'1 data set' if sets == 1 else f'each of {sets} data sets'}, one model."]
     if seeds == 1 and not bool((findings.claimed["status"] == Status.IMPORTED).all()):
         points.append("One seed a split: the luck of a seed is in every difference.")
     points += [line for line in (tuned(findings), lost(findings), zone(findings)) if line]

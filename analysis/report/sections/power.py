@@ -20,13 +20,11 @@ TARGET = 0.8
 
 
 def section(findings: Findings) -> Section | None:
-    open_rows = [
-        found for found in findings.verdicts if found.word in (Word.UNDECIDED, Word.CANNOT_TELL) and found.n >= 2
-    ]
+    open_rows = open_(findings)
     blocks: list[Block] = []
     if open_rows:
         fold_seconds = {dataset: seconds(findings, dataset) for dataset in findings.datasets}
-        steps = [next_step(findings, found, fold_seconds) for found in open_rows]
+        steps = next_steps(findings)
         frame = pd.concat([planned(findings, found, fold_seconds) for found in open_rows], ignore_index=True)
         never = sum(not step.reachable for step in steps)
         blocks.append(
@@ -87,6 +85,21 @@ def planned(findings: Findings, found: Verdict, fold_seconds: dict[str, float]) 
         m_datasets=max(1, common * (common - 1) // 2),
         seconds_per_fold=fold_seconds[found.dataset],
     )
+
+
+def open_(findings: Findings) -> list[Verdict]:
+    """Comparisons that a next step can be planned for."""
+    return [found for found in findings.verdicts if found.word in (Word.UNDECIDED, Word.CANNOT_TELL) and found.n >= 2]
+
+
+def next_steps(findings: Findings) -> list[NextStep]:
+    """What would decide each of the :func:`open_` comparisons, in their order."""
+
+    def make(findings: Findings) -> list[NextStep]:
+        each = {dataset: seconds(findings, dataset) for dataset in findings.datasets}
+        return [next_step(findings, found, each) for found in open_(findings)]
+
+    return findings.once("next steps", make)
 
 
 def next_step(findings: Findings, found: Verdict, fold_seconds: dict[str, float]) -> NextStep:

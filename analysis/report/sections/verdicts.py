@@ -24,9 +24,8 @@ METHODS = (
     "The probabilities of worse, same and better are the Bayesian correlated t's (Benavoli and others 2017): the mean "
     "difference is Student t with the same centre, scale and degrees of freedom, so this is the same evidence.",
     "Better or worse needs two things: Holm's p (1979) over the declared family at most alpha, and the posterior "
-    "beyond practical equivalence; equivalent needs P(same) and the p of two one-sided tests (Schuirmann 1987), by Holm "
-    "likewise. Intervals are not adjusted; the family's size stays as planned when a comparison "
-    "is missing.",
+    "beyond practical equivalence. Equivalent needs P(same) and the p of two one-sided tests (Schuirmann 1987), by "
+    "Holm likewise. Intervals are not adjusted; the family's size stays as planned when a comparison is missing.",
     "Pairing is by the hash of the split. Seeds are averaged within a split. A diverged run gets what knowing nothing "
     "scores; failed and missing runs are left out and n says so.",
 )
