@@ -53,13 +53,13 @@ class Drawn:
 
 @dataclass(frozen=True, kw_only=True)
 class Screen:
-    """The first thing that is read: question, answer, what changes its reading, one figure, and a few facts."""
+    """The first thing that is read: question, answer, what changes its reading, one figure or two, and a few facts."""
 
     question: str
     answer: Sequence[str]
     """Sentences."""
     warnings: Sequence[str]
-    plot: Plot | None
+    plots: Sequence[Plot]
     facts: Sequence[tuple[str, Sequence[str]]]
     """Terms and the sentences about each."""
     record: Mapping[str, object]
@@ -97,7 +97,8 @@ class Section:
         return [block.table for block in self.blocks if isinstance(block, Tabled)]
 
     def plots(self) -> list[Plot]:
-        return [block.plot for block in self.blocks if isinstance(block, Drawn | Screen) and block.plot is not None]
+        drawn = [block.plot for block in self.blocks if isinstance(block, Drawn)]
+        return [plot for block in self.blocks if isinstance(block, Screen) for plot in block.plots] + drawn
 
     def pasted(self) -> list[Pasted]:
         return [block for block in self.blocks if isinstance(block, Pasted)]

@@ -194,7 +194,6 @@ def drawn_in_markdown(plot: Plot) -> str:
 
 def screen_in_markdown(screen: Screen) -> str:
     parts = [f"**{screen.question}**", " ".join(screen.answer), *(f"> {text}" for text in screen.warnings)]
-    if screen.plot is not None:
-        parts.append(drawn_in_markdown(screen.plot))
+    parts += [drawn_in_markdown(plot) for plot in screen.plots]
     parts.append("\n".join(f"- **{term}**: {' '.join(lines)}" for term, lines in screen.facts))
     return "\n\n".join(filter(None, parts))

@@ -84,6 +84,11 @@ class Plot:
     data: pd.DataFrame
 
     @property
+    def half(self) -> bool:
+        """Whether two of it stand beside each other."""
+        return float(self.svg.split('viewBox="0 0 ', 1)[1].split(" ", 1)[0]) < 0.6 * 72 * WIDTH_IN
+
+    @property
     def inline(self) -> str:
         """The SVG for a page: colours as CSS variables, identifiers of its own, no fixed size."""
         text = self.svg[self.svg.index("<svg") :]
@@ -140,9 +145,9 @@ def columns(
     return panels
 
 
-def label_rows(panel: Any, labels: Sequence[str]) -> None:
+def label_rows(panel: Any, labels: Sequence[str], *, longest: int = 24) -> None:
     """Labels on the rows of a panel, the first on top; short ones, so that they never eat the figure."""
-    panel.set_yticks(np.arange(len(labels)), [clip(label) for label in labels])
+    panel.set_yticks(np.arange(len(labels)), [clip(label, longest) for label in labels])
     panel.set_ylim(len(labels) - 0.4, -0.6)
     panel.grid(axis="y", visible=False)
     panel.tick_params(axis="y", length=0, pad=7)  # room for the triangles of what lies off the scale

@@ -1,4 +1,4 @@
-"""The figure of the first screen: differences to the control, and beside or below them the scores of every split."""
+"""The figures of the first screen: differences to the control, and beside or below them the scores of every split."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from analysis.report import amounts, figure_style
 from analysis.report.figure_style import FAINT, INK, MUTED, PALETTE, Plot
 from analysis.report.figures.comparisons import WORD_COLOURS, WORD_MARKERS, difference, ranged
 from analysis.report.findings import Findings
+from analysis.runs.published import parts_of
+from analysis.runs.wording import counted
 from analysis.statistics.verdict import Verdict
 
 NAME = "figure-1-answer"
@@ -22,6 +24,8 @@ TWO_ROWS = 8
 ROW_IN = (0.165, 0.3)
 """Least and most height of a row: together they take what room there is."""
 ROOM_IN = 2.4
+LEGEND_IN = 0.29
+OFF = "; a triangle at an edge carries what lies beyond it"
 
 
 class Shown(NamedTuple):
@@ -51,64 +55,98 @@ def standing(findings: Findings, label: str, datasets: list[str]) -> float:
     return float(np.mean(known)) if known else -math.inf
 
 
-def drawn(findings: Findings) -> Plot | None:
-    """None where nothing is compared."""
+def drawn(findings: Findings) -> list[Plot]:
+    """The differences, then the scores where there is room; of one data set each of half the width, so that they stand
+    beside each other and below each other on a narrow screen. Nothing where nothing is compared."""
     if not findings.verdicts:
-        return None
-    sets, labels, scores = shown(findings)
-    rows = 2 if scores and len(sets) > 1 else 1
-    size = float(np.clip(ROOM_IN / (rows * len(labels)), *ROW_IN))
-    height = size * (len(labels) + 0.2)
+        return []
+    place = shown(findings)
+    plots = [difference_figure(findings, place)]
+    return [*plots, score_figure(findings, place)] if place.scores else plots
+
+
+def height_of(place: Shown) -> float:
+    """Inches of the rows."""
+    rows = 2 if place.scores and len(place.datasets) > 1 else 1
+    return (len(place.labels) + 0.2) * row_of(rows * len(place.labels))
+
+
+def row_of(rows: int) -> float:
+    return float(np.clip(ROOM_IN / rows, *ROW_IN))
+
+
+def panels_of(figure: Any, place: Shown, *, titled: bool) -> Any:
+    """One panel a data set, with the activations on its rows."""
+    panels = figure.subplots(1, len(place.datasets), sharey=True, squeeze=False)[0]
+    several = len(place.datasets) > 1
+    small = height_of(place) < 0.2 * len(place.labels)
+    for panel, dataset in zip(panels, place.datasets, strict=True):
+        figure_style.label_rows(panel, place.labels, longest=24 if several else 16)
+        panel.tick_params(axis="y", labelsize=7.5 if small else 8.5)
+        if several and titled:
+            panel.set_title(figure_style.clip(dataset, max(10, 78 // len(panels))), loc="left", fontsize=8.5)
+    return panels
+
+
+def name_axis(panels: Any, text: str) -> None:
+    """One name for the axes of all panels, below the middle one."""
+    panels[len(panels) // 2].set_xlabel(text)
+    for panel in panels:
+        panel.locator_params(axis="x", nbins=5 if len(panels) == 1 else 3)
+
+
+def difference_figure(findings: Findings, place: Shown) -> Plot:
+    sets, labels, _ = place
+    unit = amounts.unit(findings.metric)
+    controls = {findings.plan_of(dataset).declaration.control for dataset in sets}
+    control = figure_style.clip(controls.pop(), 12) if len(controls) == 1 else "the control"
     used: dict[str, Any] = {}
     off = False
-    with figure_style.new_figure(0.85 + 0.42 * (rows - 1) + rows * height) as figure:
-        above, below = panels_of(figure, sets, scores)
-        for at, dataset in enumerate(sets):
+    with figure_style.new_figure(0.62 + LEGEND_IN + height_of(place), width_of(sets)) as figure:
+        panels = panels_of(figure, place, titled=True)
+        for panel, dataset in zip(panels, sets, strict=True):
             mine = [found for label in labels if (found := findings.verdict(dataset, label)) is not None]
-            off |= differences(findings, above[at], mine, labels, used)
-            if below is not None:
-                off |= splits(findings, below[at], dataset, labels)
-        for panel in (*above, *(below if below is not None else ())):
-            figure_style.label_rows(panel, labels)
-            panel.tick_params(axis="y", labelsize=7.5 if size < 0.2 else 8.5)
-        name_axes(figure, findings, above, below, sets)
-        legend = list(used.values())
-        figure.legend(legend, list(used), loc="outside lower center", ncols=min(len(used), 4) or 1, handlelength=1)
+            off |= differences(findings, panel, mine, labels, used)
+        name_axis(panels, f"difference to {control}{f' ({unit})' if unit else ''}")
+        columns = 4 if len(sets) > 1 else 3
+        figure.legend(
+            list(used.values()), list(used), loc="outside lower center", ncols=columns, handlelength=1, columnspacing=1
+        )
         return figure_style.render(
             figure,
             name=NAME,
-            title="Difference to the control, and the scores of every split" if scores else "Difference to the control",
-            caption=caption(findings, sets, scores=scores, off=off),
+            title="Difference to the control, right is better",
+            caption=caption(findings, sets, off=off),
             data=numbers(findings, sets, labels),
         )
 
 
-def panels_of(figure: Any, sets: list[str], scores: bool) -> tuple[Any, Any]:
-    """Panels of the differences, one a data set, and of the scores: beside for one data set, else below."""
-    if len(sets) == 1 and scores:
-        both = figure.subplots(1, 2, sharey=True, squeeze=False)[0]
-        return both[:1], both[1:]
-    grid = figure.subplots(2 if scores else 1, len(sets), sharey=True, squeeze=False)
-    for panel, dataset in zip(grid[0], sets, strict=True):
-        panel.set_title(figure_style.clip(dataset, max(10, 78 // len(sets))), loc="left", fontsize=8.5)
-    return grid[0], grid[1] if scores else None
+def score_figure(findings: Findings, place: Shown) -> Plot:
+    sets, labels, _ = place
+    off = False
+    with figure_style.new_figure(0.62 + height_of(place), width_of(sets)) as figure:
+        panels = panels_of(figure, place, titled=False)
+        for panel, dataset in zip(panels, sets, strict=True):
+            off |= splits(findings, panel, dataset, labels)
+        part = parts_of(findings.claimed, findings.metric.name)
+        name_axis(panels, f"{part} {amounts.label(findings.metric)}")
+        long = [
+            findings.scores(dataset).values.rename_axis("split").reset_index().melt("split", var_name="activation")
+            for dataset in sets
+        ]
+        return figure_style.render(
+            figure,
+            name=f"{NAME}-splits",
+            title=f"{part.capitalize()} {findings.metric.name} of every split",
+            caption=(f"A point a split, a line joins one split, a diamond is the mean{OFF if off else ''}."),
+            data=pd.concat(
+                [frame.assign(dataset=dataset) for frame, dataset in zip(long, sets, strict=True)], ignore_index=True
+            ),
+        )
 
 
-def name_axes(figure: Any, findings: Findings, above: Any, below: Any, sets: list[str]) -> None:
-    unit = amounts.unit(findings.metric)
-    controls = {findings.plan_of(dataset).declaration.control for dataset in sets}
-    control = figure_style.clip(controls.pop(), 20) if len(controls) == 1 else "the control"
-    lead = f"difference to {control}{f' ({unit})' if unit else ''}, right is better"
-    for panel in (*above, *(below if below is not None else ())):
-        panel.locator_params(axis="x", nbins=6 if len(sets) == 1 else 3)
-    if len(sets) == 1:
-        above[0].set_xlabel(lead)
-        below[0].set_xlabel(f"{amounts.label(findings.metric)} of each split")
-        return
-    middle = len(sets) // 2
-    above[middle].set_xlabel(lead)
-    if below is not None:
-        below[middle].set_xlabel(f"{amounts.label(findings.metric)} of each split")
+def width_of(sets: list[str]) -> float:
+    return figure_style.WIDTH_IN / 2 if len(sets) == 1 else figure_style.WIDTH_IN
 
 
 def differences(
@@ -175,21 +213,18 @@ def splits(findings: Findings, panel: Any, dataset: str, labels: list[str]) -> b
     return figure_style.mark_off_scale(panel, values.ravel(), grid.ravel(), ends)
 
 
-def caption(findings: Findings, sets: list[str], *, scores: bool, off: bool) -> str:
+def caption(findings: Findings, sets: list[str], *, off: bool) -> str:
     verdicts = [found for found in findings.verdicts if found.dataset in sets]
     band = any(math.isfinite(float(found.extras.get("rope", math.nan))) for found in verdicts)
-    first = (
-        f"Mean difference over n = {ranged({found.n for found in verdicts}, 'paired split')} with its "
-        f"{100 * (1 - findings.alpha):g} % interval"
-    )
-    first += "; grey: zone of practical equivalence" if band else ""
     more = len(findings.datasets) - len(sets)
-    first += f"; {more} more data sets under Differences and means" if more else ""
-    second = "Scores: a point a split, lines join one split, diamonds are means" if scores else ""
-    if off:
-        second = f"{second}; a triangle at an edge carries the value that lies beyond it".removeprefix("; ")
-        second = second[0].upper() + second[1:]
-    return f"{first}. {second}." if second else f"{first}."
+    return (
+        f"Mean difference over n = {ranged({found.n for found in verdicts}, 'paired split')} with its "
+        f"{100 * (1 - findings.alpha):g} % interval, right is better"
+        + ("; grey: zone of practical equivalence" if band else "")
+        + (f"; {counted(more, 'more data set', 'more data sets')} under Verdicts" if more else "")
+        + (OFF if off else "")
+        + "."
+    )
 
 
 def numbers(findings: Findings, sets: list[str], labels: list[str]) -> pd.DataFrame:

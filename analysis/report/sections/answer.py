@@ -48,7 +48,7 @@ def section(findings: Findings) -> Section:
         question=question(findings),
         answer=said,
         warnings=[*told[:SHOWN], *([f"{counted(more, 'further warning')} under Integrity."] if more > 0 else [])],
-        plot=figure.drawn(findings),
+        plots=figure.drawn(findings),
         facts=[(term, lines) for term, text in facts.items() if (lines := [line for line in text if line])],
         record={
             "question": question(findings),
