@@ -54,15 +54,15 @@ STATISTICS: dict[str, Statistic] = {"iqm": iqm, "mean": mean, "median": median, 
 def normalise(tables: Sequence[Scores]) -> pd.DataFrame:
     """Scores with what knowing nothing scores at 0 and the best activation's mean at 1, data set by data set.
 
-    Columns dataset, activation, split, score. A data set of which it is unknown, or on which no activation differs from
-    it, has nan scores.
+    Columns dataset, activation, split, score; of the splits that all activations with a score there have. A data set of
+    which it is unknown, or on which no activation differs from it, has nan scores.
     """
     frames = []
     for table in tables:
-        means = table.metric.sign * table.values.mean()
+        means = table.metric.sign * table.shared.mean()
         best = table.metric.sign * float(means.max()) if len(means) else math.nan
         span = best - table.reference
-        long = table.values.reset_index(names="split").melt("split", var_name="activation", value_name="score")
+        long = table.shared.reset_index(names="split").melt("split", var_name="activation", value_name="score")
         long["score"] = (long["score"] - table.reference) / span if abs(span) > 1e-12 else math.nan
         long.insert(0, "dataset", table.dataset)
         frames.append(long.dropna(subset=["score"]) if abs(span) > 1e-12 else long)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy import optimize
 
 from analysis.statistics import power
 from analysis.statistics.scores import Pairs
@@ -82,5 +83,14 @@ def detectable(*, sd: float, n: int, ratio: float, rope: float, alpha: float, m:
 
 @lru_cache(maxsize=4096)
 def _unit(n: int, ratio: float, alpha: float) -> float:
-    """In standard deviations: the comparisons of one study differ in these alone."""
-    return power.detectable(1.0, n, ratio, target=TARGET, alpha=alpha)
+    """In standard deviations: the comparisons of one study differ in these alone. nan below two splits."""
+    if n < 2 or not math.isfinite(ratio):
+        return math.nan
+
+    def short(size: float) -> float:
+        return power.power(size, 1.0, n, ratio, alpha=alpha) - TARGET
+
+    high = 1.0
+    while short(high) < 0:
+        high *= 2
+    return float(optimize.brentq(short, 0.0, high, rtol=1e-9)) if short(0.0) < 0 else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -101,41 +102,43 @@ def improvement(table: Scores, activation: str, *, alpha: float = 0.05) -> pd.Da
     """Equation (1) of the DSReLU paper, 100 (score - runner-up) / runner-up, beside the honest number; for a loss with
     the sign turned, so that positive is better.
 
-    Two rows: ``basis`` "mean" takes means over splits, "best" the best value of any split, as the paper does. The
-    runner-up is the best of the other activations on that basis, by name. ``difference`` is the mean paired difference
-    to that runner-up with its corrected interval, in metric units and positive where ``activation`` is better.
+    Two rows: ``basis`` "mean" takes means over splits, "best" the best value of any split, as the paper does; both over
+    the ``n`` splits that all activations with a score have. The runner-up is the best of the other activations on that
+    basis, by name. ``difference`` is the mean paired difference to that runner-up on these splits with its corrected
+    interval, in metric units and positive where ``activation`` is better.
     """
     if activation not in table.values.columns:
         raise DeclarationError(
             f"activation {activation!r}: no runs on {table.dataset}; there are {', '.join(map(str, table.values))}"
         )
-    direction = table.metric.sign
-    signed = direction * table.values
+    direction, shared = table.metric.sign, table.shared
+    signed = direction * shared
     rows: list[dict[str, object]] = []
     for basis, scores in (("mean", signed.mean()), ("best", signed.max())):
-        others = scores.drop(activation).dropna()
+        own = float(scores.get(activation, math.nan))
+        others = scores.drop(activation, errors="ignore").dropna()
         row: dict[str, object] = {"dataset": table.dataset, "metric": table.column, "activation": activation}
-        row |= {"basis": basis, "score": direction * float(scores[activation]), "n": len(table.values), "note": ""}
-        if others.empty or math.isnan(float(scores[activation])):
-            rows.append(row | {"note": "Nothing to compare with."})
+        row |= {"basis": basis, "score": direction * own, "n": len(shared), "note": table.sharing}
+        if others.empty or math.isnan(own):
+            rows.append(row | {"note": f"Nothing to compare with. {table.sharing}".strip()})
             continue
         name = str(others.idxmax())
-        mine, rival = float(scores[activation]), float(others.max())
-        pairs = pair(table, activation, name)
+        rival = float(others.max())
+        pairs = pair(dataclasses.replace(table, values=shared), activation, name)
         test = frequentist.corrected_t(pairs, alpha=alpha)
         low, high = test.interval or (math.nan, math.nan)
-        note = "Chosen after the fact: the best of several looks better than it is." if basis == "best" else ""
+        chosen = "Chosen after the fact: the best of several looks better than it is." if basis == "best" else ""
         rows.append(
             row
             | {
                 "runner_up": name,
                 "runner_up_score": direction * rival,
-                "percent": 100 * (mine - rival) / abs(rival) if rival != 0 else math.nan,
+                "percent": 100 * (own - rival) / abs(rival) if rival != 0 else math.nan,
                 "difference": test.estimate,
                 "low": low,
                 "high": high,
                 "n": pairs.n,
-                "note": note,
+                "note": f"{chosen} {table.sharing}".strip(),
             }
         )
     return pd.DataFrame(rows, columns=pd.Index(IMPROVEMENT))

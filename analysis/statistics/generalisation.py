@@ -39,13 +39,14 @@ def compare(
     difference = metric.sign * (other.values - train.values)
     table = dataclasses.replace(other, values=difference, metric=gap, column=gap.name)
     verdicts = []
-    level = (metric.sign * train.values).mean()
     for label in difference.columns:
         if label == control or control not in difference.columns:
             continue
         test = frequentist.corrected_t(pair(table, label, control), alpha=alpha)
+        both = difference[[label, control]].dropna()
+        gaps, levels = both.mean(), train.values.loc[both.index, [label, control]].mean()
         note = test.note
-        if test.estimate > 0 and level[label] < level[control]:
+        if test.estimate > 0 and metric.sign * (levels[label] - levels[control]) < 0:
             note = f"{note} The smaller gap comes with a worse training score: less fitting.".strip()
         verdicts.append(
             dataclasses.replace(
@@ -55,10 +56,10 @@ def compare(
                 word=Word.DESCRIPTIVE if _running(cube, metric) else test.word,
                 extras={
                     **test.extras,
-                    "gap": -float(difference[label].mean()),
-                    "gap_control": -float(difference[control].mean()),
-                    "train": float(train.values[label].mean()),
-                    "train_control": float(train.values[control].mean()),
+                    "gap": -float(gaps[label]),
+                    "gap_control": -float(gaps[control]),
+                    "train": float(levels[label]),
+                    "train_control": float(levels[control]),
                 },
             )
         )

@@ -35,11 +35,7 @@ NAMES: dict[Blocks, str] = {"datasets": "data set", "seeds": "seed", "folds": "f
 def means(tables: Sequence[Scores]) -> pd.DataFrame:
     """Mean score of each activation (column) on each data set (row), over the splits that every activation with any
     score there has; signed so that higher is better."""
-    rows = {}
-    for table in tables:
-        values = table.values.dropna(axis="columns", how="all")
-        rows[table.dataset] = table.metric.sign * values.dropna().mean()
-    return pd.DataFrame(rows).T
+    return pd.DataFrame({table.dataset: table.metric.sign * table.shared.mean() for table in tables}).T
 
 
 def blocks_of(table: Scores) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 
 import pandas as pd
@@ -10,7 +11,48 @@ import pandas as pd
 from analysis.runs.plan import Plan
 from analysis.statistics import claims, effects, multiplicity
 from analysis.statistics.scores import pair, scores
-from analysis.statistics.verdict import Verdict
+from analysis.statistics.verdict import Verdict, Word
+
+CLAIMS = (Word.BETTER, Word.WORSE, Word.EQUIVALENT)
+
+
+def incomparable(declared: Verdict, other: Verdict) -> str:
+    """Why the words of one comparison under two choices say nothing of each other, in a few words that complete "not
+    compared: "; empty where they may be compared.
+
+    A word can only change where both could have come out. Without a zone of equivalence, or with one that was declared
+    on one side and taken by default on the other, neither "equivalent" nor what a zone kept from being "better" can be
+    held against the other side.
+    """
+    if declared.word is Word.DESCRIPTIVE or other.word is Word.DESCRIPTIVE:
+        return "nothing can be claimed of it"
+    if other.word is Word.CANNOT_TELL and "power" not in other.extras:
+        return "too few splits have a score there"
+    by_zone = Word.EQUIVALENT in (declared.word, other.word) or claims.SMALL in declared.reason + other.reason
+    if not by_zone or _alike(declared, other):
+        return ""
+    if not all(math.isfinite(_zone(one)) for one in (declared, other)):
+        return "there is no zone of equivalence there"
+    return "the zone of equivalence there is not the declared one"
+
+
+def _zone(verdict: Verdict) -> float:
+    return float(verdict.extras.get("rope", math.nan))
+
+
+def _alike(declared: Verdict, other: Verdict) -> bool:
+    """Zones that came about in the same way."""
+    both = (declared, other)
+    return all(math.isfinite(_zone(one)) for one in both) and len({one.extras["rope_declared"] for one in both}) == 1
+
+
+def changes(declared: Verdict, other: Verdict) -> bool:
+    """Whether the conclusion is another; what is left open stays open, whether undecided or beyond what could be
+    told."""
+    if incomparable(declared, other):
+        return False
+    one, two = (word if word in CLAIMS else None for word in (declared.word, other.word))
+    return one is not two
 
 
 def rules(cube: pd.DataFrame, metric: str) -> list[str]:

@@ -9,7 +9,9 @@ Each kind's p is adjusted by Holm over the family's comparisons. The larger of t
 "not equivalent" (Berger and Hsu 1996), so Holm's adjustment (1979) holds for it under any dependence, as Lauzon and
 Caffo (2009) work out for the two one-sided tests: the probability of any false "equivalent" in a family is at most
 alpha. The two kinds are adjusted apart, each over the same m: of one comparison at most one can be false, since a true
-difference is none, or beyond the zone, or neither.
+difference is none, or beyond the zone, or neither. Together they are bounded by 2 alpha; simulated, with half of a
+family at the zone's edge and half without a difference, any false word came in at most 4.5 % of studies of 1, 5 and 10
+times 5 folds and 3, 5 and 19 comparisons (``tests/bench/bench_equivalence.py``; 28 % where P(same) decides alone).
 """
 
 from __future__ import annotations

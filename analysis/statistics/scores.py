@@ -77,6 +77,18 @@ class Scores:
     verifiable: bool
     """Every score has a run behind it."""
 
+    @property
+    def shared(self) -> pd.DataFrame:
+        """``values`` on the splits that every activation with any score has: means of these may be compared, while
+        those over splits of one's own also differ by what is easy and hard in them. No column without a score."""
+        return self.values.dropna(axis="columns", how="all").dropna()
+
+    @property
+    def sharing(self) -> str:
+        """A sentence on how many splits are shared; empty where all are."""
+        left, whole = len(self.shared), len(self.values)
+        return f"Over the {left} of {counted(whole, 'split')} that all have." if left < whole else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:

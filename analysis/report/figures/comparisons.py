@@ -55,6 +55,7 @@ def points(findings: Findings) -> list[Plot]:
             panels = figure_style.columns(figure, group)[0]
             for panel, dataset in zip(panels, group, strict=True):
                 table = findings.scores(dataset)
+                shared = table.shared
                 values = table.values.reindex(columns=labels).to_numpy(dtype=float)
                 place = np.arange(len(labels))
                 alpha = float(np.clip(3 / max(len(values), 1), 0.08, 0.5))
@@ -64,9 +65,9 @@ def points(findings: Findings) -> list[Plot]:
                 means: list[tuple[float, float]] = []
                 panel.scatter(values.ravel(), grid.ravel(), s=9, color=BLUE, alpha=0.55, linewidths=0, zorder=2)
                 for row in range(len(labels)):
-                    column = values[:, row][np.isfinite(values[:, row])]
-                    if not len(column):
+                    if labels[row] not in shared or shared.empty:
                         continue
+                    column = shared[labels[row]].to_numpy(dtype=float)
                     low, high = mean_interval(column, table.ratio, 1 - findings.alpha)
                     panel.plot([low, high], [row + 0.28] * 2, color=INK, linewidth=1.2, zorder=3)
                     means += [(value, row + 0.28) for value in (low, column.mean(), high)]
@@ -89,9 +90,9 @@ def points(findings: Findings) -> list[Plot]:
                     name=f"figure-1-points{suffix(at)}",
                     title=f"{parts_of(findings.claimed, name).capitalize()} {name} of every split",
                     caption=(
-                        f"One point a split (n = {ranged(counts)} a row); thin lines join the same split. Diamonds: "
-                        f"mean with its {100 * (1 - findings.alpha):g} % interval, standard error corrected for "
-                        "the overlap of the training parts; no test, no correction for several comparisons."
+                        f"One point a split; thin lines join the same split. Diamonds: mean over the {ranged(counts)} "
+                        f"splits that all have, with its {100 * (1 - findings.alpha):g} % interval, standard error "
+                        "corrected for overlapping training parts; no test, no correction for several comparisons."
                         + (figure_style.OFF_SCALE if off else "")
                     ),
                     data=pd.concat(rows, ignore_index=True),

@@ -18,6 +18,11 @@ from analysis.runs.schema import ACTIVATION_PARAM, DEGREES, TRAINING_PARAM
 from analysis.statistics import claims, effects
 
 LONG = 30
+METHODS = (
+    "Means, and gains and ranks of them, are over the splits that every activation with a score has: over splits of "
+    "one's own they would also differ by what is easy and hard in them. Seeds are averaged within a split first, and a "
+    "diverged run counts as knowing nothing.",
+)
 
 
 def raw(findings: Findings) -> Section:
@@ -35,7 +40,7 @@ def section(findings: Findings) -> Section:
     if searched is not None:
         blocks.append(Tabled(searched))
     blocks += published.fold_tables(findings)
-    return Section(anchor="results", title="Differences and means", blocks=blocks)
+    return Section(anchor="results", title="Differences and means", blocks=blocks, methods=METHODS)
 
 
 def means(findings: Findings) -> Table:
@@ -43,11 +48,12 @@ def means(findings: Findings) -> Table:
     rows = []
     for dataset in findings.datasets:
         table = findings.scores(dataset)
+        shared = table.shared
         of_set = findings.claimed[findings.claimed["dataset"] == dataset]
         known = looked.reference_column in of_set and of_set[looked.reference_column].notna().any()
         chance = float(of_set[looked.reference_column].mean()) if known else math.nan
         for label in table.values.columns:
-            values = table.values[label].dropna().to_numpy(dtype=float)
+            values = shared[label].to_numpy(dtype=float) if label in shared else np.empty(0)
             low, high = (
                 comparisons.mean_interval(values, table.ratio, 1 - findings.alpha) if len(values) else (math.nan,) * 2
             )
@@ -67,6 +73,7 @@ def means(findings: Findings) -> Table:
                     "diverged": table.diverged[label],
                     "epochs": float(mine.loc[mine["epochs"] > 0, "epochs"].median()),
                     "chance": chance,
+                    "note": table.sharing if len(values) < len(table.values) else "",
                 }
             )
     frame = pd.DataFrame(rows)
@@ -75,8 +82,8 @@ def means(findings: Findings) -> Table:
         name="table-2-means",
         title=f"{parts_of(findings.claimed, name).capitalize()} {name} by activation",
         caption=(
-            "n counts splits; seeds are averaged within a split first. Interval of the mean with the standard error "
-            "corrected for overlapping training parts. Diverged runs count as knowing nothing. No test."
+            "n counts the splits that all activations have. Interval of the mean with the standard error corrected for "
+            "overlapping training parts; no test."
         ),
         frame=frame,
         formats={

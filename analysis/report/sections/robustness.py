@@ -8,45 +8,80 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.report.blocks import Block, Notice, Section, Tabled, Text
+from analysis.report.blocks import Block, Section, Tabled, Text
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.plan import Plan
 from analysis.runs.schema import Status
 from analysis.runs.wording import counted
-from analysis.statistics import claims, robustness
+from analysis.statistics import claims, qualified, robustness
 from analysis.statistics.verdict import Verdict, Word
 
 
-def section(findings: Findings) -> Section:
+def section(findings: Findings) -> Section | None:
     if not findings.verdicts:
-        blocks: list[Block] = [Notice("Nothing was compared.", tone="note")]
-        return Section(anchor="robustness", title="Robustness of the conclusion", blocks=blocks)
+        return None
     others = alternatives(findings)
-    table = wide(findings.verdicts, others)
-    blocks = [Text(sentence(findings.verdicts, others)), Tabled(table), Tabled(gains(findings))]
-    return Section(anchor="robustness", title="Robustness of the conclusion", blocks=blocks)
+    blocks: list[Block] = [
+        Text(sentence(findings.verdicts, others)),
+        *([Text(left)] if (left := uncompared(findings.verdicts, others)) else []),
+        Tabled(wide(findings.verdicts, others)),
+        Tabled(gains(findings)),
+    ]
+    return Section(anchor="robustness", title="Robustness of the conclusion", blocks=blocks, methods=METHODS)
 
 
 PLAIN = "test: plain t"
-CLAIMS = (Word.BETTER, Word.WORSE, Word.EQUIVALENT)
+KINDS = {
+    "checkpoint": "another checkpoint rule",
+    "metric": "another metric",
+    "diverged runs": "another handling of diverged runs",
+}
+NOT_COMPARED = "not compared"
+METHODS = (
+    "Robustness: one choice is changed at a time, otherwise the rule of the verdicts holds, with Holm over the same "
+    "family; the plain t differs in its variance alone, and other metrics have the zone of equivalence that seeds or "
+    "items give them, if any.",
+    "A verdict changes where a claim comes, goes or turns; undecided and cannot tell at this n both leave it open. "
+    "Words are compared only where both could have come out.",
+)
 
 
 def sentence(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> str:
     """How many of the declared verdicts change under any other choice; the plain t apart, since it is wrong."""
-    words = {key(found): found.word for found in declared}
-    flips = {name: {key(one) for one in found if one.word != words[key(one)]} for name, found in others.items()}
+    mine = {key(found): found for found in declared}
+    flips = {
+        name: {key(one) for one in found if robustness.changes(mine[key(one)], one)} for name, found in others.items()
+    }
     loud = flips.pop(PLAIN, set())
     changed = set().union(*flips.values())
-    if not changed and not loud and not any(word in CLAIMS for word in words.values()):
+    if not changed and not loud and not any(found.word in robustness.CLAIMS for found in declared):
         return "Nothing was claimed, and under no other choice would it be."
     plain = (
         f"; with the plain t, which takes folds as independent and is wrong here, {len(loud)} would." if loud else "."
     )
+    tried = " or ".join(text for kind, text in KINDS.items() if any(name.startswith(kind) for name in flips))
     return (
-        f"{len(changed)} of {counted(len(words), 'verdict')} {'changes' if len(changed) == 1 else 'change'} under "
-        f"another checkpoint rule, another metric or another handling of diverged runs{plain}"
+        f"{len(changed)} of {counted(len(mine), 'verdict')} {'changes' if len(changed) == 1 else 'change'} under "
+        f"{tried or 'another choice'}{plain}"
     )
+
+
+def uncompared(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> str:
+    """Under which choices claims could not be compared, and why; empty where all could."""
+    mine = {key(found): found for found in declared}
+    whys: dict[str, dict[str, int]] = {}
+    for name, found in others.items():
+        for one in found:
+            why = robustness.incomparable(mine[key(one)], one)
+            if why and Word.DESCRIPTIVE is not mine[key(one)].word:
+                whys.setdefault(why, {}).setdefault(name, 0)
+                whys[why][name] += 1
+    parts = [
+        f"{', '.join(f'{count} under {name}' for name, count in names.items())}, since {why}"
+        for why, names in whys.items()
+    ]
+    return f"Not compared: {'; '.join(parts)}." if parts else ""
 
 
 def key(found: Verdict) -> tuple[str, str, str]:
@@ -71,7 +106,7 @@ def alternatives(findings: Findings) -> dict[str, list[Verdict]]:
     for name, run in runs.items():
         verdicts = [found for plan in findings.plans for found in run(plan)]
         m = max(findings.family, len(verdicts))
-        result[name] = claims.decide_all(verdicts, m=m, alpha=findings.alpha)
+        result[name] = qualified.carried(claims.decide_all(verdicts, m=m, alpha=findings.alpha), findings.verdicts)
     return result
 
 
@@ -93,10 +128,16 @@ def wide(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> Table
     )
     boxed: set[tuple[int, str]] = set()
     for name, verdicts in others.items():
-        words = {key(found): str(found.word) for found in verdicts}
-        result[name] = [words.get(key(found), "") for found in declared]
+        theirs = {key(found): found for found in verdicts}
+        cells = [(mine, theirs.get(key(mine))) for mine in declared]
+        result[name] = [
+            "" if other is None else NOT_COMPARED if robustness.incomparable(mine, other) else str(other.word)
+            for mine, other in cells
+        ]
         boxed |= {
-            (row, name) for row, found in enumerate(declared) if words.get(key(found), found.word) != str(found.word)
+            (row, name)
+            for row, (mine, other) in enumerate(cells)
+            if other is not None and robustness.changes(mine, other)
         }
     shades = {str(Word.BETTER): "better", str(Word.WORSE): "worse", str(Word.EQUIVALENT): "equivalent"}
     marked = {
@@ -109,9 +150,8 @@ def wide(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> Table
         name="table-12-sensitivity",
         title="The verdict under other choices",
         caption=(
-            "One choice changed at a time, otherwise by the rule of section 2 (plain t: its variance alone), with Holm "
-            "over the declared family and n as there. A word that differs from the declared one is boxed. Other "
-            "metrics use their own default region of practical equivalence, where seeds or items give one."
+            "The declared word, and the word with one choice changed at a time; a claim that comes, goes or turns is "
+            "boxed."
         ),
         frame=result,
         boxed=frozenset(boxed),
@@ -125,7 +165,7 @@ def gains(findings: Findings) -> Table:
     frames = []
     for dataset in findings.datasets:
         plan = findings.plan_of(dataset)
-        means = findings.scores(dataset).values.mean().dropna()
+        means = findings.scores(dataset).shared.mean().dropna()
         if len(means) < 2:
             continue
         leader = str(means.idxmin() if findings.metric.better == "lower" else means.idxmax())
