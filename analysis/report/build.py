@@ -182,9 +182,9 @@ def in_markdown(block: Block) -> str:
         case Drawn(plot=plot):
             return drawn_in_markdown(plot)
         case Tabled(table=table):
-            if table.fold or len(table.frame) > LONG_TABLE:
+            if not table.main or len(table.frame) > LONG_TABLE:
                 link = f"tables/{table.name}.csv"
-                return f"**{table.title}**. {table.caption} {counted(len(table.frame), 'row')}: [{link}]({link})"
+                return f"**{table.title}**, {counted(len(table.frame), 'row')}: [{link}]({link})"
             return f"**{table.title}**. {table.caption}\n\n{tables.to_markdown(table)}"
 
 

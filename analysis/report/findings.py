@@ -60,6 +60,12 @@ class Findings:
         """Activations that every study has."""
         return [label for label in self.labels if all(label in plan.activations for plan in self.plans)]
 
+    @cached_property
+    def dsrelu(self) -> bool:
+        """Whether DSReLU takes part."""
+        names = self.claimed["activation_name"].dropna() if "activation_name" in self.claimed else []
+        return any(str(name).lower() == "dsrelu" for name in (*self.labels, *names))
+
     def plan_of(self, dataset: str) -> Plan:
         study = str(self.cube.loc[self.cube["dataset"] == dataset, "study"].iloc[0])
         return next(plan for plan in self.plans if plan.study == study)

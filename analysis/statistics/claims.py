@@ -274,7 +274,7 @@ def decide(verdict: Verdict, *, alpha: float = 0.05) -> Verdict:
             why += [ALONE] if alone is not Word.UNDECIDED else []
             if float(verdict.extras.get("power", 1.0)) < design.COIN:
                 word = Word.CANNOT_TELL
-                why.append(_weak(verdict))
+                why.append(weak(verdict))
     return reasoned(verdict, word, " ".join(why))
 
 
@@ -300,7 +300,7 @@ def _foreseen(verdict: Verdict, alpha: float) -> Verdict:
     return dataclasses.replace(verdict, extras={**extras, **found})
 
 
-def _weak(verdict: Verdict) -> str:
+def weak(verdict: Verdict) -> str:
     """What the design could not have told, and what it could."""
     extras = verdict.extras
     needed, room = float(extras["detectable"]), float(extras.get("difference_room", math.inf))

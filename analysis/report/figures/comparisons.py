@@ -1,4 +1,4 @@
-"""The figures of results: raw points, differences, posteriors."""
+"""The figures of results: raw points, differences, and what they come to as the zone of equivalence widens."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def suffix(at: int) -> str:
     return "" if at == 0 else f"-{at + 1}"
 
 
-def points(findings: Findings) -> list[Plot]:
+def points(findings: Findings, datasets: Sequence[str]) -> list[Plot]:
     """Every score, one point a split; lines join the points of one split; the mean with its corrected interval."""
     plots = []
     name = findings.metric.name
-    for at, group in enumerate(figure_style.groups(findings.datasets)):
+    for at, group in enumerate(figure_style.groups(datasets)):
         labels = [label for label in findings.labels if any(label in findings.plan_of(d).activations for d in group)]
         rows: list[pd.DataFrame] = []
         counts: set[int] = set()
@@ -68,7 +68,7 @@ def points(findings: Findings) -> list[Plot]:
                     if labels[row] not in shared or shared.empty:
                         continue
                     column = shared[labels[row]].to_numpy(dtype=float)
-                    low, high = mean_interval(column, table.ratio, 1 - findings.alpha)
+                    low, high = mean_interval(column, table.ratio, 1 - findings.alpha, table.metric)
                     panel.plot([low, high], [row + 0.28] * 2, color=INK, linewidth=1.2, zorder=3)
                     means += [(value, row + 0.28) for value in (low, column.mean(), high)]
                     panel.plot([column.mean()], [row + 0.28], "D", color=INK, markersize=3.5, zorder=4)
@@ -90,9 +90,8 @@ def points(findings: Findings) -> list[Plot]:
                     name=f"figure-1-points{suffix(at)}",
                     title=f"{parts_of(findings.claimed, name).capitalize()} {name} of every split",
                     caption=(
-                        f"One point a split; thin lines join the same split. Diamonds: mean over the {ranged(counts)} "
-                        f"splits that all have, with its {100 * (1 - findings.alpha):g} % interval, standard error "
-                        "corrected for overlapping training parts; no test, no correction for several comparisons."
+                        f"A point a split, a line joins one split, a diamond is the mean over the {ranged(counts)} "
+                        f"splits that all have, with its {100 * (1 - findings.alpha):g} % interval."
                         + (figure_style.OFF_SCALE if off else "")
                     ),
                     data=pd.concat(rows, ignore_index=True),
@@ -101,13 +100,15 @@ def points(findings: Findings) -> list[Plot]:
     return plots
 
 
-def mean_interval(values: Any, ratio: float, level: float) -> tuple[float, float]:
-    """Corrected interval of one activation's mean; of no width where it cannot be known."""
+def mean_interval(values: Any, ratio: float, level: float, metric: Metric) -> tuple[float, float]:
+    """Corrected interval of one activation's mean, cut where the metric ends; of no width where it cannot be known."""
     n = len(values)
+    middle = float(np.mean(values))
     if n < 3 or not math.isfinite(ratio):
-        return float(np.mean(values)), float(np.mean(values))
+        return middle, middle
     half = float(stats.t.isf((1 - level) / 2, n - 1)) * float(np.std(values, ddof=1)) * math.sqrt(1 / n + ratio)
-    return float(np.mean(values)) - half, float(np.mean(values)) + half
+    low, high = middle - half, middle + half
+    return low if metric.low is None else max(low, metric.low), high if metric.high is None else min(high, metric.high)
 
 
 def ranged(counts: set[int], thing: str = "") -> str:
@@ -132,10 +133,10 @@ def against_control(findings: Findings, group: Sequence[str]) -> list[Verdict]:
     ]
 
 
-def forest(findings: Findings) -> list[Plot]:
+def forest(findings: Findings, datasets: Sequence[str]) -> list[Plot]:
     """Differences to the control with their intervals and the region of practical equivalence."""
     plots = []
-    for at, group in enumerate(figure_style.groups(findings.datasets)):
+    for at, group in enumerate(figure_style.groups(datasets)):
         labels = rivals(findings, group)
         shown = against_control(findings, group)
         if not shown:
@@ -166,9 +167,8 @@ def forest(findings: Findings) -> list[Plot]:
                     title="Differences to the control, positive is better",
                     caption=(
                         f"Mean paired difference over {ranged({v.n for v in shown}, 'split')} with its "
-                        f"{100 * (1 - findings.alpha):g} % interval (corrected resampled t, interval not adjusted). "
-                        f"{banded(shown)}Shape and colour: the verdict after Holm over "
-                        f"{counted(findings.family, 'comparison')}." + (figure_style.OFF_SCALE if off else "")
+                        f"{100 * (1 - findings.alpha):g} % interval{banded(shown)}."
+                        + (figure_style.OFF_SCALE if off else "")
                     ),
                     data=pd.DataFrame([difference(found) for found in shown]),
                 )
@@ -217,7 +217,7 @@ def difference(found: Verdict) -> dict[str, Any]:
 def banded(verdicts: Sequence[Verdict]) -> str:
     """What the grey band is, where one is drawn."""
     drawn = any(math.isfinite(float(found.extras.get("rope", math.nan))) for found in verdicts)
-    return "Grey band: region of practical equivalence. " if drawn else ""
+    return "; grey: zone of practical equivalence" if drawn else ""
 
 
 def set_scale(panel: Any, verdicts: Sequence[Verdict], labels: Sequence[str], metric: Metric) -> bool:
@@ -232,56 +232,6 @@ def set_scale(panel: Any, verdicts: Sequence[Verdict], labels: Sequence[str], me
     span = None if metric.low is None or metric.high is None else metric.high - metric.low
     low, high = figure_style.limits([*values, 0.0], least=None if span is None else -span, most=span)
     return figure_style.mark_off_scale(panel, values, rows, (min(low, 0.0), max(high, 0.0)))
-
-
-def posteriors(findings: Findings) -> list[Plot]:
-    """Posterior density of each difference, one ridge a rival."""
-    plots = []
-    for at, group in enumerate(figure_style.groups(findings.datasets)):
-        labels = rivals(findings, group)
-        shown = [v for v in against_control(findings, group) if "scale" in v.extras]
-        if not shown:
-            continue
-        rows: list[dict[str, Any]] = []
-        off = False
-        with figure_style.new_figure(figure_style.row_height(len(labels))) as figure:
-            panels = figure_style.columns(figure, group)[0]
-            for panel, dataset in zip(panels, group, strict=True):
-                mine = [v for v in shown if v.dataset == dataset]
-                panel.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
-                off |= set_scale(panel, mine, labels, findings.metric)
-                for found in mine:
-                    row, scale = labels.index(found.activation), float(found.extras["scale"])
-                    grid = found.estimate + scale * np.linspace(-4.5, 4.5, 91)
-                    density = stats.t.pdf((grid - found.estimate) / scale, float(found.extras["df"]))
-                    top = row + 0.4 - 0.85 * density / density.max()
-                    colour = WORD_COLOURS[found.word]
-                    panel.fill_between(grid, row + 0.4, top, color=colour, alpha=0.35, linewidth=0, zorder=2)
-                    panel.plot(grid, top, color=colour, linewidth=0.9, zorder=3)
-                    rope = float(found.extras.get("rope", math.nan))
-                    if math.isfinite(rope):
-                        panel.fill_betweenx([row - 0.5, row + 0.5], -rope, rope, color=FAINT, linewidth=0, zorder=0)
-                    rows += [
-                        {"dataset": dataset, "activation": found.activation, "difference": x, "density": y / scale}
-                        for x, y in zip(grid.tolist(), density.tolist(), strict=True)
-                    ]
-                figure_style.label_rows(panel, labels)
-                panel.set_xlabel("difference")
-            plots.append(
-                figure_style.render(
-                    figure,
-                    name=f"figure-3-posteriors{suffix(at)}",
-                    title="Posterior of each difference to the control",
-                    caption=(
-                        f"Bayesian correlated t, n = {ranged({v.n for v in shown}, 'paired split')}, no prior "
-                        f"information; each ridge scaled to one height. {banded(shown)}It is the "
-                        "corrected t turned round, not a second piece of evidence."
-                        + (figure_style.OFF_SCALE if off else "")
-                    ),
-                    data=pd.DataFrame(rows),
-                )
-            )
-    return plots
 
 
 def rope_widths(findings: Findings) -> list[Plot]:

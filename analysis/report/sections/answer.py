@@ -13,7 +13,7 @@ from analysis.report.conclusion import DECIDED
 from analysis.report.figures import answer as figure
 from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings
-from analysis.report.sections import declaration
+from analysis.report.sections import declaration, robustness
 from analysis.report.sections import power as planning
 from analysis.report.spending import Spent, hours_of, spent
 from analysis.runs.schema import SCORED, UNFINISHED, Status
@@ -172,8 +172,22 @@ def weak(findings: Findings) -> list[str]:
     points = [f"{splits} on {'1 data set' if sets == 1 else f'each of {sets} data sets'}, one model."]
     if seeds == 1 and not bool((findings.claimed["status"] == Status.IMPORTED).all()):
         points.append("One seed a split: the luck of a seed is in every difference.")
-    points += [line for line in (tuned(findings), lost(findings), zone(findings)) if line]
-    return points
+    return points + [line for line in (turned(findings), tuned(findings), lost(findings), zone(findings)) if line]
+
+
+def turned(findings: Findings) -> str:
+    """How many verdicts another choice would change; empty where none."""
+    others = findings.once("alternatives", robustness.alternatives)
+    flips = robustness.flipped(findings.verdicts, others)
+    flips.pop(robustness.PLAIN, None)
+    changed = set().union(*flips.values())
+    by = [name.split(": ", 1)[-1] for name, found in flips.items() if found]
+    if not changed:
+        return ""
+    verb = "changes" if len(changed) == 1 else "change"
+    return (
+        f"{len(changed)} of {counted(len(findings.verdicts), 'verdict')} {verb} under another choice ({listed(by, 3)})."
+    )
 
 
 def tuned(findings: Findings) -> str:

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from analysis.report.blocks import Block, Listing, Notice, Section, Tabled, Text
+from analysis.report.blocks import Block, Notice, Section, Tabled, Text
 from analysis.report.figures import curves as learning
 from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
@@ -33,7 +33,6 @@ def section(findings: Findings) -> Section | None:
                 f"{100 * TARGET:g} % power by any number of repeats, if the true difference is the observed one."
             )
         )
-        blocks.append(Listing([step.sentence for step in sorted(steps, key=price)[:SHOWN]]))
         blocks.append(Tabled(table(frame, findings.family)))
     unplanned = [found for found in findings.verdicts if found.word not in DECIDED and found not in open_rows]
     if unplanned:

@@ -119,8 +119,6 @@ def fold_tables(findings: Findings) -> list[Block]:
         if frame is not None:
             imported = bool((rows["status"] == Status.IMPORTED).all())
             blocks.append(Tabled(fold_table(frame, labels, f"table-6-folds-{at}", dataset, imported=imported)))
-    if not blocks:
-        blocks.append(Notice("No per-fold metrics beside the primary one were recorded.", tone="note"))
     return blocks
 
 
@@ -153,9 +151,9 @@ def fold_table(frame: pd.DataFrame, labels: list[str], name: str, dataset: str, 
         caption = (
             "As published; each row is taken as a fold."
             if imported
-            else "At the declared checkpoint; train is measured at rest in evaluation mode where it was, a dash is a "
-            "run whose score does not count. Repeat and fold name the split, so a row is one split for all activations."
-        ) + " No test."
+            else "At the declared checkpoint, train measured at rest where it was; a dash is a run whose score does "
+            "not count. Repeat and fold name the split, so a row is one split for all activations."
+        )
         formats = {**dict.fromkeys(labels, ".4f"), "repeat": "d", "fold": "d"}
     title = f"Metrics by fold on {dataset}"
     return Table(name=name, title=title, caption=caption, frame=frame, formats=formats, fold=True)

@@ -11,23 +11,23 @@ from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
 from analysis.runs.published import parts_of
 from analysis.runs.wording import counted
-from analysis.statistics.verdict import Word
+from analysis.statistics import claims
+from analysis.statistics.verdict import Verdict, Word
 
 CLASSES = {Word.BETTER: "better", Word.WORSE: "worse", Word.EQUIVALENT: "equivalent"}
 
 
 METHODS = (
-    "A comparison is a mean paired difference with the interval and the two-sided p of the corrected resampled t "
-    "(Nadeau and Bengio 2003; Bouckaert and Frank 2004): t = d / (s sqrt(1/n + n2/n1)) on n − 1 degrees of freedom, d "
-    "and s the mean and standard deviation of the n paired differences, n2/n1 the held-out items over those that the "
-    "fold's training could see. It is approximate: no unbiased variance estimate exists for one cross-validation.",
-    "The probabilities of worse, same and better are the Bayesian correlated t's (Benavoli and others 2017): the mean "
-    "difference is Student t with the same centre, scale and degrees of freedom, so this is the same evidence.",
+    "Corrected resampled t (Nadeau and Bengio 2003; Bouckaert and Frank 2004): t = d / (s sqrt(1/n + n2/n1)) on n − 1 "
+    "degrees of freedom, d and s the mean and standard deviation of the n paired differences, n2/n1 the held-out items "
+    "over those that the fold's training could see. Approximate: no unbiased variance estimate exists for one "
+    "cross-validation.",
+    "Bayesian correlated t (Benavoli and others 2017): the mean difference is Student t with the same centre, scale "
+    "and degrees of freedom, so P(worse), P(same) and P(better) are the same evidence.",
     "Better or worse needs two things: Holm's p (1979) over the declared family at most alpha, and the posterior "
     "beyond practical equivalence. Equivalent needs P(same) and the p of two one-sided tests (Schuirmann 1987), by "
     "Holm likewise. Intervals are not adjusted; the family's size stays as planned when a comparison is missing.",
-    "Pairing is by the hash of the split. Seeds are averaged within a split. A diverged run gets what knowing nothing "
-    "scores; failed and missing runs are left out and n says so.",
+    "Pairing is by the hash of the split; failed and missing runs are left out and n says so.",
 )
 
 
@@ -35,6 +35,19 @@ def section(findings: Findings) -> Section | None:
     if not findings.verdicts:
         return None
     return Section(anchor="verdicts", title="Verdicts", blocks=[Tabled(table(findings))], methods=METHODS)
+
+
+def note(found: Verdict) -> str:
+    """The verdict's note, but for what the columns say."""
+    if not {"power", "detectable", "difference_asked"} <= found.extras.keys():
+        return found.note
+    return found.note.replace(claims.weak(found), "").strip()
+
+
+def asked(findings: Findings) -> str:
+    """At which difference the power is."""
+    sizes = {f"{float(v.extras['difference_asked']):.3g}" for v in findings.verdicts if "power" in v.extras}
+    return f"; power at a true difference of {' or '.join(sorted(sizes))}" if sizes else ""
 
 
 def table(findings: Findings) -> Table:
@@ -53,7 +66,8 @@ def table(findings: Findings) -> Table:
                 "better": found.probabilities.better if found.probabilities else math.nan,
                 "p": math.nan if found.p_adjusted is None else found.p_adjusted,
                 "n": found.n,
-                "note": found.note,
+                **{name: float(found.extras.get(name, math.nan)) for name in ("power", "detectable")},
+                "note": note(found),
             }
             for found in verdicts
         ]
@@ -63,11 +77,12 @@ def table(findings: Findings) -> Table:
     name = findings.plan.declaration.metric
     return Table(
         name="table-1-verdicts",
+        main=True,
         title="Verdicts",
         caption=(
             f"Mean paired difference of {parts_of(findings.claimed, name)} {name} to the control over n splits, "
             f"positive is better, with its {level} interval. p by the corrected resampled t, two-sided, after Holm "
-            f"over {counted(findings.family, 'comparison')}; P by the Bayesian correlated t."
+            f"over {counted(findings.family, 'comparison')}; P by the Bayesian correlated t{asked(findings)}."
         ),
         frame=frame,
         formats={
@@ -75,6 +90,8 @@ def table(findings: Findings) -> Table:
             **dict.fromkeys(("worse", "same", "better"), ".3f"),
             "p": "p",
             "n": "d",
+            "power": ".2f",
+            "detectable": f".{digits}f",
         },
         heads={
             "dataset": "data set",
@@ -84,6 +101,7 @@ def table(findings: Findings) -> Table:
             "same": "P(same)",
             "better": "P(better)",
             "p": "p (Holm)",
+            "detectable": "told at 80 %",
         },
         marked={(row, "verdict"): CLASSES[found.word] for row, found in enumerate(verdicts) if found.word in CLASSES},
     )
