@@ -24,7 +24,8 @@ T = TypeVar("T")
 Raw = dict[str, Any]
 
 SINCE = "since"
-"""Key in a dataclass field's metadata: the schema that brought the field. See :func:`identity`."""
+"""Key in a dataclass field's metadata: the schema in which the field came. A text that lacks it means its default,
+which is what was done before, and so does an identity: see :func:`identity`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,12 +152,13 @@ def _decode_dataclass(kind: Any, raw: object, path: str, written: int | None) ->
         raise SpecError(f"{path}: got {type(raw).__name__}, accepts an object")
     hints = _hints(kind)
     names = {item.name for item in dataclasses.fields(kind)}
+    later = {item.name for item in dataclasses.fields(kind) if SINCE in item.metadata}
     known: Format | None = getattr(kind, "FORMAT", None)
     if known is not None:
         said = raw.get("schema") if "schema" in names else written
         raw = known.upgrade(kind.__name__, raw, known.schema if said is None and written is None else said, path)
-    if missing := sorted(names - raw.keys()):
+    if missing := sorted(names - later - raw.keys()):
         raise SpecError(f"{path}: missing {', '.join(missing)}")
     if unknown := sorted(raw.keys() - names):
         raise SpecError(f"{path}: unknown {', '.join(unknown)}")
-    return kind(**{name: _decode(hints[name], raw[name], f"{path}.{name}", None) for name in names})
+    return kind(**{name: _decode(hints[name], raw[name], f"{path}.{name}", None) for name in names & raw.keys()})

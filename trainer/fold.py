@@ -62,9 +62,8 @@ class Fold:
         """Builds the model, takes up an earlier attempt's newest checkpoint, and writes the Start record."""
         spec = self.spec
         kind = task.fitting(spec.task, dataset)
-        self._split = splits.split(
-            dataset, spec.split, kind.strata(dataset), seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold
-        )
+        place = {"seed": spec.study_seed, "repeat": spec.repeat, "fold": spec.fold}
+        self._split = splits.split(dataset, spec.split, kind.strata(dataset), phase=spec.phase, **place)
         self._learner = Learner(spec, dataset, data, self._split, kind(dataset))
         self._selection = selection.Selection(
             selection.scores(kind.described(spec.task), spec.training.checkpoint_rule) if self.validates else {}
@@ -81,6 +80,7 @@ class Fold:
             n_train=len(self._split.train),
             n_validation=len(self._split.validation),
             n_heldout=len(self._split.heldout),
+            n_heldout_searched=self._split.heldout_searched,
             references=self.learner.references(),
             n_parameters=self.learner.n_parameters,
         )

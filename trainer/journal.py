@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, ClassVar, Literal
 
 from trainer import previous
-from trainer.codec import Format, from_plain
+from trainer.codec import SINCE, Format, from_plain
 from trainer.errors import JournalError, SpecError
 
 FILE = "metrics.jsonl"
@@ -69,6 +69,8 @@ class Start:
     """Versions (python, torch, cuda, driver) and Slurm ids, where there are any."""
     code: str = ""
     """Digest of the trainer's sources that ran."""
+    n_heldout_searched: int | None = field(default=None, metadata={SINCE: 2})
+    """Held-out items that the study's searches may use; None where nothing keeps the two apart."""
 
 
 @dataclass(frozen=True, kw_only=True)

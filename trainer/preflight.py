@@ -73,7 +73,8 @@ def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int],
     from trainer.tasks import task
 
     strata = task.fitting(spec.task, dataset).strata(dataset)
-    made = split(dataset, spec.split, strata, seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold).hash
+    place = {"seed": spec.study_seed, "repeat": spec.repeat, "fold": spec.fold}
+    made = split(dataset, spec.split, strata, phase=spec.phase, **place).hash
     for (_, repeat, fold), known in dealt.items():
         if known == made:
             few = f"groups of {spec.split.group!r}" if spec.split.group else "items"

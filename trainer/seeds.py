@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-Purpose = Literal["split", "validation", "weights", "order", "epoch", "outcome", "fit"]
+Purpose = Literal["split", "search part", "validation", "weights", "order", "epoch", "outcome", "fit"]
 
 
 def seed(purpose: Purpose, study_seed: int, *where: int) -> int:
-    """A number in [0, 2**63). ``where`` is (repeat), (repeat, fold) or (repeat, fold, epoch); another length is another
-    seed."""
+    """A number in [0, 2**63). ``where`` is (), (repeat), (repeat, fold) or (repeat, fold, epoch); another length is
+    another seed."""
     text = ":".join([purpose, str(study_seed), *(str(number) for number in where)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -45,6 +45,9 @@ class SplitSpec:
     """Whether every part gets its share of each of the task's strata."""
     group: str | None = None
     """Name of the data set's group (as "patient"): no group is on two sides of a split."""
+    search_share: float = field(default=0.0, metadata={SINCE: 2})
+    """Share of the items (or groups) that searches use, and that is always on the training side of the confirm phase,
+    whose held-out parts come from the rest alone; 0: searches use all items, or there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,7 @@ SIZE_TAGS = {
     "n_train": schema.N_TRAIN,
     "n_validation": schema.N_VALIDATION,
     "n_heldout": schema.N_HELDOUT,
+    "n_heldout_searched": schema.N_HELDOUT_SEARCHED,
 }
 REFERENCE = "reference/"  # columns reference/<metric>
 LEARNED = ["run_id", "layer", "parameter", "value"]

@@ -82,6 +82,8 @@ class Plan:
     """Label -> settings tried in the search phase, 0 where nothing was searched."""
     search_selects_on: str = ""
     """``validation/<metric>`` that a search chooses by; empty where nothing was searched."""
+    search_share: float = 0.0
+    """Share of the items that searches use and the confirm phase never holds out; 0: they use all, or there is none."""
     declaration: Declaration
 
     @property

@@ -57,6 +57,7 @@ EPOCHS = PREFIX + "epochs"
 N_TRAIN = PREFIX + "n_train"
 N_VALIDATION = PREFIX + "n_validation"
 N_HELDOUT = PREFIX + "n_heldout"
+N_HELDOUT_SEARCHED = PREFIX + "n_heldout_searched"  # held-out items that searches may use; none where not kept apart
 REFERENCE_PREFIX = PREFIX + "reference."  # <metric>: what knowing nothing scores on the fold's held-out part
 DEVICE = PREFIX + "device"  # cpu | cuda
 DEVICE_NAME = PREFIX + "device_name"

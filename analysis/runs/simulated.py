@@ -195,7 +195,7 @@ def fold_run(
         **{"seed": design.seed, "split_hash": split, "config_digest": "0" * 16},
         **{"status": Status.FINISHED.value, "reason": "patience", "rule": design.drawn.rules[0]},
         **{"epochs": len(curve), "best_epoch": int(curve[f"validation/{design.drawn.loss}"].argmin()) + 1},
-        **{"n_train": seen - seen // 5, "n_validation": seen // 5, "n_heldout": design.held},
+        **{"n_train": seen - seen // 5, "n_validation": seen // 5, "n_heldout": design.held, "n_heldout_searched": 0},
         **{REFERENCE + name: value for name, value in knowing_nothing(1 / design.classes, design.classes).items()},
         **{"selected": False, "selected_value": np.nan, "selected_among": np.nan},
         **{"device": "cuda", "device_name": "simulated", "host": "node0", "pack_size": 1},

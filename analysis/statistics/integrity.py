@@ -36,6 +36,11 @@ CHECKS: tuple[Check, ...] = (
         warns=Consequence(Effect.QUALIFIES, "So nothing shows that both sides were scored on the same items."),
     ),
     Check(
+        name="kept from the search",
+        look=looks.kept_from_search,
+        warns=Consequence(Effect.QUALIFIES, "So the luck that chose them may come back: the gain may be too high."),
+    ),
+    Check(
         name="equal budget",
         look=looks.equal_budget,
         warns=Consequence(Effect.QUALIFIES, "So a difference may come from this and not from the activation."),

@@ -113,6 +113,25 @@ def equal_splits(runs: Runs) -> Seen:
     return result
 
 
+def kept_from_search(runs: Runs) -> Seen:
+    """Where settings were searched, whether what is held out took part in the search."""
+    plan, rows = runs.plan, runs.rows[runs.rows["status"].isin(SCORED)]
+    tuned = frozenset(label for label, count in plan.search_trials.items() if count > 1)
+    if plan.claims_phase == "search" or not tuned or rows.empty:
+        return []
+    name = "n_heldout_searched"
+    known = rows[rows[name].notna()] if name in rows else rows.iloc[:0]
+    splits = known.drop_duplicates("split_hash")
+    again, held = (int(splits[column].sum()) if len(splits) else 0 for column in (name, "n_heldout"))
+    on = f"over {counted(len(splits), 'split')}"
+    if len(known) == len(rows) and not again:
+        return [passed(f"Of {held:,} items held out {on}, a search may use none.")]
+    who = f"The settings of {', '.join(sorted(tuned))} were searched"
+    if again:
+        return [warn(f"{who} on {again:,} of {held:,} items held out {on}.", tuned)]
+    return [warn(f"{who} on all items, those held out here too (dealt to other folds).", tuned)]
+
+
 def equal_budget(runs: Runs) -> Seen:
     """The same training for everyone: budget, optimiser, batch, precision, device, search."""
     rows = runs.rows

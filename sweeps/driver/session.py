@@ -63,9 +63,9 @@ def opened(path: Path) -> Study:
         raise StudyError(f"{path}: not a study folder (it has no {layout.STUDY}); `actsweep run STUDY` makes one")
     declared = path / layout.PLAN
     if not declared.is_file():
-        return load(file, check_files=False)
+        return load(file, check_files=False, written_out=True)
     plan = from_json(declared.read_text(encoding="utf-8"))
-    study = load(file, check_files=False, task=_planned(plan))
+    study = load(file, check_files=False, task=_planned(plan), written_out=True)
     if plan.study_digest != digest(study):
         raise StudyError(
             f"{file}: was changed after its study was declared (digest {plan.study_digest} in {layout.PLAN}, now "

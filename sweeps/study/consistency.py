@@ -129,6 +129,18 @@ def _parameters(path: Path, item: Activation) -> Iterator[tuple[Path, object, st
 
 
 def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]:
+    if search.share > 0 and study.confirm is not None and study.confirm.repeats == 0:
+        yield (
+            ("search", "share"),
+            search.share,
+            "accepts 0 with confirm: {repeats: 0}: claims rest on the search's own folds, so nothing is kept from it",
+        )
+    if search.share > 0 and study.folds.scheme == "fixed":
+        yield (
+            ("search", "share"),
+            search.share,
+            "accepts 0 with folds: {scheme: fixed}: what the data set holds out, no search uses anyway",
+        )
     if search.folds is not None and search.folds > study.folds.folds:
         yield ("search", "folds"), search.folds, f"accepts at most folds.folds, {study.folds.folds}"
     epochs = study.search_epochs

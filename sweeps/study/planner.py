@@ -97,7 +97,13 @@ def model_spec(study: Study) -> ModelSpec:
 
 
 def split_spec(study: Study) -> SplitSpec:
-    return SplitSpec(**study.folds.model_dump(exclude={"repeats"}))
+    return SplitSpec(**study.folds.model_dump(exclude={"repeats"}), search_share=search_share(study))
+
+
+def search_share(study: Study) -> float:
+    """Share of the items that searches use and the confirm phase never holds out; 0 where they use all, or where there
+    is none."""
+    return study.search.share if study.search is not None and study.searched() else 0.0
 
 
 def plan(study: Study, declared_at: str) -> Plan:
@@ -118,6 +124,7 @@ def plan(study: Study, declared_at: str) -> Plan:
         folds=len(fold_numbers(study, phase)),
         search_trials={label: trials(study, label, "search") if label in searched else 0 for label in study.compared()},
         search_selects_on=study.select_on(),
+        search_share=search_share(study),
         declaration=Declaration(
             question=study.question,
             metric=study.report.metric,
@@ -136,7 +143,13 @@ def _splits(spec: SplitSpec) -> str:
     parts = "the held-out part that the data set declares" if spec.scheme == "fixed" else f"{spec.folds} folds"
     stratified = ", stratified by class" if spec.stratify else ""
     grouped = f", no {spec.group} on two sides" if spec.group else ", items assigned individually (no groups)"
-    return f"{parts}{stratified}{grouped if spec.scheme == 'kfold' else ''}; validation {spec.validation:g} of the rest"
+    kept = (
+        f"; {100 * spec.search_share:g} % of the items are the search's and never held out" if spec.search_share else ""
+    )
+    return (
+        f"{parts}{stratified}{grouped if spec.scheme == 'kfold' else ''}; validation {spec.validation:g} of the "
+        f"rest{kept}"
+    )
 
 
 def _named(name: str, options: Mapping[str, Scalar]) -> str:

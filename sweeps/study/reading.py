@@ -12,7 +12,7 @@ from slurm.messages import nearest
 from slurm.yaml_reader import Document, Problem
 from sweeps.errors import StudyError
 from sweeps.study.field_types import TASK
-from sweeps.study.study import Study
+from sweeps.study.study import WRITTEN_OUT, Study
 from trainer import catalogue
 from trainer.errors import UnknownName
 from trainer.tasks.description import Description, describe
@@ -24,12 +24,14 @@ def load(
     origin: str | None = None,
     check_files: bool = True,
     task: Description | None = None,
+    written_out: bool = False,
 ) -> Study:
     """The study in a file (given as a Path) or in a text (given as str).
 
     ``origin`` is the name shown in messages; the path itself by default. Relative paths in ``root``,
     ``cluster.profile`` and a ``tracking.uri`` of SQLite are taken from the file's folder (a text's: from the current
     one) and made absolute; ``check_files=False`` does not ask whether they exist, for a study folder that was moved.
+    ``written_out``: a text that :func:`sweeps.study.study.resolved_yaml` wrote, maybe that of an earlier version.
     ``task`` is the description of the study's task, where it is known; else one of the user's own is asked for it.
     Raises :class:`StudyError` with all problems that can be told at once.
     """
@@ -49,7 +51,8 @@ def load(
         origin, folder, text = origin or "study", pathlib.Path.cwd(), path_or_text
     document = yaml_reader.parse(text, origin, StudyError)
     try:
-        study = Study.model_validate(document.value, context={TASK: task or _described(document)})
+        context = {TASK: task or _described(document), WRITTEN_OUT: written_out}
+        study = Study.model_validate(document.value, context=context)
     except ValidationError as error:
         raise document.error(messages.problems(error, Study)) from error
     study, missing = _absolute(study, folder)

@@ -178,10 +178,18 @@ class Search(Section):
     """Folds of each repeat that a search trial trains; None: all."""
     repeats: int = Field(default=1, ge=1)
     scheduler: Annotated[Scheduler, BeforeValidator(_scheduler)] = Scheduler()
+    share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the items (or groups) that the search uses, and that the confirm phase never holds out; 0: all of them.
+    Where there is a confirm phase on folds of its own, 0.4 unless said otherwise."""
     select_on: SelectedOn = "validation/loss"
     epochs: int | None = Field(default=None, ge=1)
     """Epochs in the search phase; None: training.epochs."""
     allow_unequal_budget: bool = False
+
+
+SEARCH_SHARE = 0.4
+"""Of the items, what searches use where a study does not say: enough to rank settings by, and most items are left to
+claim on."""
 
 
 class Confirm(Section):

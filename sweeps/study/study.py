@@ -21,6 +21,7 @@ from sweeps.study.consistency import Values, contradictions
 from sweeps.study.field_types import TASK, listed
 from sweeps.study.sections import (
     NAME,
+    SEARCH_SHARE,
     Activation,
     Cluster,
     Confirm,
@@ -42,9 +43,12 @@ from trainer.tasks.description import LAST, Description, describe
 Mode = Literal["min", "max"]
 NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking"})
 """Keys that decide no number and no conclusion."""
-ADDED: dict[tuple[str, str], object] = {("training", "evaluate_every"): 1}
+ADDED: dict[tuple[str, str], object] = {("training", "evaluate_every"): 1, ("search", "share"): 0.0}
 """Keys that came later, with what was done before they were there: so a study keeps the digest that an earlier version
 gave it."""
+WRITTEN_OUT = "written out"
+"""Key of a validation's context: the text has all defaults written out. What it lacks came later and means what was
+done before."""
 
 
 class Study(Section):
@@ -92,6 +96,8 @@ class Study(Section):
             folds = out.get("folds")
             repeats = folds.get("repeats", 1) if isinstance(folds, Mapping) else getattr(folds, "repeats", 1)
             out["confirm"] = {"repeats": repeats} if type(repeats) is int and repeats >= 1 else {}
+        if isinstance(out.get("search"), Mapping):
+            fill(out, "search", {"share": 0.0 if (info.context or {}).get(WRITTEN_OUT) else _search_share(out)})
         task = _task(info)
         fill(out, "report", {"metric": task.primary})
         if not task.stratifies:
@@ -200,7 +206,7 @@ def digest(study: Study) -> str:
     """Identity of the study: 16 hexadecimal digits over everything that decides a number or the conclusion drawn."""
     plain = study.model_dump(mode="json", exclude=set(NOT_IDENTITY))
     for (section, key), before in ADDED.items():
-        if plain[section][key] == before:
+        if plain[section] is not None and plain[section][key] == before:
             del plain[section][key]
     canonical = json.dumps(plain, sort_keys=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -210,6 +216,15 @@ def _task(info: ValidationInfo) -> Description:
     """The task's description that the validation was given; of a study made in code, classification's."""
     found: Description = (info.context or {}).get(TASK) or describe("classification")
     return found
+
+
+def _search_share(raw: Mapping[str, Any]) -> float:
+    """What a search keeps to itself where the study does not say: nothing where no other folds are claimed on, or
+    where the data set itself declares what is held out."""
+    confirm, folds = raw.get("confirm"), raw.get("folds")
+    none = isinstance(confirm, Mapping) and confirm.get("repeats") == 0
+    fixed = isinstance(folds, Mapping) and folds.get("scheme") == "fixed"
+    return 0.0 if none or fixed else SEARCH_SHARE
 
 
 def fill(raw: dict[str, Any], section: str, defaults: Mapping[str, object]) -> None:

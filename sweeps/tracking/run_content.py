@@ -214,6 +214,8 @@ def _start_tags(history: FoldHistory) -> dict[str, str]:
         schema.DEVICE_NAME: start.device_name,
         schema.HOST: start.host,
     }
+    if start.n_heldout_searched is not None:
+        tags[schema.N_HELDOUT_SEARCHED] = str(start.n_heldout_searched)
     for name, reference in start.references.items():
         tags[metric_key(schema.REFERENCE_PREFIX + name)] = repr(reference)
     if start.code:

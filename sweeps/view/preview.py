@@ -12,13 +12,14 @@ from sweeps.errors import StudyError
 from sweeps.folder.layout import STUDY
 from sweeps.study import planner
 from sweeps.study.default_spaces import explain
+from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
 from sweeps.view.progress import sizes
 from sweeps.wording import counted, duration
 from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
 from trainer.journal import read_fold
-from trainer.spec import FoldSpec, Options
+from trainer.spec import FoldSpec, Options, Phase
 
 ITEMS = {
     "breast_cancer": 569,
@@ -69,7 +70,29 @@ def design(study: Study) -> str:
                 lines.append(f"    {name}: {why}")
     if study.searched():
         lines.append(f"winners by {study.select_on()}; claims rest on the {declared.claims_phase} phase")
+        lines.append(seen_by_search(study))
     return "\n".join(lines)
+
+
+def seen_by_search(study: Study) -> str:
+    """What of the items on which claims rest a search may use."""
+    share = planner.search_share(study)
+    if planner.claims_phase(study) == "search":
+        return "each setting is chosen and scored on the same folds, which the report calls descriptive"
+    if study.folds.scheme == "fixed":
+        return "no search uses what the data set holds out"
+    if share == 0:
+        return (
+            "the search uses all items: what it chooses is scored again on items that it has used, and the report says "
+            f"so (search: {{share: {SEARCH_SHARE:g}}} keeps them apart)"
+        )
+    items = _items(study.data.name, study.data.options)
+    about = f" (about {round(share * items):,} of {items:,})" if items is not None else ""
+    whole = f"groups ({study.folds.group})" if study.folds.group else "items"
+    return (
+        f"the search uses {100 * share:g} % of the {whole}{about}, which the confirm phase trains on and never holds "
+        "out: claims rest on items that no search has used"
+    )
 
 
 def price(study: Study, measured: Sequence[Path]) -> str:
@@ -91,15 +114,24 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     items = _items(study.data.name, study.data.options)
     if items is None:
         return f"price: not known: {all_epochs} of unmeasured length; run one and name its folder with --measured"
-    scheme = planner.split_spec(study)
-    share = (1 - 1 / max(scheme.folds, 2)) * (1 - scheme.validation)
-    steps = max(1, round(items * share / study.training.batch))
-    hours = epochs * steps * STEP_MS / 3.6e6
+    steps = {phase: max(1, round(items * _trained(study, phase) / study.training.batch)) for phase in sizes(study)}
+    seconds = sum(size.epochs * steps[phase] for phase, size in sizes(study).items()) * STEP_MS / 1000
+    each = " (search) and ".join(counted(count, "step") for count in dict.fromkeys(steps.values()))
     return (
-        f"price: about {duration(3600 * hours)} of a GPU if no fold stops early, an estimate: {all_epochs} "
-        f"of {counted(steps, 'step')}, at {STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no "
-        "evaluation; --measured DIR estimates it from your runs"
+        f"price: about {duration(seconds)} of a GPU if no fold stops early, an estimate: {all_epochs} of {each}, at "
+        f"{STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no evaluation; --measured DIR estimates "
+        "it from your runs"
     )
+
+
+def _trained(study: Study, phase: Phase) -> float:
+    """Share of the items that a fold of the phase trains on."""
+    spec = planner.split_spec(study)
+    if phase == "search":
+        given = dealt = spec.search_share or 1.0
+    else:
+        given, dealt = 1.0, 1.0 - spec.search_share
+    return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
 
 
 def _items(name: str, options: Options) -> int | None:

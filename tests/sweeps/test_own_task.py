@@ -85,6 +85,7 @@ def test_it_runs_from_its_study_file_to_a_report(tmp_path: Path) -> None:
     ledger = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
     assert chosen == [record["trial"] for record in ledger if record["kind"] == "selected" and record["among"]]
     scores = study.cube[study.cube["phase"] == "confirm"].groupby("activation")["heldout/off_by"].mean()
+    assert study.cube.loc[study.cube["phase"] == "confirm", "n_heldout_searched"].eq(0).all()
     numbers = json.loads((folder / "report" / "numbers.json").read_text())["tables"]["table-1-verdicts"]
     for row in numbers:  # nearer is better
         assert row["difference"] == pytest.approx(scores["relu"] - scores[row["activation"]], abs=1e-9)

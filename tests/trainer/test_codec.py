@@ -98,10 +98,12 @@ def test_the_identity_of_a_fold_of_schema_1_is_the_text_it_was_written_as(text: 
 
 
 @pytest.mark.parametrize("text", WRITTEN_BEFORE.values())
-def test_a_fold_of_schema_1_is_validated_after_every_epoch_and_says_all_else_as_before(text: str) -> None:
+def test_a_fold_of_schema_1_is_validated_after_every_epoch_searches_all_items_and_says_all_else_as_before(
+    text: str,
+) -> None:
     fold = from_text(FoldSpec, text)
     raw = json.loads(to_text(fold))
-    assert (raw.pop("schema"), raw["training"].pop("evaluate_every")) == (2, 1)
+    assert (raw.pop("schema"), raw["training"].pop("evaluate_every"), raw["split"].pop("search_share")) == (2, 1, 0.0)
     assert raw == {key: value for key, value in json.loads(text).items() if key != "schema"}
 
 
@@ -120,6 +122,12 @@ def test_identity_leaves_out_a_later_field_at_its_default_and_no_other() -> None
     assert identity(Dish(name="soup", pepper=0.5)) == '{"name":"soup","pepper":0.5,"salt":1.0}'
     assert to_text(Dish(name="soup")) == '{"name":"soup","pepper":0.0,"salt":1.0}'
     assert digest(Dish(name="soup")) != digest(Dish(name="soup", pepper=0.5))
+
+
+def test_a_text_without_a_later_field_means_its_default_and_may_lack_no_other() -> None:
+    assert from_plain(Dish, {"name": "soup", "salt": 1.0}) == Dish(name="soup")
+    with pytest.raises(SpecError, match="Dish: missing salt"):
+        from_plain(Dish, {"name": "soup", "pepper": 1.0})
 
 
 def test_identity_says_schema_1_whatever_wrote_it_and_looks_inside() -> None:

@@ -19,7 +19,7 @@ from trainer.tasks.classification import Classification
 
 
 def split(data, spec, **where):
-    return splits.split(data, spec, Classification.strata(data), **where)
+    return splits.split(data, spec, Classification.strata(data), **{"phase": "confirm"} | where)
 
 
 def dataset(labels, *, groups=None, fixed=None, classes=None):
@@ -185,7 +185,8 @@ def test_a_grouped_validation_part_is_about_as_large_as_asked(share, expected):
 
 
 def test_the_activation_cannot_reach_a_split():
-    assert set(inspect.signature(splits.split).parameters) == {"dataset", "spec", "strata", "seed", "repeat", "fold"}
+    given = {"dataset", "spec", "strata", "phase", "seed", "repeat", "fold"}
+    assert set(inspect.signature(splits.split).parameters) == given
 
 
 def test_hash_covers_the_data():
@@ -267,3 +268,112 @@ def test_seeds_are_63_bits_and_apart(seed, repeat, fold):
     assert all(0 <= number < 2**63 for number in found)
     assert seeds.seed("weights", seed, repeat, fold) == found[0]
     assert seeds.seed("weights", seed + 1, repeat, fold) != found[0]
+
+
+def of_both_phases(data, spec, *, seed):
+    """Splits of a search (repeats 0 and 1) and of its confirm phase (2 to 4), all folds."""
+    return {
+        phase: [
+            split(data, spec, phase=phase, seed=seed, repeat=repeat, fold=fold)
+            for repeat in repeats
+            for fold in range(spec.folds)
+        ]
+        for phase, repeats in (("search", (0, 1)), ("confirm", (2, 3, 4)))
+    }
+
+
+def used(parts):
+    """Every item that a split has on any side."""
+    return set(np.concatenate([np.r_[part.train, part.validation, part.heldout] for part in parts]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    labels=labelled(),
+    folds=st.integers(2, 4),
+    seed=st.integers(0, 2**63),
+    share=st.sampled_from([0.35, 0.5, 0.62]),
+    stratify=st.booleans(),
+)
+def test_no_item_that_a_search_uses_is_held_out_of_the_confirm_phase(labels, folds, seed, share, stratify):
+    data = dataset(labels)
+    spec = SplitSpec(folds=folds, validation=0.5, stratify=stratify, search_share=share)
+    found = of_both_phases(data, spec, seed=seed)
+    searched = used(found["search"])
+    assert len(searched) == round(share * len(labels))
+    for part in found["confirm"]:
+        assert not searched & set(part.heldout)
+        assert searched <= {*part.train, *part.validation}
+        assert len(part.train) + len(part.validation) + len(part.heldout) == len(labels)
+        assert part.heldout_searched == 0
+    for number in range(3):  # repeats
+        one = [part.heldout for part in found["confirm"][number * folds : (number + 1) * folds]]
+        assert set(np.concatenate(one)) == set(range(len(labels))) - searched
+    if stratify:
+        for number in np.unique(labels):
+            members = np.flatnonzero(labels == number)
+            assert abs(len(searched & set(members)) - share * len(members)) <= 1
+
+
+def test_without_a_part_of_its_own_a_search_uses_most_of_what_is_held_out_later():
+    data = digits.load(None, {})
+    spec = SplitSpec(folds=3)
+    searched = used([split(data, spec, phase="search", seed=1, repeat=0, fold=0)])
+    again = split(data, spec, phase="confirm", seed=1, repeat=1, fold=0)
+    assert set(again.heldout) <= searched
+    assert again.heldout_searched is None
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+def test_a_group_is_the_searchs_or_held_out_never_both(stratify):
+    groups = np.repeat(np.arange(20), 9)
+    data = dataset(np.random.default_rng(0).integers(0, 2, len(groups)), groups=groups)
+    spec = SplitSpec(folds=3, group="patient", stratify=stratify, search_share=0.4)
+    found = of_both_phases(data, spec, seed=3)
+    searched = set(groups[list(used(found["search"]))])
+    assert len(searched) == 8
+    assert not searched & set(groups[np.concatenate([part.heldout for part in found["confirm"]])])
+
+
+def test_the_part_of_a_search_follows_the_seed_and_no_repeat():
+    data = digits.load(None, {})
+    spec = SplitSpec(search_share=0.4)
+    one, other = (of_both_phases(data, spec, seed=seed)["search"] for seed in (1, 2))
+    assert used(one[:5]) == used(one[5:])
+    assert used(one) != used(other)
+
+
+def test_a_declared_held_out_part_is_never_searched():
+    data = dataset([0, 1] * 20, fixed=np.arange(40) % 4 == 0)
+    spec = SplitSpec(scheme="fixed", folds=1)
+    found = [split(data, spec, phase=phase, seed=1, repeat=0, fold=0) for phase in ("search", "confirm")]
+    assert [part.heldout_searched for part in found] == [0, 0]
+    assert np.array_equal(found[0].heldout, found[1].heldout)
+
+
+@pytest.mark.parametrize(
+    ("data", "spec", "words"),
+    [
+        (
+            dataset([0] * 40 + [1] * 8),
+            SplitSpec(folds=4, search_share=0.4),
+            "data set 'made', the search part: class 'c1' has 3 items for 4 folds; use 3 folds or fewer, another "
+            "search.share, or stratify: false",
+        ),
+        (
+            dataset([0, 1] * 10, groups=np.repeat(np.arange(5), 4)),
+            SplitSpec(folds=3, group="patient", stratify=False, search_share=0.4),
+            "data set 'made', the search part: 2 groups of 'patient' for 3 folds; use 2 folds or fewer, another search",
+        ),
+        (
+            dataset([0, 1] * 10),
+            SplitSpec(folds=2, search_share=0.01),
+            "search share 0.01 of 20 items is 0 items, which leaves one part empty; use another search.share",
+        ),
+        (dataset([0, 1] * 10), SplitSpec(folds=2, search_share=1.0), "search share 1.0, accepts 0 or more and less"),
+    ],
+)
+def test_a_share_that_cannot_be_dealt_is_said(data, spec, words):
+    with pytest.raises(DataError) as caught:
+        split(data, spec, phase="search", seed=1, repeat=0, fold=0)
+    assert words in str(caught.value)

@@ -111,6 +111,36 @@ def test_unequal_budgets_and_devices() -> None:
     assert "relu 1, dsrelu 20" in " ".join(found["note"])
 
 
+def searched(cube: pd.DataFrame, **counts: int) -> pd.DataFrame:
+    plan = dataclasses.replace(simulated.study(seed=1).plan, search_trials={"relu": 1, "dsrelu": 20, **counts})
+    found = integrity.checks(cube, plan)
+    return found[found["check"] == "kept from the search"]
+
+
+def test_held_out_items_that_a_search_may_use_qualify_the_word() -> None:
+    kept = searched(sound())
+    assert list(kept["status"]) == ["pass"]
+    assert kept["note"].iloc[0] == "Of 20,000 items held out over 10 splits, a search may use none."
+    cube = sound()
+    cube.loc[cube["fold"] == 0, "n_heldout_searched"] = 3
+    used = searched(cube, apalu=5).iloc[0]
+    assert (used["status"], used["effect"]) == ("warn", "qualifies the word")
+    assert used["activations"] == "apalu, dsrelu"
+    assert "searched on 6 of 20,000 items held out over 10 splits." in used["note"]
+
+
+@pytest.mark.parametrize("drop", [True, False])
+def test_runs_that_do_not_say_what_the_search_used_are_not_taken_for_kept_apart(drop: bool) -> None:
+    cube = sound().drop(columns="n_heldout_searched") if drop else sound().assign(n_heldout_searched=math.nan)
+    said = searched(cube).iloc[0]
+    assert said["status"] == "warn"
+    assert "dsrelu were searched on all items, those held out here too" in said["note"]
+    assert searched(cube, dsrelu=1)["status"].tolist() == ["pass"]
+    half = sound()
+    half.loc[half.index[:5], "n_heldout_searched"] = math.nan
+    assert searched(half)["status"].tolist() == ["warn"]
+
+
 def test_one_run_counted_twice() -> None:
     cube = sound()
     columns = [name for name in cube if str(name).startswith("heldout/")]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -203,7 +204,7 @@ def test_the_training_section_is_the_trainers():
     assert set(Training.model_fields) == {field.name for field in dataclasses.fields(TrainingSpec)}
     assert set(Training.model_fields) > FIXED_FOR_ALL
     assert planner.split_spec(load(LEAST)) == SplitSpec()
-    assert set(Folds.model_fields) - {"repeats"} == {field.name for field in dataclasses.fields(SplitSpec)}
+    assert {*Folds.model_fields, "search_share"} - {"repeats"} == {item.name for item in dataclasses.fields(SplitSpec)}
 
 
 def test_a_fixed_parameter_leaves_the_ready_space():
@@ -260,3 +261,48 @@ def test_a_study_is_checked_without_torch_or_ray():
         "assert not {'torch', 'ray', 'mlflow', 'submitit', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env={**os.environ, "PYTHONWARNINGS": "error"})
+
+
+SEARCHES = """
+name: some
+data: digits
+search: {samples: 2}
+activations: [relu, {activation: lelu, space: default}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "share"),
+    [
+        ("", 0.4),
+        ("confirm: {repeats: 3}", 0.4),
+        ("confirm: {repeats: 0}", 0.0),
+        ("confirm: false", 0.0),
+        ("folds: {scheme: fixed}", 0.0),
+    ],
+)
+def test_what_a_search_keeps_to_itself_unless_said_otherwise(more, share):
+    study = load(SEARCHES + more)
+    assert planner.split_spec(study).search_share == share
+    assert planner.plan(study, "now").search_share == share
+    assert load(resolved_yaml(study)) == study
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("confirm: {repeats: 0}", "search.share: got 0.3; accepts 0 with confirm: {repeats: 0}"),
+        ("folds: {scheme: fixed}", "search.share: got 0.3; accepts 0 with folds: {scheme: fixed}"),
+    ],
+)
+def test_a_share_where_nothing_else_is_held_out_is_refused(more, message):
+    with pytest.raises(StudyError, match=re.escape(message)):
+        load(SEARCHES.replace("{samples: 2}", "{samples: 2, share: 0.3}") + more)
+
+
+def test_a_study_written_out_before_there_was_a_share_keeps_its_digest_and_searches_all_items():
+    study = load(SEARCHES.replace("{samples: 2}", "{samples: 2, share: 0}"))
+    before = resolved_yaml(study).replace("  share: 0.0\n", "")
+    again = load(before, written_out=True)
+    assert again == study
+    assert digest(again) == digest(study) != digest(load(before))

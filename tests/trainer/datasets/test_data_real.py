@@ -121,7 +121,15 @@ def test_folds_by_patient_share_no_patient(real_root: Path) -> None:
     patients = found.groups["patient"]
     heldout = []
     for fold in range(5):
-        parts = split(found, SplitSpec(group="patient"), Classification.strata(found), seed=1, repeat=0, fold=fold)
+        parts = split(
+            found,
+            SplitSpec(group="patient"),
+            Classification.strata(found),
+            phase="confirm",
+            seed=1,
+            repeat=0,
+            fold=fold,
+        )
         sides = [set(patients[indices]) for indices in (parts.train, parts.validation, parts.heldout)]
         assert len(set.union(*sides)) == sum(map(len, sides)) == 47
         heldout.append(parts.heldout)
