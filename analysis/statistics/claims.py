@@ -257,7 +257,7 @@ def decide(verdict: Verdict, *, alpha: float = 0.05) -> Verdict:
     extras ``power`` at ``difference_asked`` and ``detectable``), unless a difference from 0 was told. What was refused,
     or has too few splits or no runs behind it, keeps its word. A verdict may be decided again, in another family.
     """
-    verdict = _foreseen(verdict, alpha)
+    verdict = design.foreseen(verdict, alpha)
     refused = verdict.word is Word.CANNOT_TELL and "power" not in verdict.extras
     if refused or verdict.withdrawn or verdict.word is Word.DESCRIPTIVE or verdict.probabilities is None:
         return verdict
@@ -274,7 +274,7 @@ def decide(verdict: Verdict, *, alpha: float = 0.05) -> Verdict:
             why += [ALONE] if alone is not Word.UNDECIDED else []
             if float(verdict.extras.get("power", 1.0)) < design.COIN:
                 word = Word.CANNOT_TELL
-                why.append(weak(verdict))
+                why.append(design.weak(verdict))
     return reasoned(verdict, word, " ".join(why))
 
 
@@ -282,30 +282,3 @@ def reasoned(verdict: Verdict, word: Word, why: str) -> Verdict:
     """The verdict with another word and its reason, in place of the one that it had."""
     told = verdict.note.removesuffix(verdict.reason).strip()
     return dataclasses.replace(verdict, word=word, reason=why, note=" ".join(filter(None, (told, why))))
-
-
-def _foreseen(verdict: Verdict, alpha: float) -> Verdict:
-    """With what the design could have told in this family; unchanged where nothing was tested."""
-    extras = verdict.extras
-    if "sd" not in extras or "difference_asked" not in extras:
-        return verdict
-    rope = float(extras.get("rope", math.nan))
-    sd, ratio, m = (float(extras[name]) for name in ("sd", "ratio", "family"))
-    rope = rope if math.isfinite(rope) else 0.0
-    size = float(extras["difference_asked"])
-    found = {
-        "power": design.told(size, sd=sd, n=verdict.n, ratio=ratio, rope=rope, alpha=alpha, m=int(m)),
-        "detectable": design.detectable(sd=sd, n=verdict.n, ratio=ratio, rope=rope, alpha=alpha, m=int(m)),
-    }
-    return dataclasses.replace(verdict, extras={**extras, **found})
-
-
-def weak(verdict: Verdict) -> str:
-    """What the design could not have told, and what it could."""
-    extras = verdict.extras
-    needed, room = float(extras["detectable"]), float(extras.get("difference_room", math.inf))
-    needs = f"needs {needed:.3g}" if needed <= room else "needs more than the metric has room for"
-    return (
-        f"A true difference of {float(extras['difference_asked']):.3g} ({extras['difference_is']}) would be told with "
-        f"{100 * float(extras['power']):.0f} % power here; {100 * design.TARGET:g} % {needs}."
-    )

@@ -8,6 +8,7 @@ tell at this n" and not "undecided", which is kept for what could have come out 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from scipy import optimize
 
 from analysis.statistics import power
 from analysis.statistics.scores import Pairs
+from analysis.statistics.verdict import Verdict
 
 COIN = 0.5
 """Least power of a design that could have told: below it, a miss is likelier than a find."""
@@ -94,3 +96,30 @@ def _unit(n: int, ratio: float, alpha: float) -> float:
     while short(high) < 0:
         high *= 2
     return float(optimize.brentq(short, 0.0, high, rtol=1e-9)) if short(0.0) < 0 else 0.0
+
+
+def foreseen(verdict: Verdict, alpha: float) -> Verdict:
+    """With what the design could have told in this family; unchanged where nothing was tested."""
+    extras = verdict.extras
+    if "sd" not in extras or "difference_asked" not in extras:
+        return verdict
+    rope = float(extras.get("rope", math.nan))
+    rope = rope if math.isfinite(rope) else 0.0
+    sd, ratio, m = float(extras["sd"]), float(extras["ratio"]), int(extras["family"])
+    size = float(extras["difference_asked"])
+    found = {
+        "power": told(size, sd=sd, n=verdict.n, ratio=ratio, rope=rope, alpha=alpha, m=m),
+        "detectable": detectable(sd=sd, n=verdict.n, ratio=ratio, rope=rope, alpha=alpha, m=m),
+    }
+    return dataclasses.replace(verdict, extras={**extras, **found})
+
+
+def weak(verdict: Verdict) -> str:
+    """What the design could not have told, and what it could."""
+    extras = verdict.extras
+    needed, room = float(extras["detectable"]), float(extras.get("difference_room", math.inf))
+    needs = f"needs {needed:.3g}" if needed <= room else "needs more than the metric has room for"
+    return (
+        f"A true difference of {float(extras['difference_asked']):.3g} ({extras['difference_is']}) would be told with "
+        f"{100 * float(extras['power']):.0f} % power here; {100 * TARGET:g} % {needs}."
+    )

@@ -121,15 +121,15 @@ class Finding:
 
 
 def to_frame(findings: Iterable[Finding]) -> pd.DataFrame:
-    """One row a finding; ``COLUMNS``: status pass, warn or fail, activations concerned (empty: all), effect and
-    consequence as plain text."""
+    """One row a finding; ``COLUMNS``: status pass, warn or fail, activations concerned (a tuple; empty: all),
+    effect and consequence as plain text."""
     rows = [
         {
             "check": one.check,
             "dataset": one.dataset,
             "status": one.seen.outcome.value,
             "note": one.seen.note,
-            "activations": ", ".join(sorted(one.seen.groups or one.seen.labels)),
+            "activations": tuple(sorted(one.seen.groups or one.seen.labels)),
             "effect": one.consequence.effect.value,
             "consequence": one.consequence.sentence,
         }

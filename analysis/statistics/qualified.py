@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
+import pandas as pd
+
 from analysis.statistics.finding import Effect, Finding
 from analysis.statistics.verdict import Verdict, Word
 
@@ -29,6 +31,15 @@ def _qualified(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     against = [one for one in mine if one.consequence.effect is Effect.WITHDRAWS]
     doubts = tuple(dict.fromkeys(one.sentence for one in against or mine))
     return _doubted(verdict, doubts, withdrawn=bool(against))
+
+
+def takes_away(checks: pd.DataFrame, *labels: str, dataset: str | None = None) -> bool:
+    """Whether a finding in a frame of ``checks`` takes the word from every comparison among these activations, on one
+    data set or (None) on any."""
+    rows = checks[checks["effect"] == Effect.WITHDRAWS]
+    if dataset is not None:
+        rows = rows[rows["dataset"] == dataset]
+    return any(not concerned or bool(set(concerned) & set(labels)) for concerned in rows["activations"])
 
 
 def carried(others: Iterable[Verdict], declared: Iterable[Verdict]) -> list[Verdict]:

@@ -79,7 +79,8 @@ class Verdict:
 
 COLUMNS = [
     *("dataset", "activation", "control", "metric", "method", "estimate", "low", "high", "level"),
-    *("worse", "same", "better", "p", "p_adjusted", "n", "word", "note"),
+    *("worse", "same", "better", "p", "p_adjusted", "n", "word", "withdrawn"),
+    *("doubts", "note"),
 ]
 
 
@@ -106,6 +107,8 @@ def to_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
             "p_adjusted": math.nan if verdict.p_adjusted is None else verdict.p_adjusted,
             "n": verdict.n,
             "word": str(verdict.word),
+            "withdrawn": "" if verdict.withdrawn is None else str(verdict.withdrawn),
+            "doubts": " ".join(verdict.doubts),
             "note": verdict.note,
         }
         row |= {f"extras.{name}": value for name, value in verdict.extras.items()}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.report import amounts, figure_style
 from analysis.report.figure_style import FAINT, INK, MUTED, PALETTE, Plot
-from analysis.report.figures.comparisons import WORD_COLOURS, WORD_MARKERS, difference, ranged
+from analysis.report.figures.comparisons import WORD_COLOURS, WORD_MARKERS, difference, ranged, suffix
 from analysis.report.findings import Findings
 from analysis.runs.published import parts_of
 from analysis.runs.wording import counted
@@ -38,12 +38,35 @@ class Shown(NamedTuple):
 
 
 def shown(findings: Findings) -> Shown:
+    """Nothing where nothing is compared."""
     compared = [name for name in findings.datasets if any(found.dataset == name for found in findings.verdicts)]
-    sets = (compared or findings.datasets)[:MOST_SETS]
-    labels = [label for label in findings.labels if any(label in findings.plan_of(name).activations for name in sets)]
-    place = {label: standing(findings, label, sets) for label in labels}
-    ranked = sorted(labels, key=lambda label: -place[label])
-    return Shown(sets, ranked, len(sets) == 1 or len(labels) <= TWO_ROWS)
+    sets = compared[:MOST_SETS]
+    labels = ranked(findings, sets)
+    return Shown(sets, labels, len(sets) == 1 or len(labels) <= TWO_ROWS)
+
+
+def ranked(findings: Findings, datasets: list[str]) -> list[str]:
+    """The activations of those data sets, the one that is furthest ahead first."""
+    labels = [label for label in findings.labels if any(label in findings.plan_of(d).activations for d in datasets)]
+    place = {label: standing(findings, label, datasets) for label in labels}
+    return sorted(labels, key=lambda label: -place[label])
+
+
+def further(findings: Findings) -> tuple[list[Plot], list[Plot]]:
+    """Differences, and scores, of the data sets for which the first screen has no room."""
+    first = shown(findings)
+    groups: list[list[Plot]] = [[], []]
+    rests = (
+        [name for name in findings.datasets if name not in first.datasets] if findings.verdicts else [],
+        [name for name in findings.datasets if not first.scores or name not in first.datasets],
+    )
+    for plots, rest, draw, name in zip(
+        groups, rests, (difference_figure, score_figure), ("figure-2-differences", "figure-1-points"), strict=True
+    ):
+        for at in range(0, len(rest), MOST_SETS):
+            sets = rest[at : at + MOST_SETS]
+            plots.append(draw(findings, Shown(sets, ranked(findings, sets), False), f"{name}{suffix(len(plots))}"))
+    return groups[0], groups[1]
 
 
 def standing(findings: Findings, label: str, datasets: list[str]) -> float:
@@ -61,8 +84,8 @@ def drawn(findings: Findings) -> list[Plot]:
     if not findings.verdicts:
         return []
     place = shown(findings)
-    plots = [difference_figure(findings, place)]
-    return [*plots, score_figure(findings, place)] if place.scores else plots
+    plots = [difference_figure(findings, place, NAME)]
+    return [*plots, score_figure(findings, place, f"{NAME}-splits")] if place.scores else plots
 
 
 def height_of(place: Shown) -> float:
@@ -95,7 +118,7 @@ def name_axis(panels: Any, text: str) -> None:
         panel.locator_params(axis="x", nbins=5 if len(panels) == 1 else 3)
 
 
-def difference_figure(findings: Findings, place: Shown) -> Plot:
+def difference_figure(findings: Findings, place: Shown, name: str) -> Plot:
     sets, labels, _ = place
     unit = amounts.unit(findings.metric)
     controls = {findings.plan_of(dataset).declaration.control for dataset in sets}
@@ -114,14 +137,14 @@ def difference_figure(findings: Findings, place: Shown) -> Plot:
         )
         return figure_style.render(
             figure,
-            name=NAME,
+            name=name,
             title="Difference to the control, right is better",
-            caption=caption(findings, sets, off=off),
+            caption=caption(findings, sets, off=off, first=name == NAME),
             data=numbers(findings, sets, labels),
         )
 
 
-def score_figure(findings: Findings, place: Shown) -> Plot:
+def score_figure(findings: Findings, place: Shown, name: str) -> Plot:
     sets, labels, _ = place
     off = False
     with figure_style.new_figure(0.62 + height_of(place), width_of(sets)) as figure:
@@ -136,9 +159,12 @@ def score_figure(findings: Findings, place: Shown) -> Plot:
         ]
         return figure_style.render(
             figure,
-            name=f"{NAME}-splits",
+            name=name,
             title=f"{part.capitalize()} {findings.metric.name} of every split",
-            caption=(f"A point a split, a line joins one split, a diamond is the mean{OFF if off else ''}."),
+            caption=(
+                "A point a split, a line joins one split, a diamond is the mean over those that all have"
+                f"{OFF if off else ''}."
+            ),
             data=pd.concat(
                 [frame.assign(dataset=dataset) for frame, dataset in zip(long, sets, strict=True)], ignore_index=True
             ),
@@ -194,17 +220,16 @@ def splits(findings: Findings, panel: Any, dataset: str, labels: list[str]) -> b
     scale."""
     metric = findings.plan_of(dataset).primary
     times = amounts.scale(metric)
-    values = times * findings.scores(dataset).values.reindex(columns=labels).to_numpy(dtype=float)
+    table = findings.scores(dataset)
+    values = times * table.values.reindex(columns=labels).to_numpy(dtype=float)
     rows = np.arange(len(labels))
     strength = float(np.clip(3 / max(len(values), 1), 0.08, 0.5))
     for line in values:
         panel.plot(line, rows, color=MUTED, linewidth=0.6, alpha=strength, zorder=1)
     grid = np.broadcast_to(rows, values.shape)
     panel.scatter(values.ravel(), grid.ravel(), s=9, color=PALETTE[0], alpha=0.6, linewidths=0, zorder=2)
-    for row in rows:
-        column = values[:, row][np.isfinite(values[:, row])]
-        if len(column):
-            panel.plot([column.mean()], [row], "D", color=INK, markersize=3.2, zorder=4)
+    means = times * table.shared.mean().reindex(labels).to_numpy(dtype=float)
+    panel.plot(means, rows, "D", color=INK, markersize=3.2, zorder=4)
     ends = figure_style.limits(
         values,
         least=None if metric.low is None else times * metric.low,
@@ -213,15 +238,15 @@ def splits(findings: Findings, panel: Any, dataset: str, labels: list[str]) -> b
     return figure_style.mark_off_scale(panel, values.ravel(), grid.ravel(), ends)
 
 
-def caption(findings: Findings, sets: list[str], *, off: bool) -> str:
+def caption(findings: Findings, sets: list[str], *, off: bool, first: bool) -> str:
     verdicts = [found for found in findings.verdicts if found.dataset in sets]
     band = any(math.isfinite(float(found.extras.get("rope", math.nan))) for found in verdicts)
-    more = len(findings.datasets) - len(sets)
+    more = len(findings.datasets) - len(sets) if first else 0
     return (
         f"Mean difference over n = {ranged({found.n for found in verdicts}, 'paired split')} with its "
         f"{100 * (1 - findings.alpha):g} % interval, right is better"
         + ("; grey: zone of practical equivalence" if band else "")
-        + (f"; {counted(more, 'more data set', 'more data sets')} under Verdicts" if more else "")
+        + (f"; {counted(more, 'more data set', 'more data sets')} under Differences and means" if more else "")
         + (OFF if off else "")
         + "."
     )

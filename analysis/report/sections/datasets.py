@@ -15,7 +15,7 @@ from analysis.report.findings import Findings
 from analysis.report.sections import normalised
 from analysis.report.tables import Table, decimals
 from analysis.runs.wording import counted
-from analysis.statistics import claims, hierarchical, ranks
+from analysis.statistics import claims, hierarchical, qualified, ranks
 from analysis.statistics.ranks import LEAST_DATASETS, Diagram
 from analysis.statistics.verdict import Verdict, Word
 
@@ -41,6 +41,7 @@ def section(findings: Findings) -> Section | None:
         chosen=set().union(*(claims.chosen(plan) for plan in findings.plans)),
     )
     if len(matrix):
+        matrix["word"] = [kept(findings, Word(word), a, b) for word, a, b in matrix[["word", "a", "b"]].to_numpy()]
         if matrix["word"].nunique() > 1:
             blocks.append(Drawn(matrix_figure(matrix, findings.common)))
         else:
@@ -56,6 +57,12 @@ def section(findings: Findings) -> Section | None:
     blocks += normalised.blocks(findings)
     methods = (*METHODS, *normalised.METHODS)
     return Section(anchor="datasets", title="Across data sets", blocks=blocks, methods=methods)
+
+
+def kept(findings: Findings, word: Word, *labels: str) -> str:
+    """The word that checks of the data leave to a comparison of these activations over all data sets."""
+    gone = word is not Word.CANNOT_TELL and qualified.takes_away(findings.checks, *labels)
+    return str(Word.DESCRIPTIVE if gone else word)
 
 
 def units(matrix: pd.DataFrame) -> str:
@@ -151,7 +158,7 @@ def hierarchy(findings: Findings) -> Table:
             {
                 **{"activation": label, "control": findings.control, "mean": found.estimate},
                 **{"worse": worse, "same": same, "better": better, "n": found.n},
-                **{"verdict": str(found.word), "note": found.note},
+                **{"verdict": kept(findings, found.word, label, findings.control), "note": found.note},
             }
         )
     return Table(

@@ -29,16 +29,12 @@ METHODS = (
 
 def raw(findings: Findings) -> Section | None:
     """The scores of the data sets whose scores the first screen does not draw."""
-    first = answer.shown(findings)
-    drawn = first.datasets if first.scores and findings.verdicts else []
-    rest = [dataset for dataset in findings.datasets if dataset not in drawn]
-    blocks: list[Block] = [Drawn(plot) for plot in comparisons.points(findings, rest)]
+    blocks: list[Block] = [Drawn(plot) for plot in answer.further(findings)[1]]
     return Section(anchor="splits", title="Every split", blocks=blocks) if blocks else None
 
 
 def section(findings: Findings) -> Section:
-    beyond = [dataset for dataset in findings.datasets if dataset not in answer.shown(findings).datasets]
-    blocks: list[Block] = [Drawn(plot) for plot in comparisons.forest(findings, beyond)]
+    blocks: list[Block] = [Drawn(plot) for plot in answer.further(findings)[0]]
     blocks += published.subjects(findings)
     blocks.append(Tabled(means(findings)))
     blocks += published.own(findings)

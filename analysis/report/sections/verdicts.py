@@ -11,7 +11,7 @@ from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
 from analysis.runs.published import parts_of
 from analysis.runs.wording import counted
-from analysis.statistics import claims
+from analysis.statistics import design
 from analysis.statistics.verdict import Verdict, Word
 
 CLASSES = {Word.BETTER: "better", Word.WORSE: "worse", Word.EQUIVALENT: "equivalent"}
@@ -41,7 +41,7 @@ def note(found: Verdict) -> str:
     """The verdict's note, but for what the columns say."""
     if not {"power", "detectable", "difference_asked"} <= found.extras.keys():
         return found.note
-    return found.note.replace(claims.weak(found), "").strip()
+    return found.note.replace(design.weak(found), "").strip()
 
 
 def asked(findings: Findings) -> str:

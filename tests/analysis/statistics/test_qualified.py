@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.report import findings as gathering
-from analysis.report.sections import limits, verdicts
+from analysis.report.sections import datasets, limits, verdicts
 from analysis.runs import simulated
 from analysis.runs.load import Study
 from analysis.statistics import claims, integrity, qualified
@@ -87,6 +87,17 @@ def test_the_same_runs_under_another_choice_have_the_same_doubts() -> None:
     assert (b, new) == (verdict("b"), verdict("new"))
 
 
+def test_a_frame_of_checks_says_whose_word_is_gone() -> None:
+    study = told()
+    cube = study.cube.copy()
+    cube.loc[(cube["activation"] == "dsrelu") & (cube["fold"] == 0), "heldout/accuracy"] += 0.3 / 2000
+    checks = claims.concluded(cube, [study.plan])[1]
+    assert qualified.takes_away(checks, "dsrelu", "tanh")
+    assert qualified.takes_away(checks, "dsrelu", "tanh", dataset="digits")
+    assert not qualified.takes_away(checks, "relu", "tanh")
+    assert not qualified.takes_away(checks, "dsrelu", "tanh", dataset="another")
+
+
 def test_scores_of_no_whole_number_of_items_lose_their_own_word() -> None:
     study = told()
     cube = study.cube.copy()
@@ -152,6 +163,9 @@ def test_the_report_follows() -> None:
     frame = verdicts.table(found).frame
     assert set(frame["verdict"]) == {"descriptive only"}
     assert frame["note"].str.contains("one part served for both").all()
+    assert "better" not in " ".join(str(block) for block in datasets.section(found).blocks[:1])
+    matrix = next(table for table in datasets.section(found).tables() if table.name == "table-8-matrix")
+    assert set(matrix.frame["word"]) == {"descriptive only"}
     said = " ".join(limits.section(found).blocks[0].items)  # type: ignore[union-attr]
     assert "one part served for both" in said
     assert "no check found" not in said

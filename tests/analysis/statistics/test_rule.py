@@ -132,6 +132,8 @@ def test_false_words_of_a_family_at_the_edge_of_the_zone() -> None:
 
 
 def test_three_folds_cannot_tell_and_many_can() -> None:
+    # Three folds, a spread of 0.02, five comparisons: 4 % power at +3 points.
+    assert design.told(0.03, sd=0.02, n=3, ratio=0.5, rope=0.0, alpha=0.05, m=5) == pytest.approx(0.036, abs=1e-3)
     few = decided(pairs_of(spread(0.03, 0.02, 3), ratio=0.5), m=5)
     assert few.word is Word.CANNOT_TELL
     assert float(few.extras["power"]) < 0.1
