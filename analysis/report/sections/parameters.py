@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.report import figure_style
-from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
+from analysis.report.blocks import Block, Drawn, Section, Tabled, Text
 from analysis.report.figure_style import PALETTE, Plot
 from analysis.report.figures import activations
 from analysis.report.findings import Findings
@@ -42,7 +42,7 @@ class Search:
     parameters: list[str]
 
 
-def section(findings: Findings) -> Section:
+def section(findings: Findings) -> Section | None:
     plots = (activations.slopes(findings), activations.realised(findings), activations.curves(findings))
     blocks: list[Block] = [Drawn(plot) for plot in plots if plot is not None]
     slopes = activations.slope_table(findings)
@@ -62,6 +62,8 @@ def section(findings: Findings) -> Section:
         )
     found = gated(findings)
     blocks += found
+    if not blocks:
+        return None
     return Section(
         anchor="parameters",
         title="Shapes and parameters",
@@ -89,13 +91,7 @@ def searches(findings: Findings) -> list[Search]:
 def gated(findings: Findings) -> list[Block]:
     every = searches(findings)
     if not every:
-        return [
-            Notice(
-                f"No search tried {parameter_importance.LEAST_SETTINGS} settings or more of any activation, so nothing "
-                "is said of how much its parameters matter.",
-                tone="note",
-            )
-        ]
+        return []
     # Searches of the activation's own parameters come before those of the optimiser's.
     own = [one for one in every if any(name.startswith("activation.") for name in one.parameters)]
     looked = [*own, *(one for one in every if one not in own)][:MOST]
