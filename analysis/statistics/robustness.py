@@ -24,10 +24,13 @@ def incomparable(declared: Verdict, other: Verdict) -> str:
     on one side and taken by default on the other, neither "equivalent" nor what a zone kept from being "better" can be
     held against the other side.
     """
-    if declared.word is Word.DESCRIPTIVE or other.word is Word.DESCRIPTIVE:
+    refused = other.word is Word.CANNOT_TELL and "power" not in other.extras
+    if declared.word is Word.DESCRIPTIVE:
         return "nothing can be claimed of it"
-    if other.word is Word.CANNOT_TELL and "power" not in other.extras:
-        return "too few splits have a score there"
+    if other.word is Word.DESCRIPTIVE or refused:
+        # What is open stays open there.
+        why = "too few splits have a score there" if refused else "nothing can be claimed of it there"
+        return why if declared.word in CLAIMS else ""
     by_zone = Word.EQUIVALENT in (declared.word, other.word) or claims.SMALL in declared.reason + other.reason
     if not by_zone or _alike(declared, other):
         return ""

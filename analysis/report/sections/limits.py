@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from analysis.report.blocks import Listing, Section
 from analysis.report.findings import Findings
 from analysis.runs.schema import SCORED, Status
@@ -20,7 +22,7 @@ def section(findings: Findings) -> Section:
         held_out(findings),
         "Wherever a leader or runner-up is named, it was found in these numbers, not declared before them.",
     ]
-    if any(plan.claims_phase == "search" for plan in findings.plans):
+    if (claimed["phase"] == "search").any() and tries(findings).gt(1).any():
         items.append("Claims rest on the search phase: exploratory until confirmed on fresh splits.")
     lost = int((~claimed["status"].isin(SCORED)).sum())
     if lost:
@@ -43,16 +45,21 @@ def searched(findings: Findings) -> str:
     """How the settings came about; that budgets were unequal is a finding of the checks."""
     if (findings.claimed["status"] == Status.IMPORTED).all():
         return "How the settings were chosen, and with how many tries for each activation, is not known."
-    rows = findings.cube[findings.cube["phase"] == "search"]
-    if rows.empty:
+    tried = tries(findings)
+    if tried.empty:
         return (
             "No runs of a search are there: every activation ran with the settings of the study file, which may suit "
             "some better than others."
         )
-    tried = rows.groupby(["study", "activation"], sort=False)["trial"].nunique()
     least, most = int(tried.min()), int(tried.max())
     each = str(least) if least == most else f"{least} to {most}"
     return f"Settings were searched: {each} tried for each of {counted(len(tried), 'activation')}."
+
+
+def tries(findings: Findings) -> pd.Series:
+    """Settings tried in a search, by study and activation; empty where there was none."""
+    rows = findings.cube[findings.cube["phase"] == "search"]
+    return rows.groupby(["study", "activation"], sort=False)["trial"].nunique()
 
 
 def held_out(findings: Findings) -> str:

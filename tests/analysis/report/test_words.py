@@ -152,3 +152,25 @@ def test_imported_rows_rest_on_no_phase(status: str) -> None:
     text = said(declaration.section(gathering.gather(dataclasses.replace(study, cube=cube))))
     assert ("nothing: imported rows" in text) is (status == "imported")
     assert ("the confirm phase: 1 x 5 folds" in text) is (status == "finished")
+
+
+def test_a_word_on_a_new_data_set_is_for_all_the_activations_that_are_asked_about() -> None:
+    found = gathering.gather(
+        [
+            simulated.study(
+                seed=s,
+                name=f"n{s}",
+                dataset=f"d{s}",
+                activations=("relu", "dsrelu", "tanh"),
+                effects={"dsrelu": 0.02, "tanh": 0.006},
+                epochs=2,
+            )
+            for s in range(6)
+        ]
+    )
+    table = datasets.hierarchy(found)
+    assert "97.5 %" in table.caption
+    assert "over 2 activations" in table.caption
+    for row in table.frame.to_dict(orient="records"):
+        assert (row["verdict"] == "better") is (row["better"] >= 0.975)
+    assert "better" in set(table.frame["verdict"])

@@ -59,6 +59,9 @@ def test_what_the_zone_alone_kept_from_being_better_is_not_held_against_a_metric
 
 def test_two_words_for_open_are_no_change_and_a_turn_is_one() -> None:
     assert not robustness.changes(verdict(Word.UNDECIDED), verdict(Word.CANNOT_TELL))
+    for nothing in (verdict(Word.CANNOT_TELL, power=None), verdict(Word.DESCRIPTIVE)):
+        assert robustness.incomparable(verdict(Word.UNDECIDED), nothing) == ""
+        assert not robustness.changes(verdict(Word.UNDECIDED), nothing)
     assert robustness.changes(verdict(Word.BETTER), verdict(Word.WORSE))
     assert robustness.changes(verdict(Word.CANNOT_TELL), verdict(Word.WORSE))
 
