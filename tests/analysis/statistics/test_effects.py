@@ -82,3 +82,17 @@ def test_improvement_of_a_lone_activation() -> None:
     study = simulated.study(seed=1, activations=("a",))
     frame = effects.improvement(scores(study.cube, dataset="digits", metric=ACCURACY), "a")
     assert set(frame["note"]) == {"Nothing to compare with."}
+
+
+def test_an_interval_stays_within_what_the_metric_allows() -> None:
+    x, y = np.array([0.9, 0.1, 0.5]), np.array([0.2, 0.6, 0.4])
+    wide = effects.size(of_arrays(x, y, ratio=0.5, metric=ACCURACY))
+    assert (wide["low"], wide["high"]) == (-1.0, 1.0)
+    # A loss has no worst value.
+    free = effects.size(of_arrays(x, y, ratio=0.5, metric=LOSS))
+    assert free["high"] > 1.0  # type: ignore[operator]
+    study = simulated.study(seed=1, activations=("a", "b"), folds=3)
+    cube = study.cube.assign(**{"heldout/accuracy": [*x, *y]})
+    rows = effects.improvement(scores(cube, dataset="digits", metric=ACCURACY), "a")
+    assert rows["low"].min() >= -1
+    assert rows["high"].max() <= 1
