@@ -33,10 +33,10 @@ class Metric:
         """+1 where a higher value is better, else -1."""
         return 1 if self.better == "higher" else -1
 
-    @property
-    def span(self) -> float:
-        """The largest difference there can be between two values; inf where an end is open."""
-        return math.inf if self.low is None or self.high is None else self.high - self.low
+    def within(self, low: float, high: float) -> tuple[float, float]:
+        """Ends of an interval of a difference, cut to what two values of the metric can be apart."""
+        most = math.inf if self.low is None or self.high is None else self.high - self.low
+        return max(-most, low), min(most, high)
 
     @property
     def label(self) -> str:

@@ -11,7 +11,6 @@ from scipy import stats
 from analysis.errors import DeclarationError
 from analysis.statistics import frequentist
 from analysis.statistics.scores import Array, Pairs, Scores, pair
-from analysis.statistics.verdict import Interval, Verdict
 
 SIZES = [
     *("dataset", "activation", "control", "metric", "n", "difference", "low", "high", "relative_error_change"),
@@ -26,9 +25,9 @@ IMPROVEMENT = [
 def sizes(table: Scores, control: str, *, alpha: float = 0.05) -> pd.DataFrame:
     """Every effect size of each other activation against ``control``, one row each; columns ``SIZES``.
 
-    ``difference`` with its corrected interval is in metric units, within what their bounds allow;
-    ``relative_error_change`` is (error - error of the control)/(error of the control), the error being how far the
-    score is from the best there can be: -0.1 means a tenth less of it.
+    ``difference`` with its corrected interval is in metric units; ``relative_error_change`` is (error - error of the
+    control)/(error of the control), the error being how far the score is from the best there can be: -0.1 means a tenth
+    less of it.
     Where a size does not exist it is nan.
     """
     others = [label for label in table.values.columns if label != control]
@@ -39,7 +38,7 @@ def size(pairs: Pairs, *, alpha: float = 0.05) -> dict[str, object]:
     """The effect sizes of one pair by name, as in :func:`sizes`."""
     d = pairs.d
     test = frequentist.corrected_t(pairs, alpha=alpha)
-    low, high = interval_of(test, pairs)
+    low, high = test.interval or (math.nan, math.nan)
     delta = cliff_delta(pairs.x, pairs.y) * pairs.metric.sign
     return {
         "dataset": pairs.dataset,
@@ -59,14 +58,6 @@ def size(pairs: Pairs, *, alpha: float = 0.05) -> dict[str, object]:
         "ties": int((d == 0).sum()),
         "losses": int((d < 0).sum()),
     }
-
-
-def interval_of(test: Verdict, pairs: Pairs) -> Interval:
-    """A test's interval of a difference, cut to what two values of the metric can be apart; nan where there is none."""
-    if test.interval is None:
-        return Interval(math.nan, math.nan)
-    span = pairs.metric.span
-    return Interval(max(-span, test.interval.low), min(span, test.interval.high))
 
 
 def relative_error_change(pairs: Pairs) -> float:
@@ -110,10 +101,9 @@ def improvement(table: Scores, activation: str, *, alpha: float = 0.05) -> pd.Da
     """Equation (1) of the DSReLU paper, 100 (score - runner-up) / runner-up, beside the honest number; for a loss with
     the sign turned, so that positive is better.
 
-    Two rows: ``basis`` "mean" takes means over splits, "best" the best value of any split, as the paper does.
-    ``runner_up`` is the best of the other activations on that basis, by name: the leader, where ``percent`` is below 0.
-    ``difference`` is the mean paired difference to it with its corrected interval, in metric units and positive where
-    ``activation`` is better.
+    Two rows: ``basis`` "mean" takes means over splits, "best" the best value of any split, as the paper does. The
+    runner-up is the best of the other activations on that basis, by name. ``difference`` is the mean paired difference
+    to that runner-up with its corrected interval, in metric units and positive where ``activation`` is better.
     """
     if activation not in table.values.columns:
         raise DeclarationError(
@@ -133,7 +123,7 @@ def improvement(table: Scores, activation: str, *, alpha: float = 0.05) -> pd.Da
         mine, rival = float(scores[activation]), float(others.max())
         pairs = pair(table, activation, name)
         test = frequentist.corrected_t(pairs, alpha=alpha)
-        low, high = interval_of(test, pairs)
+        low, high = test.interval or (math.nan, math.nan)
         note = "Chosen after the fact: the best of several looks better than it is." if basis == "best" else ""
         rows.append(
             row

@@ -121,7 +121,7 @@ def corrected_t(pairs: Pairs, *, alpha: float = 0.05, rope: float | None = None)
         metric=pairs.column,
         method=method,
         estimate=estimate,
-        interval=Interval(estimate - half, estimate + half),
+        interval=Interval(*pairs.metric.within(estimate - half, estimate + half)),
         level=1 - alpha,
         p=p,
         n=pairs.n,
