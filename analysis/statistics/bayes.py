@@ -60,7 +60,7 @@ def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05
         extras |= {"scale": scale, "df": pairs.n - 1}
         probabilities = regions(estimate, scale, pairs.n - 1, width)
         half = float(stats.t.isf(alpha / 2, pairs.n - 1)) * scale
-        interval = Interval(*pairs.metric.within(estimate - half, estimate + half))
+        interval = Interval(estimate - half, estimate + half)
         for mass, named in zip(probabilities, (Word.WORSE, Word.EQUIVALENT, Word.BETTER), strict=True):
             if mass >= 1 - alpha:
                 word = named

@@ -136,8 +136,8 @@ def wilcoxon(pairs: Pairs, *, blocks: Blocks, alpha: float = 0.05, m: int = 1) -
 
     ``blocks`` says what a pair is: only data sets or independent seeds are evidence, folds are descriptive. ``m`` is
     the family's size: where even a clean sweep cannot get p below alpha/m (the floor is 2/2^n), the word is "cannot
-    tell at this n". The estimate is the Hodges-Lehmann median of the differences with its exact interval, see
-    :func:`hodges_lehmann`; that one's own coverage is ``extras["coverage"]``.
+    tell at this n". The estimate is the Hodges-Lehmann median of the differences with its exact interval
+    and that one's ``coverage``, see :func:`hodges_lehmann`.
     """
     d = np.round(pairs.d, 12)
     used = d[d != 0]
@@ -165,7 +165,7 @@ def wilcoxon(pairs: Pairs, *, blocks: Blocks, alpha: float = 0.05, m: int = 1) -
     minus = float(ranks[used < 0].sum())
     p = signed_rank_p(ranks, plus)
     floor = 2 / 2**n
-    estimate, interval, coverage = hodges_lehmann(d, level=1 - alpha)
+    estimate, interval, held = hodges_lehmann(d, level=1 - alpha)
     word = Word.UNDECIDED
     if floor > alpha / m:
         word = Word.CANNOT_TELL
