@@ -187,14 +187,7 @@ def wilcoxon(pairs: Pairs, *, blocks: Blocks, alpha: float = 0.05, m: int = 1) -
         n=n,
         word=word,
         note=" ".join(notes),
-        extras={
-            "r_plus": plus,
-            "r_minus": minus,
-            "floor": floor,
-            "family": m,
-            "zeros": len(d) - n,
-            "coverage": coverage,
-        },
+        extras={"r_plus": plus, "r_minus": minus, "floor": floor, "family": m, "zeros": len(d) - n, "coverage": held},
     )
 
 
