@@ -63,8 +63,8 @@ class Findings:
     @cached_property
     def dsrelu(self) -> bool:
         """Whether DSReLU takes part."""
-        names = self.claimed["activation_name"].dropna() if "activation_name" in self.claimed else []
-        return any(str(name).lower() == "dsrelu" for name in (*self.labels, *names))
+        names = set(self.claimed["activation_name"].dropna()) if "activation_name" in self.claimed else set()
+        return any(str(name).lower() == "dsrelu" for name in {*self.labels, *names})
 
     def plan_of(self, dataset: str) -> Plan:
         study = str(self.cube.loc[self.cube["dataset"] == dataset, "study"].iloc[0])
