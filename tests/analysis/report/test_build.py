@@ -362,6 +362,6 @@ def test_published_tables_say_how_to_make_the_page_again(published: str) -> None
 
 def test_a_study_is_shown_beside_the_published_numbers_of_its_data_set(typed: Path) -> None:
     own = simulated.study(seed=1, dataset="mini-imagenet", epochs=4)
-    text = said(gathering.gather(own, published=read(tables / "scores.csv")), results.section)
+    text = said(gathering.gather(own, published=read(typed / "scores.csv")), results.section)
     assert "Beside the published numbers" in text
     assert re.search(r"\| mini-imagenet \| leaky_relu \| accuracy \| 0\.\d+ \| 5 \| 0\.4125", text)

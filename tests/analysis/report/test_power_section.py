@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from analysis.report import build
 from analysis.report import findings as gathering
+from analysis.report.blocks import Screen
 from analysis.report.findings import Findings
-from analysis.report.sections import limits, power
+from analysis.report.sections import answer, limits, power
 from analysis.runs import simulated
 from analysis.runs.load import Study
 from analysis.statistics.verdict import Word
@@ -97,7 +99,9 @@ def test_the_cheapest_next_step_of_each_open_comparison_is_said() -> None:
     found = gathered(effects={"dsrelu": 0.006, "tanh": 0.001}, noise_sd=0.004, rope=0.01)
     section = power.section(found)
     assert section is not None
-    text = build.markdown([section], title="", digest="")
+    (screen,) = answer.section(found).blocks
+    assert isinstance(screen, Screen)
+    text = json.dumps(screen.record["next"])
     seconds = {"digits": power.seconds(found, "digits")}
     steps = [power.next_step(found, one, seconds) for one in found.verdicts if one.word is Word.UNDECIDED]
     assert steps
