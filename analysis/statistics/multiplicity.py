@@ -40,7 +40,7 @@ def holm(p: Sequence[float] | Array, m: int | None = None) -> Array:
     good = np.isfinite(values)
     if good.any():
         padded = np.concatenate([values[good], np.ones(size - int(good.sum()))])
-        # Not by statsmodels' multipletests, which collects the garbage of the whole process each time (0.1 s in a report).
+        # Not by statsmodels' multipletests, which collects the garbage of the whole process each time: 0.1 s here.
         order = np.argsort(padded, kind="stable")
         stepped = np.maximum.accumulate((size - np.arange(size)) * padded[order])
         padded[order] = np.minimum(stepped, 1.0)
