@@ -101,7 +101,13 @@ class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives 
             words = ["bash", "-c", "\n".join(["set -e", *self.profile.setup, f"exec {shlex.join(words)}"])]
         with (self.folder / "controller.log").open("ab") as log:
             process = subprocess.Popen(
-                words, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                words,
+                env=environment,
+                cwd=self.profile.working_folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         process.returncode = 0  # let go: it is reaped by its pid, and not missed when this object goes
         return LocalJob(folder=self.folder, job_id=str(process.pid))
@@ -184,6 +190,7 @@ def _slurm_executor(
     assert limit_min is not None  # a profile for Slurm has one
     exports = [f"export {key}={shlex.quote(value)}" for key, value in sorted(node_environment(profile).items())]
     further = {option: value for option, value in profile.sbatch.items() if value is not False}
+    where = {"chdir": profile.working_folder} if profile.working_folder else {}
     gpus = 1 if profile.gpus_per_pack is None else profile.gpus_per_pack
     parameters: dict[str, Any] = {
         "job_name": name,
@@ -206,7 +213,7 @@ def _slurm_executor(
         # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
         "srun_args": [f"--cpus-per-task={profile.cpus_per_pack}"],
         # a variable of the submitting shell could change submitit's signal, and sites differ in JobRequeue
-        "additional_parameters": {"signal": f"USR2@{profile.signal_lead_s}", "requeue": True, **further},
+        "additional_parameters": {"signal": f"USR2@{profile.signal_lead_s}", "requeue": True, **where, **further},
     }
     executor = _Executor(folder=folder, python=interpreter(profile))
     executor.update_parameters(

@@ -89,9 +89,6 @@ class Cluster(Protocol):
     def room(self, active: int) -> int:
         """How many more jobs may be given now, when ``active`` of ours are pending or running."""
 
-    def log(self, job: str, folder: Path) -> Path | None:
-        """The job's standard output and error, where there is one yet."""
-
 
 def retry(state: JobState) -> Retry:
     """The one table of what is worth a retry."""

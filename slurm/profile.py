@@ -80,6 +80,8 @@ class Profile(Strict):
     python: str | None = None
     """Shell words that start Python on the node. None: the interpreter that submits."""
     environment: dict[str, str] = Field(default_factory=dict)
+    working_folder: str | None = None
+    """Folder in which packs start. None: the one in which the study was started."""
     scratch: str | None = None
     """Node-local folder for staging data; may name a variable of the node, as ``$TMPDIR``."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trainer.errors import UnknownName
@@ -36,6 +37,7 @@ MODELS: dict[str, str] = {
 }
 
 DATASETS: dict[str, str] = {
+    "arrays": "trainer.datasets.own_arrays:arrays",
     "breast_cancer": "trainer.datasets.tabular:breast_cancer",
     "cifar10": "trainer.datasets.cifar:cifar10",
     "cifar100": "trainer.datasets.cifar:cifar100",
@@ -43,11 +45,13 @@ DATASETS: dict[str, str] = {
     "diabetes": "trainer.datasets.tabular:diabetes",
     "digits": "trainer.datasets.digits:digits",
     "fashion_mnist": "trainer.datasets.mnist:fashion_mnist",
+    "heartbeat_csv": "trainer.datasets.heartbeat_csv:heartbeat_csv",
     "heartbeat_187": "trainer.datasets.mitbih:heartbeat_187",
     "image_folder": "trainer.datasets.image_folder:image_folder",
     "mini_imagenet": "trainer.datasets.mini_imagenet:mini_imagenet",
     "mitbih_windows": "trainer.datasets.mitbih:mitbih_windows",
     "mnist": "trainer.datasets.mnist:mnist",
+    "table": "trainer.datasets.own_table:table",
     "wine": "trainer.datasets.tabular:wine",
 }
 
@@ -69,19 +73,51 @@ def check(kind: str, name: str, catalogue: Mapping[str, str]) -> None:
     """Raises :class:`UnknownName` for a name that is neither listed nor shaped like an import path."""
     if ":" in name or name in catalogue:
         return
+    module, _, attribute = name.rpartition(".")
+    if module and all(part.isidentifier() for part in name.split(".")):
+        raise UnknownName(
+            f"unknown {kind} {name!r}: an import path has a colon before its last name; {module}:{attribute}"
+        )
     near = difflib.get_close_matches(name, catalogue, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(catalogue))}."
     raise UnknownName(f"unknown {kind} {name!r}: {hint} Your own is named by its import path, as {_EXAMPLE[kind]}")
 
 
 def resolve(kind: str, name: str, catalogue: Mapping[str, str]) -> Any:
-    """The object behind a name or import path. Raises :class:`UnknownName`; says why an import failed."""
+    """The object behind a name or import path. Raises :class:`UnknownName`; says why an import failed, and what is
+    nearest to a name that its module does not have."""
     check(kind, name, catalogue)
     path = catalogue.get(name, name)
     module_name, _, attribute = path.partition(":")
     try:
-        return getattr(importlib.import_module(module_name), attribute)
+        module = importlib.import_module(module_name)
     except (ImportError, AttributeError) as error:
         raise UnknownName(
             f"{kind} {name!r}: cannot import {path!r} ({error}); is its package installed here?"
         ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        raise UnknownName(
+            f"{kind} {name!r}: module {module_name} has no {attribute!r}{_nearest(attribute, dir(module))}"
+        ) from error
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """ "; did you mean x?", whatever the case of its letters, or what there is."""
+    public = [item for item in known if not item.startswith("_")]
+    by_lower = {item.lower(): item for item in public}
+    near = difflib.get_close_matches(name, public, n=1)
+    near = near or [by_lower[item] for item in difflib.get_close_matches(name.lower(), by_lower, n=1)]
+    return f"; did you mean {near[0]}?" if near else f"; it has {', '.join(sorted(public)[:12]) or 'nothing public'}"
+
+
+def what(thing: object) -> str:
+    """What was found behind a name, in words for a message."""
+    if inspect.ismodule(thing):
+        return f"the Python module {thing.__name__}"
+    if isinstance(thing, type):
+        return f"the class {thing.__name__}"
+    if inspect.isroutine(thing):
+        return "a function"
+    return f"an object of the class {type(thing).__name__}"

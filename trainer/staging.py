@@ -14,6 +14,7 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ import numpy as np
 
 from trainer.attempt import process_start
 from trainer.codec import to_text
+from trainer.datasets.content import array_digest
+from trainer.datasets.fingerprint import identities
 from trainer.datasets.reader import Dataset, Reader
+from trainer.datasets.walk import files_of
 from trainer.spec import DataSpec
 
 OPTIONAL = ("labels", "values", "fixed_heldout")
@@ -45,13 +49,21 @@ def load(reader: Reader, spec: DataSpec, root: Path | None, scratch: str | None,
     if "$" in expanded:
         log.warning("scratch %s: a variable in it is not set on this node; reading %s directly", scratch, root)
         return reader.load(root, spec.options)
-    total = hashlib.sha256(f"{code}\0{to_text(spec)}\0{root}".encode())
-    for path in sorted(watched(root, spec.options)):
-        facts = path.stat()
-        total.update(f"\0{path}\0{facts.st_size}\0{facts.st_mtime_ns}".encode())
-    copy = Path(expanded) / f"actsweep-{os.getuid()}" / total.hexdigest()[:16]
+
+    files = [file for path in sorted(watched(root, spec.options)) for file in files_of(path)]
+    before = identities(files)
+
+    def steady() -> Dataset:
+        dataset = reader.load(root, spec.options)
+        if identities(files, like=before) != before:
+            raise OSError("its files changed while they were read")
+        return dataset
+
+    parts = [code, to_text(spec), str(root), *map(str, files), *before]
+    total = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    copy = Path(expanded) / f"actsweep-{os.getuid()}" / total[:16]
     try:
-        _obtain(copy, reader, spec, root)
+        _obtain(copy, steady)
     except OSError as error:
         log.warning("cannot stage %s below %s (%s); reading %s directly", spec.name, expanded, error, root)
         return reader.load(root, spec.options)
@@ -63,7 +75,7 @@ def load(reader: Reader, spec: DataSpec, root: Path | None, scratch: str | None,
         return reader.load(root, spec.options)
 
 
-def _obtain(copy: Path, reader: Reader, spec: DataSpec, root: Path) -> None:
+def _obtain(copy: Path, read: Callable[[], Dataset]) -> None:
     """Makes ``copy`` unless it is there; of many processes one makes it and the others wait."""
     copy.parent.mkdir(parents=True, exist_ok=True)
     lock = copy.with_suffix(".lock")
@@ -78,7 +90,7 @@ def _obtain(copy: Path, reader: Reader, spec: DataSpec, root: Path) -> None:
         try:
             (lock / "owner").write_text(f"{socket.gethostname()} {os.getpid()}", encoding="utf-8")
             if not copy.exists():
-                _write(copy, reader.load(root, spec.options))
+                _write(copy, read())
         finally:
             shutil.rmtree(lock, ignore_errors=True)
 
@@ -103,7 +115,9 @@ def _write(copy: Path, dataset: Dataset) -> None:
             "standardise": dataset.standardise,
             "mean": dataset.mean,
             "std": dataset.std,
+            "remarks": dataset.remarks,
             "digest": dataset.digest,
+            "arrays": {name: array_digest(np.asarray(array)) for name, array in arrays.items()},
         }
         (aside / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
         aside.rename(copy)
@@ -113,18 +127,22 @@ def _write(copy: Path, dataset: Dataset) -> None:
 
 def _read(copy: Path) -> Dataset:
     facts: dict[str, Any] = json.loads((copy / "facts.json").read_text(encoding="utf-8"))
-    optional = {name: copy / f"{name}.npy" for name in OPTIONAL}
+    arrays = {name: np.load(copy / f"{name}.npy", mmap_mode="r") for name in facts["arrays"]}
+    for name, digest in facts["arrays"].items():
+        if array_digest(arrays[name]) != digest:
+            raise ValueError(f"{name}.npy holds other bytes than were written")
     return Dataset(
         name=facts["name"],
-        items=np.load(copy / "items.npy", mmap_mode="r"),
+        items=arrays["items"],
         classes=tuple(facts["classes"]),
-        groups={name: np.load(copy / f"group-{number}.npy") for number, name in enumerate(facts["groups"])},
+        groups={name: np.array(arrays[f"group-{number}"]) for number, name in enumerate(facts["groups"])},
         kind=facts["kind"],
         standardise=facts["standardise"],
         mean=tuple(facts["mean"]),
         std=tuple(facts["std"]),
+        remarks=tuple(facts["remarks"]),
         digest=facts["digest"],
-        **{name: np.load(path) for name, path in optional.items() if path.exists()},
+        **{name: np.array(arrays[name]) for name in OPTIONAL if name in arrays},
     )
 
 

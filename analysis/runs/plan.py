@@ -80,6 +80,9 @@ class Plan:
     folds: int
     search_trials: Mapping[str, int] = field(default_factory=dict)
     """Label -> settings tried in the search phase, 0 where nothing was searched."""
+    search_varies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Label -> columns that its search varied, as ``activation.a`` and ``training.lr``; empty in plans that did not say
+    it."""
     search_selects_on: str = ""
     """``validation/<metric>`` that a search chooses by; empty where nothing was searched."""
     search_share: float = 0.0
@@ -114,6 +117,7 @@ def from_json(text: str) -> Plan:
         raw["metrics"] = tuple(Metric(**metric) for metric in raw["metrics"])
         raw["activations"] = tuple(raw["activations"])
         raw["repeats"] = tuple(raw["repeats"])
+        raw["search_varies"] = {label: tuple(names) for label, names in raw.get("search_varies", {}).items()}
         return Plan(**raw)
     except (ValueError, TypeError, KeyError) as error:
         if isinstance(error, AnalysisError):

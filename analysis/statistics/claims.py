@@ -49,6 +49,7 @@ from analysis.statistics.verdict import Verdict, Word
 
 SMALL = "A difference is there, but it may be too small to matter."
 ALONE = "Alone it would pass, in its family of comparisons it does not."
+UNSEARCHED = "Nothing was searched."
 EXPLORATORY = "Chosen and scored on the same splits: exploratory."
 METHOD = "corrected resampled t with Holm; Bayesian correlated t"
 
@@ -78,7 +79,7 @@ def winners(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
                     "activation": label,
                     "trial": trial,
                     "score": score,
-                    "folds": full,
+                    "folds": full if len(tried) else 0,
                     "settings": int(tried["trial"].nunique()),
                     "complete": len(means),
                     "note": note,
@@ -114,7 +115,7 @@ def _chosen(tried: pd.DataFrame, label: str, plan: Plan, means: dict[str, float]
     """The trial that was chosen, its score and what is to be said of it."""
     trials = sorted(map(str, tried["trial"].unique()))
     if not trials:
-        return None, math.nan, "Nothing was searched."
+        return None, math.nan, "No run of its search is there." if plan.search_trials.get(label) else UNSEARCHED
     recorded = "selected" in tried and bool(tried["selected"].notna().any())
     won = tried[tried["selected"].eq(True)] if recorded else tried.iloc[:0]
     if len(won):
@@ -122,7 +123,7 @@ def _chosen(tried: pd.DataFrame, label: str, plan: Plan, means: dict[str, float]
         value = float(won["selected_value"].iloc[0]) if "selected_value" in won else math.nan
         return trial, means.get(trial, math.nan) if math.isnan(value) else value, ""
     if len(trials) == 1 and not (recorded and plan.search_trials.get(label)):
-        return trials[0], means.get(trials[0], math.nan), ""
+        return trials[0], means.get(trials[0], math.nan), UNSEARCHED if plan.search_trials.get(label) == 0 else ""
     if not recorded:
         raise DeclarationError(
             f"{label}: {len(trials)} trials of a search and no record of which it chose; add a column 'selected' to "

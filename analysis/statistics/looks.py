@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from analysis.runs.granularity import DIGITS, items_of
 from analysis.runs.metric import Metric
+from analysis.runs.plan import Plan
 from analysis.runs.schema import PARTS, SCORED, TRAINING_PARAM, Status
 from analysis.runs.wording import counted
 from analysis.statistics.finding import Runs, Seen, fail, passed, warn
@@ -133,15 +134,16 @@ def kept_from_search(runs: Runs) -> Seen:
 
 
 def equal_budget(runs: Runs) -> Seen:
-    """The same training for everyone: budget, optimiser, batch, precision, device, search."""
-    rows = runs.rows
+    """The same training for everyone: budget, optimiser, batch, precision, device, search. What the search of every
+    activation varied differs by its outcome; what is equal is then the number of settings that each could try."""
+    rows, tuned = runs.rows, tuned_for_all(runs.plan)
     result: Seen = []
     imported = (rows["status"] == Status.IMPORTED).any()
     done = rows[rows["status"] == Status.FINISHED]
     fields = [name for name in done.columns if str(name).startswith(TRAINING_PARAM)]
     for name in [*fields, *(name for name in SAME_BY_NAME if name in done.columns)]:
         short = str(name).removeprefix(TRAINING_PARAM)
-        if short in NOT_BUDGET:
+        if short in NOT_BUDGET or name in tuned:
             continue
         by_label = {str(label): sorted(set(map(str, of[name]))) for label, of in done.groupby("activation", sort=False)}
         each = {label: ", ".join(values) for label, values in by_label.items()}
@@ -150,11 +152,29 @@ def equal_budget(runs: Runs) -> Seen:
             result.append(warn(f"{short} differs between activations: {said}.", groups=each))
     tried = {label: str(count) for label, count in tries(runs).items()}
     if len(set(tried.values())) > 1:
-        said = ", ".join(f"{label} {count}" for label, count in tried.items())
-        result.append(warn(f"Different numbers of settings were tried: {said}.", groups=tried))
+        result.append(warn(unequal_search(tries(runs)), groups=tried))
     if imported:
         result.append(warn("Imported rows: budget, optimiser, batch, precision and device are not recorded."))
+    if tuned and not result:
+        what = " and ".join(sorted(name.removeprefix(TRAINING_PARAM) for name in tuned))
+        settings = counted(next(iter(tries(runs).values())), "setting")
+        result.append(passed(f"{what} searched for every activation alike, {settings} each."))
     return result
+
+
+def tuned_for_all(plan: Plan) -> frozenset[str]:
+    """Training fields that the search of every activation varied."""
+    varied = [set(plan.search_varies.get(label, ())) for label in plan.activations]
+    return frozenset(name for name in set.intersection(*varied) if name.startswith(TRAINING_PARAM))
+
+
+def unequal_search(tried: Mapping[str, int]) -> str:
+    """What of the searches was equal and what was not."""
+    without, counts = [label for label, count in tried.items() if not count], {*tried.values()} - {0}
+    if len(counts) == 1:
+        each = counted(counts.pop(), "setting")
+        return f"Nothing was searched for {', '.join(without)}; the others tried {each} each."
+    return f"Different numbers of settings were tried: {', '.join(f'{label} {n}' for label, n in tried.items())}."
 
 
 def tries(runs: Runs) -> dict[str, int]:
@@ -225,15 +245,18 @@ def above_reference(runs: Runs) -> Seen:
 
 
 def parts_differ(runs: Runs, *, margin: float = 0.05) -> Seen:
-    """Validation far above training, or the held-out part scored exactly as the validation part."""
+    """Validation far above training, or the held-out part scored exactly as the validation part where anything was
+    learned and not all is right: a model that says always the same, and one that is never wrong, score alike on any
+    two parts."""
     rows, metric = runs.rows, runs.looked
     done = rows[rows["status"].isin(SCORED)]
     result: Seen = []
     held, validation = f"heldout/{metric.name}", f"validation/{metric.name}"
     if held in done and validation in done:
         both = done[[held, validation]].dropna()
-        same = int((both[held] == both[validation]).sum())
-        if len(both) >= 2 and same == len(both):
+        best = metric.high if metric.sign > 0 else metric.low
+        telling = both[~_at_reference(done, metric).reindex(both.index) & (both[held] != best)]
+        if len(telling) >= 2 and (both[held] == both[validation]).all():
             result.append(fail("Held-out scores equal the validation scores: one part served for both."))
     train = next((name for part in ("train_clean", "train") if (name := f"{part}/{metric.name}") in done), None)
     # How far is far is known of a share alone: 0.05 of an unbounded metric says nothing.

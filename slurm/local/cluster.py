@@ -68,6 +68,11 @@ class LocalCluster:
     ) -> list[str]:
         if not NAME.fullmatch(name):
             raise SubmissionRejected(f'"{name}" cannot name jobs; letters, digits, dot, dash and underscore can')
+        where = self.profile.working_folder
+        if where is not None and not Path(where).is_dir():
+            raise SubmissionRejected(
+                f"working_folder is {where}, and there is no such folder here; correct the profile"
+            )
         root = self._add_folder(folder)
         jobs = [f"{name}.{index}" for index in range(len(texts))]
         if any((root / job / "claim.json").exists() for job in jobs):
@@ -109,14 +114,6 @@ class LocalCluster:
 
     def room(self, active: int) -> int:
         return max(0, self.capacity() - active)
-
-    def log(self, job: str, folder: Path) -> Path | None:
-        self._add_folder(folder)
-        known = self._find(job)
-        if known is None or known.process is None:
-            return None
-        path = executor.log_path(known.folder, str(known.process.pid))
-        return path if path.exists() else None
 
     def capacity(self) -> int:
         """Most jobs that run at a time: the profile's ``max_jobs``, or as many packs as fit into cores, memory and
@@ -269,6 +266,12 @@ class LocalCluster:
                 max(end, (known.folder / "controller.log").stat().st_mtime) - begun >= 60 * self.profile.limit_min - 5
             )
         return False
+
+
+def log(job: str, folder: Path) -> Path | None:
+    """Where the job's standard output and error go; None for one that is not of this machine, or was not started."""
+    started = folder / job / "started.json"
+    return executor.log_path(folder / job, str(_read_record(started)["process"]["pid"])) if started.exists() else None
 
 
 def gpus_here() -> tuple[str, ...]:

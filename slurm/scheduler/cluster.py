@@ -151,12 +151,6 @@ class SlurmCluster:
         limits = [limit for limit in known if limit is not None]
         return max(0, min([self.array_size(), *(limit - active for limit in limits)]))
 
-    def log(self, job: str, folder: Path) -> Path | None:
-        self._add_folder(folder)
-        where = self._folder_of(job)
-        path = executor.log_path(where, job) if where is not None else None
-        return path if path is not None and path.exists() else None
-
     def array_size(self) -> int:
         """Most tasks of one array here; asks the site's configuration once, unless the profile says it."""
         return array_size(self.profile, self._site())

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from slurm import executor
 from slurm.errors import ClusterError
 from slurm.files import write_whole
 
@@ -101,3 +102,12 @@ def load_all(folder: Path) -> Iterator[Submission]:
         submission = load(path.parent)
         if submission is not None:
             yield submission
+
+
+def log(job: str, folder: Path) -> Path | None:
+    """Where the job's standard output and error go; None for one that no array below the folder has."""
+    root = job.partition("_")[0]
+    for submission in load_all(folder):
+        if any(array.job == root for array in submission.arrays):
+            return executor.log_path(submission.folder, job)
+    return None

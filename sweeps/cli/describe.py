@@ -40,6 +40,7 @@ def describe_preparation(done: Preparation) -> str:
         lines.append("groups: " + ", ".join(f"{count} by {name}" for name, count in summary.groups.items()))
     if summary.heldout is not None:
         lines.append(f"held-out part of its own: {counted(summary.heldout, 'item')}")
+    lines += summary.remarks
     lines += [f"digest: {summary.digest}", f"cache: {done.cache or 'none needed'}"]
     return "\n".join(lines)
 

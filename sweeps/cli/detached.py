@@ -9,8 +9,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from sweeps.driver import session
+from sweeps.driver import needs, session
 from sweeps.errors import FolderBusy, StudyError
+from sweeps.folder import place
 from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import busy, held
 from sweeps.study.study import Study
@@ -40,6 +41,7 @@ def submit(path: Path, interval_s: float) -> str:
 
     study = session.opened(path)
     check(study)
+    place.refuse_copy(path)
     if held(path):
         raise FolderBusy(busy(path))
     profile = load(study.cluster.profile)
@@ -47,7 +49,8 @@ def submit(path: Path, interval_s: float) -> str:
     jobs.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"path": str(path.absolute()), "interval_s": interval_s})
     name = f"{study.name}.driver.{secrets.token_hex(3)}"
-    (job,) = open_cluster(profile.for_driver(), jobs).submit(CALL, [text], name=name, folder=jobs)
+    driver = needs.kept(study, path).for_nodes(profile.for_driver())
+    (job,) = open_cluster(driver, jobs).submit(CALL, [text], name=name, folder=jobs)
     where = quote_path(path)
     return f"the driver is job {job}; follow it with `actsweep status {where}`, stop it with `actsweep stop {where}`"
 

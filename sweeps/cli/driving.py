@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sweeps.driver.driver import Driver
 
 
-def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False) -> None:
+def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False, here: bool = False) -> None:
     """Drives the study in ``path`` to its report, and says how it went. Exits where there is more to do."""
     from rich.console import Console
 
@@ -22,16 +22,18 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
     from sweeps.cli import reporting
     from sweeps.driver import session
     from sweeps.folder.layout import quote_path
-    from sweeps.view import progress
+    from sweeps.view import progress, screen
     from sweeps.view.after_run import after_run
 
-    with session.driving(path) as driver:
+    if not here:
+        say_differences(path)
+    with session.driving(path, here=here) as driver:
         try:
             if retry_failed:
                 again = driver.retry_failed()
                 named = f"trying {wording.counted(len(again), 'fold')} again: {', '.join(again)}"
                 click.echo(named if again else "no fold to try again")
-            with progress.Show(Console()) as show:
+            with screen.Show(Console()) as show:
                 finished = session.drive(driver, lambda now: show(progress.view(now)), interval_s=interval_s)
         except KeyboardInterrupt:
             _interrupted(driver, path)
@@ -46,6 +48,14 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
         click.echo(f"MLflow: actsweep ui {quote_path(path)}")
     if after.incomplete:
         sys.exit(exit_codes.INCOMPLETE)
+
+
+def say_differences(path: Path) -> None:
+    """What this shell says otherwise than what the study was started with, which is used."""
+    from sweeps.driver import session
+
+    for difference in session.differences(path):
+        click.echo(difference, err=True)
 
 
 def _interrupted(driver: Driver, path: Path) -> NoReturn:

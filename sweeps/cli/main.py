@@ -95,15 +95,17 @@ def main() -> None:
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     """Validate STUDY (a file or a shipped name); show plan and price."""
     from slurm.profile import load as load_profile
+    from sweeps.driver import named, needs
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
     from sweeps.view import preview
 
     found = shipped.find(study)
-    profile = load_profile(cluster or found.cluster.profile)
+    profile = needs.here(found).for_nodes(load_profile(cluster or found.cluster.profile))
     if resolved:
         click.echo(resolved_yaml(found), nl=False)
         return
+    named.check(found)
     # all of it, or a refusal and nothing
     texts = [preview.design(found), preview.price(found, measured), preview.submission(found, profile)]
     click.echo("\n".join(texts))
@@ -134,7 +136,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 
     Goes on where an earlier run of the same study in the same folder ended."""
     from sweeps.cli import detached, driving
-    from sweeps.driver import preflight, session
+    from sweeps.driver import needs, preflight, session
     from sweeps.study import shipped
 
     found = shipped.find(study)
@@ -143,7 +145,8 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     if detach:
         detached.check(found)
     path = folder or Path("runs") / found.name
-    preflight.check(found)
+    with needs.as_started(found, path):
+        preflight.check(found)
     if session.make(found, path, sys.argv):
         click.echo(f"study folder: {path}")
     else:
@@ -158,12 +161,16 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 @FOLDER
 @click.option("--retry-failed", is_flag=True,
               help="Try folds again that failed or were given up, after fixing the cause.")  # fmt: skip
+@click.option("--here", is_flag=True,
+              help="Take ACTSWEEP_DATA and PYTHONPATH from this shell, from now on.")  # fmt: skip
 @_driver_options
-def resume(folder: Path, retry_failed: bool, no_report: bool, interval_s: float) -> None:
-    """Go on with the study in DIR, after whatever ended it."""
+def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interval_s: float) -> None:
+    """Go on with the study in DIR, after whatever ended it.
+
+    Uses the data root and PYTHONPATH that it was started with, and says where this shell's differ."""
     from sweeps.cli import driving
 
-    driving.drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed)
+    driving.drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
 
 
 @main.command()
@@ -171,14 +178,16 @@ def resume(folder: Path, retry_failed: bool, no_report: bool, interval_s: float)
 def tick(folder: Path) -> None:
     """Make one decision step in DIR and return.
 
-    For cron, or for a job that resubmits itself."""
+    For cron, or for a job that resubmits itself: no environment is needed, what the study was started with is kept."""
+    from sweeps.cli import driving
     from sweeps.driver import session
-    from sweeps.view import progress
+    from sweeps.view import progress, screen
 
+    driving.say_differences(folder)
     with session.driving(folder) as driver:
         driver.tick()
         driver.track(at_once=True)
-        click.echo(progress.line(progress.view(driver), progress.to_go(None)))
+        click.echo(screen.line(progress.view(driver), screen.UNWATCHED))
 
 
 @main.command()

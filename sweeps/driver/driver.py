@@ -68,6 +68,7 @@ class Driver:
             sleep=sleep,
         )
         self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock, call)
+        self._without_data = ""
         self._changed: set[FoldKey] = set()
         """Folds with journal records that the tracker has not seen."""
         self._track_at = 0.0
@@ -147,7 +148,7 @@ class Driver:
     @property
     def refused(self) -> str:
         """Why the last submission was put off; "" if it was not."""
-        return self._submitter.refused
+        return self._without_data or self._submitter.refused
 
     @property
     def tracking_problem(self) -> str:
@@ -198,7 +199,12 @@ class Driver:
             for fold in trial.folds
             if (history := self.journals.history(fold)) is not None and history.end is not None
         }
-        self._submitter.submit(decisions.open_folds(self.state, over), pack_size(self.study))
+        waiting = decisions.open_folds(self.state, over)
+        root = self.node.data_root if waiting else None
+        gone = root is not None and not Path(root).is_dir()  # a mount that went away: no job could read it
+        self._without_data = f"the data root {root} is not there; nothing is submitted until it is" if gone else ""
+        if not gone:
+            self._submitter.submit(waiting, pack_size(self.study))
 
     # -- MLflow and the end --------------------------------------------------------------------------------------------
 

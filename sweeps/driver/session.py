@@ -11,14 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from analysis.runs.plan import Plan, from_json, to_json
+from sweeps.driver import needs
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node
 from sweeps.driver.submission import CALL
 from sweeps.errors import StudyError, TrackingError
-from sweeps.folder import decided, layout, ledger
+from sweeps.folder import decided, layout, ledger, place, surroundings
 from sweeps.folder.lock import Lock, held
 from sweeps.folder.state import replay
+from sweeps.folder.surroundings import Surroundings
 from sweeps.study import planner
 from sweeps.study.reading import load
 from sweeps.study.study import Study, digest, resolved_yaml
@@ -38,6 +40,7 @@ def make(study: Study, path: Path, command: Sequence[str]) -> bool:
 
     existing = path / layout.STUDY
     if existing.exists():
+        place.refuse_copy(path)
         if digest(opened(path)) == digest(study):
             return False
         raise StudyError(
@@ -51,6 +54,8 @@ def make(study: Study, path: Path, command: Sequence[str]) -> bool:
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at)))
     provenance.write(path, provenance.collect(command, Path.cwd()))
+    surroundings.write(path, needs.here(study))
+    place.settle(path)
     layout.write_aside(existing, resolved_yaml(study))
     return True
 
@@ -90,35 +95,59 @@ def data_root(study: Study) -> str | None:
     return str(Path(named).expanduser().absolute()) if named else None
 
 
+def differences(path: Path) -> list[str]:
+    """What this process' environment says otherwise than what the folder keeps and uses; a sentence each."""
+    return needs.differences(opened(path), path)
+
+
 @contextmanager
-def driving(path: Path, *, call: str = CALL) -> Iterator[Driver]:
-    """A driver on the folder, with its lock held. Raises :class:`sweeps.errors.FolderBusy`. ``call`` as in Driver."""
+def driving(path: Path, *, call: str = CALL, here: bool = False, to_stop: bool = False) -> Iterator[Driver]:
+    """A driver on the folder, with its lock held and in the surroundings that the folder keeps. Raises
+    :class:`sweeps.errors.FolderBusy`, and :class:`StudyError` for a copy of a study and for data that are gone.
+
+    ``call`` as in Driver. ``here``: what this process' environment says is kept from now on. ``to_stop``: nothing will
+    be submitted, so that data and modules need not be there."""
+    study = opened(path)
+    place.refuse_copy(path)
+    lock = Lock(path)
+    try:
+        kept = needs.kept(study, path)
+        if here:
+            kept = kept.replaced_by(needs.here(study))
+        if not to_stop:
+            needs.check(study, kept, path)
+        if kept != surroundings.read(path):
+            surroundings.write(path, kept)
+        place.settle(path)
+        with surroundings.entered(kept), _driver(study, path, lock, kept, call) as driver:
+            yield driver
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _driver(study: Study, path: Path, lock: Lock, kept: Surroundings, call: str) -> Iterator[Driver]:
     from slurm.clusters import open_cluster
     from slurm.profile import load as load_profile
     from sweeps.tracking.tracker import Tracker
     from trainer import code
 
-    study = opened(path)
-    profile = load_profile(study.cluster.profile)
-    lock = Lock(path)
+    profile = kept.for_nodes(load_profile(study.cluster.profile))
+    cluster = open_cluster(profile, path / "jobs")
+    tracker = Tracker(study.tracking.uri, path)
+    journal_lag_s = JOURNAL_LAG_S if profile.executor == "slurm" else 0.0
+    node = Node(
+        data_root=data_root(study),
+        scratch=study.cluster.scratch or profile.scratch,
+        code=code.digest(),
+        device=profile.device_for(study.cluster.device),
+    )
+    driver = Driver(path, study, cluster, tracker, node, journal_lag_s=journal_lag_s, call=call)
+    driver.on_tick = lock.beat
     try:
-        cluster = open_cluster(profile, path / "jobs")
-        tracker = Tracker(study.tracking.uri, path)
-        journal_lag_s = JOURNAL_LAG_S if profile.executor == "slurm" else 0.0
-        node = Node(
-            data_root=data_root(study),
-            scratch=study.cluster.scratch or profile.scratch,
-            code=code.digest(),
-            device=profile.device_for(study.cluster.device),
-        )
-        driver = Driver(path, study, cluster, tracker, node, journal_lag_s=journal_lag_s, call=call)
-        driver.on_tick = lock.beat
-        try:
-            yield driver
-        finally:
-            driver.close()
+        yield driver
     finally:
-        lock.release()
+        driver.close()
 
 
 def drive(driver: Driver, show: Callable[[Driver], None], *, interval_s: float) -> bool:
@@ -141,6 +170,7 @@ def drive(driver: Driver, show: Callable[[Driver], None], *, interval_s: float) 
 def stop(path: Path, *, wait_s: float = 120.0) -> str:
     """Cancels the jobs of a study: through its driver where one lives, wherever it runs, else itself."""
     opened(path)
+    place.refuse_copy(path)
     request = path / layout.STOP
     if held(path):
         layout.write_aside(request, "")
@@ -151,7 +181,7 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
             time.sleep(0.2)
         if not request.exists():
             return f"the driver stopped its jobs; go on with `actsweep resume {layout.quote_path(path)}`"
-    with driving(path) as driver:
+    with driving(path, to_stop=True) as driver:
         request.unlink(missing_ok=True)
         if driver.done:
             return f"nothing to stop: the study in {path} is finished"

@@ -1,1 +1,1 @@
-"""A study folder: its layout, the ledger and its replay, journals, lock, provenance."""
+"""A study folder: its layout, the ledger and its replay, journals, lock, provenance, surroundings, place."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from sweeps.folder.records import FoldKey
 from trainer.journal import FILE, FoldHistory, Record, attempt_folder, attempts, follow, resolve
@@ -16,20 +17,39 @@ def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(row[name] for row in rows) / len(rows) for name in sorted(names)}
 
 
+class Trained(NamedTuple):
+    """What a fold has done."""
+
+    epochs: int
+    seconds: float
+    """That its epochs took: training, evaluation and the rest."""
+
+    @classmethod
+    def of(cls, history: FoldHistory | None) -> Trained:
+        epochs = history.epochs if history is not None else ()
+        return cls(len(epochs), sum(epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in epochs))
+
+
 @dataclass(kw_only=True)
 class _Fold:
     offsets: dict[int, int] = field(default_factory=dict)
     records: dict[int, list[Record]] = field(default_factory=dict)
     history: FoldHistory | None = None
 
+    @property
+    def trained(self) -> Trained:
+        return Trained.of(self.history)
+
 
 class Journals:
-    """The resolved histories of folds, read incrementally. Forgets what it is told to forget and reads it anew when
-    asked again, so that memory goes with the folds that train, not with those that are done."""
+    """The resolved histories of folds, read incrementally. Forgets what it is told to forget, but for how much it has
+    trained, and reads it anew when asked again: memory goes with the folds that train, not with those that are done."""
 
     def __init__(self, trials: Path) -> None:
         self._trials = trials
         self._folds: dict[FoldKey, _Fold] = {}
+        self._trained: dict[FoldKey, Trained] = {}
+        """Of forgotten folds."""
 
     def refresh(self, keys: Iterable[FoldKey]) -> set[FoldKey]:
         """Reads on in each fold's journals; the folds with something new."""
@@ -41,9 +61,19 @@ class Journals:
             self._read_on(key)
         return self._folds[key].history
 
+    def trained(self, key: FoldKey) -> Trained:
+        """How much the fold as last read has trained, which stays known when it is forgotten; reads it, for that alone,
+        if it never was."""
+        if key not in self._folds and key not in self._trained:
+            self._read_on(key)
+            self.forget([key])
+        fold = self._folds.get(key)
+        return self._trained[key] if fold is None else fold.trained
+
     def forget(self, keys: Iterable[FoldKey]) -> None:
         for key in keys:
-            self._folds.pop(key, None)
+            if (fold := self._folds.pop(key, None)) is not None:
+                self._trained[key] = fold.trained
 
     def _read_on(self, key: FoldKey) -> bool:
         fold = self._folds.setdefault(key, _Fold())

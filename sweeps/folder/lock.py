@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from sweeps.errors import FolderBusy
+from sweeps.folder import place
 from sweeps.folder.layout import quote_path
 
 FILE = "driver.lock"
@@ -93,6 +94,8 @@ def held(folder: Path) -> bool:
         return False
     except json.JSONDecodeError:
         return age_s < STALE_S  # its maker died, or is about to write it
+    if place.original(folder) is not None:
+        return False  # copied with its folder: the driver holds the original
     if holder["host"] != socket.gethostname():
         requeued = holder["job"] is not None and holder["job"] == os.environ.get("SLURM_JOB_ID")
         return age_s < STALE_S and not requeued  # a job that Slurm started elsewhere has ended where it was

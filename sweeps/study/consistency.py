@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from slurm.messages import Phrase, nearest
 from slurm.yaml_reader import Path
-from sweeps.study.default_spaces import PARAMETERS
+from sweeps.study.default_spaces import PARAMETERS, Takes
 from sweeps.study.sections import Activation, Confirm, Folds, Search, Training, TunedForAll
-from sweeps.study.space import Space
+from sweeps.study.space import Domain, Space
+from trainer.activations.arguments import WrongArgument
+from trainer.spec import Scalar
 from trainer.tasks.description import LAST, Description
 
 
@@ -126,6 +128,18 @@ def _parameters(path: Path, item: Activation) -> Iterator[tuple[Path, object, st
                     value,
                     "accepts a parameter in params or in space, not in both; remove one",
                 )
+            elif known is not None:
+                yield from _values((*path, section, name), item.activation, value, known[name])
+
+
+def _values(path: Path, activation: str, value: Scalar | Domain, takes: Takes) -> Iterator[tuple[Path, object, str]]:
+    """A value that the activation does not take: as it stands, or at an end of its domain."""
+    for each in value.extremes() if isinstance(value, Domain) else (value,):
+        try:
+            takes(activation, str(path[-1]), each)
+        except WrongArgument as error:
+            yield path, each, f"accepts {error.accepted}"
+            return
 
 
 def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]:

@@ -5,30 +5,49 @@ Literal tables, so that a study is checked without torch; tests hold them to the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from sweeps.study.space import Domain, tan_degrees
+from trainer.activations.arguments import flag, real, word
 
-PARAMETERS: dict[str, tuple[str, ...]] = {
-    "alrelu": ("alpha", "trainable", "granularity"),
-    "apalu": ("a", "b", "trainable", "granularity"),
-    "dsrelu": ("a", "b", "k", "progress", "t"),
-    "elu": ("alpha",),
-    "gelu": ("approximate",),
-    "leaky_relu": ("negative_slope",),
-    "lelu": ("beta", "trainable", "granularity"),
-    "mish": (),
-    "prelu": ("init", "granularity"),
-    "relu": (),
-    "scaled_leaky_relu": ("s", "scale"),
-    "selu": (),
-    "sigmoid": (),
-    "silu": (),
-    "softplus": ("beta", "threshold"),
-    "tanh": (),
+Takes = Callable[[str, str, object], object]
+"""Of activation, parameter and value: gives the value, or raises :class:`WrongArgument`."""
+
+ANY: Takes = real
+POSITIVE: Takes = partial(real, above=0.0)
+NOT_NEGATIVE: Takes = partial(real, low=0.0)
+SHARE: Takes = partial(real, low=0.0, high=1.0)
+ABOVE_FLOOR: Takes = partial(real, above=1e-6)
+TRAINED: dict[str, Takes] = {"trainable": flag, "granularity": partial(word, accepted=("layer", "channel"))}
+
+PARAMETERS: dict[str, Mapping[str, Takes]] = {
+    "alrelu": {"alpha": SHARE, **TRAINED},
+    "apalu": {"a": ABOVE_FLOOR, "b": ABOVE_FLOOR, **TRAINED},
+    "dsrelu": {
+        "a": POSITIVE,
+        "b": POSITIVE,
+        "k": NOT_NEGATIVE,
+        "progress": partial(word, accepted=("epoch", "step", "epochs", "released", "constant")),
+        "t": NOT_NEGATIVE,
+    },
+    "elu": {"alpha": ANY},
+    "gelu": {"approximate": partial(word, accepted=("none", "tanh"))},
+    "leaky_relu": {"negative_slope": ANY},
+    "lelu": {"beta": SHARE, **TRAINED},
+    "mish": {},
+    "prelu": {"init": ANY, "granularity": TRAINED["granularity"]},
+    "relu": {},
+    "scaled_leaky_relu": {"s": POSITIVE, "scale": flag},
+    "selu": {},
+    "sigmoid": {},
+    "silu": {},
+    "softplus": {"beta": POSITIVE, "threshold": POSITIVE},
+    "tanh": {},
 }
-"""Activation -> keyword arguments of its class, but ``channels``, which the model gives. Import paths are not
-listed: theirs are known on the node only."""
+"""Activation -> keyword arguments of its class and what each takes, but ``channels``, which the model gives. Import
+paths are not listed: theirs are known where torch is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
 
@@ -24,6 +26,17 @@ def _scalar(value: object) -> Scalar:
     if isinstance(value, Mapping) and set(value) <= {*_DOMAIN_KEYS}:
         raise refusal("accepts one value here; a search space belongs in the activation's space")
     raise refusal("accepts a number, text, true, false or null; lists and mappings are not passed on")
+
+
+def _named(value: object) -> Scalar:
+    """A scalar; a list of texts becomes one text with commas between them, as a reader takes names."""
+    if not isinstance(value, list):
+        return _scalar(value)
+    if not value or not all(isinstance(name, str) for name in value):
+        raise refusal("accepts a number, text, true, false, null or a list of texts")
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(value)
+    return line.getvalue()
 
 
 _DOMAIN_KEYS = ("uniform", "loguniform", "quniform", "randint", "choice", "grid_search", TAN)
@@ -57,6 +70,7 @@ def _plain(value: Domain | Scalar) -> object:
 
 
 Option = Annotated[bool | int | float | str | None, PlainValidator(_scalar)]
+DataOption = Annotated[bool | int | float | str | None, PlainValidator(_named)]
 Parameter = Annotated[bool | int | float | str | None, PlainValidator(_parameter)]
 Searched = Annotated[Domain, PlainValidator(_domain), PlainSerializer(_plain)]
 SearchedOrFixed = Annotated[

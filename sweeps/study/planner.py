@@ -106,6 +106,16 @@ def search_share(study: Study) -> float:
     return study.search.share if study.search is not None and study.searched() else 0.0
 
 
+def trained_share(study: Study, phase: Phase) -> float:
+    """Share of the items that a fold of the phase trains on."""
+    spec = split_spec(study)
+    if phase == "search":
+        given = dealt = spec.search_share or 1.0
+    else:
+        given, dealt = 1.0, 1.0 - spec.search_share
+    return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
+
+
 def plan(study: Study, declared_at: str) -> Plan:
     """What is planned and declared, for ``plan.json``. ``declared_at``: ISO 8601, UTC."""
     phase, searched = claims_phase(study), study.searched()
@@ -123,6 +133,7 @@ def plan(study: Study, declared_at: str) -> Plan:
         repeats=repeats(study, phase),
         folds=len(fold_numbers(study, phase)),
         search_trials={label: trials(study, label, "search") if label in searched else 0 for label in study.compared()},
+        search_varies={label: tuple(study.space_of(label).domains) for label in searched},
         search_selects_on=study.select_on(),
         search_share=search_share(study),
         declaration=Declaration(

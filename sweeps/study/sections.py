@@ -27,6 +27,7 @@ from analysis.runs.plan import Family
 from slurm.messages import Problems, accepts, nearest, refusal
 from sweeps.study import default_spaces
 from sweeps.study.field_types import (
+    DataOption,
     Option,
     Parameter,
     ReportedMetric,
@@ -69,6 +70,7 @@ class Named(Section):
 
 
 class Data(Named):
+    __pydantic_extra__: dict[str, DataOption] = Field(init=False)
     name: Annotated[str, listed("data set", catalogue.DATASETS)]
 
 

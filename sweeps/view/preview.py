@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from sweeps.study import planner
 from sweeps.study.default_spaces import explain
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
-from sweeps.view.progress import sizes
+from sweeps.view.progress import Size, sizes
 from sweeps.wording import counted, duration
 from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
 from trainer.journal import read_fold
-from trainer.spec import FoldSpec, Options, Phase
+from trainer.spec import FoldSpec, Options
 
 ITEMS = {
     "breast_cancer": 569,
@@ -114,7 +115,8 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     items = _items(study.data.name, study.data.options)
     if items is None:
         return f"price: not known: {all_epochs} of unmeasured length; run one and name its folder with --measured"
-    steps = {phase: max(1, round(items * _trained(study, phase) / study.training.batch)) for phase in sizes(study)}
+    shares = {phase: planner.trained_share(study, phase) for phase in sizes(study)}
+    steps = {phase: max(1, round(items * share / study.training.batch)) for phase, share in shares.items()}
     seconds = sum(size.epochs * steps[phase] for phase, size in sizes(study).items()) * STEP_MS / 1000
     each = " (search) and ".join(counted(count, "step") for count in dict.fromkeys(steps.values()))
     return (
@@ -122,16 +124,6 @@ def price(study: Study, measured: Sequence[Path]) -> str:
         f"{STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no evaluation; --measured DIR estimates "
         "it from your runs"
     )
-
-
-def _trained(study: Study, phase: Phase) -> float:
-    """Share of the items that a fold of the phase trains on."""
-    spec = planner.split_spec(study)
-    if phase == "search":
-        given = dealt = spec.search_share or 1.0
-    else:
-        given, dealt = 1.0, 1.0 - spec.search_share
-    return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
 
 
 def _items(name: str, options: Options) -> int | None:
@@ -177,15 +169,18 @@ def _devices(found: Iterable[_Where]) -> str:
     return ", ".join(sorted({where.device for where in found}))
 
 
+def _pack(study: Study, size: Size) -> int:
+    """Folds of one trial, at most, that share a job."""
+    pack = study.cluster.pack
+    return size.folds // size.trials if pack == "trial" else 1 if pack == "fold" else int(pack)
+
+
 def submission(study: Study, profile: Profile) -> str:
     """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time."""
     from slurm.clusters import open_cluster
     from slurm.scheduler.cluster import render
 
-    jobs = sum(size.trials for size in sizes(study).values())
-    if study.cluster.pack != "trial":
-        each = 1 if study.cluster.pack == "fold" else int(study.cluster.pack)
-        jobs = sum(-(-size.folds // each) for size in sizes(study).values())
+    jobs = sum(size.trials * math.ceil(size.folds / size.trials / _pack(study, size)) for size in sizes(study).values())
     if profile.executor is Executor.LOCAL:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"

@@ -1,29 +1,22 @@
-"""What a running sweep looks like: a snapshot of values, a live table on a terminal, plain lines elsewhere.
+"""How a running sweep stands: a snapshot of values, which :mod:`sweeps.view.screen` shows.
 
-Shows validation metrics only; held-out results belong to the report.
+Validation metrics only; held-out results belong to the report.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
-
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
 from slurm.jobs import JobReport, JobState
+from sweeps.driver import trial_result
 from sweeps.driver.driver import Driver
-from sweeps.folder.journals import Journals
+from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.records import TrialAdded
 from sweeps.folder.state import State
 from sweeps.study import planner
 from sweeps.study.study import Study
-from sweeps.wording import counted, duration, jobs
 from trainer.journal import FoldHistory
 from trainer.spec import Phase
 
@@ -54,8 +47,13 @@ class Snapshot:
     jobs_running: int
     jobs_pending: int
     epochs_done: int
+    """Trained, in all phases."""
     epochs_most: int
+    """As many as there will be if no further fold ends early."""
+    epochs_planned: int
     """As many as there would be if no fold ended early."""
+    seconds_left: float | None
+    """That the epochs to come would take one after the other; None while none was trained."""
     folds: int
     """Planned, in all phases."""
     put_off: str
@@ -78,15 +76,21 @@ def snapshot(
 ) -> Snapshot:
     """How a sweep stands."""
     rows: list[Row] = []
-    epochs_done = 0
     for label in study.compared():
         for phase in PHASES:
             trials = [trial for trial in state.of_phase(phase) if trial.label == label]
             if trials:
-                row, done = _row(study, state, journals, trials)
-                rows.append(row)
-                epochs_done += done
-    planned = sizes(study).values()
+                rows.append(_row(study, state, journals, trials))
+    sized = sizes(study)
+    planned = {phase: size.epochs for phase, size in sized.items()}
+    done, seconds, most = dict.fromkeys(planned, 0), dict.fromkeys(planned, 0.0), dict(planned)
+    for trial in state.trials.values():
+        trained, spared = _trained(study, state, journals, trial)
+        done[trial.phase] += trained.epochs
+        seconds[trial.phase] += trained.seconds
+        most[trial.phase] -= spared
+    if state.finished:  # what was never begun, as the confirmation of a search without a winner, is waited for no more
+        most = done
     states = [report.state for report in reports]
     return Snapshot(
         study=study.name,
@@ -94,26 +98,39 @@ def snapshot(
         rows=tuple(rows),
         jobs_running=states.count(JobState.RUNNING),
         jobs_pending=states.count(JobState.PENDING) + states.count(JobState.UNKNOWN),
-        epochs_done=epochs_done,
-        epochs_most=sum(size.epochs for size in planned),
-        folds=sum(size.folds for size in planned),
+        epochs_done=sum(done.values()),
+        epochs_most=sum(most.values()),
+        epochs_planned=sum(planned.values()),
+        seconds_left=_seconds_left(study, done, most, seconds),
+        folds=sum(size.folds for size in sized.values()),
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
     )
 
 
-def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded]) -> tuple[Row, int]:
+def _seconds_left(
+    study: Study, done: Mapping[Phase, int], most: Mapping[Phase, int], seconds: Mapping[Phase, float]
+) -> float | None:
+    """An epoch to come takes what those of its phase took; of a phase that has not begun, as much longer than those of
+    the other as it trains on more items. None while no epoch was trained."""
+    if not any(done.values()):
+        return None
+    share = {phase: planner.trained_share(study, phase) for phase in done}
+    per_share = sum(seconds.values()) / sum(share[phase] * epochs for phase, epochs in done.items())
+    each = {phase: seconds[phase] / epochs if epochs else share[phase] * per_share for phase, epochs in done.items()}
+    return sum(each[phase] * (most[phase] - epochs) for phase, epochs in done.items())
+
+
+def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded]) -> Row:
     metric = study.select_on()
     best: float | None = None
-    done = running = epochs_done = 0
+    done = running = 0
     problems: list[str] = []
     for trial in trials:
-        epochs = int(trial.training.get("epochs") or study.epochs(trial.phase))
         completed = state.completed.get(trial.trial)
         if completed is not None:
             done += len(trial.folds)
-            epochs_done += epochs * len(trial.folds)
             value = completed.metrics.get(metric, math.nan)
             if not completed.status.has_result:
                 problems.append(f"{trial.trial} {completed.status}")
@@ -121,11 +138,10 @@ def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded
             histories = [journals.history(fold) for fold in trial.folds]
             done += sum(history is not None and history.end is not None for history in histories)
             running += sum(history is not None and history.end is None for history in histories)
-            epochs_done += sum(_epochs(history, epochs) for history in histories)
             value = _current(histories, metric)
         if math.isfinite(value) and (best is None or study.better(metric, value, best)):
             best = value
-    row = Row(
+    return Row(
         label=trials[0].label,
         phase=trials[0].phase,
         trials_done=sum(trial.trial in state.completed for trial in trials),
@@ -136,14 +152,19 @@ def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded
         best=best,
         problems=tuple(problems),
     )
-    return row, epochs_done
 
 
-def _epochs(history: FoldHistory | None, epochs: int) -> int:
-    """Epochs that no longer have to be waited for."""
-    if history is None:
-        return 0
-    return epochs if history.end is not None else len(history.epochs)
+def _trained(study: Study, state: State, journals: Journals, trial: TrialAdded) -> tuple[Trained, int]:
+    """What a trial's folds have trained, and how many of their epochs were planned and will not be."""
+    each = int(trial.training.get("epochs") or study.epochs(trial.phase))
+    over = [trial.trial in state.completed] * len(trial.folds)
+    if trial.trial not in state.completed:
+        for at, closed_as in enumerate(trial_result.closed(state, trial)):
+            history = journals.history(trial.folds[at])
+            over[at] = closed_as is not None or (history is not None and history.end is not None)
+    found = [journals.trained(fold) for fold in trial.folds]
+    spared = sum(each - fold.epochs for fold, ended in zip(found, over, strict=True) if ended)
+    return Trained(sum(fold.epochs for fold in found), sum(fold.seconds for fold in found)), spared
 
 
 def _current(histories: list[FoldHistory | None], metric: str) -> float:
@@ -169,105 +190,6 @@ def sizes(study: Study) -> dict[Phase, Size]:
         if folds:
             result[phase] = Size(trials=trials, folds=folds, epochs=folds * study.epochs(phase))
     return result
-
-
-class TimeLeft:
-    """Seconds to go, from the epochs that were done while it watched."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._begun: tuple[float, int] | None = None
-
-    def __call__(self, now: Snapshot) -> float | None:
-        """None while there is nothing to estimate from."""
-        if self._begun is None:
-            self._begun = (self._clock(), now.epochs_done)
-            return None
-        gained, took_s = now.epochs_done - self._begun[1], self._clock() - self._begun[0]
-        return (now.epochs_most - now.epochs_done) * took_s / gained if gained > 0 else None
-
-
-def jobs_now(now: Snapshot) -> str:
-    return f"{jobs(now.jobs_running)} running, {now.jobs_pending} waiting"
-
-
-def to_go(seconds: float | None) -> str:
-    return "time to go not known yet" if seconds is None else f"about {duration(seconds)} to go"
-
-
-class Show:
-    """Shows snapshots: a live table on a terminal, a line whenever something was finished elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._time_left = TimeLeft()
-        self._last: tuple[object, ...] = ()
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
-
-    def __call__(self, now: Snapshot) -> None:
-        left = to_go(self._time_left(now))
-        if self._live:
-            self._live.update(table(now, left), refresh=True)
-            return
-        mark = (now.folds_done, now.jobs_running, now.put_off, now.tracking)
-        if mark != self._last:
-            self._last = mark
-            self._console.print(line(now, left), soft_wrap=True, highlight=False, markup=False)
-
-
-def line(now: Snapshot, left: str) -> str:
-    """One plain line."""
-    best = "; ".join(f"{row.label} {row.phase} {row.best:.4g}" for row in now.rows if row.best is not None)
-    parts = [
-        f"{now.study}: {now.folds_done}/{counted(now.folds, 'fold')}",
-        jobs_now(now),
-        "done" if now.finished else left,
-        *([f"best {now.select_on}: {best}"] if best else []),
-        *([f"submission put off: {now.put_off}"] if now.put_off else []),
-        *([f"tracking: {now.tracking}"] if now.tracking else []),
-    ]
-    return " | ".join(parts)
-
-
-def table(now: Snapshot, left: str, known: str | None = None) -> Table:
-    """The live table. ``known``: what is known of the jobs, where that is not how many run and wait."""
-    title = f"{now.study}   {known or jobs_now(now)}   "
-    troubled = any(row.problems for row in now.rows)
-    made = Table(title=title + ("done" if now.finished else left), caption=_caption(now))
-    for name in ("activation", "phase"):
-        made.add_column(name, no_wrap=True, overflow="fold")
-    for name in ("trials", "folds", "training", f"best\n{now.select_on}"):
-        made.add_column(name, justify="right", overflow="fold")
-    if troubled:
-        made.add_column("problems")
-    for row in now.rows:
-        made.add_row(
-            row.label,
-            row.phase,
-            f"{row.trials_done}/{row.trials}",
-            f"{row.folds_done}/{row.folds}",
-            str(row.folds_running or ""),
-            "" if row.best is None else f"{row.best:.4g}",
-            *([", ".join(row.problems)] if troubled else []),
-        )
-    return made
-
-
-def _caption(now: Snapshot) -> str | None:
-    notes = [f"submission put off: {now.put_off}"] if now.put_off else []
-    notes += [f"tracking: {now.tracking}"] if now.tracking else []
-    return "; ".join(notes) or None
 
 
 def view(driver: Driver) -> Snapshot:

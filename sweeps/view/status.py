@@ -13,14 +13,15 @@ from rich.console import Console
 
 from sweeps.driver import decisions, session
 from sweeps.errors import StudyError
-from sweeps.folder import ledger
+from sweeps.folder import ledger, place
 from sweeps.folder.journals import Journals
 from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import held
 from sweeps.folder.records import FoldKey, Submitted, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
-from sweeps.view.progress import Snapshot, snapshot, table, to_go
+from sweeps.view.progress import Snapshot, snapshot
+from sweeps.view.screen import UNWATCHED, screen
 from sweeps.wording import counted, jobs
 from trainer.journal import FoldHistory, Status
 
@@ -30,6 +31,8 @@ class StudyStatus:
     folder: Path
     now: Snapshot
     driver_alive: bool
+    copy_of: Path | None
+    """The study folder of which this one is a copy."""
     jobs_live: int
     """Jobs that the ledger does not know to be over."""
     troubled: dict[FoldKey, str]
@@ -41,9 +44,11 @@ class StudyStatus:
         text = io.StringIO()
         # Whether they run or wait, only the scheduler knows, and it is not asked here.
         known = f"{jobs(self.jobs_live)} not known to be over" if not self.now.finished else "no jobs"
-        Console(file=text, width=110).print(table(self.now, to_go(None), known))
+        Console(file=text, width=110).print(screen(self.now, UNWATCHED, known))
         notes = ["a driver is at work" if self.driver_alive else "no driver is at work"]
-        if self.now.finished:
+        if self.copy_of is not None:
+            notes = [f"a copy of the study in {self.copy_of}, as that was: its driver and its jobs are there"]
+        elif self.now.finished:
             notes.append(f"`actsweep report {quote_path(self.folder)}` writes its report")
         elif not self.driver_alive:
             notes.append(f"go on with `actsweep resume {quote_path(self.folder)}`")
@@ -58,6 +63,7 @@ class StudyStatus:
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
         plain |= {"driver_alive": self.driver_alive, "jobs_live": self.jobs_live, "troubled": self.troubled}
+        plain |= {"copy_of": str(self.copy_of) if self.copy_of else None}
         return json.dumps(plain, indent=1)
 
 
@@ -88,6 +94,7 @@ def read(folder: Path) -> StudyStatus:
         hint=retry_hint(folder, study, state, lost) if lost else "",
         now=snapshot(study, state, journals),
         driver_alive=held(folder),
+        copy_of=place.original(folder),
         jobs_live=len(state.folds_of),
         troubled=_troubled(state, journals),
     )
@@ -128,10 +135,9 @@ def without_score(folder: Path) -> dict[FoldKey, str]:
 
 def logs(folder: Path, trial: str, fold: str | None, lines: int) -> str:
     """The end of every job log of a trial's folds, newest job last, and how the journals ended."""
-    from slurm.clusters import open_cluster
-    from slurm.profile import load as load_profile
+    from slurm import clusters
 
-    study = session.opened(folder)
+    session.opened(folder)
     records = list(ledger.read(folder / ledger.FILE))
     state = replay(records)
     name, _, inside = trial.partition("/")
@@ -154,9 +160,8 @@ def logs(folder: Path, trial: str, fold: str | None, lines: int) -> str:
             for pack, job in zip(state.batches[record.batch].packs, record.jobs, strict=True):
                 if job is not None and set(pack) & set(folds):
                     jobs.append(job)
-    cluster = open_cluster(load_profile(study.cluster.profile), folder / "jobs")
     for job in jobs:
-        log = cluster.log(job, folder / "jobs")
+        log = clusters.log(job, folder / "jobs")
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:] if log else ["no log yet"]
         parts.append("\n".join([f"--- {log or job}", *tail]))
     if not jobs:

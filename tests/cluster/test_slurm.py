@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from slurm import processes, time_limit
+from slurm import clusters, processes, time_limit
 from slurm.dev import cluster as devcluster
 from slurm.dev import daemons
 from slurm.dev.cluster import DevCluster, Shape
@@ -332,7 +332,7 @@ def test_the_time_limit_ends_in_a_resumed_job(
 ) -> None:
     cluster, jobs, folder = long_job
     report = wait(cluster, jobs, seconds=200)[jobs[0]]
-    assert report.state is JobState.FINISHED, cluster.log(jobs[0], folder.parent).read_text()
+    assert report.state is JobState.FINISHED, clusters.log(jobs[0], folder.parent).read_text()
     attempts = sorted(folder.glob("attempt-*"))
     assert len(attempts) >= 2
     assert f'"interrupted": [{int(signal.SIGUSR2)}' in (attempts[0] / "journal.jsonl").read_text()

@@ -15,6 +15,7 @@ import torch
 
 from trainer import attempt, catalogue, checkpoint, device, entry, interruption, journal, staging, testing
 from trainer.codec import to_text
+from trainer.datasets import fingerprint
 from trainer.datasets.digits import digits
 from trainer.errors import SpecError
 from trainer.spec import ActivationSpec, DataSpec
@@ -270,6 +271,7 @@ def staged(root, scratch, code="c"):
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     monkeypatch.setattr(Watched, "loads", 0)
+    monkeypatch.setattr(fingerprint, "SETTLE_S", 1e9)  # files of a moment ago stay so, however slow the machine
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "digits.bin").write_bytes(b"1")

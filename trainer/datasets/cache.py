@@ -1,8 +1,9 @@
 """Converted data sets, kept as memory-mapped arrays beside a manifest.
 
 A cache entry is a folder ``<data set>-<key>`` of ``.npy`` files and ``manifest.json``. It is written aside and renamed,
-so it is whole or absent. The key is made of the reader's name and version, the options that change the conversion and
-the sizes and times of the source files: a changed source or reader makes a new entry.
+so it is whole or absent. The key is made of the reader's name and version, the options that choose files or change the
+conversion, and the names and bytes of the source files: a changed source or reader makes a new entry, whatever its
+times say (:mod:`trainer.datasets.fingerprint`). Beside the entries, ``known`` remembers what files hold.
 
 Where: the folder named by the environment variable ``ACTSWEEP_CACHE`` if set; else ``.actsweep-cache`` below the data
 root; else, where the root cannot be written, ``~/.cache/actsweep``. An entry in any of them is used.
@@ -12,15 +13,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
 import socket
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,17 +29,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from trainer.datasets.claim import claim
 from trainer.datasets.content import Content, array_digest, combined_digest
+from trainer.datasets.fingerprint import Known, look
 from trainer.errors import DataError
 
-SCHEMA = 1
+SCHEMA = 2
 VARIABLE = "ACTSWEEP_CACHE"
 MANIFEST = "manifest.json"
+_ALTERED = "its checksum is not the manifest's"
 
-HEARTBEAT_S = 5.0
-"""A converting process touches its claim this often ..."""
-STALE_S = 60.0
-"""... and one whose claim has not changed for this long counts as gone."""
 ABANDONED_S = 24 * 3600.0
 """Half-written folders older than this are removed."""
 
@@ -81,6 +81,8 @@ class Entry:
     content: Content
     digest: str
     """:func:`trainer.datasets.content.content_digest` of the content."""
+    arrays: Mapping[str, str]
+    """Name of an array -> its digest, as the manifest has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +93,18 @@ class Key:
     version: int
     options: Mapping[str, Any]
     sources: str
-    """Digest of the source files' names, sizes and times."""
+    """Digest of the source files' names and bytes."""
 
     @property
     def folder(self) -> str:
-        text = json.dumps(
-            [SCHEMA, self.reader, self.version, dict(self.options), self.sources], sort_keys=True, separators=(",", ":")
-        )
-        return f"{self.reader}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        kind = family(self.reader, self.version, self.options)
+        return f"{kind}{hashlib.sha256(f'{kind} {self.sources}'.encode()).hexdigest()[:16]}"
+
+
+def family(reader: str, version: int, options: Mapping[str, Any]) -> str:
+    """How the folders of all entries begin that differ in their sources alone."""
+    text = json.dumps([SCHEMA, reader, version, dict(options)], sort_keys=True, separators=(",", ":"))
+    return f"{reader}-{hashlib.sha256(text.encode()).hexdigest()[:8]}-"
 
 
 def places(root: Path | None) -> list[Path]:
@@ -112,11 +118,17 @@ def places(root: Path | None) -> list[Path]:
     return found
 
 
+def any_of(kind: str, root: Path | None) -> bool:
+    """Whether there is an entry of a :func:`family` anywhere: if not, sources need not be read to look for theirs."""
+    return any(next(place.glob(f"{glob.escape(kind)}*"), None) is not None for place in places(root))
+
+
 def find(key: Key, root: Path | None) -> Entry | None:
-    """The entry of ``key``, if it is anywhere. Raises :class:`DataError` for one that is damaged."""
+    """The entry of ``key``, if it is anywhere. Raises :class:`DataError` for one that is damaged. Its arrays are read
+    whole where they are not as they were when that was last done."""
     for place in places(root):
         if (place / key.folder).is_dir():
-            return read(place / key.folder)
+            return _checked(place / key.folder, root)
     return None
 
 
@@ -136,7 +148,7 @@ def obtain(key: Key, root: Path | None, convert: Callable[[Store], Content]) -> 
         path = place / key.folder
         if path.is_dir():
             return read(path)
-        with _claim(place / f".{key.folder}.claim") as ours:
+        with claim(place / f".{key.folder}.claim") as ours:
             if ours and not path.is_dir():
                 _build(key, place, convert)
 
@@ -153,12 +165,27 @@ def read(path: Path, *, verify: bool = False) -> Entry:
         items=loaded["items"],
         labels=loaded["labels"],
         classes=classes,
+        values=loaded.get("values"),
         groups=_under("group-", loaded),
         marks=_under("mark-", loaded),
         note=manifest["note"],
+        remarks=tuple(manifest["remarks"]),
     )
-    digest = combined_digest(digests["items"], digests["labels"], classes, _under("group-", digests))
-    return Entry(path=path, content=content, digest=digest)
+    told = {name: digests[name] for name in ("items", "labels", "values") if name in digests}
+    digest = combined_digest(told, classes, _under("group-", digests))
+    return Entry(path=path, content=content, digest=digest, arrays=digests)
+
+
+def _checked(path: Path, root: Path | None) -> Entry:
+    entry = read(path)
+    known = Known(path, places(root), lambda file: array_digest(np.load(file, mmap_mode="r", allow_pickle=False)))
+    files = {name: path / f"{name}.npy" for name in entry.arrays}
+    found = known.digests(list(files.values()), look(list(files.values())))
+    for (name, file), digest in zip(files.items(), found, strict=True):
+        if digest != entry.arrays[name]:
+            raise _broken(file, _ALTERED)
+    known.save()
+    return entry
 
 
 def _build(key: Key, place: Path, convert: Callable[[Store], Content]) -> None:
@@ -185,6 +212,7 @@ def _build(key: Key, place: Path, convert: Callable[[Store], Content]) -> None:
 
 def _write(key: Key, folder: Path, content: Content) -> None:
     arrays: dict[str, NDArray[Any]] = {"items": content.items, "labels": content.labels}
+    arrays |= {} if content.values is None else {"values": content.values}
     arrays |= {f"group-{name}": group for name, group in content.groups.items()}
     arrays |= {f"mark-{name}": mark for name, mark in content.marks.items()}
     described = {}
@@ -202,6 +230,7 @@ def _write(key: Key, folder: Path, content: Content) -> None:
         "sources": key.sources,
         "classes": list(content.classes),
         "note": content.note,
+        "remarks": list(content.remarks),
         "arrays": described,
     }
     with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
@@ -216,6 +245,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         shaped = manifest["schema"] == SCHEMA and {"items", "labels"} <= manifest["arrays"].keys()
         shaped = shaped and isinstance(manifest["classes"], list) and isinstance(manifest["note"], str)
+        shaped = shaped and isinstance(manifest["remarks"], list)
         shaped = shaped and all({"dtype", "shape", "sha256"} <= array.keys() for array in manifest["arrays"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(file, f"{type(error).__name__}: {error}") from error
@@ -234,7 +264,7 @@ def _array(path: Path, expected: Mapping[str, Any], *, verify: bool) -> NDArray[
     if [array.dtype.str, list(array.shape)] != [expected["dtype"], expected["shape"]]:
         raise _broken(path, f"it holds {array.dtype} {array.shape}, the manifest says {expected}")
     if verify and array_digest(array) != expected["sha256"]:
-        raise _broken(path, "its checksum is not the manifest's")
+        raise _broken(path, _ALTERED)
     assert isinstance(array, np.ndarray)
     return array
 
@@ -278,49 +308,3 @@ def _sweep(place: Path, folder: str) -> None:
         with contextlib.suppress(OSError):
             if left.suffix != ".claim" and now - left.stat().st_mtime > ABANDONED_S:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _claim(path: Path) -> Iterator[bool]:
-    """True for the one process that is to convert; others come back with False once it is done or seems gone.
-
-    Only saves work: correctness rests on the rename. Ages are told by watching the claim change, not by comparing
-    clocks of two machines."""
-    try:
-        path.mkdir()
-    except FileExistsError:
-        _wait(path)
-        yield False
-        return
-    done = threading.Event()
-    pulse = threading.Thread(target=_pulse, args=(path, done), daemon=True)
-    pulse.start()
-    try:
-        yield True
-    finally:
-        done.set()
-        pulse.join()
-        with contextlib.suppress(OSError):
-            path.rmdir()
-
-
-def _pulse(path: Path, done: threading.Event) -> None:
-    while not done.wait(HEARTBEAT_S):
-        with contextlib.suppress(OSError):
-            path.touch()
-
-
-def _wait(path: Path) -> None:
-    seen, since = -1, time.monotonic()
-    while True:
-        try:
-            changed = path.stat().st_mtime_ns
-        except OSError:
-            return
-        if changed != seen:
-            seen, since = changed, time.monotonic()
-        elif time.monotonic() - since > STALE_S:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-            return
-        time.sleep(0.2)

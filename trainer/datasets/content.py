@@ -21,16 +21,20 @@ class Content:
     """The arrays of a data set before any selection; what the cache keeps."""
 
     items: NDArray[Any]
-    """[n, channels, height, width], uint8 or float32."""
+    """[n, channels, height, width]: uint8, int64 (tokens), float32 or float64."""
     labels: NDArray[np.int64]
-    """[n]."""
+    """[n]; all 0 where there are ``values`` and no classes."""
     classes: tuple[str, ...]
+    values: NDArray[Any] | None = None
+    """[n, k] floating point, where the target is a quantity."""
     groups: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """Group name -> [n]."""
     marks: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """What a selection may need and training does not (as "official_test"), name -> [n]."""
     note: str = ""
     """How complete the files were, where they were not; goes into the data set's name."""
+    remarks: tuple[str, ...] = ()
+    """What people should know of it."""
 
     def check(self, name: str) -> None:
         """Raises :class:`DataError` where shapes, labels or values are unfit."""
@@ -43,16 +47,22 @@ class Content:
             if array.shape != (count,):
                 raise DataError(f"{name}: {what} has shape {array.shape}, expected ({count},) as there are items")
         low, high = int(self.labels.min()), int(self.labels.max())
-        if low < 0 or high >= len(self.classes):
+        if self.values is None and (low < 0 or high >= len(self.classes)):
             raise DataError(f"{name}: labels go from {low} to {high}, expected 0 to {len(self.classes) - 1}")
-        if self.items.dtype == np.float32:
-            for start in range(0, count, 4096):
-                finite = np.isfinite(self.items[start : start + 4096]).all(axis=(1, 2, 3))
-                if not finite.all():
-                    where = start + int(np.argmin(finite))
-                    raise DataError(f"{name}: item {where} holds a value that is not finite (NaN or infinite)")
-        elif self.items.dtype != np.uint8:
-            raise DataError(f"{name}: items are {self.items.dtype}, expected uint8 or float32")
+        if self.values is not None and (self.values.ndim != 2 or len(self.values) != count):
+            raise DataError(f"{name}: values have shape {self.values.shape}, expected ({count}, k) as there are items")
+        if self.items.dtype not in (np.uint8, np.int64, np.float32, np.float64):
+            raise DataError(f"{name}: items are {self.items.dtype}, expected uint8, float32 or float64")
+        self._check_finite(name, "item", self.items)
+        if self.values is not None:
+            self._check_finite(name, "value", self.values)
+
+    def _check_finite(self, name: str, what: str, array: NDArray[Any]) -> None:
+        for start in range(0, len(array), 4096) if array.dtype.kind == "f" else ():
+            finite = np.isfinite(array[start : start + 4096]).all(axis=tuple(range(1, array.ndim)))
+            if not finite.all():
+                where = start + int(np.argmin(finite))
+                raise DataError(f"{name}: {what} {where} holds a value that is not finite (NaN or infinite)")
 
     def take(self, chosen: NDArray[np.int64]) -> Content:
         """The items at ``chosen`` ([m] positions, ascending); a view where they are neighbours."""
@@ -63,9 +73,11 @@ class Content:
             items=self.items[index],
             labels=self.labels[index],
             classes=self.classes,
+            values=None if self.values is None else self.values[index],
             groups={name: group[index] for name, group in self.groups.items()},
             marks={name: mark[index] for name, mark in self.marks.items()},
             note=self.note,
+            remarks=self.remarks,
         )
 
 
@@ -83,14 +95,15 @@ def content_digest(
     labels: NDArray[np.int64],
     classes: tuple[str, ...],
     groups: Mapping[str, NDArray[np.int64]],
+    values: NDArray[Any] | None = None,
 ) -> str:
-    """SHA-256 over items, labels, classes and groups: 64 hexadecimal digits, the same on every machine."""
-    return combined_digest(
-        array_digest(items), array_digest(labels), classes, {name: array_digest(groups[name]) for name in groups}
-    )
+    """SHA-256 over items, labels, classes, groups and values: 64 hexadecimal digits, the same on every machine."""
+    arrays = {"items": items, "labels": labels} | ({} if values is None else {"values": values})
+    digests = {name: array_digest(array) for name, array in arrays.items()}
+    return combined_digest(digests, classes, {name: array_digest(groups[name]) for name in groups})
 
 
-def combined_digest(items: str, labels: str, classes: tuple[str, ...], groups: Mapping[str, str]) -> str:
-    """:func:`content_digest` from the digests of its arrays."""
-    parts = {"items": items, "labels": labels, "classes": list(classes), "groups": dict(groups)}
+def combined_digest(arrays: Mapping[str, str], classes: tuple[str, ...], groups: Mapping[str, str]) -> str:
+    """:func:`content_digest` from the digests of its arrays: items, labels, and values where there are any."""
+    parts = {**arrays, "classes": list(classes), "groups": dict(groups)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from trainer.datasets import cache
 from trainer.datasets.content import Content, content_digest
-from trainer.datasets.files import Files, need_root
+from trainer.datasets.files import Files, Seen, need_root
 from trainer.datasets.options import Chosen, Option, choose
-from trainer.datasets.reader import About, Dataset
+from trainer.datasets.reader import About, Dataset, Kind, Standardise
 from trainer.spec import Scalar
 
 
@@ -29,7 +29,33 @@ class Selection:
     """[m]."""
     classes: tuple[int, ...] | None = None
     """Old class numbers, in the order of the new ones, where some are left out."""
+    groups: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Groups beside the content's, name -> [m]."""
     note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What is read when a reader is asked for a data set."""
+
+    reader: str
+    version: int
+    root: Path
+    chosen: Chosen
+    converting: Chosen
+    """Without those that choose from what was converted: a conversion that named one of those would go wrong at once,
+    instead of serving one choice's content for another's."""
+    files: Files
+    seen: Seen
+
+    @property
+    def family(self) -> str:
+        return cache.family(self.reader, self.version, self.converting.values)
+
+    def key(self) -> cache.Key:
+        """Reads what is not known."""
+        sources = self.seen.digest()
+        return cache.Key(reader=self.reader, version=self.version, options=self.converting.values, sources=sources)
 
 
 class FileReader(ABC):
@@ -53,59 +79,87 @@ class FileReader(ABC):
     def scaling(self, chosen: Chosen) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """(mean, std) of :class:`trainer.datasets.reader.Dataset`."""
 
+    def form(self, content: Content, chosen: Chosen) -> tuple[Kind, Standardise]:
+        """What an item is, and how it is scaled."""
+        return "image", "constants"
+
     def select(self, content: Content, chosen: Chosen) -> Selection:
         return Selection()
 
     def load(self, root: Path | None, options: Mapping[str, Scalar]) -> Dataset:
-        chosen, files, key, place = self._key(root, options)
-        entry = cache.find(key, place)
-        if entry is not None:
-            return self._dataset(entry.content, chosen, entry.digest)
-        content = self.convert(files, chosen, cache.Memory())
+        asked = self._ask(root, options)
+        if cache.any_of(asked.family, asked.root):
+            entry = cache.find(asked.key(), asked.root)
+            asked.seen.remember()
+            if entry is not None:
+                return self._dataset(entry.content, asked.chosen, entry.digest)
+        content = self.convert(asked.files, asked.converting, cache.Memory())
+        asked.seen.check()
         content.check(self.name)
-        return self._dataset(content, chosen, None)
+        return self._dataset(content, asked.chosen, None)
 
     def prepare(self, root: Path | None, options: Mapping[str, Scalar]) -> Dataset:
-        chosen, files, key, place = self._key(root, options)
-        entry = cache.obtain(key, place, lambda store: self.convert(files, chosen, store))
-        return self._dataset(entry.content, chosen, entry.digest)
+        asked = self._ask(root, options)
+
+        def convert(store: cache.Store) -> Content:
+            content = self.convert(asked.files, asked.converting, store)
+            asked.seen.check()
+            return content
+
+        entry = cache.obtain(asked.key(), asked.root, convert)
+        asked.seen.remember()
+        return self._dataset(entry.content, asked.chosen, entry.digest)
 
     def files(self, root: Path | None, options: Mapping[str, Scalar]) -> tuple[Path, ...]:
-        """Files and folders whose sizes and times tell whether the data set is still the same."""
-        return self._key(root, options)[1].watched
+        """All files that the data set is read from."""
+        return self.find(need_root(self.name, root), choose(self.name, self.declared, options)).watched
 
     def cached(self, root: Path | None, options: Mapping[str, Scalar]) -> Path | None:
         """The cache entry's folder, if there is one."""
-        _, _, key, place = self._key(root, options)
-        entry = cache.find(key, place)
+        asked = self._ask(root, options)
+        entry = cache.find(asked.key(), asked.root)
         return entry.path if entry else None
 
-    def _key(self, root: Path | None, options: Mapping[str, Scalar]) -> tuple[Chosen, Files, cache.Key, Path]:
+    def _ask(self, root: Path | None, options: Mapping[str, Scalar]) -> _Asked:
         chosen = choose(self.name, self.declared, options)
         place = need_root(self.name, root)
         files = self.find(place, chosen)
-        converting = {name: chosen.values[name] for name, option in self.declared.items() if option.converts}
-        key = cache.Key(reader=self.name, version=self.version, options=converting, sources=files.summary())
-        return chosen, files, key, place
+        named = {name: chosen.values[name] for name, option in self.declared.items() if option.converts}
+        return _Asked(
+            reader=self.name,
+            version=self.version,
+            root=place,
+            chosen=chosen,
+            converting=Chosen(values=named),
+            files=files,
+            seen=Seen(self.name, files, cache.places(place)),
+        )
 
     def _dataset(self, content: Content, chosen: Chosen, digest: str | None) -> Dataset:
         selection = self.select(content, chosen)
         if selection.positions is not None:
             content, digest = content.take(selection.positions), None
+        if selection.groups:
+            content, digest = replace(content, groups={**content.groups, **selection.groups}), None
         labels, classes = content.labels, content.classes
         if selection.classes is not None:
             classes = tuple(content.classes[old] for old in selection.classes)
             labels = np.searchsorted(np.array(selection.classes), labels).astype(np.int64)
         notes = ", ".join(note for note in (content.note, selection.note) if note)
         mean, std = self.scaling(chosen)
+        kind, standardise = self.form(content, chosen)
         return Dataset(
             name=f"{self.name} ({notes})" if notes else self.name,
             items=content.items,
-            labels=labels,
+            labels=labels if classes else None,
             classes=classes,
+            values=content.values,
+            kind=kind,
+            standardise=standardise,
             groups=content.groups,
             fixed_heldout=selection.heldout,
+            remarks=content.remarks,
             mean=mean,
             std=std,
-            digest=digest or content_digest(content.items, labels, classes, content.groups),
+            digest=digest or content_digest(content.items, labels, classes, content.groups, content.values),
         )

@@ -2,36 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.datasets.fingerprint import Known, changed, look, sha256
 from trainer.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """Where a data set was found. ``watched`` decides whether a cache still fits: the size and time of each file, the
-    time alone of a folder (it changes when a file is added, renamed or removed)."""
+    """Where a data set was found: ``watched`` are all the files that a conversion reads, each below the folder."""
 
     folder: Path
     watched: tuple[Path, ...]
+    remarks: tuple[str, ...] = ()
+    """What people should know of what was found there."""
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """[[path below the folder, size in bytes, time of change in whole seconds]]; whole seconds, for file systems
-        keep different fractions of them."""
-        found: list[list[str | int]] = []
-        for path in self.watched:
-            state = path.stat()
-            size = 0 if path.is_dir() else state.st_size
-            found.append([path.relative_to(self.folder).as_posix(), size, int(state.st_mtime)])
-        return found
 
-    def summary(self) -> str:
-        """SHA-256 of the fingerprint, short enough for a manifest."""
-        return hashlib.sha256(json.dumps(self.fingerprint()).encode()).hexdigest()
+class Seen:
+    """Files as they are at one moment, and what they then hold."""
+
+    def __init__(self, name: str, files: Files, places: Sequence[Path]) -> None:
+        """``places``: folders where digests of files are remembered. Raises :class:`DataError`, as all here, for a file
+        that is not there or cannot be read; it names the data set ``name``."""
+        self._name, self._files, self._at = name, files, time.time()
+        with _told_of(name):
+            self._found = look(files.watched)
+        self._known = Known(files.folder, places)
+        self._digests: list[str] = []
+
+    def digest(self) -> str:
+        """SHA-256 over the names and bytes of all files; reads those that are not known."""
+        with _told_of(self._name):
+            self._digests = self._known.digests(self._files.watched, self._found)
+        names = [self._known.name(path) for path in self._files.watched]
+        return hashlib.sha256(json.dumps([names, self._digests]).encode()).hexdigest()
+
+    def check(self) -> None:
+        """Raises :class:`DataError` for a file that has changed since."""
+        with _told_of(self._name):
+            for path, before, after in zip(self._files.watched, self._found, look(self._files.watched), strict=True):
+                if before != after:
+                    raise changed(path)
+            for path, before, digest in zip(self._files.watched, self._found, self._digests, strict=False):
+                if not before.state.settled(self._at) and sha256(path) != digest:
+                    raise changed(path)
+
+    def remember(self) -> None:
+        """Keeps what the files hold, for the next who asks."""
+        self._known.save()
+
+
+@contextlib.contextmanager
+def _told_of(name: str) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"data set {name}: {error}") from error
 
 
 def need_root(name: str, root: Path | None) -> Path:

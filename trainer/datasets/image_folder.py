@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
+from trainer.datasets import copies
 from trainer.datasets.cache import Store
 from trainer.datasets.content import Content
 from trainer.datasets.file_reader import FileReader, Selection
 from trainer.datasets.files import Files, need_root
-from trainer.datasets.image_choice import SMALLER, select_images
+from trainer.datasets.image_choice import OFFICIAL_TEST, PART, SMALLER, select_images
+from trainer.datasets.image_tree import TEST, TRAIN, VALIDATION, pictures_below, places
 from trainer.datasets.options import Chosen, Option, describe
 from trainer.datasets.pictures import IMAGENET, UNSCALED, decode, decode_into
 from trainer.datasets.reader import About
 from trainer.errors import DataError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
 NORMALISE = Option(
     default="imagenet",
     meaning="channel mean and std: ImageNet's constants, or none, which leaves [0, 1]",
@@ -28,9 +29,20 @@ NORMALISE = Option(
 _SOURCE = "where your images come from"
 
 _OPTIONS = {
-    "folder": Option(default="images", meaning="the folder of class folders, below the data root or absolute"),
+    "folder": Option(
+        default="images", meaning="the folder of class folders, below the data root or absolute", converts=True
+    ),
+    "layout": Option(
+        default="auto",
+        meaning="classes: its folders are the classes; parts: they are train and val or test, with class folders in "
+        "each; auto tells by their names. The test part (val where there is none) is the fixed held-out one",
+        accepts=("auto", "classes", "parts"),
+        converts=True,
+    ),
+    "part": replace(PART, default="all"),
     "size": Option(default=64, least=1, meaning="height and width to which every image is resized", converts=True),
     "mode": Option(default="colour", meaning="three channels or one", accepts=("colour", "grey"), converts=True),
+    "duplicates": copies.OPTION,
     "normalise": NORMALISE,
     **SMALLER,
 }
@@ -38,35 +50,55 @@ _OPTIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(FileReader):
-    """Classes are the sorted names of the folders that hold images, at any depth below them; images by path."""
+    """Classes are the sorted names of the folders that hold images, at any depth below them; images by path. Hidden
+    files and folders are left alone, and links followed."""
 
     name: str
     about: About
     declared: Mapping[str, Option]
+    version: ClassVar[int] = 2
 
     def find(self, root: Path, chosen: Chosen) -> Files:
         folder = need_root(self.name, root) / chosen.text("folder")
         if not folder.is_dir():
             raise DataError(f"data set {self.name}: {folder} is no folder; option folder names one below the data root")
-        return Files(folder=folder, watched=tuple(images_below(self.name, folder)))
+        found = pictures_below(self.name, folder)
+        return Files(folder=folder, watched=found.paths, remarks=found.remarks)
 
     def convert(self, files: Files, chosen: Chosen, store: Store) -> Content:
-        kinds = [path.relative_to(files.folder).parts[0] for path in files.watched]
-        classes = sorted(set(kinds))
+        found = places(self.name, files.folder, files.watched, chosen.text("layout"))
+        classes = sorted({place.kind for place in found})
         if len(classes) < 2:
             raise DataError(
                 f"data set {self.name}: {files.folder} has images of {classes}; expected two classes or more"
             )
         grey, size = chosen.text("mode") == "grey", chosen.number("size")
-        items = store.array("items", (len(kinds), 1 if grey else 3, size, size), np.uint8)
+        items = store.array("items", (len(found), 1 if grey else 3, size, size), np.uint8)
         mode = "L" if grey else "RGB"
         decode_into(
             items,
             files.watched,
             lambda path: decode(path, name=self.name, source=_SOURCE, size=(size, size), mode=mode),
         )
-        labels = np.searchsorted(classes, kinds).astype(np.int64)
-        return Content(items=items, labels=labels, classes=tuple(classes))
+        copy_of = copies.first_of_each(items)
+        remarks = [
+            *files.remarks,
+            *copies.remarks(copy_of, lambda place: files.watched[place].relative_to(files.folder).as_posix()),
+        ]
+        marks = {copies.MARK: copy_of}
+        roles = {place.role for place in found}
+        if roles != {""}:
+            heldout = TEST if TEST in roles else VALIDATION
+            marks[OFFICIAL_TEST] = np.array([place.role == heldout for place in found], np.int64)
+            joined = " with val" if {TRAIN, VALIDATION, TEST} <= roles else ""
+            remarks.append(f"the parts are train{joined}, and {heldout} as the fixed held-out part")
+        return Content(
+            items=items,
+            labels=np.searchsorted(classes, [place.kind for place in found]).astype(np.int64),
+            classes=tuple(classes),
+            marks=marks,
+            remarks=tuple(remarks),
+        )
 
     def scaling(self, chosen: Chosen) -> tuple[tuple[float, ...], tuple[float, ...]]:
         if chosen.text("mode") == "grey":
@@ -74,24 +106,12 @@ class ImageFolder(FileReader):
         return IMAGENET if chosen.text("normalise") == "imagenet" else UNSCALED
 
     def select(self, content: Content, chosen: Chosen) -> Selection:
-        return select_images(self.name, content, chosen)
-
-
-def images_below(name: str, folder: Path) -> list[Path]:
-    """All image files in the class folders of ``folder``, sorted by path. Raises :class:`DataError` for none."""
-    found = [
-        Path(where) / file
-        for kind in sorted(entry for entry in folder.iterdir() if entry.is_dir())
-        for where, _, files in os.walk(kind)
-        for file in files
-        if Path(file).suffix.lower() in SUFFIXES
-    ]
-    if not found:
-        raise DataError(
-            f"data set {name}: {folder} has no class folder with images ({', '.join(sorted(SUFFIXES))}); "
-            "expected <class>/<image>"
-        )
-    return sorted(found)
+        if OFFICIAL_TEST not in content.marks and chosen.text("part") != "all":
+            raise DataError(
+                f"data set {self.name}: option part is {chosen.text('part')!r}, but its folder has no parts (train, "
+                "val, test); accepts all"
+            )
+        return copies.settle(self.name, content, select_images(self.name, content, chosen), chosen.text("duplicates"))
 
 
 image_folder = ImageFolder(
@@ -101,8 +121,10 @@ image_folder = ImageFolder(
         licence="that of your images",
         citation="that of your images",
         source=_SOURCE,
-        needs="<folder>/<class>/<image>, with the option folder",
+        needs="<folder>/<class>/<image>, with the option folder; or train, val and test above the classes",
         options=describe(_OPTIONS),
+        groups=(copies.GROUP,),
+        fixed=True,
     ),
     declared=_OPTIONS,
 )

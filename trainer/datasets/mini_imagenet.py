@@ -18,7 +18,8 @@ from trainer.datasets.content import Content
 from trainer.datasets.file_reader import FileReader, Selection
 from trainer.datasets.files import Files, damaged, find_folder, missing, need_file
 from trainer.datasets.image_choice import SMALLER, select_images
-from trainer.datasets.image_folder import NORMALISE, images_below
+from trainer.datasets.image_folder import NORMALISE
+from trainer.datasets.image_tree import pictures_below
 from trainer.datasets.options import Chosen, Option, describe
 from trainer.datasets.pictures import IMAGENET, UNSCALED, decode, decode_into
 from trainer.datasets.reader import About
@@ -59,7 +60,7 @@ class MiniImageNet(FileReader):
         )
         if chosen.text("images") == "stand-in":
             place = find_folder(self.name, folder, (_STAND_IN,), needs=self.about.needs, source=_SOURCE)
-            return Files(folder=place, watched=tuple(images_below(self.name, place)))
+            return Files(folder=place, watched=pictures_below(self.name, place).paths)
         lists = folder / "splits-ravi"
         lists = lists if lists.is_dir() else folder
         expected = "a list of file names and classes"
@@ -67,8 +68,9 @@ class MiniImageNet(FileReader):
         images = folder / "images"
         if not images.is_dir():
             raise missing(self.name, images, expected="the folder of the images that the lists name", source=_SOURCE)
-        # The images themselves are not watched: 60,000 of them would be asked for on every node.
-        return Files(folder=folder, watched=(*named, images))
+        there = frozenset(path.name for path in images.iterdir())
+        listed = [image for path in named for image, _ in self._listed(path, images, there)]
+        return Files(folder=folder, watched=(*named, *listed))
 
     def convert(self, files: Files, chosen: Chosen, store: Store) -> Content:
         if chosen.text("images") == "stand-in":
@@ -76,9 +78,8 @@ class MiniImageNet(FileReader):
             kinds = [path.relative_to(files.folder).parts[1] for path in paths]
             note = f"stand-in of {len(paths)} images in {len(set(kinds))} classes"
         else:
-            *lists, images = files.watched
-            named = [pair for path in lists for pair in self._listed(path, images)]
-            paths, kinds = [path for path, _ in named], [kind for _, kind in named]
+            lists, paths = files.watched[: len(_LISTS)], list(files.watched[len(_LISTS) :])
+            kinds = [kind for path in lists for _, kind in self._listed(path, files.folder / "images")]
             note = "" if len(paths) == _FULL else f"{len(paths)} of {_FULL} images"
         classes = sorted(set(kinds))
         size = chosen.number("size")
@@ -93,8 +94,8 @@ class MiniImageNet(FileReader):
     def select(self, content: Content, chosen: Chosen) -> Selection:
         return select_images(self.name, content, chosen)
 
-    def _listed(self, path: Path, images: Path) -> list[tuple[Path, str]]:
-        """(image, class) of each line; every image must be there."""
+    def _listed(self, path: Path, images: Path, there: frozenset[str] | None = None) -> list[tuple[Path, str]]:
+        """(image, class) of each line; the name of every image must be among those that are ``there``."""
         expected = "the columns filename and label, one image a line"
         try:
             rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
@@ -102,12 +103,14 @@ class MiniImageNet(FileReader):
             raise damaged(self.name, path, str(error), expected=expected, source=_SOURCE) from error
         if not rows or any(not row.get("filename") or not row.get("label") for row in rows):
             raise damaged(self.name, path, "it lacks lines or columns", expected=expected, source=_SOURCE)
-        found = [(images / row["filename"], row["label"]) for row in rows]
-        for line, (image, kind) in enumerate(found, start=2):
-            if not image.is_file():
-                what = f"the image of class {kind} that line {line} of {path} names"
-                raise missing(self.name, image, expected=what, source=_SOURCE)
-        return found
+        listed = list(enumerate(rows, start=2))
+        absent = [pair for pair in listed if there is not None and pair[1]["filename"].partition("/")[0] not in there]
+        if absent:
+            line, row = absent[0]
+            what = f"the image of class {row['label']} that line {line} of {path} names"
+            what += f" ({len(absent)} of its {len(rows)} images are missing)" * (len(absent) > 1)
+            raise missing(self.name, images / row["filename"], expected=what, source=_SOURCE)
+        return [(images / row["filename"], row["label"]) for row in rows]
 
 
 mini_imagenet = MiniImageNet(

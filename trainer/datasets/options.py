@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from trainer.errors import DataError
@@ -23,16 +24,20 @@ class Option:
     """Type of a value where the default is null."""
     least: int | None = None
     converts: bool = False
+    names: bool = False
+    """Whether it names things, separated by commas (in double quotes where a name holds one); a number is a name."""
 
     def describe(self) -> str:
         if self.accepts:
             values = ", ".join(self.accepts)
+        elif self.names:
+            values = "names, separated by commas"
         else:
             kind = self.kind or type(self.default)
             values = {int: "a whole number", str: "text", bool: "true or false"}[kind]
             if self.least is not None:
                 values += f" of at least {self.least}"
-        shown = self.default if isinstance(self.default, str) else json.dumps(self.default)
+        shown = (self.default or "none") if isinstance(self.default, str) else json.dumps(self.default)
         return f"{self.meaning}; {values}; default {shown}"
 
 
@@ -46,6 +51,10 @@ class Chosen:
         value = self.values[key]
         assert isinstance(value, str)
         return value
+
+    def names(self, key: str) -> tuple[str, ...]:
+        (found,) = csv.reader([self.text(key)], skipinitialspace=True)
+        return tuple(name.strip() for name in found if name.strip())
 
     def number(self, key: str) -> int:
         value = self.values[key]
@@ -80,6 +89,8 @@ def describe(declared: Mapping[str, Option]) -> dict[str, str]:
 def _checked(reader: str, key: str, option: Option, value: Scalar) -> Scalar:
     if value is None and option.default is None:
         return None
+    if option.names and type(value) is int:
+        value = str(value)
     kind = option.kind or type(option.default)
     good = type(value) is kind
     if good and option.accepts:
@@ -89,3 +100,13 @@ def _checked(reader: str, key: str, option: Option, value: Scalar) -> Scalar:
     if not good:
         raise DataError(f"data set {reader}: option {key} is {value!r}; {option.describe()}")
     return value
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """A hint for a name that is not known: the nearest ones, or all."""
+    near = difflib.get_close_matches(name, known, n=3)
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    shown = list(known)[:20]
+    more = f" and {len(known) - len(shown)} more" * (len(known) > len(shown))
+    return f"there are {', '.join(shown)}{more}"

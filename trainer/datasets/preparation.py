@@ -37,6 +37,7 @@ class Summary:
     heldout: int | None
     """Items of the held-out part that the data set itself declares, if it does."""
     digest: str
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,7 @@ def summarise(dataset: Dataset) -> Summary:
         groups={name: len(np.unique(group)) for name, group in dataset.groups.items()},
         heldout=None if dataset.fixed_heldout is None else int(dataset.fixed_heldout.sum()),
         digest=dataset.digest,
+        remarks=dataset.remarks,
     )
 
 

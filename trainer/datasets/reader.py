@@ -65,6 +65,8 @@ class Dataset:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     """Per channel, for items scaled to [0, 1] when uint8 and as they are otherwise. (0,) and (1,) leave items alone."""
+    remarks: tuple[str, ...] = ()
+    """What people should know of it, a sentence each; ``actsweep data prepare`` prints them."""
     digest: str
     """SHA-256 over items, targets, classes and groups: 64 hexadecimal digits."""
 
@@ -78,8 +80,9 @@ class Dataset:
 
 
 class Reader(Protocol):
-    """Its data sets can be staged to node-local scratch where it also has ``files(root, options)``: the files and
-    folders whose sizes and times tell whether the data set is still the same; raises as :meth:`load`."""
+    """Its data sets can be staged to node-local scratch where it also has ``files(root, options)``: all files that it
+    reads, where a folder stands for every file below it; raises as :meth:`load`. They tell whether the data set is
+    still the same (:mod:`trainer.datasets.fingerprint`)."""
 
     about: About
 

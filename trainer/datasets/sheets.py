@@ -27,6 +27,7 @@ from trainer.datasets.image_choice import PART, SMALLER, select_images
 from trainer.datasets.options import Chosen, Option, describe
 from trainer.datasets.pictures import decode
 from trainer.datasets.reader import About
+from trainer.datasets.walk import below
 
 _SIDE, _PER_SIDE = 32, 10
 _SOURCE = f"the folder cifar100 of the project's data (made from {cifar_facts.SOURCE})"
@@ -66,16 +67,17 @@ class Sheets(FileReader):
             self.name, folder / "sheets" / "index.csv.gz", expected="the list of all images", source=_SOURCE
         )
         classes = need_file(self.name, folder / "classes.csv", expected="the list of classes", source=_SOURCE)
-        return Files(folder=folder, watched=(index, classes, folder / "sheets/train", folder / "sheets/test"))
+        sheets = [path for part in ("train", "test") for path in below(folder / "sheets" / part).files]
+        return Files(folder=folder, watched=(index, classes, *sheets))
 
     def convert(self, files: Files, chosen: Chosen, store: Store) -> Content:
-        index, listing, *_ = files.watched
+        index, listing, *there = files.watched
         numbers = {row["fine_name"]: row for row in self._rows(listing, _CLASSES)}
         kind = chosen.text("labels")
         named = {row[f"{kind}_label"]: row[f"{kind}_name"] for row in numbers.values()}
         if sorted(named) != sorted(map(str, range(len(named)))):
             raise self._damaged(listing, f"its {kind} labels are not 0 to {len(named) - 1}")
-        sheets = self._sheets(index, numbers)
+        sheets = self._sheets(index, numbers, frozenset(there))
         parts = [len(sheet.places) for sheet in sheets]
         return cifar_facts.in_own_order(
             store,
@@ -91,7 +93,7 @@ class Sheets(FileReader):
     def select(self, content: Content, chosen: Chosen) -> Selection:
         return select_images(self.name, content, chosen)
 
-    def _sheets(self, index: Path, numbers: Mapping[str, Mapping[str, str]]) -> list[_Sheet]:
+    def _sheets(self, index: Path, numbers: Mapping[str, Mapping[str, str]], there: frozenset[Path]) -> list[_Sheet]:
         """The sheets of the index."""
         places: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for row in self._rows(index, _INDEX):
@@ -105,7 +107,7 @@ class Sheets(FileReader):
             for (name, kind), found in places.items()
         ]
         for sheet in sheets:
-            if not sheet.path.is_file():
+            if sheet.path not in there:
                 raise missing(self.name, sheet.path, expected="the sheet that the index names", source=_SOURCE)
         return sheets
 

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainer.catalogue import MODELS, resolve
+from trainer.catalogue import MODELS, resolve, what
 from trainer.models.placement import Placing, accept, factory, keywords, replace_relus
 from trainer.spec import ActivationSpec, ModelSpec
 
@@ -51,11 +51,7 @@ def build(
     model without a place for the activation.
     """
     make_model = resolve("model", model.name, MODELS)
-    if not callable(make_model):
-        raise ValueError(
-            f"model {model.name!r}: got {type(make_model).__name__}, accepts a function of channels and outputs"
-        )
-    accept("model", model.name, make_model, model.options, given=GIVEN)
+    accept_model(make_model, model)
     placing = Placing(factory(activation))
     given = {
         "channels": int(input_shape[0]),
@@ -70,7 +66,10 @@ def build(
         torch.manual_seed(generator_seed)
         built = make_model(**filled, **model.options)
         if not isinstance(built, nn.Module):
-            raise ValueError(f"model {model.name!r}: got {type(built).__name__}, accepts a torch.nn.Module")
+            raise ValueError(
+                f"model {model.name!r}: got {what(make_model)} that gives {what(built)}; accepts one that gives a "
+                "torch.nn.Module"
+            )
         replace_relus(built, placing)
     names = placing.names(built)
     if not names:
@@ -80,6 +79,16 @@ def build(
         )
     built.activation_names = names  # type: ignore[assignment]  # a plain attribute, which nn.Module allows
     return built
+
+
+def accept_model(make_model: object, model: ModelSpec) -> None:
+    """Raises ValueError for what makes no model, and for options that it does not take."""
+    if not callable(make_model) or isinstance(make_model, nn.Module):
+        raise ValueError(
+            f"model {model.name!r}: got {what(make_model)}; accepts a class or function that makes the model of "
+            "channels and outputs, anew for each fold"
+        )
+    accept("model", model.name, make_model, model.options, given=GIVEN)
 
 
 @contextmanager

@@ -2,43 +2,66 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-import torchvision
 from torch import nn
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from trainer.activations import arguments
 
 STEMS = ("imagenet", "small")
+WIDTH = 64
+"""Feature maps of torchvision's first stage; the next three have 2, 4 and 8 times as many."""
 
 
-def resnet34(*, channels: int, classes: int, stem: str = "imagenet") -> nn.Module:
+def resnet34(*, channels: int, classes: int, stem: str = "imagenet", width: int = WIDTH) -> nn.Module:
     """torchvision's ResNet-34, untrained, for input [batch, channels, height, width]; logits [batch, classes].
 
     ``stem`` "imagenet" is the 7x7 convolution of stride 2 and the max-pool, "small" a 3x3 convolution of stride 1 and
-    no max-pool, which keeps small images (32x32 and less) from shrinking to a point early.
+    no max-pool, which keeps small images (32x32 and less) from shrinking to a point early. ``width`` is the number of
+    feature maps of the stem and the first stage, and those of the other stages scale with it: 16 makes the network a
+    quarter as wide, with about a sixteenth of the weights. At 64 the weights are torchvision's own, bit for bit.
     """
-    return _resnet("resnet34", channels=channels, classes=classes, stem=stem)
+    return _resnet("resnet34", (3, 4, 6, 3), channels=channels, classes=classes, stem=stem, width=width)
 
 
-def resnet18(*, channels: int, classes: int, stem: str = "imagenet") -> nn.Module:
+def resnet18(*, channels: int, classes: int, stem: str = "imagenet", width: int = WIDTH) -> nn.Module:
     """torchvision's ResNet-18, as :func:`resnet34`: 9 activation modules, 17 applications."""
-    return _resnet("resnet18", channels=channels, classes=classes, stem=stem)
+    return _resnet("resnet18", (2, 2, 2, 2), channels=channels, classes=classes, stem=stem, width=width)
 
 
-def _resnet(name: str, *, channels: int, classes: int, stem: str) -> nn.Module:
+def _resnet(name: str, blocks: tuple[int, ...], *, channels: int, classes: int, stem: str, width: int) -> nn.Module:
     arguments.word(name, "stem", stem, STEMS)
-    model = cast(nn.Module, getattr(torchvision.models, name)(weights=None, num_classes=classes))
+    arguments.count(name, "width", width)
+    model = _Scaled(blocks, classes=classes, width=width)
     if stem == "small":
-        model.conv1 = nn.Conv2d(channels, 64, kernel_size=3, stride=1, padding=1, bias=False)
+        model.conv1 = nn.Conv2d(channels, width, kernel_size=3, stride=1, padding=1, bias=False)
         model.maxpool = nn.Identity()
-    elif channels != 3:
-        model.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    elif (channels, width) != (3, WIDTH):
+        model.conv1 = nn.Conv2d(channels, width, kernel_size=7, stride=2, padding=3, bias=False)
     else:
         return model
     # as torchvision starts its own convolutions
     nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
     return model
+
+
+class _Scaled(ResNet):  # type: ignore[misc]  # torchvision has no types
+    """torchvision's network of basic blocks with every stage's width in proportion to the first's. Its stem's
+    convolution stays as wide as torchvision's, for the caller to replace."""
+
+    def __init__(self, blocks: tuple[int, ...], *, classes: int, width: int) -> None:
+        self.width = width  # read while torchvision builds
+        super().__init__(BasicBlock, list(blocks), num_classes=classes)
+        if width != WIDTH:
+            self.bn1 = nn.BatchNorm2d(width)
+            self.fc = nn.Linear(8 * width, classes)
+
+    def _make_layer(
+        self, block: type[nn.Module], planes: int, blocks: int, stride: int = 1, dilate: bool = False
+    ) -> nn.Sequential:
+        if planes == WIDTH:
+            self.inplanes = self.width
+        made: nn.Sequential = super()._make_layer(block, planes // WIDTH * self.width, blocks, stride, dilate)
+        return made
 
 
 def tiny_cnn(*, channels: int, classes: int, width: int = 8) -> nn.Module:

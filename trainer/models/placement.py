@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.activations.constrained import Activation, numbers, summary
-from trainer.catalogue import ACTIVATIONS, resolve
+from trainer.catalogue import ACTIVATIONS, resolve, what
 from trainer.spec import ActivationSpec
 
 Make = Callable[[int | None, int], nn.Module]
@@ -25,8 +25,8 @@ def factory(activation: ActivationSpec) -> Make:
     """``channels`` and ``feature_axis`` are handed to classes that name such parameters and to no other. Raises
     UnknownName or ValueError."""
     kind = resolve("activation", activation.name, ACTIVATIONS)
-    if not callable(kind):
-        raise ValueError(f"activation {activation.name!r}: got {type(kind).__name__}, accepts a torch.nn.Module class")
+    if problem := _no_class(kind, activation):
+        raise ValueError(f"activation {activation.name!r}: got {what(kind)}{problem}")
     accept("activation", activation.name, kind, activation.params, given=("channels", "feature_axis"))
     named = keywords(kind)[0]
 
@@ -36,11 +36,50 @@ def factory(activation: ActivationSpec) -> Make:
         module = kind(**activation.params, **filled)
         if not isinstance(module, nn.Module):
             raise ValueError(
-                f"activation {activation.name!r}: got {type(module).__name__}, accepts a torch.nn.Module class"
+                f"activation {activation.name!r}: got {what(kind)} that gives {what(module)}; accepts a "
+                "torch.nn.Module class, or a function that makes such a module"
             )
         return module
 
     return make
+
+
+def _no_class(kind: object, activation: ActivationSpec) -> str:
+    """Why this makes no modules, and what to write instead; "" where it does, as far as can be told."""
+    name = activation.name.rpartition(":")[2]
+    if isinstance(kind, nn.Module):
+        own = type(kind)
+        return (
+            f"; accepts the class itself, as {own.__module__}:{own.__name__} with its arguments under params: every "
+            "place in a model gets a module of its own"
+        )
+    if isinstance(kind, type):
+        if issubclass(kind, torch.autograd.Function):
+            return (
+                ", a torch.autograd.Function; accepts a torch.nn.Module class: write one whose forward(self, x) gives "
+                f"{name}.apply(x)"
+            )
+        if not issubclass(kind, nn.Module):
+            return (
+                f", which is no torch.nn.Module; accepts such a class: write `class {name}(torch.nn.Module)`, call "
+                "super().__init__() first in its __init__, and give it forward(self, x)"
+            )
+        return ""
+    if not callable(kind):
+        return "; accepts a torch.nn.Module class"
+    try:
+        needed = [keyword for keyword in keywords(kind)[1] if keyword not in activation.params]
+    except ValueError:  # one of torch's, in C++
+        needed = ["a tensor"]
+    if not needed:
+        return ""  # it may make modules
+    classes = {item.lower(): item for item in dir(nn) if isinstance(getattr(nn, item), type)}
+    torchs = classes.get(name.replace("_", "").lower())
+    return (
+        f" of {', '.join(needed)}; accepts a torch.nn.Module class: write one whose forward(self, x) gives {name}(x)"
+        + (f", or name torch's own, torch.nn:{torchs}" if torchs else "")
+        + "; a function can be named only if it makes such a module of what is under params"
+    )
 
 
 class Placing:

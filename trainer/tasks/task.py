@@ -22,7 +22,7 @@ def find(name: str) -> type[Task]:
     """The task of a catalogue name or import path. Raises :class:`UnknownName`."""
     kind = catalogue.resolve("task", name, catalogue.TASKS)
     if not isinstance(kind, type) or not issubclass(kind, Task):
-        raise UnknownName(f"task {name!r}: got {kind!r}; accepts a subclass of trainer.tasks.task.Task")
+        raise UnknownName(f"task {name!r}: got {catalogue.what(kind)}; accepts a subclass of trainer.tasks.task.Task")
     return kind
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -192,7 +193,10 @@ def search(findings: Findings) -> Table | None:
     if not frames:
         return None
     frame = pd.concat(frames, ignore_index=True)
-    frame["setting"] = [setting(findings, str(row["dataset"]), row["trial"]) for row in frame.to_dict(orient="records")]
+    frame["setting"] = [
+        setting(findings, str(row["dataset"]), str(row["activation"]), row["trial"])
+        for row in frame.to_dict(orient="records")
+    ]
     order = [
         "dataset",
         "activation",
@@ -209,8 +213,8 @@ def search(findings: Findings) -> Table | None:
         name="table-5-search",
         title="Settings searched and winners",
         caption=(
-            "Complete: settings whose every fold finished. Winner: the setting that the search chose, by its "
-            "score, a mean over the search's folds of what the column before it names."
+            "Complete: settings whose every fold finished. Winner: what the search chose by its score, a mean over its "
+            "folds of what the column before names; the setting is shown as the runs behind the claims used it."
         ),
         frame=frame[order],
         formats={"settings": "d", "complete": "d", "score": f".{decimals(frame['score'])}f", "folds": "d"},
@@ -218,19 +222,26 @@ def search(findings: Findings) -> Table | None:
     )
 
 
-def setting(findings: Findings, dataset: str, trial: object) -> str:
-    """A trial's searched parameters in words, an angle beside its tangent: "a 3.73 (75°), k 5"."""
-    of_set = findings.cube[findings.cube["dataset"] == dataset]
-    rows = of_set[of_set["trial"] == trial]
-    if rows.empty or trial is None:
-        return ""
-    row = rows.iloc[0]
+def setting(findings: Findings, dataset: str, label: str, trial: object) -> str:
+    """An activation's parameters in words, an angle beside its tangent: "a 3.73 (75°), k 5". They are those of the runs
+    that its claims rest on, and until there are any those of ``trial``, which its search chose."""
+    claimed, cube = (frame[frame["dataset"] == dataset] for frame in (findings.claimed, findings.cube))
+    varied = set(findings.plan_of(dataset).search_varies.get(label, ()))
+    varied |= {
+        str(name) for name in claimed.columns if str(name).startswith(TRAINING_PARAM) and claimed[name].nunique() > 1
+    }
+    used = words(claimed[claimed["activation"] == label], varied)
+    return used or words(cube[cube["trial"] == trial], varied)
+
+
+def words(rows: pd.DataFrame, varied: Collection[str]) -> str:
+    """The activation's parameters and those training fields that are in ``varied``, as the first run had them."""
     names = [str(name) for name in rows.columns if str(name).startswith(ACTIVATION_PARAM)]
-    names += [
-        str(name)
-        for name in rows.columns
-        if str(name).startswith(TRAINING_PARAM) and of_set[name].astype(str).nunique() > 1
-    ]
+    names += [str(name) for name in rows.columns if name in varied and name not in names]
+    known = rows[names].dropna(how="all")
+    if known.empty:
+        return ""
+    row = known.iloc[0]
     shown = [name for name in names if pd.notna(row[name]) and name.removesuffix(DEGREES) not in {*names} - {name}]
     return ", ".join(f"{name.split('.', 1)[1]} {value(row[name])}{angle(row, name)}" for name in shown)
 

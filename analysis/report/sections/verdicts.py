@@ -44,12 +44,6 @@ def note(found: Verdict) -> str:
     return found.note.replace(design.weak(found), "").strip()
 
 
-def asked(findings: Findings) -> str:
-    """At which difference the power is."""
-    sizes = {f"{float(v.extras['difference_asked']):.3g}" for v in findings.verdicts if "power" in v.extras}
-    return f"; power at a true difference of {' or '.join(sorted(sizes))}" if sizes else ""
-
-
 def table(findings: Findings) -> Table:
     verdicts = findings.verdicts
     frame = pd.DataFrame(
@@ -66,7 +60,7 @@ def table(findings: Findings) -> Table:
                 "better": found.probabilities.better if found.probabilities else math.nan,
                 "p": math.nan if found.p_adjusted is None else found.p_adjusted,
                 "n": found.n,
-                **{name: float(found.extras.get(name, math.nan)) for name in ("power", "detectable")},
+                "detectable": float(found.extras.get("detectable", math.nan)),
                 "note": note(found),
             }
             for found in verdicts
@@ -82,7 +76,8 @@ def table(findings: Findings) -> Table:
         caption=(
             f"Mean paired difference of {parts_of(findings.claimed, name)} {name} to the control over n splits, "
             f"positive is better, with its {level} interval. p by the corrected resampled t, two-sided, after Holm "
-            f"over {counted(findings.family, 'comparison')}; P by the Bayesian correlated t{asked(findings)}."
+            f"over {counted(findings.family, 'comparison')}; P by the Bayesian correlated t; tells: the smallest true "
+            "difference with 80 % power."
         ),
         frame=frame,
         formats={
@@ -90,7 +85,6 @@ def table(findings: Findings) -> Table:
             **dict.fromkeys(("worse", "same", "better"), ".3f"),
             "p": "p",
             "n": "d",
-            "power": ".2f",
             "detectable": f".{digits}f",
         },
         heads={
@@ -101,7 +95,7 @@ def table(findings: Findings) -> Table:
             "same": "P(same)",
             "better": "P(better)",
             "p": "p (Holm)",
-            "detectable": "told at 80 %",
+            "detectable": "tells",
         },
         marked={(row, "verdict"): CLASSES[found.word] for row, found in enumerate(verdicts) if found.word in CLASSES},
     )

@@ -184,6 +184,43 @@ def test_a_searched_angle_is_told_in_degrees_and_is_no_parameter_of_its_own() ->
     assert set(next(t for t in section.tables() if t.name == "table-21-knobs").frame["knob"]) == {"a", "k"}
 
 
+def test_a_winners_setting_is_what_the_confirm_phase_used() -> None:
+    study = simulated.study(seed=5, activations=("relu", "elu", "dsrelu"), epochs=4)
+    confirmed = study.cube.assign(**{
+        "training.epochs": 4,
+        "training.lr": study.cube["activation"].map({"relu": 1e-3, "elu": 1e-3, "dsrelu": 3e-3}),
+        "activation.k": study.cube["activation"].map({"dsrelu": 5.0}),
+    })  # fmt: skip
+    tried = confirmed[confirmed["activation"] != "elu"]
+    search = [
+        tried.assign(phase="search", trial=tried["activation"] + f"-s{n}", run_id=tried["run_id"] + str(n)).assign(
+            **{"training.epochs": 2, "training.lr": lr, "activation.k": tried["activation"].map({"dsrelu": k})}
+        )
+        for n, (lr, k) in enumerate(((1e-3, 2.0), (3e-3, 5.0)))
+    ]
+    cube = pd.concat([confirmed, *search], ignore_index=True)
+    cube = simulated.choose(cube, {"relu": "relu-s0", "dsrelu": "dsrelu-s1"}, on="validation/loss")
+    varies = {"relu": ("training.lr",), "dsrelu": ("activation.k", "training.lr")}
+    plan = dataclasses.replace(
+        study.plan, search_trials={"relu": 2, "elu": 0, "dsrelu": 2}, search_varies=varies
+    )  # fmt: skip
+
+    def settings(cube: pd.DataFrame) -> pd.DataFrame:
+        table = results.search(gathering.gather(dataclasses.replace(study, cube=cube, plan=plan)))
+        assert table is not None
+        return table.frame.set_index("activation")
+
+    found = settings(cube)
+    assert found["setting"].to_dict() == {"relu": "lr 0.001", "elu": "lr 0.001", "dsrelu": "k 5, lr 0.003"}
+    assert found["note"].to_dict() == {"relu": "", "elu": "Nothing was searched.", "dsrelu": ""}
+    # What was confirmed is shown, not what was asked for; and what was chosen until something is confirmed.
+    cube.loc[(cube["activation"] == "dsrelu") & (cube["phase"] == "confirm"), "activation.k"] = 7.0
+    assert settings(cube).loc["dsrelu", "setting"] == "k 7, lr 0.003"
+    lost = (cube["activation"] == "dsrelu") & (cube["phase"] == "confirm")
+    cube.loc[lost, ["activation.k", "training.lr", "training.epochs"]] = np.nan
+    assert settings(cube).loc["dsrelu", "setting"] == "k 5, lr 0.003"
+
+
 def test_every_table_and_figure_is_a_file_and_every_number_json(written: Path) -> None:
     numbers = json.loads((written / "numbers.json").read_text())
     for name, rows in numbers["tables"].items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -15,7 +16,15 @@ DEPTH = Metric(name="depth", better="lower", low=0.0, unit="m")
 
 
 def test_a_plan_comes_back_as_it_went() -> None:
-    assert plan.from_json(plan.to_json(PLAN)) == PLAN
+    searched = dataclasses.replace(PLAN, search_varies={"relu": ("training.lr",), "elu": ("activation.alpha",)})
+    for one in (PLAN, searched):
+        assert plan.from_json(plan.to_json(one)) == one
+
+
+def test_a_plan_that_does_not_say_what_its_search_varied_is_read() -> None:
+    raw = json.loads(plan.to_json(PLAN))
+    del raw["search_varies"]
+    assert plan.from_json(json.dumps(raw)) == PLAN
 
 
 def test_a_plan_of_the_form_before_is_read_with_what_it_left_unsaid() -> None:

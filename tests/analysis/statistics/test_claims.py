@@ -72,6 +72,25 @@ def test_a_search_that_has_not_chosen_says_so() -> None:
     assert found.loc["dsrelu", "note"] == ""
 
 
+def test_nothing_searched_is_told_from_a_search_without_runs() -> None:
+    study = searched()
+    cube = study.cube[(study.cube["activation"] != "relu") | (study.cube["phase"] == "confirm")]
+    for tried, note in ((0, "Nothing was searched."), (3, "No run of its search is there.")):
+        plan = dataclasses.replace(study.plan, search_trials={"relu": tried, "dsrelu": 3})
+        relu = claims.winners(cube, plan).set_index("activation").loc["relu"]
+        assert (relu["note"], relu["settings"], relu["folds"], relu["complete"]) == (note, 0, 0, 0)
+
+
+def test_an_activation_that_claims_rest_on_without_a_search_says_so() -> None:
+    study = searched()
+    cube = simulated.choose(study.cube, {"dsrelu": "dsrelu-1"}, on=LOSS)
+    cube = cube[~cube["trial"].isin(["relu-0", "relu-2"])]
+    plan = dataclasses.replace(study.plan, claims_phase="search", search_trials={"relu": 0, "dsrelu": 3})
+    found = claims.winners(cube, plan).set_index("activation")
+    assert (found.loc["relu", "trial"], found.loc["relu", "note"]) == ("relu-1", "Nothing was searched.")
+    assert found.loc["dsrelu", "note"] == ""
+
+
 def test_frames_without_a_record_of_the_choice_ask_for_one() -> None:
     study = searched()
     cube = study.cube.drop(columns=["selected", "selected_value", "selected_among"])

@@ -111,6 +111,39 @@ def test_unequal_budgets_and_devices() -> None:
     assert "relu 1, dsrelu 20" in " ".join(found["note"])
 
 
+def tuned(varies: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+    """The check of equal budgets where every activation's winner has a learning rate of its own."""
+    cube = sound()
+    cube["training.lr"] = 1e-3 * (1 + cube["activation"].astype("category").cat.codes)
+    plan = simulated.study(seed=1).plan
+    tried = dict.fromkeys(plan.activations, 4)
+    found = integrity.checks(cube, dataclasses.replace(plan, search_trials=tried, search_varies=varies))
+    return found[found["check"] == "equal budget"]
+
+
+def test_what_every_search_varied_alike_is_no_unequal_budget() -> None:
+    labels = simulated.study(seed=1).plan.activations
+    own = {label: (f"activation.{label}", "training.lr") for label in labels}
+    (found,) = tuned(own).to_dict("records")
+    assert (found["status"], found["note"]) == ("pass", "lr searched for every activation alike, 4 settings each.")
+    # Nor is a control that has nothing of its own to search.
+    assert tuned({**own, "relu": ("training.lr",)})["status"].tolist() == ["pass"]
+
+
+def test_what_only_some_searches_varied_is_one() -> None:
+    labels = simulated.study(seed=1).plan.activations
+    assert "lr differs between activations" in " ".join(tuned(dict.fromkeys(labels[1:], ("training.lr",)))["note"])
+    assert tuned(dict.fromkeys(labels, ("training.batch",)))["status"].tolist() == ["warn"]
+    assert tuned({})["status"].tolist() == ["warn"]
+
+
+def test_a_control_without_a_search_is_named_and_so_is_what_was_equal() -> None:
+    plan = simulated.study(seed=1).plan
+    tried = {label: 0 if label == "relu" else 2 for label in plan.activations}
+    found = integrity.checks(sound(), dataclasses.replace(plan, search_trials=tried))
+    assert "Nothing was searched for relu; the others tried 2 settings each." in set(found["note"])
+
+
 def searched(cube: pd.DataFrame, **counts: int) -> pd.DataFrame:
     plan = dataclasses.replace(simulated.study(seed=1).plan, search_trials={"relu": 1, "dsrelu": 20, **counts})
     found = integrity.checks(cube, plan)
@@ -125,7 +158,7 @@ def test_held_out_items_that_a_search_may_use_qualify_the_word() -> None:
     cube.loc[cube["fold"] == 0, "n_heldout_searched"] = 3
     used = searched(cube, apalu=5).iloc[0]
     assert (used["status"], used["effect"]) == ("warn", "qualifies the word")
-    assert used["activations"] == "apalu, dsrelu"
+    assert used["activations"] == ("apalu", "dsrelu")
     assert "searched on 6 of 20,000 items held out over 10 splits." in used["note"]
 
 
@@ -159,6 +192,15 @@ def test_parts_that_are_one_and_validation_above_training() -> None:
     assert "one part served for both" in raised(cube, "parts differ")
     cube["train_clean/accuracy"] = 0.5
     assert "above training" in raised(cube, "parts differ")
+
+
+@pytest.mark.parametrize("score", [0.1, 0.05, 1.0], ids=["at chance", "below chance", "never wrong"])
+def test_equal_scores_where_nothing_was_learned_or_all_is_right_say_nothing_of_parts(score: float) -> None:
+    cube = sound().assign(**{"heldout/accuracy": score, "validation/accuracy": score})
+    assert "one part" not in raised(cube, "parts differ")
+    learned = cube["activation"] == "apalu"
+    cube.loc[learned, ["heldout/accuracy", "validation/accuracy"]] = 0.75
+    assert "one part served for both" in raised(cube, "parts differ")
 
 
 def test_published_tables_enter_as_unverifiable_rows(typed: published.Published) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from slurm import executor
+from slurm import clusters, executor
 from slurm.errors import ClusterError, SubmissionRejected
 from slurm.jobs import JobReport, JobState
 from slurm.local import cluster as module
@@ -38,10 +38,23 @@ def test_a_job_gives_its_text_its_log_and_its_host(local: Profile, payloads: str
     reports = wait(cluster, jobs)
     assert {report.state for report in reports.values()} == {JobState.FINISHED}
     assert [results(tmp_path, job) for job in jobs] == ["A", "B", "C"]
-    log = cluster.log(jobs[1], tmp_path)
+    log = clusters.log(jobs[1], tmp_path)
     assert log is not None
     assert "working on b" in log.read_text()
     assert reports[jobs[0]].node
+
+
+def test_a_job_starts_where_the_profile_says(local: Profile, payloads: str, tmp_path: Path, wait: Wait) -> None:
+    (tmp_path / "there").mkdir()
+    cluster = LocalCluster(local.model_copy(update={"working_folder": str(tmp_path / "there")}), tmp_path)
+    (job,) = cluster.submit("os.path:abspath", ["."], name="where", folder=tmp_path)
+    wait(cluster, [job])
+    assert results(tmp_path, job) == str(tmp_path / "there")
+    (tmp_path / "there").rmdir()
+    with pytest.raises(
+        SubmissionRejected, match=f"working_folder is {tmp_path / 'there'}, and there is no such folder"
+    ):
+        cluster.submit("os.path:abspath", ["."], name="nowhere", folder=tmp_path)
 
 
 def test_no_more_run_than_the_profile_allows(local: Profile, payloads: str, tmp_path: Path, wait: Wait) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm import executor
+from slurm import clusters, executor
 from slurm.clusters import open_cluster
 from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.jobs import JobState
@@ -72,10 +72,10 @@ def test_an_array_runs_and_its_tasks_are_reported(
     outcome = executor.result(tmp_path / "jobs" / "first", jobs[1])
     assert outcome is not None
     assert outcome.text == "B"
-    log = cluster.log(jobs[1], tmp_path / "jobs")
+    log = clusters.log(jobs[1], tmp_path / "jobs")
     assert log is not None
     assert "working on b" in log.read_text()
-    assert cluster.log(jobs[0], tmp_path / "jobs") is None
+    assert clusters.log(jobs[0], tmp_path / "jobs") is None
 
 
 def test_the_script_says_what_the_profile_says(

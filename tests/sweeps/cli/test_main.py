@@ -78,6 +78,24 @@ def test_a_module_that_is_not_installed_is_refused_by_name(tmp_path: Path) -> No
     assert "there is no module no_lab.act here" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("activation", "said"),
+    [
+        ("activation: 'torch.nn:ELU', params: {alhpa: 1.0}", "unknown option 'alhpa', accepts alpha, inplace; did you"),
+        ("activation: 'torch.nn:Hardtanh', space: {min_vall: {uniform: [-2, -1]}}", "did you mean 'min_val'?"),
+        ("activation: 'torch.nn.functional:relu'", "got a function of input; accepts a torch.nn.Module class"),
+    ],
+)
+def test_check_tries_what_is_named_by_import_path(activation: str, said: str, tmp_path: Path) -> None:
+    search = "search: {samples: 2}\n" if "space" in activation else ""
+    text = f"name: mine\ndata: {{name: digits}}\nactivations: [relu, {{{activation}, label: mine}}]\n{search}"
+    (tmp_path / "mine.yaml").write_text(text)
+    done = call("check", "mine.yaml", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("command", ["resume", "status", "stop", "sync", "ui", "tick"])
 def test_a_folder_without_a_study_is_refused_by_name(command: str, tmp_path: Path) -> None:
     done = call(command, str(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -30,6 +31,7 @@ from sweeps.study import shipped
 from sweeps.study.reading import load
 from sweeps.study.study import Study
 from sweeps.testing import decisions, numbers
+from sweeps.view import progress, status
 from sweeps.view.savings import savings
 from trainer.journal import FoldHistory, read_fold
 
@@ -223,6 +225,10 @@ def test_asha_stops_losers_of_a_search_and_never_a_confirmation(
     )
     assert saved.epochs == saved.planned - trained > 0
     assert saved.device_s == pytest.approx(0.4 * saved.epochs, rel=0.3)
+    seen = progress.view(driver)
+    assert seen == dataclasses.replace(status.read(path).now, jobs_running=seen.jobs_running)
+    assert seen.epochs_planned - seen.epochs_most == saved.epochs
+    assert seen.epochs_done == seen.epochs_most == sum(len(history.epochs) for history in histories(path))
     reported = [record for record in records if isinstance(record, Reported) and record.stop]
     assert [record.trial for record in reported] == [record.trial for record in stopped]
 

@@ -85,6 +85,30 @@ def test_a_fixed_held_out_part_is_one_fold():
     assert folds_of(study, "confirm") == [(0, 0), (1, 0)]
 
 
+def test_the_plan_says_what_each_search_varies():
+    plan = planner.plan(load(SEARCHED), "now")
+    assert plan.search_varies == {"dsrelu": ("activation.a", "activation.b")}, (
+        "k is fixed; nothing is searched for relu"
+    )
+    tuned = planner.plan(load(SEARCHED + "space: {training: {lr: {loguniform: [1e-4, 1e-2]}}}"), "now")
+    assert tuned.search_varies["relu"] == ("training.lr",)
+    assert tuned.search_varies["dsrelu"][-1] == "training.lr"
+
+
+@pytest.mark.parametrize(
+    ("more", "search", "confirm"),
+    [
+        ("", 0.4 * (2 / 3) * 0.8, (1 - 0.6 / 3) * 0.8),
+        ("confirm: false", (2 / 3) * 0.8, None),
+    ],
+)
+def test_a_fold_trains_on_what_its_phase_leaves_it(more: str, search: float, confirm: float | None):
+    study = load(SEARCHED + more)
+    assert planner.trained_share(study, "search") == pytest.approx(search)
+    if confirm is not None:
+        assert planner.trained_share(study, "confirm") == pytest.approx(confirm)
+
+
 def test_the_plan_says_what_was_declared():
     study = full()
     plan = planner.plan(study, "2026-01-01T00:00:00Z")

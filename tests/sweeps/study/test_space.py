@@ -152,6 +152,31 @@ def test_the_table_of_parameters_is_that_of_the_classes():
         assert list(known) == accepted, name
 
 
+NUMBERS = (-1.0, 0, 0.0, 1e-7, 0.5, 1, 2.0, 1e9, math.nan, math.inf)
+WORDS = ("none", "tanh", "layer", "chanel", "epoch", "step", "epochs", "released", "constant", "0.1")
+VALUES = (*NUMBERS, True, False, None, *WORDS)
+
+
+@pytest.mark.parametrize(("name", "parameter"), [(name, each) for name, known in PARAMETERS.items() for each in known])
+def test_the_table_takes_the_values_that_the_classes_take(name, parameter):
+    company = {"progress": "constant"} if parameter == "t" else {}
+    for value in VALUES:
+        said = {}
+        for who, take in (
+            ("class", lambda given: constructor(name)(**company, **given)),
+            (
+                "table",
+                lambda given: PARAMETERS[name][parameter](constructor(name).__name__, *next(iter(given.items()))),
+            ),
+        ):
+            try:
+                take({parameter: value})
+                said[who] = "taken"
+            except ValueError as error:
+                said[who] = str(error)
+        assert said["class"] == said["table"], value
+
+
 @pytest.mark.parametrize("name", sorted(SPACES))
 def test_the_ends_of_a_ready_space_are_accepted_by_the_activation(name):
     for default in SPACES[name]:

@@ -231,6 +231,19 @@ def test_equal_budgets_are_asked_for_and_can_be_waived():
     assert [planner.trials(waived, label, "search") for label in waived.compared()] == [2, 4]
 
 
+def test_a_list_of_texts_in_the_data_is_its_text_with_commas():
+    study = load(LEAST.replace("digits", "{name: table, drop: [id, 'a, b'], path: x.csv}"))
+    assert study.data.options == {"drop": 'id,"a, b"', "path": "x.csv"}
+    assert load(resolved_yaml(study)) == study
+    same = load(LEAST.replace("digits", "{name: table, drop: 'id,\"a, b\"', path: x.csv}"))
+    assert digest(same) == digest(study)
+    for wrong in ("[]", "[1, 2]", "[[a]]", "[a, {b: 1}]"):
+        with pytest.raises(StudyError, match=r"data\.drop: got .* true, false, null or a list of texts"):
+            load(LEAST.replace("digits", f"{{name: table, drop: {wrong}}}"))
+    with pytest.raises(StudyError, match="lists and mappings are not passed on"):
+        load(LEAST + "model: {name: resnet18, widths: [a]}")
+
+
 def test_what_decides_a_number_is_in_the_digest_and_nothing_else():
     base = digest(load(SEARCHED))
     assert base == digest(load(SEARCHED + "question: Why?\ncluster: {threads: 4}\ntracking: {uri: 'sqlite:///x.db'}"))

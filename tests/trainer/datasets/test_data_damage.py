@@ -124,6 +124,12 @@ def test_a_list_that_names_an_absent_image(mini_files: Path) -> None:
     fails(mini_imagenet, mini_files, "mini-imagenet/images/n0300000002.jpg", "line 4", "val.csv")
 
 
+def test_a_list_that_names_several_absent_images_counts_them(mini_files: Path) -> None:
+    for name in ("n0100000001", "n0200000000", "n0200000002"):
+        (mini_files / f"mini-imagenet/images/{name}.jpg").unlink()
+    fails(mini_imagenet, mini_files, "mini-imagenet/images/n0100000001.jpg", "3 of its 6 images are missing")
+
+
 def test_a_list_without_its_columns(mini_files: Path) -> None:
     edit(mini_files / "mini-imagenet/val.csv", "filename,label", "file,kind")
     fails(mini_imagenet, mini_files, "mini-imagenet/val.csv", "filename and label")
@@ -234,7 +240,7 @@ def test_a_manifest_of_another_schema(idx_files: Path, cache_folder: Path) -> No
     mnist.prepare(idx_files, {})
     (manifest,) = cache_folder.glob("mnist-*/manifest.json")
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "schema": 99}))
-    with pytest.raises(DataError, match="no manifest of schema 1"):
+    with pytest.raises(DataError, match="no manifest of schema 2"):
         mnist.load(idx_files, {})
 
 

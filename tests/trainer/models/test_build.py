@@ -177,11 +177,13 @@ def test_the_global_generator_is_left_alone() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_resnet34_is_torchvisions() -> None:
-    model = made("resnet34", channels=3, classes=7)
+@pytest.mark.parametrize("options", [{}, {"width": 64}, {"stem": "imagenet", "width": 64}])
+@pytest.mark.parametrize("name", ["resnet34", "resnet18"])
+def test_a_resnet_is_torchvisions(name: str, options: dict[str, Any]) -> None:
+    model = made(name, channels=3, classes=7, options=options)
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        original = torchvision.models.resnet34(num_classes=7)
+        original = getattr(torchvision.models, name)(num_classes=7)
     assert same(dict(model.state_dict()), dict(original.state_dict()))
     x = torch.randn(2, 3, 33, 47)
     torch.testing.assert_close(model(x), original(x))
@@ -205,6 +207,54 @@ def test_small_stem_keeps_the_size_and_starts_as_torchvisions_convolutions_do() 
     assert model.get_submodule("maxpool")(torch.ones(1, 1, 9, 9)).shape == (1, 1, 9, 9)
     # He et al., fan-out: variance 2 / (3 * 3 * 64)
     assert stem.weight.std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("stem", ["small", "imagenet"])
+def test_a_resnet_of_the_default_width_starts_with_the_weights_it_always_had(stem: str) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        before = torchvision.models.resnet34(num_classes=10)
+        edge, stride, padding = (3, 1, 1) if stem == "small" else (7, 2, 3)
+        before.conv1 = nn.Conv2d(1, 64, kernel_size=edge, stride=stride, padding=padding, bias=False)
+        nn.init.kaiming_normal_(before.conv1.weight, mode="fan_out", nonlinearity="relu")
+    assert same(dict(made("resnet34", options={"stem": stem}).state_dict()), dict(before.state_dict()))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("stem", ["small", "imagenet"])
+@pytest.mark.parametrize("width", [1, 6, 16, 96])
+def test_every_stage_scales_with_the_width(width: int, stem: str, channels: int) -> None:
+    options = {"stem": stem, "width": width}
+    model = made("resnet18", "apalu", {"granularity": "channel"}, options, channels=channels, classes=4)
+    full = made("resnet18", "apalu", {"granularity": "channel"}, {"stem": stem}, channels=channels, classes=4)
+    reference = full.state_dict()
+    assert model.state_dict().keys() == reference.keys()
+    for name, value in model.state_dict().items():
+        kept = (channels, 4)  # of the data, on the first layer's and the last layer's outer side
+        outer = {"conv1.weight": (1, kept[0]), "fc.weight": (0, kept[1]), "fc.bias": (0, kept[1])}.get(name)
+        scaled = [
+            size if size < 64 or (outer and axis == outer[0]) else size * width // 64
+            for axis, size in enumerate(reference[name].shape)
+        ]
+        assert list(value.shape) == scaled, name
+    assert model(torch.randn(2, channels, 9, 9)).shape == (2, 4)
+
+
+def test_a_narrow_resnet_starts_as_torchvisions_wide_one_does() -> None:
+    model = made("resnet34", options={"stem": "small", "width": 32})
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):  # He et al., fan-out
+            fan = module.out_channels * module.kernel_size[0] * module.kernel_size[1]
+            few = 4 / module.weight.numel() ** 0.5
+            assert module.weight.std().item() == pytest.approx((2 / fan) ** 0.5, rel=max(few, 0.02)), name
+        elif isinstance(module, nn.BatchNorm2d):
+            assert torch.equal(module.weight, torch.ones_like(module.weight)), name
+            assert not module.bias.any(), name
+        elif isinstance(module, nn.Linear):  # torch's own, uniform to 1 / sqrt(fan-in)
+            assert module.weight.abs().max().item() == pytest.approx(256**-0.5, rel=0.01)
+    wide = made("resnet34", options={"stem": "small"})
+    few, many = (sum(p.numel() for p in net.parameters()) for net in (model, wide))
+    assert few == pytest.approx(many / 4, rel=0.01)
 
 
 def test_tiny_cnn_is_tiny() -> None:
@@ -269,7 +319,7 @@ def test_a_relu_in_two_places_becomes_one_activation_in_both() -> None:
     [
         (
             {"model": "resnet34", "options": {"stm": "small"}},
-            "model 'resnet34': unknown option 'stm', accepts stem; did you mean 'stem'?",
+            "model 'resnet34': unknown option 'stm', accepts stem, width; did you mean 'stem'?",
         ),
         (
             {"model": "resnet34", "options": {"stem": "smal"}},
@@ -279,13 +329,26 @@ def test_a_relu_in_two_places_becomes_one_activation_in_both() -> None:
             {"model": "resnet34", "options": {"classes": 3}},
             "model 'resnet34': option 'classes' is filled in for it and cannot be set",
         ),
+        *(
+            (
+                {"model": name, "options": {"stem": "small", "width": value}},
+                f"{name}: width: got {value!r}, accepts a whole number of at least 1",
+            )
+            for name in ("resnet34", "resnet18")
+            for value in (0, -16, 16.0, "wide", True, None)
+        ),
         ({"options": {"width": 0}}, "tiny_cnn: width: got 0, accepts a whole number of at least 1"),
         ({"model": "mylab_act:Shared"}, "model 'mylab_act:Shared': missing option width, which has no default"),
         (
             {"model": "mylab_act:number"},
-            "model 'mylab_act:number': got int, accepts a function of channels and outputs",
+            "model 'mylab_act:number': got an object of the class int; accepts a class or function that makes the "
+            "model of channels and outputs, anew for each fold",
         ),
-        ({"model": "mylab_act:text"}, "model 'mylab_act:text': got str, accepts a torch.nn.Module"),
+        (
+            {"model": "mylab_act:text"},
+            "model 'mylab_act:text': got a function that gives an object of the class str; accepts one that gives a "
+            "torch.nn.Module",
+        ),
         (
             {"model": "mylab_act:no_relu"},
             "model 'mylab_act:no_relu': found no place for the activation; write nn.ReLU() as a module "
@@ -304,8 +367,15 @@ def test_a_relu_in_two_places_becomes_one_activation_in_both() -> None:
             "activation 'relu': unknown option 'slope', accepts no options",
         ),
         ({"activation": "dsrelu", "params": {"k": -3}}, "DSReLU: k: got -3, accepts a finite number at least 0"),
-        ({"activation": "mylab_act:number"}, "activation 'mylab_act:number': got int, accepts a torch.nn.Module class"),
-        ({"activation": "mylab_act:text"}, "activation 'mylab_act:text': got str, accepts a torch.nn.Module class"),
+        (
+            {"activation": "mylab_act:number"},
+            "activation 'mylab_act:number': got an object of the class int; accepts a torch.nn.Module class",
+        ),
+        (
+            {"activation": "mylab_act:text"},
+            "activation 'mylab_act:text': got a function that gives an object of the class str; accepts a "
+            "torch.nn.Module class, or a function that makes such a module",
+        ),
     ],
 )
 def test_wrong_options_are_refused_in_words(arguments: dict[str, Any], message: str) -> None:
@@ -319,7 +389,7 @@ def test_wrong_options_are_refused_in_words(arguments: dict[str, Any], message: 
     [
         ({"model": "resnet43"}, r"unknown model 'resnet43': did you mean resnet34"),
         ({"activation": "dsrleu"}, r"unknown activation 'dsrleu': did you mean dsrelu"),
-        ({"activation": "mylab_act:Missing"}, r"activation 'mylab_act:Missing': cannot import"),
+        ({"activation": "mylab_act:Missing"}, r"activation 'mylab_act:Missing': module mylab_act has no 'Missing'"),
     ],
 )
 def test_unknown_names_get_the_nearest(arguments: dict[str, Any], message: str) -> None:

@@ -1,0 +1,43 @@
+"""What a study names by import path is tried by another process, which loads torch: what a check can say of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+from sweeps.errors import StudyError, SweepError
+from sweeps.study import planner
+from sweeps.study.study import Study
+from trainer.named import Named
+from trainer.spec import ActivationSpec
+
+
+def check(study: Study) -> None:
+    """Raises :class:`StudyError` for a thing that is not there, is none of its kind, or does not take its arguments.
+    Costs nothing where a study names nothing of the user's own, else what importing it costs."""
+    activations = [
+        ActivationSpec(name=item.activation, params={**item.params, **ends})
+        for item in study.activations
+        if ":" in item.activation
+        for ends in ({name: domain.extremes()[end] for name, domain in item.space.items()} for end in (0, -1))
+    ]
+    named = Named(
+        activations=tuple(activations),
+        models=(planner.model_spec(study),) if ":" in study.model.name else (),
+        readers=(study.data.name,) if ":" in study.data.name else (),
+    )
+    if not (named.activations or named.models or named.readers):
+        return
+    run = subprocess.run(
+        [sys.executable, "-P", "-m", "trainer.named"],
+        input=json.dumps(dataclasses.asdict(named)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode != 0:
+        raise SweepError(f"{study.name}: what it names cannot be tried here:\n{run.stderr.strip()}")
+    if found := json.loads(run.stdout.splitlines()[-1]):
+        raise StudyError("\n".join(f"{study.name}: {problem}" for problem in found))
