@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -51,7 +51,33 @@ class Drawn:
     kind: Literal["plot"] = "plot"
 
 
-Block = Text | Notice | Facts | Listing | Tabled | Drawn
+@dataclass(frozen=True, kw_only=True)
+class Screen:
+    """The first thing that is read: question, answer, what changes its reading, one figure or two, and a few facts."""
+
+    question: str
+    answer: Sequence[str]
+    """Sentences."""
+    warnings: Sequence[str]
+    plots: Sequence[Plot]
+    facts: Sequence[tuple[str, Sequence[str]]]
+    """Terms and the sentences about each."""
+    record: Mapping[str, object]
+    """The answer as plain values, for ``numbers.json``."""
+    kind: Literal["screen"] = "screen"
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """Text to copy as it stands; also a file of that name beside the page."""
+
+    name: str
+    title: str
+    text: str
+    kind: Literal["pasted"] = "pasted"
+
+
+Block = Text | Notice | Facts | Listing | Tabled | Drawn | Screen | Pasted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +88,17 @@ class Section:
     methods: Sequence[str] = ()
     """How its numbers are made, a sentence or two each: stands once, under "How to read this"."""
 
+    @property
+    def opening(self) -> bool:
+        """Is the first screen, which is never folded."""
+        return any(isinstance(block, Screen) for block in self.blocks)
+
     def tables(self) -> list[Table]:
         return [block.table for block in self.blocks if isinstance(block, Tabled)]
 
     def plots(self) -> list[Plot]:
-        return [block.plot for block in self.blocks if isinstance(block, Drawn)]
+        drawn = [block.plot for block in self.blocks if isinstance(block, Drawn)]
+        return [plot for block in self.blocks if isinstance(block, Screen) for plot in block.plots] + drawn
+
+    def pasted(self) -> list[Pasted]:
+        return [block for block in self.blocks if isinstance(block, Pasted)]

@@ -15,9 +15,11 @@ import jinja2
 import pandas as pd
 
 from analysis.report import tables
-from analysis.report.blocks import Block, Drawn, Facts, Listing, Notice, Section, Tabled, Text
+from analysis.report.blocks import Block, Drawn, Facts, Listing, Notice, Pasted, Screen, Section, Tabled, Text
+from analysis.report.figure_style import Plot
 from analysis.report.findings import Findings, gather, imported
 from analysis.report.sections import (
+    answer,
     appendix,
     cost,
     curves,
@@ -28,6 +30,7 @@ from analysis.report.sections import (
     parameters,
     posterior,
     power,
+    reading,
     results,
     robustness,
     verdicts,
@@ -39,8 +42,9 @@ from analysis.runs.wording import counted
 
 PAGE = "report.html"
 SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
-    declaration.section,
+    answer.section,
     verdicts.section,
+    declaration.section,
     integrity.section,
     results.raw,
     results.section,
@@ -53,10 +57,12 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     parameters.section,
     power.section,
     limits.section,
-    appendix.section,
 )
+"""In the page's order; how to read them, and the appendix, follow."""
 CODES = frozenset({"run_id", "split_hash", "config_digest", "trial"})
 LONG_TEXT = 40
+LONG_TABLE = 200
+"""Rows beyond which the Markdown names a table's file."""
 
 
 def write(
@@ -88,7 +94,9 @@ def write_findings(findings: Findings, folder: str | Path) -> Path:
 
 def sections_of(findings: Findings) -> list[Section]:
     """Every section that has something to say."""
-    return [section for make in SECTIONS if (section := make(findings)) is not None]
+    found = [section for make in SECTIONS if (section := make(findings)) is not None]
+    methods = reading.section(found)
+    return [*found, *([methods] if methods else []), appendix.section(findings, found)]
 
 
 def publish(sections: Sequence[Section], folder: Path, *, title: str, digest: str) -> Path:
@@ -102,8 +110,12 @@ def publish(sections: Sequence[Section], folder: Path, *, title: str, digest: st
         for table in section.tables():
             (folder / "tables" / f"{table.name}.csv").write_text(tables.to_csv(table), encoding="utf-8")
             (folder / "tables" / f"{table.name}.tex").write_text(tables.to_latex(table), encoding="utf-8")
+        for text in section.pasted():
+            (folder / text.name).write_text(text.text, encoding="utf-8")
+    screens = [block for section in sections for block in section.blocks if isinstance(block, Screen)]
     numbers = {
         "input": digest,
+        **({"answer": dict(screens[0].record)} if screens else {}),
         "tables": {table.name: tables.to_records(table) for section in sections for table in section.tables()},
     }
     (folder / "numbers.json").write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -146,8 +158,8 @@ def classes(table: Table, row: int, name: str, text: str, right: bool) -> str:
 
 def markdown(sections: Sequence[Section], *, title: str, digest: str) -> str:
     parts = [f"# {title}"]
-    for number, section in enumerate(sections, start=1):
-        parts.append(f"## {number}. {section.title}")
+    for section in sections:
+        parts += [] if section.opening else [f"## {section.title}"]
         parts += [in_markdown(block) for block in section.blocks]
     parts.append(f"Input {digest}.")
     return "\n\n".join(parts) + "\n"
@@ -163,10 +175,25 @@ def in_markdown(block: Block) -> str:
             return "\n".join(f"- **{term}**: {value}" for term, value in facts)
         case Listing(items=items):
             return "\n".join(f"- {item}" for item in items)
+        case Screen():
+            return screen_in_markdown(block)
+        case Pasted(title=title, text=text):
+            return f"**{title}**\n\n```\n{text}```"
         case Drawn(plot=plot):
-            return f"**{plot.title}**\n\n![{plot.title}](figures/{plot.name}.svg)\n\n{plot.caption}"
+            return drawn_in_markdown(plot)
         case Tabled(table=table):
-            if len(table.frame) > 200:
+            if not table.main or len(table.frame) > LONG_TABLE:
                 link = f"tables/{table.name}.csv"
-                return f"**{table.title}**. {table.caption}\n\n{counted(len(table.frame), 'row')}: [{link}]({link})"
+                return f"**{table.title}**, {counted(len(table.frame), 'row')}: [{link}]({link})"
             return f"**{table.title}**. {table.caption}\n\n{tables.to_markdown(table)}"
+
+
+def drawn_in_markdown(plot: Plot) -> str:
+    return f"**{plot.title}**\n\n![{plot.title}](figures/{plot.name}.svg)\n\n{plot.caption}"
+
+
+def screen_in_markdown(screen: Screen) -> str:
+    parts = [f"**{screen.question}**", " ".join(screen.answer), *(f"> {text}" for text in screen.warnings)]
+    parts += [drawn_in_markdown(plot) for plot in screen.plots]
+    parts.append("\n".join(f"- **{term}**: {' '.join(lines)}" for term, lines in screen.facts))
+    return "\n\n".join(filter(None, parts))

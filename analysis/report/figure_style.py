@@ -84,6 +84,11 @@ class Plot:
     data: pd.DataFrame
 
     @property
+    def half(self) -> bool:
+        """Whether two of it stand beside each other."""
+        return float(self.svg.split('viewBox="0 0 ', 1)[1].split(" ", 1)[0]) < 0.6 * 72 * WIDTH_IN
+
+    @property
     def inline(self) -> str:
         """The SVG for a page: colours as CSS variables, identifiers of its own, no fixed size."""
         text = self.svg[self.svg.index("<svg") :]
@@ -140,12 +145,12 @@ def columns(
     return panels
 
 
-def label_rows(panel: Any, labels: Sequence[str]) -> None:
+def label_rows(panel: Any, labels: Sequence[str], *, longest: int = 24) -> None:
     """Labels on the rows of a panel, the first on top; short ones, so that they never eat the figure."""
-    panel.set_yticks(np.arange(len(labels)), [clip(label) for label in labels])
+    panel.set_yticks(np.arange(len(labels)), [clip(label, longest) for label in labels])
     panel.set_ylim(len(labels) - 0.4, -0.6)
     panel.grid(axis="y", visible=False)
-    panel.tick_params(axis="y", length=0)
+    panel.tick_params(axis="y", length=0, pad=7)  # room for the triangles of what lies off the scale
 
 
 def clip(text: str, longest: int = 24) -> str:
@@ -197,24 +202,33 @@ def stop_at_bounds(panel: Any, metric: Metric, axis: Literal["x", "y"] = "y") ->
     (panel.set_xlim if axis == "x" else panel.set_ylim)(low, high)
 
 
-def mark_off_scale(panel: Any, values: Any, rows: Any, ends: tuple[float, float]) -> bool:
-    """Marks values off the scale by triangles at its ends; whether there were any."""
+def mark_off_scale(panel: Any, values: Any, rows: Any, ends: tuple[float, float], *, form: str = "{:.3g}") -> bool:
+    """Marks values off the scale by triangles at its ends, with the farthest value of each row beside it, written by
+    ``form``; whether there were any."""
     array, place = np.asarray(values, dtype=float), np.asarray(rows, dtype=float)
     found = False
-    for end, marker, outside in ((ends[0], "<", array < ends[0]), (ends[1], ">", array > ends[1])):
-        if outside.any():
-            found = True
-            panel.scatter(
-                np.full(int(outside.sum()), end),
-                place[outside],
-                s=26,
-                marker=marker,
-                color=PALETTE[1],
-                clip_on=False,
-                zorder=5,
+    for end, marker, outside, far in (
+        (ends[0], "<", array < ends[0], np.min),
+        (ends[1], ">", array > ends[1], np.max),
+    ):
+        if not outside.any():
+            continue
+        found = True
+        where = place[outside]
+        panel.scatter(np.full(len(where), end), where, s=26, marker=marker, color=PALETTE[1], clip_on=False, zorder=5)
+        for row in np.unique(np.floor(where + 0.5)):
+            mine = outside & (np.floor(place + 0.5) == row)
+            said = form.format(far(array[mine])).replace("-", "−")
+            side = "left" if marker == "<" else "right"
+            panel.annotate(
+                said,
+                (end, float(place[mine].mean())),
+                xytext=(5 if marker == "<" else -5, 1),
+                textcoords="offset points",
+                **{"ha": side, "va": "bottom", "fontsize": 7, "color": INK, "zorder": 6},
             )
     panel.set_xlim(*ends)
     return found
 
 
-OFF_SCALE = " Triangles at an edge: a value, mean or interval reaches beyond the scale."
+OFF_SCALE = " A triangle at an edge, with its value, lies beyond the scale."

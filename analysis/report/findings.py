@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 
@@ -20,7 +22,9 @@ from analysis.runs.schema import UNFINISHED
 from analysis.runs.wording import counted
 from analysis.statistics import claims
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
-from analysis.statistics.verdict import Verdict
+from analysis.statistics.verdict import Interval, Verdict
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,12 @@ class Findings:
     def common(self) -> list[str]:
         """Activations that every study has."""
         return [label for label in self.labels if all(label in plan.activations for plan in self.plans)]
+
+    @cached_property
+    def dsrelu(self) -> bool:
+        """Whether DSReLU takes part."""
+        names = set(self.claimed["activation_name"].dropna()) if "activation_name" in self.claimed else set()
+        return any(str(name).lower() == "dsrelu" for name in {*self.labels, *names})
 
     def plan_of(self, dataset: str) -> Plan:
         study = str(self.cube.loc[self.cube["dataset"] == dataset, "study"].iloc[0])
@@ -130,6 +140,17 @@ class Findings:
     def _scores(self) -> dict[tuple[str, str, Handling], Scores]:
         return {}
 
+    @cached_property
+    def _made(self) -> dict[str, Any]:
+        return {}
+
+    def once(self, name: str, make: Callable[[Findings], Made]) -> Made:
+        """What ``make`` makes of the findings, made the first time that this ``name`` is asked for: for what several
+        sections need."""
+        if name not in self._made:
+            self._made[name] = make(self)
+        return cast("Made", self._made[name])
+
     def scores(self, dataset: str, column: str | None = None, handling: Handling = "penalised") -> Scores:
         key = (dataset, column or self.column, handling)
         if key not in self._scores:
@@ -147,6 +168,29 @@ class Findings:
 
     def pairs(self, dataset: str, activation: str) -> Pairs:
         return pair(self.scores(dataset), activation, self.plan_of(dataset).declaration.control)
+
+    def pair_of(self, found: Verdict) -> Pairs:
+        """The scores behind a verdict."""
+        return pair(self.scores(found.dataset), found.activation, found.control)
+
+    def reach(self, found: Verdict) -> Interval:
+        """Least and most that the verdict's difference can be: where the metric ends, seen from the control's mean on
+        the shared splits; infinite where it has no end."""
+        metric = self.plan_of(found.dataset).primary
+        values = self.pair_of(found).y
+        middle = float(values.mean()) if len(values) else math.nan
+        ends = [
+            metric.sign * (end - middle) if end is not None else side * metric.sign * math.inf
+            for end, side in ((metric.low, -1), (metric.high, 1))
+        ]
+        return Interval(min(ends), max(ends))
+
+    def possible(self, found: Verdict) -> Interval | None:
+        """The verdict's interval, cut at what the difference can be."""
+        if found.interval is None:
+            return None
+        least, most = self.reach(found)
+        return Interval(max(found.interval.low, least), min(found.interval.high, most))
 
     def verdict(self, dataset: str, activation: str) -> Verdict | None:
         """Against the control; None where that was not compared."""

@@ -58,19 +58,22 @@ class Table:
     """(row position, column) -> CSS class of a cell: better, worse, equivalent, fail, warn, pass, grey."""
     fold: bool = False
     """Closed until it is asked for."""
+    main: bool = False
+    """Stands in the Markdown, which names the files of the others."""
     footnoted: str = "note"
     """Column of sentences that are shown as numbered notes below; a CSV gets them whole."""
 
     @property
     def headings(self) -> list[str]:
-        return [self.heads.get(str(name), str(name)) for name in self.frame.columns]
+        return [self.heads.get(name, name) for name in self.names]
 
     @property
     def names(self) -> list[str]:
-        return [str(name) for name in self.frame.columns]
+        """The columns that are shown: all, but for that of notes where there is none."""
+        return [str(name) for name in self.frame.columns if name != self.footnoted or self.notes]
 
     def numeric(self) -> list[bool]:
-        return [str(name) in self.formats for name in self.frame.columns]
+        return [name in self.formats for name in self.names]
 
     @property
     def notes(self) -> list[str]:
@@ -83,8 +86,8 @@ class Table:
         """Every cell as it is shown, by row."""
         numbers = {text: str(number) for number, text in enumerate(self.notes, start=1)}
         columns = []
-        for name in self.frame.columns:
-            kind = self.formats.get(str(name), "")
+        for name in self.names:
+            kind = self.formats.get(name, "")
             if name == self.footnoted:
                 columns.append([numbers.get(str(value), "") for value in self.frame[name]])
             else:
@@ -96,7 +99,7 @@ class Table:
         shown_texts = self.texts()
         columns = [
             [row[at] for row in shown_texts] if name == self.footnoted else [sort_key(v) for v in self.frame[name]]
-            for at, name in enumerate(self.frame.columns)
+            for at, name in enumerate(self.names)
         ]
         return [list(row) for row in zip(*columns, strict=True)]
 
@@ -145,8 +148,8 @@ def to_markdown(table: Table) -> str:
     lines = []
     for position, row in enumerate(table.texts()):
         cells = [
-            f"**[{_cell(text)}]**" if (position, str(name)) in table.boxed else _cell(text)
-            for name, text in zip(table.frame.columns, row, strict=True)
+            f"**[{_cell(text)}]**" if (position, name) in table.boxed else _cell(text)
+            for name, text in zip(table.names, row, strict=True)
         ]
         lines.append("| " + " | ".join(cells) + " |")
     notes = [f"{number}. {_cell(text)}" for number, text in enumerate(table.notes, start=1)]
@@ -165,8 +168,8 @@ def to_latex(table: Table) -> str:
     lines += [" & ".join(escape_latex(text) for text in table.headings) + r" \\", r"\midrule"]
     for position, row in enumerate(table.texts()):
         cells = [
-            rf"\fbox{{{escape_latex(text)}}}" if (position, str(name)) in table.boxed else escape_latex(text)
-            for name, text in zip(table.frame.columns, row, strict=True)
+            rf"\fbox{{{escape_latex(text)}}}" if (position, name) in table.boxed else escape_latex(text)
+            for name, text in zip(table.names, row, strict=True)
         ]
         lines.append(" & ".join(cells) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]

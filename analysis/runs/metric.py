@@ -6,6 +6,7 @@ Metrics travel in ``plan.json``; nothing here or above knows one by its name.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -31,6 +32,11 @@ class Metric:
     def sign(self) -> int:
         """+1 where a higher value is better, else -1."""
         return 1 if self.better == "higher" else -1
+
+    def within(self, low: float, high: float) -> tuple[float, float]:
+        """Ends of an interval of a difference, cut to what two values of the metric can be apart."""
+        most = math.inf if self.low is None or self.high is None else self.high - self.low
+        return max(-most, low), min(most, high)
 
     @property
     def label(self) -> str:

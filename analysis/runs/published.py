@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis.errors import SourceError
 from analysis.runs.frames import REFERENCE
-from analysis.runs.granularity import items_of
+from analysis.runs.granularity import inferred
 from analysis.runs.plan import Declaration, Plan, unstated, unstated_metrics
 from analysis.runs.schema import Status
 
@@ -35,7 +35,8 @@ CHANCE = {"mini-imagenet": (0.01, 100.0), "cifar100": (0.01, 100.0), "mit-bih": 
 class Published:
     cube: pd.DataFrame
     """One row a (data set, activation, row), as a fold of status ``imported``. Where no separate test part was
-    published, the held-out columns repeat the validation ones, and the integrity checks say so."""
+    published, the held-out columns repeat the validation ones, and the integrity checks say so. ``n_heldout`` and
+    ``n_train`` are inferred from the digits of the accuracies."""
     seconds: pd.DataFrame
     """Mean epoch times as published: dataset, activation, seconds, source, verifiable (always false)."""
     digest: str
@@ -129,18 +130,23 @@ def _cube(scores: Sequence[pd.DataFrame]) -> pd.DataFrame:
             f"published/{name}/{label}/{fold + 1}"
             for name, label, fold in zip(cube["dataset"], cube["activation"], cube["fold"], strict=True)
         ],
-        n_train=math.nan,
         n_validation=math.nan,
     )
     known = [knowing_nothing(*CHANCE.get(str(name), (math.nan, math.nan))) for name in cube["dataset"]]
     for metric in known[0]:
         cube[REFERENCE + metric] = [scores[metric] for scores in known]
-    sizes: dict[str, int | None] = {}
-    for dataset, of_set in cube.groupby("dataset", sort=False):
-        accuracies = of_set["heldout/accuracy"].to_numpy(dtype=float) if "heldout/accuracy" in of_set else None
-        sizes[str(dataset)] = items_of(accuracies) if accuracies is not None else None
-    cube["n_heldout"] = [float(sizes[dataset] or math.nan) for dataset in cube["dataset"]]
+    for column, part in (("n_heldout", "heldout"), ("n_train", "train")):
+        cube[column] = cube["dataset"].map(_sizes(cube, part)).astype(float)
     return cube
+
+
+def _sizes(cube: pd.DataFrame, part: str) -> dict[str, float]:
+    """Items of a part of each data set, by the digits of its accuracies; nan where these do not tell."""
+    column = f"{part}/accuracy"
+    if column not in cube:
+        return {}
+    scores = cube.groupby("dataset", sort=False)[column]
+    return {str(name): float(inferred(of_set.to_numpy(dtype=float)) or math.nan) for name, of_set in scores}
 
 
 def knowing_nothing(share: float, classes: float) -> dict[str, float]:

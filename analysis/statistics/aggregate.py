@@ -48,7 +48,13 @@ def median(values: Array) -> Array:
     return np.asarray(np.median(values, axis=-1))
 
 
-STATISTICS: dict[str, Statistic] = {"iqm": iqm, "mean": mean, "median": median, "optimality_gap": optimality_gap}
+STATISTICS: dict[str, Statistic] = {
+    "iqm": iqm,
+    "mean": mean,
+    "median of runs": median,
+    "optimality_gap": optimality_gap,
+}
+"""Of all runs together. Agarwal et al.'s median is another: that of the data sets' means."""
 
 
 def normalise(tables: Sequence[Scores]) -> pd.DataFrame:
@@ -73,7 +79,7 @@ def normalise(tables: Sequence[Scores]) -> pd.DataFrame:
 def summary(
     normalised: pd.DataFrame, rng: np.random.Generator, *, draws: int = 2000, level: float = 0.95
 ) -> pd.DataFrame:
-    """Interquartile mean, mean, median and optimality gap of each activation, with intervals.
+    """Interquartile mean, mean, median over runs and optimality gap of each activation, with intervals.
 
     Rows activation x statistic; columns activation, statistic, value, low, high (runs resampled within data sets),
     low_sets, high_sets (data sets resampled, too; nan for one data set), n, datasets, note.
@@ -213,7 +219,7 @@ def probability_of_improvement(
     if not shares or units == 0:
         return blank
     estimate = float(np.mean(shares))
-    low, high = proportion_confint(estimate * units, units, alpha=1 - level, method="wilson")
+    low, high = np.clip(proportion_confint(estimate * units, units, alpha=1 - level, method="wilson"), 0.0, 1.0)
     notes = (
         [f"{counted(units, 'pair')}; about {PAIRS_NEEDED} independent ones are needed."] if units < PAIRS_NEEDED else []
     )

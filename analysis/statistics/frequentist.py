@@ -13,6 +13,7 @@ import math
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from analysis.runs.plan import half_width
@@ -118,7 +119,7 @@ def corrected_t(pairs: Pairs, *, alpha: float = 0.05, rope: float | None = None)
         metric=pairs.column,
         method=method,
         estimate=estimate,
-        interval=Interval(estimate - half, estimate + half),
+        interval=Interval(*pairs.metric.within(estimate - half, estimate + half)),
         level=1 - alpha,
         p=p,
         n=pairs.n,
@@ -133,7 +134,8 @@ def wilcoxon(pairs: Pairs, *, blocks: Blocks, alpha: float = 0.05, m: int = 1) -
 
     ``blocks`` says what a pair is: only data sets or independent seeds are evidence, folds are descriptive. ``m`` is
     the family's size: where even a clean sweep cannot get p below alpha/m (the floor is 2/2^n), the word is "cannot
-    tell at this n". The estimate is the Hodges-Lehmann median of the differences.
+    tell at this n". The estimate is the Hodges-Lehmann median of the differences with its exact interval
+    and that one's ``coverage``, see :func:`hodges_lehmann`.
     """
     d = np.round(pairs.d, 12)
     used = d[d != 0]
@@ -161,7 +163,7 @@ def wilcoxon(pairs: Pairs, *, blocks: Blocks, alpha: float = 0.05, m: int = 1) -
     minus = float(ranks[used < 0].sum())
     p = signed_rank_p(ranks, plus)
     floor = 2 / 2**n
-    walsh = (d[:, None] + d[None, :])[np.triu_indices(len(d))] / 2
+    estimate, interval, held = hodges_lehmann(d, level=1 - alpha)
     word = Word.UNDECIDED
     if floor > alpha / m:
         word = Word.CANNOT_TELL
@@ -179,13 +181,31 @@ def wilcoxon(pairs: Pairs, *, blocks: Blocks, alpha: float = 0.05, m: int = 1) -
         notes.append(f"{len(d) - n} of {counted(len(d), 'pair')} equal and dropped.")
     return dataclasses.replace(
         blank,
-        estimate=float(np.median(walsh)),
+        estimate=estimate,
+        interval=interval,
         p=p,
         n=n,
         word=word,
         note=" ".join(notes),
-        extras={"r_plus": plus, "r_minus": minus, "floor": floor, "family": m, "zeros": len(d) - n},
+        extras={"r_plus": plus, "r_minus": minus, "floor": floor, "family": m, "zeros": len(d) - n, "coverage": held},
     )
+
+
+def hodges_lehmann(d: Array, *, level: float = 0.95) -> tuple[float, Interval | None, float]:
+    """Median of the Walsh averages of the differences ``d`` (n,), its exact interval and that one's coverage.
+
+    The interval holds the shifts that Wilcoxon's exact test does not reject (Hollander and Wolfe 1999, section 3.4):
+    from the k-th smallest average to the k-th largest, k the largest with P(T < k) <= (1 - level)/2. It covers at least
+    ``level``, for differences that are continuous and symmetric about their median. None, with coverage nan, where
+    even the extreme averages cover less: with five pairs at 95 %.
+    """
+    walsh = np.sort((d[:, None] + d[None, :])[np.triu_indices(len(d))] / 2)
+    middle = float(np.median(walsh)) if len(d) else math.nan
+    below = np.cumsum(_signed_rank_mass(np.arange(1, len(d) + 1)))
+    k = int(np.searchsorted(below, (1 - level) / 2 + 1e-12, side="right"))
+    if k == 0:
+        return middle, None, math.nan
+    return middle, Interval(float(walsh[k - 1]), float(walsh[-k])), float(1 - 2 * below[k - 1])
 
 
 def signed_rank_p(ranks: Array, plus: float) -> float:
@@ -193,12 +213,17 @@ def signed_rank_p(ranks: Array, plus: float) -> float:
 
     Counts all 2^n sign patterns by adding one rank at a time; n up to some hundreds is a matter of milliseconds.
     """
-    doubled = np.rint(2 * ranks).astype(int)
-    mass = np.zeros(int(doubled.sum()) + 1)
+    mass = _signed_rank_mass(np.rint(2 * ranks).astype(int))
+    at = round(2 * plus)
+    return min(1.0, 2 * min(float(mass[: at + 1].sum()), float(mass[at:].sum())))
+
+
+def _signed_rank_mass(steps: npt.NDArray[np.int64]) -> Array:
+    """Probability of each sum of ``steps`` (whole numbers) from 0 up, where each counts with probability 1/2."""
+    mass = np.zeros(int(steps.sum()) + 1)
     mass[0] = 1.0
-    for step in doubled:
+    for step in steps:
         moved = np.zeros_like(mass)
         moved[step:] = mass[: len(mass) - step]
         mass = (mass + moved) / 2
-    at = round(2 * plus)
-    return min(1.0, 2 * min(float(mass[: at + 1].sum()), float(mass[at:].sum())))
+    return mass

@@ -1,8 +1,8 @@
-"""How much each searched parameter matters: random-forest importance behind a gate.
+"""How much each searched parameter matters, behind a gate.
 
-On noise an importance looks like a finding: three irrelevant parameters get 0.29, 0.16 and 0.14. So a parameter
-counts only if the forest predicts settings it has not seen (cross-validated R2 above 0.2) and its importance passes the
-95th percentile of what it gets when the scores are shuffled. Otherwise: no detectable effect.
+On noise an importance looks like a finding: three irrelevant parameters get 0.29, 0.16 and 0.14 of a forest's. So
+importance is what is lost of R2 on unseen settings where the parameter alone is dealt anew, and a parameter counts only
+if that loss is beyond chance, corrected for the number of parameters. Otherwise: no detectable effect.
 """
 
 from __future__ import annotations
@@ -12,22 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from analysis.runs.metric import Metric
 from analysis.runs.schema import ACTIVATION_PARAM, DEGREES, SCORED, TRAINING_PARAM
 from analysis.runs.wording import counted
-from analysis.statistics import dsrelu
+from analysis.statistics import dsrelu, multiplicity, parameter_gate
 from analysis.statistics.scores import Array
 
 LEAST_SETTINGS = 12
 """Fewer finished settings than this are not analysed."""
 PER_PARAMETER = 30
 """Settings that a parameter asks for; below, the note says so."""
-LEAST_R2 = 0.2
 TREES = 60
-COLUMNS = ["parameter", "importance", "fanova", "chance_95", "r2", "passes", "word", "settings", "note"]
+COLUMNS = ["parameter", "importance", "fanova", "chance_95", "p", "r2", "passes", "word", "settings", "note"]
 NO_EFFECT, EFFECT = "no detectable effect", "detectable effect"
 
 
@@ -76,28 +73,26 @@ def importance(
     rng: np.random.Generator,
     *,
     parameters: Sequence[str] | None = None,
-    metric: Metric,
-    shuffles: int = 100,
     fanova: bool = True,
 ) -> pd.DataFrame:
     """Importance of each parameter with the gate: columns ``COLUMNS``, most important first.
 
-    ``table`` is from :func:`settings`. ``importance`` is the forest's, ``fanova`` Optuna's (nan where switched off),
-    ``chance_95`` the 95th percentile over ``shuffles`` label permutations, ``passes`` the gate. Too few settings or a
-    constant score give no numbers and say why. The forests' seeds are drawn from ``rng``.
+    ``table`` is from :func:`settings`. ``importance`` is the R2 on unseen settings that is lost where the parameter
+    alone is dealt anew, ``chance_95`` the 95th percentile of such a loss by chance, ``p`` that of its test after Holm
+    over the parameters, ``r2`` that of all of them together; see :mod:`analysis.statistics.parameter_gate`. ``passes``
+    where p is at most 0.05 and r2 above 0. Of DSReLU's derived parameters, which determine one another, each stands
+    alone beside the others. ``fanova`` is Optuna's (nan where switched off). Too few settings or a constant score give
+    no numbers and say why. What is random is drawn from ``rng``.
     """
     names = list(parameters) if parameters is not None else parameters_of(table)
     why = _refusal(table, names)
     if why:
-        rows = [[name, *[math.nan] * 4, False, NO_EFFECT, len(table), why] for name in names]
+        rows = [[name, *[math.nan] * 5, False, NO_EFFECT, len(table), why] for name in names]
         return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
-    X = _scaled(table, names)
-    y = metric.sign * table["score"].to_numpy(dtype=float)
-    r2 = cross_validated_r2(X, y, rng)
-    found = _forest(rng).fit(X, y).feature_importances_
-    shuffled = np.array([_forest(rng).fit(X, rng.permutation(y)).feature_importances_ for _ in range(shuffles)])
-    limit = np.percentile(shuffled, 95, axis=0)
-    by_fanova = _fanova(X, y, names, rng) if fanova else dict.fromkeys(names, math.nan)
+    X, y = _plain(table, names), table["score"].to_numpy(dtype=float)
+    found = [_tested(X, y, names, name, rng) for name in names]
+    p = multiplicity.holm([one.p for one in found])
+    by_fanova = _fanova(_scaled(table, names), y, names, rng) if fanova else dict.fromkeys(names, math.nan)
     needed = PER_PARAMETER * len(names)
     note = (
         f"{counted(len(table), 'setting')}; about {needed} are needed for {counted(len(names), 'parameter')}."
@@ -105,12 +100,20 @@ def importance(
         else ""
     )
     rows = []
-    for i, name in enumerate(names):
-        passes = bool(r2 > LEAST_R2 and found[i] > limit[i])
+    for name, one, adjusted in zip(names, found, p, strict=True):
+        passes = bool(adjusted <= parameter_gate.LEVEL and one.r2 > 0)
         word = EFFECT if passes else NO_EFFECT
-        rows.append([name, float(found[i]), by_fanova[name], float(limit[i]), r2, passes, word, len(table), note])
+        numbers = [one.loss, by_fanova[name], one.chance_95, float(adjusted), one.r2]
+        rows.append([name, *numbers, passes, word, len(table), note])
     frame = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
     return frame.sort_values("importance", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _tested(X: Array, y: Array, names: Sequence[str], name: str, rng: np.random.Generator) -> parameter_gate.Tested:
+    """One parameter beside the others, but for those that it is derived with."""
+    beside = [at for at, other in enumerate(names) if other != name and not {name, other} <= set(dsrelu.DERIVED)]
+    columns = [names.index(name), *beside]
+    return parameter_gate.tested(X[:, columns], y, 0, rng, draws=parameter_gate.deals(len(names)))
 
 
 def _refusal(table: pd.DataFrame, names: Sequence[str]) -> str:
@@ -144,16 +147,6 @@ def _forest(rng: np.random.Generator) -> Any:
 
 def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
-
-
-def cross_validated_r2(X: Array, y: Array, rng: np.random.Generator, *, folds: int = 5) -> float:
-    """1 - SSE/SST of predictions for settings that the forest has not seen; below 0 where it is worse than the mean."""
-    parts: list[npt.NDArray[np.int64]] = np.array_split(rng.permutation(len(y)), folds)
-    predicted = np.empty(len(y))
-    for part in parts:
-        seen = np.setdiff1d(np.arange(len(y)), part)
-        predicted[part] = _forest(rng).fit(X[seen], y[seen]).predict(X[part])
-    return float(1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum())
 
 
 def _fanova(X: Array, y: Array, names: Sequence[str], rng: np.random.Generator) -> dict[str, float]:

@@ -1,27 +1,29 @@
-"""What a design could have seen, and what would be needed to see more: repeats, seeds, data sets and hours.
+"""What a design could have seen, and the cheapest folds and repeats that would see more.
 
 Repeating the folds does not let the standard error go to zero: its floor is s sqrt(n2/n1), half of s with five folds.
-So "not reachable by repeats" is a valid answer, and the usual one for small effects.
+So "no number of repeats" is a valid answer, and the usual one for small effects. More folds lower that floor.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-import pandas as pd
+import numpy as np
 from scipy import stats
 
+from analysis.runs.wording import counted
 from analysis.statistics.scores import Pairs
-from analysis.statistics.verdict import Interval
 
+Aim = Literal["difference", "equivalence"]
 MOST = 10_000
 """Repeats beyond this are not reachable."""
-COLUMNS = [
-    *("dataset", "activation", "control", "effect", "size", "sd_at", "sd", "n", "power", "detectable"),
-    *("repeats_needed", "ceiling", "seeds_needed", "datasets_needed", "hours", "note"),
-]
+MOST_FOLDS = 20
+LEAST_HELD = 10
+"""Items of the smallest held-out part that is recommended, where their number is known."""
+LEVELS = (np.arange(200) + 0.5) / 200
+"""Quantiles that an average over a distribution is taken at."""
 
 
 def power(size: float, sd: float, n: int, ratio: float, *, alpha: float = 0.05) -> float:
@@ -49,25 +51,28 @@ def ceiling(size: float, sd: float, ratio: float, *, alpha: float = 0.05) -> flo
     return float(stats.norm.sf(limit - shift) + stats.norm.cdf(-limit - shift))
 
 
-def repeats_needed(
-    size: float, sd: float, folds: int, ratio: float, *, target: float = 0.8, alpha: float = 0.05
-) -> int | None:
-    """Smallest number of repeats of ``folds`` folds with at least ``target`` power; None where no number is enough."""
-    if not ceiling(size, sd, ratio, alpha=alpha) >= target:
-        return None
+def equivalence_power(size: float, sd: float, n: int, ratio: float, rope: float, *, alpha: float = 0.05) -> float:
+    """Power of the two one-sided corrected t tests (Schuirmann 1987), each at ``alpha``, to find a true difference
+    ``size`` within ``rope``; nan for n < 2.
 
-    def enough(repeats: int) -> bool:
-        return power(size, sd, repeats * folds, ratio, alpha=alpha) >= target
+    The mean is normal, its estimated variance an independent chi-square, over whose quantiles the power is averaged.
+    """
+    if n < 2 or not sd > 0 or not math.isfinite(ratio):
+        return math.nan
+    error = sd * math.sqrt(1 / n + ratio)
+    estimated = error * np.sqrt(stats.chi2.ppf(LEVELS, n - 1) / (n - 1))
+    room = np.maximum(rope - float(stats.t.isf(alpha, n - 1)) * estimated, 0.0) / error
+    shift = abs(size) / error
+    return float((stats.norm.cdf(room - shift) - stats.norm.cdf(-room - shift)).mean())
 
-    low, high = 0, 1
-    while not enough(high):
-        low, high = high, 2 * high
-        if low >= MOST:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+
+def equivalence_ceiling(size: float, sd: float, ratio: float, rope: float, *, alpha: float = 0.05) -> float:
+    """:func:`equivalence_power` as repeats grow without end."""
+    if not sd > 0 or not ratio > 0:
+        return math.nan
+    error = sd * math.sqrt(ratio)
+    room, shift = max(rope / error - float(stats.norm.isf(alpha)), 0.0), abs(size) / error
+    return float(stats.norm.cdf(room - shift) - stats.norm.cdf(-room - shift))
 
 
 def detectable(sd: float, n: int, ratio: float, *, target: float = 0.8, alpha: float = 0.05) -> float:
@@ -83,116 +88,230 @@ def detectable(sd: float, n: int, ratio: float, *, target: float = 0.8, alpha: f
     return high
 
 
-def sd_interval(sd: float, n: int, *, level: float = 0.95) -> Interval:
-    """Chi-square interval of a standard deviation from ``n`` values; with five it runs from 0.6 to 2.9 times."""
-    if n < 2:
-        return Interval(math.nan, math.nan)
-    low, high = stats.chi2.ppf([(1 - level) / 2, (1 + level) / 2], n - 1)
-    return Interval(sd * math.sqrt((n - 1) / high), sd * math.sqrt((n - 1) / low))
+def furthest(pairs: Pairs) -> float:
+    """The largest difference to the control, either way, that the metric's bounds leave; inf where one is open."""
+    metric = pairs.metric
+    if metric.low is None or metric.high is None or not pairs.n:
+        return math.inf
+    control = float(pairs.y.mean())
+    return max(metric.high - control, control - metric.low)
 
 
-def seeds_needed(
-    size: float, sd: float, seed_sd: float, seeds: int, n: int, ratio: float, *, target: float, alpha: float
-) -> float:
-    """Seeds on each split that reach ``target`` power on the present splits; inf where none do, nan where the noise
-    between seeds is unknown.
+@dataclass(frozen=True)
+class Goal:
+    """The word that a study is planned for, if its true difference is ``size`` (metric units, at least 0).
 
-    sd^2 = split^2 + 2 seed_sd^2 / seeds: a difference has the noise of both activations.
+    Within ``rope`` that is equivalent: the two one-sided tests at alpha over the family's ``m``. Beyond it, better or
+    worse, which asks for two things: a difference from 0 at alpha/m, and 1-alpha of the posterior beyond ``rope``,
+    which is a one-sided t at alpha for the distance from its end. The harder one decides: both see the same mean and
+    spread, so that the power of the two together is that of the harder one but for a percent or two.
     """
-    if not seed_sd > 0 or seeds < 1:
-        return math.nan
-    split = max(0.0, sd**2 - 2 * seed_sd**2 / seeds)
-    limit = size / detectable(1.0, n, ratio, target=target, alpha=alpha)
-    spare = limit**2 - split
-    return float(max(seeds, math.ceil(2 * seed_sd**2 / spare))) if spare > 0 else math.inf
+
+    size: float
+    rope: float = 0.0
+    alpha: float = 0.05
+    m: int = 1
+
+    @property
+    def aim(self) -> Aim:
+        return "equivalence" if self.size < self.rope else "difference"
+
+    @property
+    def _asked(self) -> tuple[tuple[float, float, float], ...]:
+        """Where each distance begins, what is to be told from there, and the two-sided level."""
+        beyond = max(0.0, self.size - self.rope)
+        return (0.0, self.size, self.alpha / self.m), (self.rope, beyond, min(1.0, 2 * self.alpha))
+
+    def power(self, sd: float, n: int, ratio: float) -> float:
+        if self.aim == "equivalence":
+            return equivalence_power(self.size, sd, n, ratio, self.rope, alpha=self.alpha / self.m)
+        return min(power(far, sd, n, ratio, alpha=level) for _, far, level in self._asked)
+
+    def ceiling(self, sd: float, ratio: float) -> float:
+        if self.aim == "equivalence":
+            return equivalence_ceiling(self.size, sd, ratio, self.rope, alpha=self.alpha / self.m)
+        return min(ceiling(far, sd, ratio, alpha=level) for _, far, level in self._asked)
+
+    def detectable(self, sd: float, n: int, ratio: float, *, target: float) -> float:
+        """Smallest difference that would be called better or worse."""
+        return max(start + detectable(sd, n, ratio, target=target, alpha=level) for start, _, level in self._asked)
 
 
-def datasets_needed(m: int, *, alpha: float = 0.05) -> int:
-    """Fewest data sets on which Wilcoxon's test can pass alpha/m at all, if every one agrees: 2/2^N <= alpha/m, and at
-    least six. No power is promised there."""
-    return max(6, math.ceil(math.log2(2 * m / alpha)))
+def repeats_needed(
+    size: float, sd: float, folds: int, ratio: float, *, target: float = 0.8, alpha: float = 0.05
+) -> int | None:
+    """Smallest number of repeats of ``folds`` folds with at least ``target`` power; None where no number is enough."""
+    return fewest(Goal(size, 0.0, alpha), Design(folds, ratio, sd, 1.0), target=target)
 
 
-def outlook(
+class Design(NamedTuple):
+    """Folds as another study file could make them."""
+
+    folds: int
+    ratio: float
+    sd: float
+    work: float
+    """Items that a training sees, over what it sees now."""
+
+
+def designs(folds: int, ratio: float, sd: float, *, n_heldout: float = math.nan, grows: bool = True) -> list[Design]:
+    """The present folds and every larger number of them up to ``MOST_FOLDS``; fewer would train on less than was asked.
+
+    With K' folds in place of K the held-out share falls to K/K' of itself, which is what lowers n_test/n_train. The
+    spread ``grows`` by sqrt(K'/K), as if it all came from the items that are held out: a bound from above, for the part
+    that comes from training does not grow; without it, the bound from below. A single fold is a fixed held-out part and
+    stays one.
+    """
+    held = ratio / (1 + ratio)
+    found = []
+    for count in range(folds, max(folds, MOST_FOLDS if folds > 1 else 1) + 1):
+        if count > folds and n_heldout * folds / count < LEAST_HELD:
+            break
+        share = held * folds / count
+        spread = sd * math.sqrt(count / folds) if grows else sd
+        found.append(Design(count, share / (1 - share), spread, (1 - share) / (1 - held)))
+    return found
+
+
+def fewest(goal: Goal, design: Design, *, target: float, most: int = MOST) -> int | None:
+    """Fewest repeats, at most ``most``, that reach ``target``."""
+
+    def enough(repeats: int) -> bool:
+        return goal.power(design.sd, repeats * design.folds, design.ratio) >= target
+
+    if most < 1 or not goal.ceiling(design.sd, design.ratio) >= target:
+        return None
+    low, high = 0, 1
+    while not enough(high):
+        if high >= most:
+            return None
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+class Choice(NamedTuple):
+    design: Design
+    repeats: int
+
+    @property
+    def trainings(self) -> int:
+        """Of both activations."""
+        return 2 * self.repeats * self.design.folds
+
+    def hours(self, seconds_per_fold: float) -> float:
+        """Device time of both activations, where a training takes ``seconds_per_fold`` in the present design."""
+        return self.trainings * self.design.work * seconds_per_fold / 3600
+
+    def priced(self, seconds_per_fold: float) -> str:
+        hours = self.hours(seconds_per_fold)
+        if math.isnan(hours):
+            took = ""
+        elif hours < 1:
+            took = f", about {counted(max(1, round(60 * hours)), 'device minute')}"
+        else:
+            took = f", about {hours:.1f} device hours" if hours < 10 else f", about {hours:,.0f} device hours"
+        each = f"{counted(self.repeats, 'repeat')} of {counted(self.design.folds, 'fold')}"
+        return f"{each} ({self.trainings} trainings{took})"
+
+
+def cheapest(goal: Goal, choice: list[Design], *, target: float) -> Choice | None:
+    """The design and its repeats that reach ``target`` with the least device time, taken to be in proportion to the
+    items that are trained on; None where none of them does. Of equals that with fewer folds."""
+    best: Choice | None = None
+    least = math.inf
+    for design in choice:
+        each = design.folds * design.work
+        most = MOST if best is None else min(MOST, math.ceil(least / each) - 1)
+        repeats = fewest(goal, design, target=target, most=most)
+        if repeats is not None:
+            best, least = Choice(design, repeats), repeats * each
+    return best
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextStep:
+    """What would decide one open comparison."""
+
+    dataset: str
+    activation: str
+    control: str
+    aim: Aim
+    """The nearer end, by the observed difference: told from 0, or shown to be within practical equivalence."""
+    reachable: bool
+    folds: int
+    """Of the cheapest design that a study file can ask for; 0 where none is enough, as the next two."""
+    repeats: int
+    trainings: int
+    """Of both activations."""
+    hours: float
+    """Device time of both; nan where a training's time is not known, or nothing is enough."""
+    sentence: str
+
+
+def next_step(
     pairs: Pairs,
     *,
     folds: int,
-    effects: Mapping[str, float] | None = None,
+    estimate: float,
     rope: float = 0.0,
     target: float = 0.8,
     alpha: float = 0.05,
     m: int = 1,
-    m_datasets: int | None = None,
-    seeds: int = 1,
     seconds_per_fold: float = math.nan,
-) -> pd.DataFrame:
-    """The planner for one comparison: a row for each effect and each end of what the spread may be.
+) -> NextStep:
+    """The cheapest folds and repeats that decide a comparison with ``target`` power, if its true difference is
+    ``estimate`` (metric units, of either sign) and the spread is as observed; see :class:`Goal`, :func:`designs`.
 
-    ``effects`` names true differences in metric units to plan for (default: the observed one, which flatters a lucky
-    study). The power is that of the word better (or worse), which asks for two things: a difference from 0 at alpha
-    over the family's ``m``, and 1-alpha of the posterior beyond ``rope``, which is a one-sided t at alpha for the
-    distance from its end. The harder one decides: both see the same mean and spread, so that the power of the two
-    together is that of the harder one but for a percent or two. ``m_datasets`` is the family of a test over data sets.
-    ``sd_at`` is low, observed or high (chi-square interval): the answer is a band. ``repeats_needed`` is nan where no
-    number of repeats is enough, and the note says so. ``hours`` is device time for both activations at that many
-    repeats.
+    ``folds`` is the number of a repeat's folds, ``rope`` the half-width of practical equivalence (nan: none),
+    ``seconds_per_fold`` the time of one training as it was.
     """
-    d = pairs.d
-    sd = float(d.std(ddof=1)) if pairs.n > 1 else math.nan
-    low, high = sd_interval(sd, pairs.n)
-    named = dict(effects) if effects is not None else {"observed": abs(float(d.mean())) if pairs.n else math.nan}
-    rows = []
-    for effect, size in named.items():
-        asked = (Asked(size, alpha / m, 0.0), Asked(max(0.0, size - rope), min(1.0, 2 * alpha), rope))
-        for at, spread in (("low", low), ("observed", sd), ("high", high)):
-            row: dict[str, object] = {
-                "dataset": pairs.dataset,
-                "activation": pairs.activation,
-                "control": pairs.control,
-                "effect": effect,
-                "size": size,
-                "sd_at": at,
-                "sd": spread,
-                "n": pairs.n,
-                "note": "",
-            }
-            if pairs.n < 2 or pairs.zero_variance or not math.isfinite(pairs.ratio):
-                rows.append(row | {"note": "The spread of the differences is unknown: nothing to plan with."})
-                continue
-            found = _needed(pairs, asked, spread, folds=folds, seeds=seeds, target=target)
-            row |= found
-            row["datasets_needed"] = datasets_needed(m if m_datasets is None else m_datasets, alpha=alpha)
-            row["hours"] = 2 * found["repeats_needed"] * folds * seconds_per_fold / 3600
-            if math.isnan(found["repeats_needed"]):
-                row["note"] = "Not reachable by repeats: add seeds on each split, or data sets."
-            rows.append(row)
-    return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+    goal = Goal(abs(estimate), max(0.0, rope) if math.isfinite(rope) else 0.0, alpha, m)
+    told = "tell the observed difference" if goal.aim == "difference" else "show the two to be equivalent"
+    least = f"with {100 * target:g} % power"
+    found = None
+    if not plannable(pairs) or not math.isfinite(estimate):
+        said = "the spread of the differences is unknown, so no next step can be planned."
+    else:
+        found, possible = bounds(pairs, goal, spread(pairs), folds=folds, target=target)
+        if found is not None:
+            said = f"{found.priced(seconds_per_fold)} would {told} {least}."
+        elif possible is not None:
+            said = (
+                f"no number of repeats is sure to {told} {least}; {possible.priced(seconds_per_fold)} would, if "
+                "smaller held-out parts did not spread more."
+            )
+        else:
+            more = ", with these folds or more," if folds > 1 else ""
+            said = f"no number of repeats{more} would {told} {least}."
+    return NextStep(
+        dataset=pairs.dataset,
+        activation=pairs.activation,
+        control=pairs.control,
+        aim=goal.aim,
+        reachable=found is not None,
+        folds=found.design.folds if found else 0,
+        repeats=found.repeats if found else 0,
+        trainings=found.trainings if found else 0,
+        hours=found.hours(seconds_per_fold) if found else math.nan,
+        sentence=f"{pairs.activation} against {pairs.control} on {pairs.dataset}: {said}",
+    )
 
 
-class Asked(NamedTuple):
-    """One of the things that a word asks for."""
-
-    far: float
-    """Distance to be told from 0."""
-    level: float
-    """Two-sided."""
-    beyond: float
-    """Where that distance begins: at no difference, or at the end of practical equivalence."""
+def bounds(pairs: Pairs, goal: Goal, sd: float, *, folds: int, target: float) -> tuple[Choice | None, Choice | None]:
+    """What is enough however the spread grows with the folds, and what is where it does not."""
+    sure, possible = (
+        cheapest(goal, designs(folds, pairs.ratio, sd, n_heldout=pairs.n_heldout, grows=grows), target=target)
+        for grows in (True, False)
+    )
+    return sure, possible
 
 
-def _needed(
-    pairs: Pairs, asked: tuple[Asked, ...], spread: float, *, folds: int, seeds: int, target: float
-) -> dict[str, float]:
-    """What the hardest of the things that are ``asked`` needs, for one spread of the differences."""
-    ratio, n = pairs.ratio, pairs.n
-    repeats = [repeats_needed(one.far, spread, folds, ratio, target=target, alpha=one.level) for one in asked]
-    return {
-        "power": min(power(one.far, spread, n, ratio, alpha=one.level) for one in asked),
-        "detectable": max(one.beyond + detectable(spread, n, ratio, target=target, alpha=one.level) for one in asked),
-        "repeats_needed": math.nan if None in repeats else max(count for count in repeats if count is not None),
-        "ceiling": min(ceiling(one.far, spread, ratio, alpha=one.level) for one in asked),
-        "seeds_needed": max(
-            seeds_needed(one.far, spread, pairs.seed_sd, seeds, n, ratio, target=target, alpha=one.level)
-            for one in asked
-        ),
-    }
+def plannable(pairs: Pairs) -> bool:
+    return pairs.n >= 2 and not pairs.zero_variance and math.isfinite(pairs.ratio)
+
+
+def spread(pairs: Pairs) -> float:
+    return float(pairs.d.std(ddof=1)) if pairs.n > 1 else math.nan

@@ -43,6 +43,17 @@ def blocks_of(table: Scores) -> pd.DataFrame:
     return table.metric.sign * table.values
 
 
+def left_out(blocks: pd.DataFrame, of: Blocks) -> str:
+    """What incomplete blocks cost, and for want of whose scores; empty where every block is complete."""
+    absent = blocks.isna()
+    lost = int(absent.any(axis="columns").sum())
+    counts = {str(label): int(absent[label].sum()) for label in blocks}
+    named = [f"{label} on {count}" for label, count in sorted(counts.items(), key=lambda one: -one[1]) if count]
+    if not lost:
+        return ""
+    return f"{lost} of {counted(len(blocks), NAMES[of])} left out, since scores are missing: {', '.join(named)}"
+
+
 def mean_ranks(blocks: pd.DataFrame) -> pd.Series:
     """Mean rank of each column over the complete rows, 1 for the best; ties share. Best first."""
     ranks = blocks.dropna().rank(axis="columns", ascending=False).mean()
@@ -66,8 +77,8 @@ def friedman(
     """
     full = blocks.dropna()
     n, k = full.shape
-    dropped = len(blocks) - n
-    notes = [f"{counted(dropped, 'incomplete block')} left out."] if dropped else []
+    lost = left_out(blocks, of)
+    notes = [f"{lost[0].upper()}{lost[1:]}."] if lost else []
     method = f"Friedman, tie-corrected, on {NAMES[of]}s"
     blank = Verdict(dataset="", activation="", control="", metric=metric, method=method, level=1 - alpha, n=n)
     if k < 3 or n < 2:
@@ -152,7 +163,7 @@ def nemenyi(blocks: pd.DataFrame, *, alpha: float = 0.05, of: Blocks = "datasets
             index=ranks.index,
             columns=ranks.index,
         )
-    return _diagram(ranks, p, cd, n, alpha, of, "Nemenyi")
+    return _diagram(ranks, p, cd, blocks, alpha, of, "Nemenyi")
 
 
 def critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
@@ -175,10 +186,13 @@ def wilcoxon_holm(blocks: pd.DataFrame, *, alpha: float = 0.05, of: Blocks = "da
     p = pd.DataFrame(1.0, index=ranks.index, columns=ranks.index)
     for (a, b), value in zip(couples, adjusted, strict=True):
         p.loc[a, b] = p.loc[b, a] = float(value)
-    return _diagram(ranks, p, math.nan, len(full), alpha, of, "Wilcoxon with Holm")
+    return _diagram(ranks, p, math.nan, blocks, alpha, of, "Wilcoxon with Holm")
 
 
-def _diagram(ranks: pd.Series, p: pd.DataFrame, cd: float, n: int, alpha: float, of: Blocks, method: str) -> Diagram:
+def _diagram(
+    ranks: pd.Series, p: pd.DataFrame, cd: float, blocks: pd.DataFrame, alpha: float, of: Blocks, method: str
+) -> Diagram:
+    n = len(blocks.dropna())
     together = p.to_numpy() > alpha
     bars = cliques(together)
     covered = np.eye(len(ranks), dtype=bool)
@@ -190,6 +204,8 @@ def _diagram(ranks: pd.Series, p: pd.DataFrame, cd: float, n: int, alpha: float,
     )
     if descriptive:
         caption += "; descriptive, N too small" if of != "folds" else "; descriptive, folds are no independent blocks"
+    if lost := left_out(blocks, of):
+        caption += f"; {lost}"
     return Diagram(
         ranks=ranks,
         bars=tuple(tuple(str(label) for label in ranks.index[first : last + 1]) for first, last in bars),
@@ -265,7 +281,9 @@ def _over_datasets(
     for a, b in itertools.combinations(labels, 2):
         both = table.reindex(columns=[a, b]).dropna()
         pairs = of_arrays(both[a].to_numpy(), both[b].to_numpy(), ratio=0.0, activation=a, control=b)
-        found.append((pairs, frequentist.wilcoxon(pairs, blocks="datasets", alpha=alpha, m=m)))
+        test = frequentist.wilcoxon(pairs, blocks="datasets", alpha=alpha, m=m)
+        # Its interval is of the Hodges-Lehmann median, and the difference that is shown is the mean.
+        found.append((pairs, dataclasses.replace(test, interval=None)))
     return found
 
 

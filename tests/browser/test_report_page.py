@@ -1,4 +1,5 @@
-"""The report in a real browser: nothing wider than the screen, nothing fetched, tables that sort, a PDF with text.
+"""The report in a real browser: a first screen that fits, nothing wider than the screen, nothing fetched, tables that
+sort, contents that stay in view, a PDF with text.
 
 Set ``ACTSWEEP_SCREENSHOTS`` to a folder to keep the pictures."""
 
@@ -14,6 +15,9 @@ from typing import Any
 import pytest
 
 from analysis.report import build, pdf
+from analysis.report.blocks import Section, Text
+from analysis.report.findings import gather
+from analysis.report.sections import answer
 from analysis.runs import simulated
 
 selenium = pytest.importorskip("selenium")
@@ -26,7 +30,7 @@ pytestmark = [
 ]
 WIDER = """
 return Array.prototype.filter.call(document.querySelectorAll('body *'), function (part) {
-  if (part.closest('.wide') || part.closest('svg')) { return false; }
+  if (part.closest('.wide') || part.closest('svg') || part.closest('nav a')) { return false; }
   return part.getBoundingClientRect().right > document.documentElement.clientWidth + 1;
 }).map(function (part) { return part.tagName + '.' + part.className; });
 """
@@ -64,6 +68,36 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for at, name in enumerate(names)
     ]
     return {"six": build.write(six, folder / "six"), "twenty": build.write(twenty, folder / "twenty")}
+
+
+A4_PX = (703, 1016)
+"""What the margins leave of a page at 96 pixels an inch."""
+SETS = ("cifar100", "mini-imagenet", "mitbih-heartbeats", "digits", "svhn-of-street-numbers")
+SIZES = [(3, 1, False), (3, 5, True), (6, 1, True), (6, 5, False), (20, 1, True), (20, 5, False), (20, 5, True)]
+"""Activations, data sets, and whether anything is decided."""
+
+
+@pytest.fixture(scope="module")
+def screens(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int, bool], Path]:
+    """First screens of few splits, where nothing is decided, and of many; with the contents of a whole page."""
+    found = {}
+    names = ("Verdicts", "What was asked", "Integrity", "Every split", "Differences and means", "How sure")
+    names += ("Across data sets", "Robustness of the conclusion", "Learning curves", "Generalisation", "Cost")
+    names += ("Shapes and parameters", "Power and the next step", "Limits", "How to read this", "Appendix")
+    rest = [Section(anchor=name.replace(" ", "-"), title=name, blocks=[Text(name)]) for name in names]
+    for activations, sets, decided in SIZES:
+        spread = {"repeats": 6} if decided else {"folds": 3, "base": 0.9, "noise_sd": 0.03}
+        studies = [
+            simulated.study(
+                **{"seed": at, "name": f"s-{name}", "dataset": name, "epochs": 4},
+                **{"activations": simulated.TWENTY[:activations], "diverged": [("leaky_relu", 0, 1)], **spread},  # type: ignore[arg-type]
+            )
+            for at, name in enumerate(SETS[:sets])
+        ]
+        folder = tmp_path_factory.mktemp("screen")
+        sections = [answer.section(gather(studies)), *rest]
+        found[activations, sets, decided] = build.publish(sections, folder, title="A comparison", digest="")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +147,62 @@ def keep(driver: Any, name: str) -> None:
         driver.execute_script("document.querySelectorAll('details').forEach(function (part) { part.open = false; });")
         picture = driver.execute_cdp_cmd("Page.captureScreenshot", options)
         (Path(folder) / f"{name}.png").write_bytes(base64.b64decode(picture["data"]))
+
+
+def sized(driver: Any, width: int, height: int, media: str = "screen") -> None:
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media})
+
+
+BOX = "var box = document.querySelector('section.screen').getBoundingClientRect(); return box."
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_first_screen_fits_a_screen_and_a_printed_page(
+    driver: Any, screens: dict[tuple[int, int, bool], Path], size: tuple[int, int, bool]
+) -> None:
+    sized(driver, 1280, 800)
+    driver.get(screens[size].as_uri())
+    assert driver.execute_script(BOX + "bottom") <= 800
+    smallest = "return Math.min(...Array.from(document.querySelectorAll('.screen p, .screen dd, .screen figcaption'),"
+    assert driver.execute_script(smallest + "part => parseFloat(getComputedStyle(part).fontSize)))") >= 12
+    for script in (WIDER, CUT, OVERLAP):
+        assert driver.execute_script(script) == []
+    sized(driver, *A4_PX, media="print")
+    try:
+        assert driver.execute_script(BOX + "height") <= A4_PX[1]
+        assert driver.execute_script(WIDER) == []
+    finally:
+        sized(driver, 1280, 800)
+
+
+@pytest.mark.parametrize("sets", [1, 5])
+def test_the_first_screen_is_whole_at_400_pixels(
+    driver: Any, screens: dict[tuple[int, int, bool], Path], sets: int
+) -> None:
+    sized(driver, 400, 800)
+    driver.get(screens[20, sets, True].as_uri())
+    for script in (WIDER, CUT, OVERLAP):
+        assert driver.execute_script(script) == []
+    inside = "return Array.from(document.querySelectorAll('.screen .wide'), box => box.scrollWidth <= box.clientWidth)"
+    assert all(driver.execute_script(inside)) is (sets == 1)
+
+
+def test_the_contents_stay_in_view_and_open_what_is_folded(driver: Any, pages: dict[str, Path]) -> None:
+    sized(driver, 1280, 800)
+    driver.get(pages["six"].as_uri())
+    folded = "return Array.from(document.querySelectorAll('details.part'), part => part.open)"
+    assert not any(driver.execute_script(folded))
+    driver.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    assert driver.execute_script("return document.querySelector('nav').getBoundingClientRect().top") == 0
+    driver.execute_script("document.querySelector('nav a[href=\"#limits\"]').click()")
+    opened = "var part = document.getElementById('limits'); return [part.closest('details').open, "
+    opened += "part.getBoundingClientRect().top, document.querySelector('nav').getBoundingClientRect().bottom]"
+    is_open, top, below = driver.execute_script(opened)
+    assert is_open
+    assert top >= below
+    assert sum(driver.execute_script(folded)) == 1
 
 
 @pytest.mark.parametrize("width", [1280, 400])

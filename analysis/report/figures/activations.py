@@ -150,8 +150,8 @@ def curves(findings: Findings) -> Plot | None:
             name="figure-8-shapes",
             title="The activations' shapes",
             caption=(
-                "Dark: as training starts (DSReLU: solid t = 0, dashed 0.5, dotted 1). Orange: learned "
-                "parameters of each layer, mean over the runs of the claims phase. Scales differ between panels."
+                "Dark: as training starts (DSReLU: solid t = 0, dashed 0.5, dotted 1); orange: learned parameters of "
+                "each layer, mean over the runs of the claims phase. Scales differ between panels."
             ),
             data=pd.concat(rows, ignore_index=True),
         )

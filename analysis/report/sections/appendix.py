@@ -1,11 +1,13 @@
-"""Every value with the run behind it, formulas, versions, and how to make the page again."""
+"""Where every value comes from, what to paste into a paper, and how to make the page again."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from importlib import metadata
 
-from analysis.report.blocks import Block, Facts, Listing, Section, Tabled, Text
+from analysis.report import citations
+from analysis.report.blocks import Block, Facts, Pasted, Section, Tabled
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.published import parts_of
@@ -13,40 +15,53 @@ from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
 
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib")
-FORMULAS = (
-    "Corrected resampled t (Nadeau and Bengio 2003; Bouckaert and Frank 2004): t = d / (s sqrt(1/n + n2/n1)) on n − 1 "
-    "degrees of freedom, d and s the mean and standard deviation of the n paired differences, n2/n1 the held-out items "
-    "over those that the fold's training could see. Approximate: no unbiased variance estimate exists for one "
-    "cross-validation.",
-    "Bayesian correlated t (Benavoli and others 2017): the mean difference is Student t with the same centre, "
-    "scale and degrees of freedom.",
-    "Holm 1979 over the declared family; its size stays as planned when a comparison is missing.",
-    "Pairing is by the hash of the split. Seeds are averaged within a split. A diverged run gets what knowing nothing "
-    "scores; failed and missing runs are left out and n says so.",
-    "Equation (1) of the DSReLU paper: 100 (score − runner-up) / runner-up; for a loss with the sign turned, so that "
-    "positive is better.",
-)
 
 
-def section(findings: Findings) -> Section:
+def section(findings: Findings, sections: Sequence[Section]) -> Section:
+    """``sections`` are the others of the page, whose methods the pasted text names."""
     blocks: list[Block] = [
-        Text("How the numbers were made."),
-        Listing(FORMULAS),
-        Facts(
-            [
-                ("Input digest", findings.digest),
-                ("Seed of every resampling", str(findings.seed)),
-                ("Report made with", ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)),
-                *[
-                    (f"Runs of {study.plan.study} made with", versions(dict(study.environment)) or "not recorded")
-                    for study in findings.studies
-                ],
-                ("Make this page again", command(findings)),
-            ]
-        ),
+        Facts([*origins(findings), *made(findings)]),
+        Pasted("methods.tex", "Methods, to paste", citations.paragraph(findings, sections)),
+        Pasted("references.bib", "References, to paste", citations.bibtex(citations.used(findings, sections))),
         Tabled(every_fold(findings)),
     ]
     return Section(anchor="appendix", title="Appendix", blocks=blocks)
+
+
+def origins(findings: Findings) -> list[tuple[str, str]]:
+    """Where the runs come from."""
+    plans = findings.plans
+    return [
+        ("Studies", ", ".join(f"{plan.study} (digest {plan.study_digest}, seed {plan.study_seed})" for plan in plans)),
+        ("Read from", ", ".join(dict.fromkeys(f"{study.source}{run(study.study_run)}" for study in findings.studies))),
+        ("Code", values(findings, "commit") or "not recorded"),
+        ("Devices", values(findings, "device_name") or values(findings, "device") or "not recorded"),
+    ]
+
+
+def made(findings: Findings) -> list[tuple[str, str]]:
+    """What the page was made of and with, and how to make it again."""
+    return [
+        ("Input digest", findings.digest),
+        ("Seed of every resampling", str(findings.seed)),
+        ("Report made with", ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)),
+        *[
+            (f"Runs of {study.plan.study} made with", versions(dict(study.environment)) or "not recorded")
+            for study in findings.studies
+        ],
+        ("Make this page again", command(findings)),
+    ]
+
+
+def run(run_id: str) -> str:
+    return f" (run {run_id})" if run_id else ""
+
+
+def values(findings: Findings, column: str) -> str:
+    """Every value of a column of the runs, in order."""
+    if column not in findings.claimed:
+        return ""
+    return ", ".join(sorted({str(value) for value in findings.claimed[column].dropna()} - {""}))
 
 
 def command(findings: Findings) -> str:

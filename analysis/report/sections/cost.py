@@ -19,7 +19,15 @@ from analysis.runs.schema import PEAK_MEMORY_MB, Status
 from analysis.runs.wording import counted
 from analysis.statistics import timing
 
-DRAWS = 999
+METHODS = (
+    "Times are of runs, not of epochs: a run gives the median of its epochs after the first. The ratio to the control "
+    "is the geometric mean over pairs of runs on the same split and model of device, of training time alone, with "
+    f"Student's t interval of its logarithm; fewer than {timing.LEAST_PAIRS} pairs have none. Nothing is tested.",
+    "Evaluation, and the rest (writing checkpoints and the journal), are medians of their own: the parts do not sum to "
+    "the whole epoch's median. Times to the checkpoint, of whole trainings and equal times are of training and "
+    "evaluation, without the rest.",
+    "At equal time an epoch counts once it has ended; the mean is over the time in which every activation has a score.",
+)
 
 
 def section(findings: Findings) -> Section:
@@ -28,18 +36,15 @@ def section(findings: Findings) -> Section:
     if timed.empty:
         typed = published.times(findings)
         if not typed or not (findings.claimed["status"] == Status.IMPORTED).all():
-            blocks.append(Notice("No epoch times were recorded with these runs.", tone="note"))
+            blocks.append(Notice("No training times were recorded with these runs.", tone="note"))
         blocks += typed
         return Section(anchor="cost", title="Cost", blocks=blocks)
-    rng = np.random.Generator(np.random.PCG64(findings.seed))
     summary = pd.concat(
         [
             timing.summary(
                 timed[timed["dataset"] == dataset],
                 findings.plan_of(dataset).declaration.control,
-                rng,
                 level=1 - findings.alpha,
-                draws=DRAWS,
             )
             for dataset in findings.datasets
             if (timed["dataset"] == dataset).any()
@@ -51,14 +56,14 @@ def section(findings: Findings) -> Section:
     blocks.append(Tabled(epoch_table(summary, findings)))
     blocks.append(Tabled(total_table(findings, summary)))
     blocks += published.times(findings)
-    return Section(anchor="cost", title="Cost", blocks=blocks)
+    return Section(anchor="cost", title="Cost", blocks=blocks, methods=METHODS)
 
 
 def noise(timed: pd.DataFrame) -> str:
     loud, packed = int(timed["noisy"].sum()), int(timed["packed"].sum())
     return (
-        f"{loud} of {counted(len(timed), 'run')} noisy: within the run the middle half of epoch times spans over "
-        f"{timing.NOISY_SPREAD:.0%}, or the last quarter differs from the first by over {timing.NOISY_DRIFT:.0%}. "
+        f"{loud} of {counted(len(timed), 'run')} noisy: within the run the middle half of its training times spans "
+        f"over {timing.NOISY_SPREAD:.0%}, or the last quarter differs from the first by over {timing.NOISY_DRIFT:.0%}. "
         + (f"{packed} shared a device and take no part in the times." if packed else "None shared its device.")
     )
 
@@ -78,17 +83,15 @@ def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
                     panel.plot([record["ratio_low"], record["ratio_high"]], [row, row], color=PALETTE[0], linewidth=1.6)
                     panel.plot([record["ratio"]], [row], "o", color=PALETTE[0], markersize=4.5)
                 figure_style.label_rows(panel, labels)
-                panel.set_xlabel("epoch time / control's")
+                panel.set_xlabel("training time / control's")
             plots.append(
                 figure_style.render(
                     figure,
                     name=f"figure-7-ratios{'' if at == 0 else f'-{at + 1}'}",
-                    title="Time of an epoch against the control's",
+                    title="Training time of an epoch against the control's",
                     caption=(
-                        "exp(median log ratio) over runs paired by split and device model, n = "
-                        f"{ranged({int(n) for n in mine['pairs']})}, with a "
-                        f"{100 * (1 - findings.alpha):g} % bootstrap interval over those pairs. First epoch "
-                        "dropped. No test, no correction."
+                        f"Geometric mean of paired runs, n = {ranged({int(n) for n in mine['pairs']})}, with its "
+                        f"{100 * (1 - findings.alpha):g} % interval. Evaluation and the rest take no part."
                     ),
                     data=mine[["dataset", "activation", "control", "ratio", "ratio_low", "ratio_high", "pairs"]],
                 )
@@ -99,7 +102,7 @@ def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
 def bars(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
     plots = []
     for at, group in enumerate(figure_style.groups(findings.datasets)):
-        mine = summary[summary["dataset"].isin(group) & summary["epoch_s"].notna()]
+        mine = summary[summary["dataset"].isin(group) & summary["train_s"].notna()]
         labels = [label for label in findings.labels if (mine["activation"] == label).any()]
         if not labels:
             continue
@@ -112,11 +115,9 @@ def bars(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
             handles: dict[str, Any] = {}
             for panel, dataset in zip(figure_style.columns(figure, group)[0], group, strict=True):
                 of_set = mine[mine["dataset"] == dataset].set_index("activation").reindex(labels)
-                left = np.zeros(len(labels))
-                for column, name, colour in parts:
+                for at_row, (column, name, colour) in zip((-0.25, 0.0, 0.25), parts, strict=True):
                     width = of_set[column].fillna(0.0).to_numpy(dtype=float)
-                    handles[name] = panel.barh(np.arange(len(labels)), width, left=left, color=colour, height=0.7)
-                    left = left + width
+                    handles[name] = panel.barh(np.arange(len(labels)) + at_row, width, color=colour, height=0.25)
                 figure_style.label_rows(panel, labels)
                 panel.set_xlabel("seconds an epoch")
             figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3)
@@ -126,8 +127,8 @@ def bars(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
                     name=f"figure-7-bars{'' if at == 0 else f'-{at + 1}'}",
                     title="Seconds an epoch",
                     caption=(
-                        "Median over runs of each run's median after its first epoch, by part of the epoch; "
-                        f"n = {ranged({int(n) for n in mine['runs']}, 'run')}. No test."
+                        "Median over runs of each part's own median, so the parts do not add up; "
+                        f"n = {ranged({int(n) for n in mine['runs']}, 'run')}."
                     ),
                     data=mine[["dataset", "activation", "train_s", "evaluate_s", "rest_s", "epoch_s", "runs"]],
                 )
@@ -136,28 +137,31 @@ def bars(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
 
 
 def epoch_table(summary: pd.DataFrame, findings: Findings) -> Table:
-    columns = ["dataset", "activation", "epoch_s", "mad_s", "ratio", "ratio_low", "ratio_high", "shift_s", "pairs"]
-    frame = summary[[*columns, "runs", "noisy_runs", "note"]].reset_index(drop=True)
-    digits = max(2, decimals(frame["epoch_s"]) - 1)
+    columns = ["dataset", "activation", "train_s", "mad_s", "ratio", "ratio_low", "ratio_high", "shift_s", "pairs"]
+    columns += ["evaluate_s", "rest_s", "epoch_s", "runs", "noisy_runs", "note"]
+    frame = summary[columns].reset_index(drop=True)
+    digits = max(2, decimals(frame["train_s"]) - 1)
     level = f"{100 * (1 - findings.alpha):g} %"
     return Table(
         name="table-16-epoch-time",
         title="Time of an epoch",
         caption=(
-            "Seconds: median of run medians after the first epoch, with their median absolute deviation. Ratio to the "
-            f"control on the same split and device model with its {level} bootstrap interval, and the Hodges-Lehmann "
-            "shift. No test."
+            "Seconds of training with their median absolute deviation over runs, the ratio to the control's with its "
+            f"{level} interval, and the Hodges-Lehmann shift. Evaluation and the rest stand apart."
         ),
         frame=frame,
         formats={
-            **dict.fromkeys(("epoch_s", "mad_s"), f".{digits}f"),
+            **dict.fromkeys(("train_s", "mad_s", "evaluate_s", "rest_s", "epoch_s"), f".{digits}f"),
             "shift_s": f"+.{digits}f",
             **dict.fromkeys(("ratio", "ratio_low", "ratio_high"), ".3f"),
             **dict.fromkeys(("pairs", "runs", "noisy_runs"), "d"),
         },
         heads={
             "dataset": "data set",
-            "epoch_s": "seconds",
+            "train_s": "training, s",
+            "evaluate_s": "evaluation, s",
+            "rest_s": "rest, s",
+            "epoch_s": "whole epoch, s",
             "mad_s": "MAD",
             "ratio_low": f"{level} from",
             "ratio_high": "to",
@@ -175,7 +179,8 @@ def total_table(findings: Findings, summary: pd.DataFrame) -> Table:
         _, found = timing.equal_time(findings.claimed, findings.curves, dataset=dataset, metric=findings.metric)
         areas.append(found.assign(dataset=dataset))
     area = pd.concat(areas, ignore_index=True)[["dataset", "activation", "at_end", "seconds", "area"]]
-    frame = summary[["dataset", "activation", "checkpoint_s", "checkpoint_ratio", "total_s", "total_ratio"]]
+    columns = ["dataset", "activation", "checkpoint_s", "checkpoint_ratio", "total_s", "total_ratio", "rest_total_s"]
+    frame = summary[columns]
     frame = frame.merge(area, on=["dataset", "activation"], how="left")
     memory = findings.curves
     if PEAK_MEMORY_MB in memory:
@@ -187,13 +192,12 @@ def total_table(findings: Findings, summary: pd.DataFrame) -> Table:
         name="table-17-total-time",
         title="Time to the checkpoint, whole training, and the score at equal time",
         caption=(
-            f"Seconds, medians over runs, and median ratios to the control. At equal time: best {column} so far "
-            "when the quickest activation's median run has ended, and the mean of the curve up to there. Memory: peak "
-            "over runs. No test."
+            f"Seconds of training and evaluation, medians over runs; at equal time: best {column} so far when the "
+            "quickest activation's median run has ended, and the mean up to there. Memory: peak over runs."
         ),
         frame=frame,
         formats={
-            **dict.fromkeys(("checkpoint_s", "total_s", "seconds"), ".1f"),
+            **dict.fromkeys(("checkpoint_s", "total_s", "rest_total_s", "seconds"), ".1f"),
             **dict.fromkeys(("checkpoint_ratio", "total_ratio"), ".2f"),
             **dict.fromkeys(("at_end", "area"), ".4f"),
             "memory_mb": ".0f",
@@ -204,6 +208,7 @@ def total_table(findings: Findings, summary: pd.DataFrame) -> Table:
             "checkpoint_ratio": "ratio",
             "total_s": "whole, s",
             "total_ratio": "ratio",
+            "rest_total_s": "rest, s",
             "at_end": "at equal time",
             "seconds": "that time, s",
             "area": "mean up to it",

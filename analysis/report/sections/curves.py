@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
+from analysis.report.blocks import Block, Drawn, Section, Tabled, Text
 from analysis.report.figures import curves
 from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
@@ -14,33 +14,31 @@ from analysis.statistics import multiplicity
 from analysis.statistics.verdict import to_frame
 
 
-def section(findings: Findings) -> Section:
+def section(findings: Findings) -> Section | None:
     blocks: list[Block] = [Drawn(plot) for plot in [*curves.epochs(findings), *curves.times(findings)]]
-    if not blocks:
-        blocks.append(Notice("No metric histories were recorded, so there are no learning curves.", tone="note"))
-    return Section(anchor="curves", title="Learning curves", blocks=blocks)
+    return Section(anchor="curves", title="Learning curves", blocks=blocks) if blocks else None
 
 
-def generalisation(findings: Findings) -> Section:
+def generalisation(findings: Findings) -> Section | None:
+    """None where train and validation metrics of one checkpoint were not both recorded."""
     frame = curves.gaps(findings)
-    blocks: list[Block] = []
     if frame.empty:
-        blocks.append(Notice("Train and validation metrics of one checkpoint were not both recorded.", tone="note"))
-    else:
-        if (frame["measured"] == "running").any():
-            blocks.append(
-                Text(
-                    "Train values are the epoch's running average while weights moved, not a second pass at rest: gaps "
-                    "are smaller than they would be."
-                )
+        return None
+    blocks: list[Block] = []
+    if (frame["measured"] == "running").any():
+        blocks.append(
+            Text(
+                "Train values are the epoch's running average while weights moved, not a second pass at rest: gaps "
+                "are smaller than they would be."
             )
-        if (frame["measured"] == "as published").any():
-            blocks.append(Text("Train values are as published: how they were measured is not known."))
-        blocks += [Drawn(plot) for plot in curves.gap_figure(findings, frame)]
-        blocks.append(Tabled(gap_table(findings, frame)))
-        tested = gap_tests(findings)
-        if tested is not None:
-            blocks.append(Tabled(tested))
+        )
+    if (frame["measured"] == "as published").any():
+        blocks.append(Text("Train values are as published: how they were measured is not known."))
+    blocks += [Drawn(plot) for plot in curves.gap_figure(findings, frame)]
+    blocks.append(Tabled(gap_table(findings, frame)))
+    tested = gap_tests(findings)
+    if tested is not None:
+        blocks.append(Tabled(tested))
     return Section(anchor="generalisation", title="Generalisation", blocks=blocks)
 
 

@@ -19,8 +19,18 @@ from analysis.statistics import claims, hierarchical, qualified, ranks
 from analysis.statistics.ranks import LEAST_DATASETS, Diagram
 from analysis.statistics.verdict import Verdict, Word
 
+METHODS = (
+    "Over data sets: the exact Wilcoxon test of each pair of activations, two-sided, by Holm over all pairs. It is of "
+    "signs and ranks, so there is no interval, and it is exploratory: the planned conclusions are the verdicts.",
+    "Mean ranks: 1 is best, ties share. A picture of critical differences, and the hierarchical model of what to "
+    f"expect of a new data set (computed on a grid), need {LEAST_DATASETS} data sets.",
+)
 
-def section(findings: Findings) -> Section:
+
+def section(findings: Findings) -> Section | None:
+    """None of one data set."""
+    if len(findings.datasets) < 2:
+        return None
     tables = [findings.scores(dataset) for dataset in findings.datasets]
     blocks: list[Block] = []
     matrix = ranks.matrix(
@@ -45,7 +55,8 @@ def section(findings: Findings) -> Section:
         blocks.append(Tabled(matrix_table(matrix)))
     blocks += ranked(findings)
     blocks += normalised.blocks(findings)
-    return Section(anchor="datasets", title="Across data sets", blocks=blocks)
+    methods = (*METHODS, *normalised.METHODS)
+    return Section(anchor="datasets", title="Across data sets", blocks=blocks, methods=methods)
 
 
 def kept(findings: Findings, word: Word, *labels: str) -> str:
@@ -60,7 +71,6 @@ def units(matrix: pd.DataFrame) -> str:
 
 def matrix_figure(matrix: pd.DataFrame, labels: list[str]) -> Plot:
     place = {label: row for row, label in enumerate(labels)}
-    one = (matrix["of"] == "splits").all()
     with figure_style.new_figure(1.5 + 0.24 * max(len(labels), 4)) as figure:
         panel = figure.subplots()
         used = {}
@@ -80,14 +90,13 @@ def matrix_figure(matrix: pd.DataFrame, labels: list[str]) -> Plot:
         panel.set_xlabel("… than the column's")
         panel.set_ylabel("the row's is …")
         figure.legend(list(used.values()), list(used), loc="outside lower center", ncols=min(4, len(used)))
-        test = "Corrected resampled t on splits" if one else "Exact Wilcoxon over data sets"
         return figure_style.render(
             figure,
             name="figure-6-matrix",
             title="All pairs",
             caption=(
-                f"{test}, two-sided, Holm over {counted(len(matrix) // 2, 'pair')}; n = {units(matrix)}. Exploratory; "
-                "the planned verdicts are in section 2."
+                f"Exact Wilcoxon over data sets, two-sided, Holm over {counted(len(matrix) // 2, 'pair')}; "
+                f"n = {units(matrix)}. Exploratory; the planned conclusions are the verdicts."
             ),
             data=matrix,
         )
@@ -100,14 +109,8 @@ def matrix_table(matrix: pd.DataFrame) -> Table:
         name="table-8-matrix",
         title="All pairs",
         caption=(
-            "Difference a − b, positive where a is better. p two-sided, then by Holm over all pairs. "
-            + (
-                "Words by the rule of section 2; Holm here is over all pairs, so a word may differ from section 2's, "
-                "which is the planned one. "
-                if (half["of"] == "splits").all()
-                else "No interval: the exact Wilcoxon test is of signs and ranks. "
-            )
-            + "n counts what the last column says."
+            "Difference a − b over n data sets, positive where a is better. p two-sided by the exact Wilcoxon test, "
+            "then by Holm over all pairs."
         ),
         frame=half,
         formats={
@@ -122,39 +125,21 @@ def matrix_table(matrix: pd.DataFrame) -> Table:
 
 def ranked(findings: Findings) -> list[Block]:
     tables = [findings.scores(dataset) for dataset in findings.datasets]
-    blocks: list[Block] = []
-    if len(tables) >= 2:
-        frame = ranks.means(tables)
-        if len(tables) < LEAST_DATASETS:
-            blocks.append(
-                Notice(
-                    f"{counted(len(tables), 'data set')}: a picture of critical differences needs at least "
-                    f"{LEAST_DATASETS}, so mean ranks are given without a test, and nothing is concluded "
-                    "across data sets.",
-                    tone="note",
-                )
-            )
-        else:
-            picture = ranks.wilcoxon_holm(frame, alpha=findings.alpha)
-            blocks.append(Drawn(diagram(picture if picture.faithful else ranks.nemenyi(frame, alpha=findings.alpha))))
-            if not picture.faithful:
-                blocks.append(Text("The pairwise tests' groups do not line up with the ranks: the matrix shows them."))
-            omnibus = ranks.friedman(
-                frame, np.random.Generator(np.random.PCG64(findings.seed)), metric=findings.column, alpha=findings.alpha
-            )
-            blocks.append(Text(omnibus_text(omnibus)))
-        blocks.append(Tabled(rank_table(frame, "data sets")))
-        if len(tables) >= LEAST_DATASETS:
-            blocks.append(Tabled(hierarchy(findings)))
-    else:
-        frame = ranks.blocks_of(tables[0])
-        blocks += [
-            Notice(
-                "One data set: nothing can be said across data sets. Ranks over its splits describe it.", tone="note"
-            ),
-            Tabled(rank_table(frame, "splits")),
-        ]
-    return blocks
+    frame = ranks.means(tables)
+    if len(tables) < LEAST_DATASETS:
+        few = (
+            f"{counted(len(tables), 'data set')}: a picture of critical differences needs at least {LEAST_DATASETS}, "
+            "so mean ranks are given without a test, and nothing is concluded across data sets."
+        )
+        return [Notice(few, tone="note"), Tabled(rank_table(frame))]
+    picture = ranks.wilcoxon_holm(frame, alpha=findings.alpha)
+    blocks: list[Block] = [Drawn(diagram(picture if picture.faithful else ranks.nemenyi(frame, alpha=findings.alpha)))]
+    if not picture.faithful:
+        blocks.append(Text("The pairwise tests' groups do not line up with the ranks: the matrix shows them."))
+    omnibus = ranks.friedman(
+        frame, np.random.Generator(np.random.PCG64(findings.seed)), metric=findings.column, alpha=findings.alpha
+    )
+    return [*blocks, Text(omnibus_text(omnibus)), Tabled(rank_table(frame)), Tabled(hierarchy(findings))]
 
 
 def hierarchy(findings: Findings) -> Table:
@@ -199,7 +184,7 @@ def omnibus_text(found: Verdict) -> str:
     ).strip()
 
 
-def rank_table(frame: pd.DataFrame, of: str) -> Table:
+def rank_table(frame: pd.DataFrame) -> Table:
     found = ranks.mean_ranks(frame)
     complete = frame.dropna()
     result = pd.DataFrame({"activation": found.index.astype(str), "rank": found.to_numpy(), "n": len(complete)})
@@ -208,7 +193,7 @@ def rank_table(frame: pd.DataFrame, of: str) -> Table:
     return Table(
         name="table-9-ranks",
         title="Mean ranks",
-        caption=f"Mean rank over n {of}, 1 is best; ties share. First: {of} where it ranks first. No test.",
+        caption="Mean rank over n data sets, 1 is best, without a test. First: data sets where it ranks first.",
         frame=result,
         formats={"rank": ".2f", "n": "d", "first": "d"},
     )

@@ -5,22 +5,15 @@ from __future__ import annotations
 import datetime
 import math
 
-from analysis.report.blocks import Block, Facts, Notice, Section
+from analysis.report.blocks import Block, Facts, Section
 from analysis.report.findings import Findings
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
 
 
 def section(findings: Findings) -> Section:
-    plans = findings.plans
     imported = bool((findings.claimed["status"] == Status.IMPORTED).all())
-    blocks: list[Block] = [Facts([*decided(findings, imported), *counts(findings, imported), *origins(findings)])]
-    if any(plan.claims_phase == "search" and any(plan.search_trials.values()) for plan in plans):
-        blocks.append(
-            Notice("Settings were chosen and scored on the same splits: what follows is exploratory, not confirmed.")
-        )
-    if not bool(findings.claimed["verifiable"].all()):
-        blocks.append(Notice("Some numbers were imported without runs behind them: they are not verifiable."))
+    blocks: list[Block] = [Facts([*decided(findings, imported), *counts(findings, imported), *subjects(findings)])]
     return Section(anchor="declaration", title="What was asked", blocks=blocks)
 
 
@@ -63,16 +56,12 @@ def counts(findings: Findings, imported: bool) -> list[tuple[str, str]]:
     ]
 
 
-def origins(findings: Findings) -> list[tuple[str, str]]:
-    """What the runs are of, and where they come from."""
+def subjects(findings: Findings) -> list[tuple[str, str]]:
+    """What was trained on what."""
     plans = findings.plans
     return [
         ("Data set, model", each({plan.study: f"{plan.dataset}, {plan.model}" for plan in plans})),
         ("Splits", each({plan.study: plan.splits or "not stated" for plan in plans})),
-        ("Studies", ", ".join(f"{plan.study} (digest {plan.study_digest}, seed {plan.study_seed})" for plan in plans)),
-        ("Read from", ", ".join(dict.fromkeys(f"{study.source}{run(study.study_run)}" for study in findings.studies))),
-        ("Code", listed(findings, "commit") or "not recorded"),
-        ("Devices", listed(findings, "device_name") or listed(findings, "device") or "not recorded"),
     ]
 
 
@@ -95,16 +84,6 @@ def each(values: dict[str, str]) -> str:
     if len(set(values.values())) == 1:
         return next(iter(values.values()))
     return "; ".join(f"{study}: {value}" for study, value in values.items())
-
-
-def run(run_id: str) -> str:
-    return f" (run {run_id})" if run_id else ""
-
-
-def listed(findings: Findings, column: str) -> str:
-    if column not in findings.claimed:
-        return ""
-    return ", ".join(sorted({str(value) for value in findings.claimed[column].dropna()} - {""}))
 
 
 def family(name: str) -> str:

@@ -22,7 +22,9 @@ def section(findings: Findings) -> Section:
         for _, row in found.iterrows()
         if row["effect"] == Effect.WITHDRAWS
     ]
-    blocks += [Tabled(table(found)), Drawn(completeness.drawn(findings))]
+    blocks.append(Tabled(table(found)))
+    if not findings.claimed["status"].isin(SCORED).all():
+        blocks.append(Drawn(completeness.drawn(findings)))
     dropped = lost(findings)
     if dropped is not None:
         blocks.append(Tabled(dropped))
@@ -30,6 +32,7 @@ def section(findings: Findings) -> Section:
 
 
 def table(found: pd.DataFrame) -> Table:
+    quiet = bool((found["status"] == Outcome.PASS).all())
     frame = found.drop(columns="activations").rename(columns={"note": "finding"}).reset_index(drop=True)
     return Table(
         name="table-0-checks",
@@ -40,6 +43,8 @@ def table(found: pd.DataFrame) -> Table:
         ),
         frame=frame,
         heads={"dataset": "data set"},
+        fold=quiet,
+        main=not quiet,
         marked={(row, "status"): str(status) for row, status in enumerate(frame["status"])},
     )
 
@@ -53,6 +58,7 @@ def lost(findings: Findings) -> Table | None:
     frame["counted"] = ["as knowing nothing" if status == Status.DIVERGED else "left out" for status in frame["status"]]
     return Table(
         name="table-0-lost",
+        main=True,
         title="Planned folds whose score does not count as measured",
         caption=(
             "A diverged run is the method's own doing and gets what knowing nothing scores, whatever it scored "

@@ -14,7 +14,6 @@ from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.wording import counted
 from analysis.statistics import aggregate
-from analysis.statistics.scores import Scores
 from analysis.statistics.verdict import Verdict
 
 DRAWS = 500
@@ -47,9 +46,8 @@ def blocks(findings: Findings) -> list[Block]:
                 name="table-10-normalised",
                 title="Normalised scores",
                 caption=(
-                    f"What knowing nothing scores is 0, the best activation's mean on that data set 1. {level} "
-                    f"intervals {resampled(tables)}; they ignore that folds overlap and are too narrow. iqm: mean of "
-                    "the middle half. No test."
+                    "What knowing nothing scores is 0, the best activation's mean on that data set 1. "
+                    f"{level} intervals, too narrow since folds overlap; no test."
                 ),
                 frame=summary.drop(columns="note"),
                 formats={
@@ -73,14 +71,13 @@ def blocks(findings: Findings) -> list[Block]:
     return shown
 
 
-def resampled(tables: list[Scores]) -> str:
-    """How the intervals of the normalised scores were got."""
-    if len(tables) > 1:
-        return f"by {DRAWS} resamples of whole splits within data sets, then of data sets, too"
-    splits = len(tables[0].values)
-    if splits <= aggregate.ENUMERATE:
-        return f"over all resamples of its {counted(splits, 'split')}"
-    return f"by {DRAWS} resamples of whole splits"
+METHODS = (
+    f"Intervals of normalised scores are from {DRAWS} resamples of whole splits within data sets, then of data sets, "
+    "too; they ignore that folds overlap. iqm is the mean of the middle half.",
+    "The probability of improvement is the share of splits on which an activation beats the control, ties for half, "
+    "mean over data sets, with Wilson's interval. Meaningful is above 0.75 with a low end above 0.5 on at least "
+    f"{aggregate.PAIRS_NEEDED} independent pairs; splits of one data set are not independent.",
+)
 
 
 def improvement_table(found: list[Verdict], level: str) -> Table:
@@ -103,9 +100,8 @@ def improvement_table(found: list[Verdict], level: str) -> Table:
         name="table-11-improvement",
         title="Probability of improvement",
         caption=(
-            f"Share of splits on which it beats the control, ties for half, mean over data sets, with Wilson's {level} "
-            f"interval. Meaningful: point above 0.75 and low end above 0.5 on at least {aggregate.PAIRS_NEEDED} "
-            "independent pairs; splits of one data set are not independent. Descriptive; no test."
+            f"Share of splits on which it beats the control, mean over data sets, with Wilson's {level} interval. "
+            "Descriptive; no test."
         ),
         frame=frame,
         formats={**dict.fromkeys(("probability", "low", "high"), ".2f"), "n": "d"},
@@ -148,11 +144,10 @@ def profile_figure(profile: pd.DataFrame, scores: pd.DataFrame, findings: Findin
             name="figure-6-profile",
             title="Performance profiles",
             caption=(
-                "Share of runs above a normalised score (what knowing nothing scores 0, best mean 1), data sets "
-                "weighing alike; higher is better. "
-                + ("Bands pointwise, too narrow since folds overlap. " if few else "")
-                + (f"Outside the drawn range: {outside} of {counted(len(known), 'run')}. " if outside else "")
-                + "No test."
+                "Share of runs above a normalised score, data sets weighing alike; higher is better"
+                + ("; bands are pointwise, too narrow since folds overlap" if few else "")
+                + "."
+                + (f" Outside the drawn range: {outside} of {counted(len(known), 'run')}." if outside else "")
             ),
             data=profile,
         )

@@ -10,22 +10,27 @@ import numpy as np
 import pandas as pd
 
 from analysis.report import figure_style
-from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
+from analysis.report.blocks import Block, Drawn, Section, Tabled, Text
 from analysis.report.figure_style import PALETTE, Plot
 from analysis.report.figures import activations
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
-from analysis.runs.metric import Metric, find
 from analysis.runs.schema import DEGREES
 from analysis.runs.wording import counted
-from analysis.statistics import dsrelu, parameter_importance
+from analysis.statistics import dsrelu, parameter_gate, parameter_importance
 
 MOST = 12
 """Searches that are analysed in one report; the rest are named."""
 FEW = 4
-"""Up to this many get a hundred label permutations and functional ANOVA."""
-SHUFFLES, FEWER_SHUFFLES = 100, 40
+"""Up to this many get functional ANOVA."""
 PANELS = 8
+METHODS = (
+    "How much a parameter matters is tested by conditional randomisation: it is dealt anew among the settings, as it "
+    "could have come with the other parameters, a smooth regression on ranks (ridge on cosines and their products) is "
+    "fitted again, and its R² on unseen settings, each predicted by the others, is held against the true one. Where "
+    "a searcher has made parameters hang together, p is approximate.",
+    "Partial dependence and interactions are expectations of random forests over the settings.",
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Search:
     parameters: list[str]
 
 
-def section(findings: Findings) -> Section:
+def section(findings: Findings) -> Section | None:
     plots = (activations.slopes(findings), activations.realised(findings), activations.curves(findings))
     blocks: list[Block] = [Drawn(plot) for plot in plots if plot is not None]
     slopes = activations.slope_table(findings)
@@ -55,8 +60,16 @@ def section(findings: Findings) -> Section:
                 )
             )
         )
-    blocks += gated(findings)
-    return Section(anchor="parameters", title="Shapes and parameters", blocks=blocks)
+    found = gated(findings)
+    blocks += found
+    if not blocks:
+        return None
+    return Section(
+        anchor="parameters",
+        title="Shapes and parameters",
+        blocks=blocks,
+        methods=METHODS if any(isinstance(block, Tabled) for block in found) else (),
+    )
 
 
 def searches(findings: Findings) -> list[Search]:
@@ -75,32 +88,19 @@ def searches(findings: Findings) -> list[Search]:
     return found
 
 
-def metric_of(findings: Findings, one: Search) -> Metric:
-    return find(findings.plan_of(one.dataset).metrics, one.column)
-
-
 def gated(findings: Findings) -> list[Block]:
     every = searches(findings)
     if not every:
-        return [
-            Notice(
-                f"No search tried {parameter_importance.LEAST_SETTINGS} settings or more of any activation, so nothing "
-                "is said of how much its parameters matter.",
-                tone="note",
-            )
-        ]
+        return []
     # Searches of the activation's own parameters come before those of the optimiser's.
     own = [one for one in every if any(name.startswith("activation.") for name in one.parameters)]
     looked = [*own, *(one for one in every if one not in own)][:MOST]
     rng = np.random.Generator(np.random.PCG64(findings.seed))
-    shuffles = SHUFFLES if len(looked) <= FEW else FEWER_SHUFFLES
     frames = [
         parameter_importance.importance(
             one.settings,
             rng,
             parameters=one.parameters,
-            metric=metric_of(findings, one),
-            shuffles=shuffles,
             fanova=len(looked) <= FEW,
         ).assign(dataset=one.dataset, activation=one.activation)
         for one in looked
@@ -116,7 +116,7 @@ def gated(findings: Findings) -> list[Block]:
                 else ""
             )
         ),
-        Tabled(importance_table(frame, shuffles)),
+        Tabled(importance_table(frame)),
     ]
     blocks += [
         Drawn(plot)
@@ -124,17 +124,15 @@ def gated(findings: Findings) -> list[Block]:
         if plot
     ]
     ends = derived(
-        findings,
         [one for one in looked if len({dsrelu.A, dsrelu.B, dsrelu.K} & set(one.parameters)) >= 2],
         rng,
-        shuffles,
     )
     if ends is not None:
         blocks.append(Tabled(ends))
     return blocks
 
 
-def derived(findings: Findings, looked: list[Search], rng: np.random.Generator, shuffles: int) -> Table | None:
+def derived(looked: list[Search], rng: np.random.Generator) -> Table | None:
     """The gate once more for searches of DSReLU's a, b and k, on the slopes that these make; None where there are
     none."""
     frames = [
@@ -142,8 +140,6 @@ def derived(findings: Findings, looked: list[Search], rng: np.random.Generator, 
             one.settings,
             rng,
             parameters=parameter_importance.parameters_of(one.settings, derived=True),
-            metric=metric_of(findings, one),
-            shuffles=shuffles,
             fanova=False,
         ).assign(dataset=one.dataset, activation=one.activation)
         for one in looked
@@ -151,12 +147,12 @@ def derived(findings: Findings, looked: list[Search], rng: np.random.Generator, 
     if not frames:
         return None
     return dataclasses.replace(
-        importance_table(pd.concat(frames, ignore_index=True), shuffles),
+        importance_table(pd.concat(frames, ignore_index=True)),
         name="table-21-derived",
         title="The slopes in place of a, b and k",
         caption=(
-            "The same gate on what a, b and k come to: the slope at the start and the end of training, and its mean. "
-            "These depend on one another, so they share their importance."
+            "The same gate on what a, b and k come to. Each slope stands alone, since the three determine one another, "
+            "so they may share one effect."
         ),
     )
 
@@ -174,7 +170,7 @@ def angles(cube: pd.DataFrame, one: Search, parameter: str) -> str:
     return f" ({found.min():.4g}° to {found.max():.4g}°)" if len(found) else ""
 
 
-def importance_table(frame: pd.DataFrame, shuffles: int) -> Table:
+def importance_table(frame: pd.DataFrame) -> Table:
     columns = [
         "dataset",
         "activation",
@@ -182,6 +178,7 @@ def importance_table(frame: pd.DataFrame, shuffles: int) -> Table:
         "word",
         "importance",
         "chance_95",
+        "p",
         "r2",
         "fanova",
         "settings",
@@ -194,13 +191,19 @@ def importance_table(frame: pd.DataFrame, shuffles: int) -> Table:
         name="table-21-knobs",
         title="Parameters and the gate",
         caption=(
-            "Random-forest importance of each searched parameter. An effect is called detectable only where the forest "
-            f"predicts unseen settings (R² above {parameter_importance.LEAST_R2:g}) and the importance passes the 95th "
-            f"percentile of {shuffles} label permutations; noise alone gives importances that look like findings."
+            "Importance: R² on unseen settings that is lost where a parameter alone is dealt anew. An effect is "
+            f"detectable where p after Holm over a search's parameters is at most {parameter_gate.LEVEL:g}."
         ),
         frame=shown,
-        formats={**dict.fromkeys(("importance", "fanova", "chance_95", "r2"), ".2f"), "settings": "d"},
-        heads={"dataset": "data set", "knob": "parameter", "chance_95": "by chance", "r2": "R²", "word": "verdict"},
+        formats={**dict.fromkeys(("importance", "fanova", "chance_95", "r2"), ".2f"), "p": "p", "settings": "d"},
+        heads={
+            "dataset": "data set",
+            "knob": "parameter",
+            "chance_95": "by chance",
+            "p": "p (Holm)",
+            "r2": "R²",
+            "word": "verdict",
+        },
         fold=len(shown) > 24,
     )
 

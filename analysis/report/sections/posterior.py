@@ -1,33 +1,26 @@
-"""The posterior of each difference, what becomes of it as the region of practical equivalence widens, and the test of
-equivalence."""
+"""What becomes of the probabilities as the zone of practical equivalence widens, and the test of equivalence."""
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
-from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled
+from analysis.report.blocks import Block, Drawn, Section, Tabled
 from analysis.report.figures import comparisons
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.wording import counted
 
 
-def section(findings: Findings) -> Section:
-    blocks: list[Block] = [
-        Drawn(plot) for plot in [*comparisons.posteriors(findings), *comparisons.rope_widths(findings)]
-    ]
-    if not blocks:
-        blocks.append(Notice("No difference could be tested, so there is no posterior to draw.", tone="note"))
+def section(findings: Findings) -> Section | None:
+    blocks: list[Block] = [Drawn(plot) for plot in comparisons.rope_widths(findings)]
     tested = equivalence(findings)
     if tested is not None:
         blocks.append(Tabled(tested))
-    return Section(anchor="posterior", title="How sure", blocks=blocks)
+    return Section(anchor="posterior", title="How sure", blocks=blocks) if blocks else None
 
 
 def equivalence(findings: Findings) -> Table | None:
-    """The two one-sided tests beside P(same); None where there is no width to test against."""
+    """The two one-sided tests; None where there is no width to test against."""
     tested = [found for found in findings.verdicts if "p_equivalence" in found.extras]
     if not tested:
         return None
@@ -36,7 +29,6 @@ def equivalence(findings: Findings) -> Table | None:
             {
                 **{"dataset": found.dataset, "activation": found.activation, "control": found.control},
                 "rope": float(found.extras["rope"]),
-                "same": found.probabilities.same if found.probabilities else math.nan,
                 "p_equivalence": float(found.extras["p_equivalence"]),
                 "p_equivalence_adjusted": float(found.extras["p_equivalence_adjusted"]),
                 "n": found.n,
@@ -52,11 +44,10 @@ def equivalence(findings: Findings) -> Table | None:
             f"resampled t tests over n paired splits, then by Holm over {counted(findings.family, 'comparison')}."
         ),
         frame=frame,
-        formats={"rope": ".4g", "same": ".3f", "p_equivalence": "p", "p_equivalence_adjusted": "p", "n": "d"},
+        formats={"rope": ".4g", "p_equivalence": "p", "p_equivalence_adjusted": "p", "n": "d"},
         heads={
             "dataset": "data set",
             "rope": "half-width",
-            "same": "P(same)",
             "p_equivalence": "p (equivalence)",
             "p_equivalence_adjusted": "p (Holm)",
         },

@@ -11,28 +11,26 @@ from analysis.report.figures import curves as learning
 from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
 from analysis.runs.wording import counted
-from analysis.statistics import power
+from analysis.statistics import outlook, power
+from analysis.statistics.power import NextStep
 from analysis.statistics.scores import pair
 from analysis.statistics.verdict import Verdict, Word
 
 TARGET = 0.8
 
 
-def section(findings: Findings) -> Section:
-    open_rows = [
-        found for found in findings.verdicts if found.word in (Word.UNDECIDED, Word.CANNOT_TELL) and found.n >= 2
-    ]
+def section(findings: Findings) -> Section | None:
+    open_rows = open_(findings)
     blocks: list[Block] = []
     if open_rows:
         fold_seconds = {dataset: seconds(findings, dataset) for dataset in findings.datasets}
+        steps = next_steps(findings)
         frame = pd.concat([planned(findings, found, fold_seconds) for found in open_rows], ignore_index=True)
-        observed = frame[(frame["sd_at"] == "observed") & (frame["effect"] == OBSERVED)]
-        never = observed[observed["ceiling"].notna() & observed["repeats_needed"].isna()]
+        never = sum(not step.reachable for step in steps)
         blocks.append(
             Text(
-                f"Of {counted(len(open_rows), 'open comparison')}, {len(never)} cannot reach {100 * TARGET:g} % power "
-                "by repeats alone, if the true difference is the observed one"
-                + ("; for those, only more seeds on each split or more data sets could tell." if len(never) else ".")
+                f"Of {counted(len(open_rows), 'open comparison')}, {never} cannot be decided for sure with "
+                f"{100 * TARGET:g} % power by any number of repeats, if the true difference is the observed one."
             )
         )
         blocks.append(Tabled(table(frame, findings.family)))
@@ -48,10 +46,20 @@ def section(findings: Findings) -> Section:
             )
         )
     if not blocks:
-        blocks.append(Notice("No comparison is left undecided, so there is no next step to plan.", tone="note"))
-    return Section(anchor="power", title="Power and the next step", blocks=blocks)
+        return None
+    return Section(anchor="power", title="Power and the next step", blocks=blocks, methods=METHODS if open_rows else ())
 
 
+METHODS = (
+    "Power is that of the corrected resampled t by the noncentral t distribution, at alpha over the family "
+    "(Bonferroni's bound on Holm), and of the posterior beyond practical equivalence; the harder of the two decides. A "
+    "difference within practical equivalence is planned for the word equivalent, by two one-sided corrected t tests.",
+    "The spread of the differences is itself uncertain: rows stand for the low, observed and high end of its "
+    "chi-square interval. The ceiling is the power with endless repeats.",
+    "More folds hold out less of the data, which lowers n_test/n_train; the spread is taken to grow with the square "
+    "root of their number, its bound from above. Device time is taken to be in proportion to the items trained on.",
+    "Data sets needed are the fewest on which Wilcoxon's test over all pairs could pass at all, if every one agreed.",
+)
 OBSERVED = "as observed"
 DECIDED = (Word.BETTER, Word.WORSE, Word.EQUIVALENT)
 SHOWN = 8
@@ -59,26 +67,63 @@ SHOWN = 8
 
 def planned(findings: Findings, found: Verdict, fold_seconds: dict[str, float]) -> pd.DataFrame:
     """The planner's rows for one open comparison, by the rule that its verdict follows."""
-    plan = findings.plan_of(found.dataset)
-    scores = findings.scores(found.dataset)
+    rope = rope_of(found)
     effects = {OBSERVED: abs(found.estimate)}
-    rope = float(found.extras.get("rope", math.nan))
-    if plan.declaration.rope is not None and rope > 0:
+    if findings.plan_of(found.dataset).declaration.rope is not None and rope > 0:
         effects["twice the declared equivalence"] = 2 * rope
     common = len(findings.common)
-    return power.outlook(
-        pair(scores, found.activation, found.control),
-        folds=plan.folds,
+    return outlook.outlook(
+        pair(findings.scores(found.dataset), found.activation, found.control),
+        folds=findings.plan_of(found.dataset).folds,
         effects=effects,
-        rope=rope if math.isfinite(rope) else 0.0,
+        rope=rope,
         target=TARGET,
         alpha=findings.alpha,
         m=max(1, findings.family),
-        # The matrix of section 7 compares all pairs over data sets.
+        # The matrix over data sets compares all pairs.
         m_datasets=max(1, common * (common - 1) // 2),
-        seeds=scores.seeds or 1,
         seconds_per_fold=fold_seconds[found.dataset],
     )
+
+
+def open_(findings: Findings) -> list[Verdict]:
+    """Comparisons that a next step can be planned for."""
+    return [found for found in findings.verdicts if found.word in (Word.UNDECIDED, Word.CANNOT_TELL) and found.n >= 2]
+
+
+def next_steps(findings: Findings) -> list[NextStep]:
+    """What would decide each of the :func:`open_` comparisons, in their order."""
+
+    def make(findings: Findings) -> list[NextStep]:
+        each = {dataset: seconds(findings, dataset) for dataset in findings.datasets}
+        return [next_step(findings, found, each) for found in open_(findings)]
+
+    return findings.once("next steps", make)
+
+
+def next_step(findings: Findings, found: Verdict, fold_seconds: dict[str, float]) -> NextStep:
+    """What would decide one open comparison, by the rule that its verdict follows."""
+    return power.next_step(
+        pair(findings.scores(found.dataset), found.activation, found.control),
+        folds=findings.plan_of(found.dataset).folds,
+        estimate=found.estimate,
+        rope=rope_of(found),
+        target=TARGET,
+        alpha=findings.alpha,
+        m=max(1, findings.family),
+        seconds_per_fold=fold_seconds[found.dataset],
+    )
+
+
+def price(step: NextStep) -> tuple[bool, int]:
+    """The cheapest first, what cannot be reached last."""
+    return not step.reachable, step.trainings
+
+
+def rope_of(found: Verdict) -> float:
+    """The half-width of practical equivalence that a verdict was decided by; 0 where there was none."""
+    rope = float(found.extras.get("rope", math.nan))
+    return rope if math.isfinite(rope) else 0.0
 
 
 def seconds(findings: Findings, dataset: str) -> float:
@@ -96,27 +141,27 @@ def table(frame: pd.DataFrame, family: int) -> Table:
         name="table-14-power",
         title="What would be needed",
         caption=(
-            f"Power of the words better and worse; {100 * TARGET:g} % is asked. The corrected resampled t must pass "
-            f"alpha over a family of {family} (Bonferroni's bound on Holm), and the posterior must lie beyond "
-            "practical equivalence; the harder of the two decides. The spread of the differences is itself uncertain: "
-            "rows for the low, observed and high end of its chi-square interval. Detectable: smallest true "
-            "difference that n splits see. Ceiling: power with endless repeats. Data sets: the fewest on which "
-            "Wilcoxon's test over all pairs could pass at all, if every one agreed. Hours: device time of both "
-            "activations."
+            "What the present splits tell of a difference, and the cheapest design that tells it with "
+            f"{100 * TARGET:g} % power in a family of {family}; a dash is out of reach."
         ),
         frame=frame,
         formats={
             **dict.fromkeys(("size", "sd", "detectable"), f".{digits}f"),
             **dict.fromkeys(("power", "ceiling"), ".2f"),
-            **dict.fromkeys(("n", "repeats_needed", "seeds_needed", "datasets_needed"), "d"),
+            **dict.fromkeys(("n", "repeats_needed", "cheapest_folds", "cheapest_repeats", "trainings"), "d"),
+            "datasets_needed": "d",
+            "cheapest_ratio": ".3f",
             "hours": ".1f",
         },
         heads={
             "dataset": "data set",
             "size": "difference",
             "sd_at": "spread at",
-            "repeats_needed": "repeats",
-            "seeds_needed": "seeds",
+            "repeats_needed": "repeats of the present folds",
+            "cheapest_folds": "cheapest: folds",
+            "cheapest_repeats": "x repeats",
+            "cheapest_ratio": "n_test/n_train",
+            "aim": "planned for",
             "datasets_needed": "data sets",
         },
         fold=len(frame) > 18,

@@ -28,25 +28,43 @@ def key(name: str) -> str:
 
 
 def subjects(findings: Findings) -> list[Block]:
-    """Of imported tables: how the activation that they are about stands against the best other one."""
+    """Of imported tables: how the activation that they are about stands against the best other one, and the sizes that
+    their digits tell."""
     lines = []
     for plan in findings.plans:
-        dataset = plan.dataset
-        metric = plan.declaration.metric
-        rows = findings.claimed[findings.claimed["dataset"] == dataset]
-        if not (rows["status"] == Status.IMPORTED).any():
+        rows = findings.claimed[findings.claimed["dataset"] == plan.dataset]
+        others = [label for label in plan.activations if label != plan.declaration.control]
+        if not others or not (rows["status"] == Status.IMPORTED).any():
             continue
-        subject = next(label for label in plan.activations if label != plan.declaration.control)
-        found = improvement(findings.scores(dataset), subject, alpha=findings.alpha)
+        found = improvement(findings.scores(plan.dataset), others[0], alpha=findings.alpha)
         best = found[found["basis"] == "best"].iloc[0]
-        percent = float(best["percent"])
-        word = "ahead of" if percent > 0 else "not better than"
-        lines.append(
-            f"{dataset}, {part_of(rows, metric)} {metric}: {subject} ({best['score']:.6g}) is {word} "
-            f"the runner-up {best['runner_up']} ({best['runner_up_score']:.6g}): "
-            f"{f'{percent:+.2f}'.replace('-', '−')} % by equation (1), best row against best row."
-        )
+        what = f"{plan.dataset}, {part_of(rows, plan.declaration.metric)} {plan.declaration.metric}"
+        percent = f"{best['percent']:+.2f}"
+        if pd.notna(best["percent"]):
+            lines.append(
+                f"{what}: {others[0]} ({best['score']:.6g}) is {standing(float(best['percent']))} {best['runner_up']} "
+                f"({best['runner_up_score']:.6g}): {percent.replace('-', '−')} % by equation (1), "
+                "best row against best row."
+            )
+        lines += sizes(plan.dataset, rows)
     return [Text(line) for line in lines]
+
+
+def standing(percent: float) -> str:
+    """Of an activation against the best of the others: who leads decides what that one is called."""
+    if percent > 0:
+        return "ahead of the runner-up"
+    return "behind the leader" if percent < 0 else "level with"
+
+
+def sizes(dataset: str, rows: pd.DataFrame) -> list[str]:
+    trained, scored = float(rows["n_train"].iloc[0]), float(rows["n_heldout"].iloc[0])
+    if not (trained > 0 and scored > 0):
+        return []
+    return [
+        f"{dataset}: by the digits of the accuracies {trained:,.0f} items were trained on and {scored:,.0f} scored; "
+        f"the corrected test takes their ratio, {scored / trained:.3f}, from there."
+    ]
 
 
 def own(findings: Findings) -> list[Block]:
@@ -119,8 +137,6 @@ def fold_tables(findings: Findings) -> list[Block]:
         if frame is not None:
             imported = bool((rows["status"] == Status.IMPORTED).all())
             blocks.append(Tabled(fold_table(frame, labels, f"table-6-folds-{at}", dataset, imported=imported)))
-    if not blocks:
-        blocks.append(Notice("No per-fold metrics beside the primary one were recorded.", tone="note"))
     return blocks
 
 
@@ -153,9 +169,9 @@ def fold_table(frame: pd.DataFrame, labels: list[str], name: str, dataset: str, 
         caption = (
             "As published; each row is taken as a fold."
             if imported
-            else "At the declared checkpoint; train is measured at rest in evaluation mode where it was, a dash is a "
-            "run whose score does not count. Repeat and fold name the split, so a row is one split for all activations."
-        ) + " No test."
+            else "At the declared checkpoint, train measured at rest where it was; a dash is a run whose score does "
+            "not count. Repeat and fold name the split, so a row is one split for all activations."
+        )
         formats = {**dict.fromkeys(labels, ".4f"), "repeat": "d", "fold": "d"}
     title = f"Metrics by fold on {dataset}"
     return Table(name=name, title=title, caption=caption, frame=frame, formats=formats, fold=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.report.blocks import Block, Drawn, Section, Tabled
-from analysis.report.figures import comparisons
+from analysis.report.figures import answer, comparisons
 from analysis.report.findings import Findings
 from analysis.report.sections import published
 from analysis.report.tables import Table, decimals
@@ -19,6 +19,8 @@ from analysis.runs.schema import ACTIVATION_PARAM, DEGREES, TRAINING_PARAM
 from analysis.statistics import claims, effects
 
 LONG = 30
+LEAST_FOR_ALL = 10
+"""Paired splits from which on effect sizes of ranks and of the spread are told."""
 METHODS = (
     "Means, and gains and ranks of them, are over the splits that every activation with a score has: over splits of "
     "one's own they would also differ by what is easy and hard in them. Seeds are averaged within a split first, and a "
@@ -26,17 +28,21 @@ METHODS = (
 )
 
 
-def raw(findings: Findings) -> Section:
-    return Section(anchor="splits", title="Every split", blocks=[Drawn(plot) for plot in comparisons.points(findings)])
+def raw(findings: Findings) -> Section | None:
+    """The scores of the data sets whose scores the first screen does not draw."""
+    blocks: list[Block] = [Drawn(plot) for plot in answer.further(findings)[1]]
+    return Section(anchor="splits", title="Every split", blocks=blocks) if blocks else None
 
 
 def section(findings: Findings) -> Section:
-    blocks: list[Block] = [Drawn(plot) for plot in comparisons.forest(findings)]
+    blocks: list[Block] = [Drawn(plot) for plot in answer.further(findings)[0]]
     blocks += published.subjects(findings)
     blocks.append(Tabled(means(findings)))
     blocks += published.own(findings)
-    blocks.append(Tabled(improvements(findings)))
-    blocks.append(Tabled(sizes(findings)))
+    if findings.dsrelu:
+        blocks.append(Tabled(improvements(findings)))
+    if findings.verdicts:
+        blocks.append(Tabled(sizes(findings)))
     searched = search(findings)
     if searched is not None:
         blocks.append(Tabled(searched))
@@ -56,7 +62,9 @@ def means(findings: Findings) -> Table:
         for label in table.values.columns:
             values = shared[label].to_numpy(dtype=float) if label in shared else np.empty(0)
             low, high = (
-                comparisons.mean_interval(values, table.ratio, 1 - findings.alpha) if len(values) else (math.nan,) * 2
+                comparisons.mean_interval(values, table.ratio, 1 - findings.alpha, table.metric)
+                if len(values)
+                else (math.nan,) * 2
             )
             mine = of_set[of_set["activation"] == label]
             rows.append(
@@ -81,6 +89,7 @@ def means(findings: Findings) -> Table:
     digits = decimals(frame["mean"])
     return Table(
         name="table-2-means",
+        main=True,
         title=f"{parts_of(findings.claimed, name).capitalize()} {name} by activation",
         caption=(
             "n counts the splits that all activations have. Interval of the mean with the standard error corrected for "
@@ -142,22 +151,23 @@ def improvements(findings: Findings) -> Table:
 
 
 def sizes(findings: Findings) -> Table:
+    """Of few splits the two that still say something, and of more the rest, too."""
     frames = [
         effects.sizes(findings.scores(dataset), findings.plan_of(dataset).declaration.control, alpha=findings.alpha)
         for dataset in findings.datasets
     ]
-    frame = pd.concat(frames, ignore_index=True).drop(columns=["metric", "low", "high"])
-    digits = max(3, decimals(frame["difference"].astype(float)))
+    frame = pd.concat(frames, ignore_index=True).drop(columns=["metric", "difference", "low", "high"])
+    if frame["n"].max() < LEAST_FOR_ALL:
+        frame = frame.drop(columns=["d_z", "cliff_delta", "a12", "rank_biserial"])
     return Table(
         name="table-4-effects",
         title="Effect sizes",
         caption=(
-            "Against the control over n paired splits; no test. Relative change of the error: −10 % is a tenth fewer "
-            "errors. A12: chance that a split of this activation does better than one of the control, ties for half."
+            "Against the control over n paired splits, without a test. Error change: −10 % is a tenth fewer errors"
+            + ("; A12: chance that a split does better than one of the control." if "a12" in frame else ".")
         ),
         frame=frame,
         formats={
-            "difference": f"+.{digits}f",
             "relative_error_change": "%",
             **dict.fromkeys(("d_z", "cliff_delta", "rank_biserial"), "+.2f"),
             "a12": ".2f",

@@ -21,12 +21,12 @@ from analysis.statistics.verdict import Verdict, Word
 def section(findings: Findings) -> Section | None:
     if not findings.verdicts:
         return None
-    others = alternatives(findings)
+    others = findings.once("alternatives", alternatives)
     blocks: list[Block] = [
         Text(sentence(findings.verdicts, others)),
         *([Text(left)] if (left := uncompared(findings.verdicts, others)) else []),
         Tabled(wide(findings.verdicts, others)),
-        Tabled(gains(findings)),
+        *([Tabled(gains(findings))] if findings.dsrelu else []),
     ]
     return Section(anchor="robustness", title="Robustness of the conclusion", blocks=blocks, methods=METHODS)
 
@@ -49,10 +49,7 @@ METHODS = (
 
 def sentence(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> str:
     """How many of the declared verdicts change under any other choice; the plain t apart, since it is wrong."""
-    mine = {key(found): found for found in declared}
-    flips = {
-        name: {key(one) for one in found if robustness.changes(mine[key(one)], one)} for name, found in others.items()
-    }
+    flips = flipped(declared, others)
     loud = flips.pop(PLAIN, set())
     changed = set().union(*flips.values())
     if not changed and not loud and not any(found.word in robustness.CLAIMS for found in declared):
@@ -62,9 +59,17 @@ def sentence(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> s
     )
     tried = " or ".join(text for kind, text in KINDS.items() if any(name.startswith(kind) for name in flips))
     return (
-        f"{len(changed)} of {counted(len(mine), 'verdict')} {'changes' if len(changed) == 1 else 'change'} under "
+        f"{len(changed)} of {counted(len(declared), 'verdict')} {'changes' if len(changed) == 1 else 'change'} under "
         f"{tried or 'another choice'}{plain}"
     )
+
+
+def flipped(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> dict[str, set[tuple[str, str, str]]]:
+    """The comparisons whose word changes, by the choice under which it does."""
+    mine = {key(found): found for found in declared}
+    return {
+        name: {key(one) for one in found if robustness.changes(mine[key(one)], one)} for name, found in others.items()
+    }
 
 
 def uncompared(declared: Sequence[Verdict], others: dict[str, list[Verdict]]) -> str:

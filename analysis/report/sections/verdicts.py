@@ -6,37 +6,42 @@ import math
 
 import pandas as pd
 
-from analysis.report.blocks import Block, Notice, Section, Tabled, Text
+from analysis.report.blocks import Section, Tabled
 from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
 from analysis.runs.published import parts_of
 from analysis.runs.wording import counted
+from analysis.statistics import design
 from analysis.statistics.verdict import Verdict, Word
 
 CLASSES = {Word.BETTER: "better", Word.WORSE: "worse", Word.EQUIVALENT: "equivalent"}
 
 
-def section(findings: Findings) -> Section:
+METHODS = (
+    "Corrected resampled t (Nadeau and Bengio 2003; Bouckaert and Frank 2004): t = d / (s sqrt(1/n + n2/n1)) on n − 1 "
+    "degrees of freedom, d and s the mean and standard deviation of the n paired differences, n2/n1 the held-out items "
+    "over those that the fold's training could see. Approximate: no unbiased variance estimate exists for one "
+    "cross-validation.",
+    "Bayesian correlated t (Benavoli and others 2017): the mean difference is Student t with the same centre, scale "
+    "and degrees of freedom, so P(worse), P(same) and P(better) are the same evidence.",
+    "Better or worse needs two things: Holm's p (1979) over the declared family at most alpha, and the posterior "
+    "beyond practical equivalence. Equivalent needs P(same) and the p of two one-sided tests (Schuirmann 1987), by "
+    "Holm likewise. Intervals are not adjusted; the family's size stays as planned when a comparison is missing.",
+    "Pairing is by the hash of the split; failed and missing runs are left out and n says so.",
+)
+
+
+def section(findings: Findings) -> Section | None:
     if not findings.verdicts:
-        return Section(
-            anchor="verdicts",
-            title="Verdicts",
-            blocks=[Notice("Nothing to compare: there is no activation beside the control.", tone="note")],
-        )
-    blocks: list[Block] = [Text(sentence(list(findings.verdicts))), Tabled(table(findings))]
-    return Section(anchor="verdicts", title="Verdicts", blocks=blocks)
+        return None
+    return Section(anchor="verdicts", title="Verdicts", blocks=[Tabled(table(findings))], methods=METHODS)
 
 
-def sentence(verdicts: list[Verdict]) -> str:
-    counts = {word: sum(verdict.word == word for verdict in verdicts) for word in Word}
-    found = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    named = [
-        f"{verdict.activation} is {verdict.word} than {verdict.control} on {verdict.dataset}"
-        for verdict in verdicts
-        if verdict.word in (Word.BETTER, Word.WORSE)
-    ]
-    rest = f" {'; '.join(named[:8])}{'; and more' if len(named) > 8 else ''}." if named else ""
-    return f"Of {counted(len(verdicts), 'comparison')}: {found}.{rest}"
+def note(found: Verdict) -> str:
+    """The verdict's note, but for what the columns say."""
+    if not {"power", "detectable", "difference_asked"} <= found.extras.keys():
+        return found.note
+    return found.note.replace(design.weak(found), "").strip()
 
 
 def table(findings: Findings) -> Table:
@@ -49,14 +54,14 @@ def table(findings: Findings) -> Table:
                 "verdict": str(found.word),
                 "control": found.control,
                 "difference": found.estimate,
-                "low": found.interval.low if found.interval else math.nan,
-                "high": found.interval.high if found.interval else math.nan,
+                **dict(zip(("low", "high"), findings.possible(found) or (math.nan, math.nan), strict=True)),
                 "worse": found.probabilities.worse if found.probabilities else math.nan,
                 "same": found.probabilities.same if found.probabilities else math.nan,
                 "better": found.probabilities.better if found.probabilities else math.nan,
                 "p": math.nan if found.p_adjusted is None else found.p_adjusted,
                 "n": found.n,
-                "note": found.note,
+                "detectable": float(found.extras.get("detectable", math.nan)),
+                "note": note(found),
             }
             for found in verdicts
         ]
@@ -66,13 +71,13 @@ def table(findings: Findings) -> Table:
     name = findings.plan.declaration.metric
     return Table(
         name="table-1-verdicts",
+        main=True,
         title="Verdicts",
         caption=(
-            f"Mean paired difference of {parts_of(findings.claimed, name)} {name} to the control, positive is better, "
-            f"with its {level} interval (not adjusted) and p by the corrected resampled t, two-sided, after Holm over "
-            f"{counted(findings.family, 'comparison')}; probabilities by the Bayesian correlated t. Better or worse "
-            "needs both; equivalent needs P(same) and the p of two one-sided tests after Holm likewise. n counts "
-            "paired splits."
+            f"Mean paired difference of {parts_of(findings.claimed, name)} {name} to the control over n splits, "
+            f"positive is better, with its {level} interval. p by the corrected resampled t, two-sided, after Holm "
+            f"over {counted(findings.family, 'comparison')}; P by the Bayesian correlated t; tells: the smallest true "
+            "difference with 80 % power."
         ),
         frame=frame,
         formats={
@@ -80,6 +85,7 @@ def table(findings: Findings) -> Table:
             **dict.fromkeys(("worse", "same", "better"), ".3f"),
             "p": "p",
             "n": "d",
+            "detectable": f".{digits}f",
         },
         heads={
             "dataset": "data set",
@@ -89,6 +95,7 @@ def table(findings: Findings) -> Table:
             "same": "P(same)",
             "better": "P(better)",
             "p": "p (Holm)",
+            "detectable": "tells",
         },
         marked={(row, "verdict"): CLASSES[found.word] for row, found in enumerate(verdicts) if found.word in CLASSES},
     )

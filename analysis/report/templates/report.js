@@ -27,6 +27,18 @@
       });
     });
   });
+  function unfold() {
+    var target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (var part = target; part; part = part.parentElement) {
+      if (part.tagName === "DETAILS") { part.open = true; }
+    }
+    if (target) { target.scrollIntoView(); }
+  }
+  window.addEventListener("hashchange", unfold);
+  document.querySelectorAll("nav a").forEach(function (link) {
+    link.addEventListener("click", function () { if (link.hash === location.hash) { unfold(); } });
+  });
+  unfold();
   window.addEventListener("beforeprint", function () {
     document.querySelectorAll("details").forEach(function (part) { if (!part.classList.contains("huge")) { part.open = true; } });
   });

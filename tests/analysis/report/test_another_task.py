@@ -58,8 +58,9 @@ def test_it_gets_a_whole_report(study: Study, tmp_path: Path) -> None:
     text = (tmp_path / "report.md").read_text()
     assert "depth (m) on the held-out part" in text
     assert "accuracy" not in text
-    assert "100 (best other − score) / best other, so that positive is better" in text
-    assert "metric: misses" in text
+    assert "100 (best other − score) / best other, so that positive is better" in page.read_text()
+    assert "metric: misses" in page.read_text()
+    assert " m (95 % interval " in text
     assert "| nan |" not in text
     assert page.is_file()
     rows = json.loads((tmp_path / "numbers.json").read_text())["tables"]["table-2-means"]

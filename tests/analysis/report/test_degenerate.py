@@ -24,8 +24,8 @@ from analysis.statistics import (
     generalisation,
     hierarchical,
     integrity,
+    outlook,
     parameter_importance,
-    power,
     ranks,
     robustness,
     timing,
@@ -156,7 +156,7 @@ def test_every_statistic_has_an_answer(name: str) -> None:
         sound([bayes.correlated_t(pairs), bayes.correlated_t(pairs, rope=0.01)])
         bayes.by_width(pairs, [0.0, 0.01])
         effects.size(pairs)
-        power.outlook(pairs, folds=plan.folds, m=2)
+        outlook.outlook(pairs, folds=plan.folds, m=2)
         sound([aggregate.probability_of_improvement([table], label, "relu")])
         effects.improvement(table, label)
         sound([hierarchical.across([pairs] * 7, rope=0.01, points=15)[0]])
@@ -172,11 +172,11 @@ def test_every_statistic_has_an_answer(name: str) -> None:
     sound(generalisation.compare(cube, "relu", dataset="digits", metric=ACCURACY))
     sound(robustness.plain(cube, plan))
     robustness.gains(cube, plan, labels[0])
-    timing.summary(timing.runs(cube, study.curves), "relu", rng, draws=20)
+    timing.summary(timing.runs(cube, study.curves), "relu")
     timing.equal_time(cube, study.curves, dataset="digits", metric=ACCURACY)
     assert set(integrity.checks(cube, plan)["status"]) <= {"pass", "warn", "fail"}
     settings = parameter_importance.settings(cube, "dsrelu", column="validation/loss")
-    assert not parameter_importance.importance(settings, rng, metric=LOSS, shuffles=2)["passes"].any()
+    assert not parameter_importance.importance(settings, rng)["passes"].any()
 
 
 def test_duplicate_runs_are_refused_by_every_reader_of_scores() -> None:

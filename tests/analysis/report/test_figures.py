@@ -8,9 +8,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 
 from analysis.report import figure_style
-from analysis.report.figures import activations, comparisons, completeness
+from analysis.report.figures import activations, answer, comparisons, completeness
 from analysis.report.figures import curves as learning
 from analysis.report.findings import Findings, gather
 from analysis.runs import simulated
@@ -45,29 +46,27 @@ def twenty() -> Findings:
 
 
 def test_every_score_is_a_point_and_every_figure_has_its_numbers(findings: Findings) -> None:
-    (plot,) = comparisons.points(findings)
+    _, plot = answer.drawn(findings)
     values = plot.data.dropna(subset=["value"])
     assert len(values) == 6 * 10
-    assert "n = 10" in plot.caption
-    assert "beyond the scale" in plot.caption
+    assert "beyond it" in plot.caption
 
 
-def test_the_forest_says_test_n_and_correction(findings: Findings) -> None:
-    (plot,) = comparisons.forest(findings)
-    assert "corrected resampled t" in plot.caption
-    assert "Holm over 5 comparisons" in plot.caption
+def test_the_differences_say_n_and_level(findings: Findings) -> None:
+    plot, _ = answer.drawn(findings)
+    assert "n = 10 paired splits with its 95 % interval" in plot.caption
     assert len(plot.data) == 5
 
 
 def test_the_same_input_draws_the_same_bytes(findings: Findings) -> None:
-    first, again = comparisons.forest(findings)[0], comparisons.forest(findings)[0]
+    first, again = answer.drawn(findings)[0], answer.drawn(findings)[0]
     assert first.svg == again.svg
     assert first.png == again.png
     assert "<dc:date>" not in first.svg
 
 
 def test_an_inline_figure_takes_the_pages_colours_and_names_of_its_own(findings: Findings) -> None:
-    plot = comparisons.points(findings)[0]
+    plot = answer.drawn(findings)[1]
     inline = plot.inline
     assert inline.startswith("<svg")
     assert "currentColor" in inline
@@ -78,14 +77,82 @@ def test_an_inline_figure_takes_the_pages_colours_and_names_of_its_own(findings:
     assert used <= set(re.findall(r'\bid="([^"]+)"', inline))
 
 
-def test_data_sets_beyond_three_get_a_figure_of_their_own(twenty: Findings) -> None:
-    plots = comparisons.forest(twenty)
-    assert [plot.name for plot in plots] == ["figure-2-differences", "figure-2-differences-2"]
-    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', plots[0].svg)
+def test_of_many_activations_on_several_data_sets_the_scores_get_a_figure_of_their_own(twenty: Findings) -> None:
+    (first,) = answer.drawn(twenty)
+    differences, scores = answer.further(twenty)
+    assert differences == []
+    assert [plot.name for plot in scores] == ["figure-1-points"]
+    assert set(first.data["dataset"]) == set(scores[0].data["dataset"]) == set(twenty.datasets)
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', first.svg)
     assert box is not None
     width, height = map(float, box.groups())
     assert width == pytest.approx(72 * figure_style.WIDTH_IN)
-    assert height > 400
+    assert height < 340
+    assert not first.half
+
+
+def test_data_sets_beyond_those_of_the_first_screen_are_drawn_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer, "MOST_SETS", 2)
+    studies = [
+        simulated.study(seed=s, name=f"n{s}", dataset=f"d{s}", activations=("relu", "elu"), epochs=4) for s in range(5)
+    ]
+    found = gather(studies)
+    first, _ = answer.drawn(found)
+    assert set(first.data["dataset"]) == {"d0", "d1"}
+    assert "3 more data sets under Differences and means" in first.caption
+    differences, scores = answer.further(found)
+    assert [plot.name for plot in differences] == ["figure-2-differences", "figure-2-differences-2"]
+    assert [set(plot.data["dataset"]) for plot in differences] == [{"d2", "d3"}, {"d4"}]
+    assert [set(plot.data["dataset"]) for plot in scores] == [{"d2", "d3"}, {"d4"}]
+
+
+def test_the_first_figure_of_one_data_set_is_two_of_half_the_width(findings: Findings) -> None:
+    assert [plot.half for plot in answer.drawn(findings)] == [True, True]
+
+
+def test_a_collapsed_fold_has_its_value_beside_its_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = gather(simulated.study(seed=1, diverged=[("lelu", 0, 2)], epochs=4))
+    said: list[str] = []
+    annotate = Axes.annotate
+
+    def watched(panel: Axes, text: str, *args: object, **more: object) -> object:
+        said.append(text)
+        return annotate(panel, text, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Axes, "annotate", watched)
+    answer.drawn(findings)
+    low = findings.scores("digits").values["lelu"].min()
+    assert f"{100 * low:.3g}" in said
+    found = findings.verdict("digits", "lelu")
+    assert found is not None
+    assert f"mean {100 * found.estimate:.3g}".replace("-", "−") in said
+
+
+def test_no_interval_reaches_beyond_what_the_metric_allows() -> None:
+    near = gather(
+        simulated.study(
+            seed=3, activations=("relu", "dsrelu"), folds=3, base=0.97, split_sd=0.01, noise_sd=0.02, epochs=4
+        )
+    )
+    found = near.verdict("digits", "dsrelu")
+    assert found is not None
+    assert found.interval is not None
+    control = near.pair_of(found).y.mean()
+    assert found.interval.high > 1 - control
+    cut = near.possible(found)
+    assert cut is not None
+    assert cut.high == pytest.approx(1 - control)
+    assert cut.low == pytest.approx(max(found.interval.low, -control))
+    (data, _) = (plot.data for plot in answer.drawn(near))
+    assert data["high"].iloc[0] == pytest.approx(1 - control)
+
+
+def test_the_interval_of_a_loss_has_an_end_on_the_side_of_zero_alone(lossy: Findings) -> None:
+    found = lossy.verdict("digits", "dsrelu")
+    assert found is not None
+    least, most = lossy.reach(found)
+    assert least == -np.inf
+    assert most == pytest.approx(lossy.pair_of(found).y.mean())
 
 
 def test_completeness_merges_equal_neighbours() -> None:
@@ -111,14 +178,17 @@ def test_no_axis_of_a_share_reaches_beyond_one(monkeypatch: pytest.MonkeyPatch) 
     seen: list[float] = []
     marks = figure_style.mark_off_scale
 
-    def watched(panel: object, values: object, rows: object, ends: tuple[float, float]) -> bool:
+    def watched(
+        panel: object, values: object, rows: object, ends: tuple[float, float], *, form: str = "{:.3g}"
+    ) -> bool:
         seen.append(ends[1])
-        return marks(panel, values, rows, ends)
+        return marks(panel, values, rows, ends, form=form)
 
     monkeypatch.setattr(figure_style, "mark_off_scale", watched)
     near = gather(simulated.study(seed=3, activations=("relu", "dsrelu"), base=0.995, split_sd=0.004, epochs=4))
-    comparisons.points(near)
-    assert seen == [1.0]
+    answer.drawn(near)
+    assert seen[-1] == 100.0
+    assert max(seen) == 100.0
 
 
 def test_a_stopped_run_keeps_its_best_value_to_the_end() -> None:
@@ -163,9 +233,8 @@ def test_the_gap_of_a_loss_is_validation_minus_train(lossy: Findings) -> None:
 
 
 def test_a_band_is_named_only_where_one_is_drawn(findings: Findings, lossy: Findings) -> None:
-    for draw in (comparisons.forest, comparisons.posteriors):
-        assert "Grey band" in draw(findings)[0].caption
-        assert "Grey band" not in draw(lossy)[0].caption
+    assert "grey: zone" in answer.drawn(findings)[0].caption
+    assert "grey: zone" not in answer.drawn(lossy)[0].caption
     assert "vertical line" in comparisons.rope_widths(findings)[0].caption
     assert "vertical line" not in comparisons.rope_widths(lossy)[0].caption
 
@@ -173,35 +242,6 @@ def test_a_band_is_named_only_where_one_is_drawn(findings: Findings, lossy: Find
 def test_a_lower_loss_learns_faster(lossy: Findings) -> None:
     (plot,) = learning.times(lossy)
     assert "lower at the same time learns faster" in plot.caption
-
-
-def test_means_and_interval_ends_beyond_the_scale_are_marked(
-    findings: Findings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[tuple[np.ndarray, np.ndarray]] = []
-    marks = figure_style.mark_off_scale
-
-    def watched(panel: object, values: object, rows: object, ends: tuple[float, float]) -> bool:
-        array = np.asarray(values, dtype=float)
-        outside = (array < ends[0]) | (array > ends[1])
-        seen.append((array[outside], np.asarray(rows, dtype=float)[outside]))
-        return marks(panel, values, rows, ends)
-
-    monkeypatch.setattr(figure_style, "mark_off_scale", watched)
-    comparisons.points(findings)
-    broken = findings.labels.index("lelu")
-    ((values, rows),) = seen
-    column = findings.scores("digits").values["lelu"].to_numpy(dtype=float)
-    assert column.min() in values[rows == broken]
-    low, high = comparisons.mean_interval(column, findings.scores("digits").ratio, 0.95)
-    assert {low, high} <= set(values[rows == broken + 0.28])
-    seen.clear()
-    comparisons.forest(findings)
-    ((values, rows),) = seen
-    found = findings.verdict("digits", "lelu")
-    assert found is not None
-    assert found.interval is not None
-    assert set(found.interval) <= set(values)
 
 
 @pytest.mark.parametrize(

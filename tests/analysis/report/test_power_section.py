@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from analysis.report import build
 from analysis.report import findings as gathering
+from analysis.report.blocks import Screen
 from analysis.report.findings import Findings
-from analysis.report.sections import limits, power
+from analysis.report.sections import answer, limits, power
 from analysis.runs import simulated
 from analysis.runs.load import Study
 from analysis.statistics.verdict import Word
@@ -28,11 +30,14 @@ def gathered(*, effects: dict[str, float] | None = None, noise_sd: float = 0.004
 
 
 def said(found: Findings) -> str:
-    return build.markdown([power.section(found), limits.section(found)], title="", digest="")
+    sections = [section for section in (power.section(found), limits.section(found)) if section is not None]
+    return build.markdown(sections, title="", digest="")
 
 
 def rows(found: Findings) -> Any:
-    (table,) = power.section(found).tables()
+    section = power.section(found)
+    assert section is not None
+    (table,) = section.tables()
     return table.frame
 
 
@@ -55,27 +60,26 @@ def test_a_declared_equivalence_is_planned_beyond() -> None:
     assert (frame["detectable"] > 0.004).all()
 
 
-def test_what_repeats_cannot_do_is_said_of_repeats_alone() -> None:
+def test_what_no_number_of_repeats_can_do_is_said() -> None:
     found = gathered(effects={"dsrelu": 0.0005})
     text = said(found)
     frame = rows(found)
     observed = frame[frame["sd_at"] == "observed"]
-    never = int(observed["repeats_needed"].isna().sum())
+    never = int(observed["trainings"].isna().sum())
     assert f"Of {len(observed)} open comparison" in text
-    assert f"{never} cannot reach 80 % power by repeats alone" in text
-    assert "would stay so" not in text
+    assert f"{never} cannot be decided for sure with 80 % power by any number of repeats" in text
+    assert "seed" not in build.markdown([power.section(found)], title="", digest="").lower()  # type: ignore[list-item]
     # Three activations make three pairs, as in the matrix; the family against the control is of two.
     assert set(frame["datasets_needed"]) == {7}
 
 
-def test_nothing_left_open_is_said_only_where_everything_was_decided() -> None:
+def test_where_everything_was_decided_the_section_is_not_there() -> None:
     decided = gathered(effects={"dsrelu": 0.2, "tanh": -0.2}, noise_sd=0.002)
     assert {found.word for found in decided.verdicts} == {Word.BETTER, Word.WORSE}
-    assert "No comparison is left undecided" in said(decided)
+    assert power.section(decided) is None
     study = decided.studies[0]
     imported = study.cube.assign(status="imported", verifiable=False)
     text = said(gathering.gather(dataclasses.replace(study, cube=imported)))
-    assert "No comparison is left undecided" not in text
     assert "No next step can be planned for 2 comparisons left as descriptive only: digits, dsrelu against relu" in text
     assert "settings of the study file" not in text
     assert "How the settings were chosen" in text
@@ -89,3 +93,21 @@ def test_one_paired_split_is_not_planned_and_is_named() -> None:
     text = said(gathering.gather(dataclasses.replace(study, cube=cube), allow_incomplete=True))
     assert f"left as {Word.CANNOT_TELL}: digits, dsrelu against relu." in text
     assert np.isin("undecided", text.split()).sum() == 0
+
+
+def test_the_cheapest_next_step_of_each_open_comparison_is_said() -> None:
+    found = gathered(effects={"dsrelu": 0.006, "tanh": 0.001}, noise_sd=0.004, rope=0.01)
+    section = power.section(found)
+    assert section is not None
+    (screen,) = answer.section(found).blocks
+    assert isinstance(screen, Screen)
+    text = json.dumps(screen.record["next"])
+    seconds = {"digits": power.seconds(found, "digits")}
+    steps = [power.next_step(found, one, seconds) for one in found.verdicts if one.word is Word.UNDECIDED]
+    assert steps
+    assert {step.aim for step in steps} == {"difference", "equivalence"}
+    for step in steps:
+        assert step.sentence in text
+    assert section.methods
+    (table,) = section.tables()
+    assert table.caption.count(". ") <= 1

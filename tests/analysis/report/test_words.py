@@ -7,6 +7,8 @@ import dataclasses
 import pytest
 
 from analysis.report import findings as gathering
+from analysis.report import tables
+from analysis.report.blocks import Section
 from analysis.report.build import markdown
 from analysis.report.findings import Findings
 from analysis.report.sections import datasets, declaration, verdicts
@@ -37,8 +39,11 @@ def several(count: int) -> Findings:
     )
 
 
-def said(section: object) -> str:
-    return markdown([section], title="", digest="")  # type: ignore[list-item]
+def said(section: Section | None) -> str:
+    """All that a section says, every table in full."""
+    assert section is not None
+    told = [f"{table.caption}\n\n{tables.to_markdown(table)}" for table in section.tables()]
+    return "\n\n".join([markdown([section], title="", digest=""), *told, *section.methods])
 
 
 def test_a_verdict_that_changes_under_two_choices_counts_once() -> None:
@@ -74,32 +79,32 @@ def test_the_plain_t_differs_in_its_variance_alone() -> None:
     assert [one.word for one in section.alternatives(found)[section.PLAIN]] == [Word.EQUIVALENT]
 
 
-def test_the_matrix_keeps_the_declared_equivalence_and_says_whose_word_is_planned() -> None:
-    effects = {"dsrelu": 0.01, "tanh": 0.1}
-    study = simulated.study(
-        seed=3, activations=("relu", *effects), effects=effects, repeats=5, noise_sd=0.002, epochs=4
-    )
-    found = gathering.gather(with_rope(study, 0.03))
-    section = datasets.section(found)
-    matrix = next(table for table in section.tables() if table.name == "table-8-matrix")
-    assert matrix.frame.set_index(["a", "b"]).loc[("relu", "dsrelu"), "word"] == "equivalent"
-    assert "the planned one" in matrix.caption
-    figure = next(plot for plot in section.plots() if plot.name == "figure-6-matrix")
-    assert "n = 25 splits" in figure.caption
+def test_nothing_is_said_across_data_sets_of_one() -> None:
+    assert datasets.section(several(1)) is None
+    several_sets = datasets.section(several(2))
+    assert several_sets is not None
+    assert "the planned conclusions are the verdicts" in said(several_sets)
 
 
 def test_few_data_sets_get_no_test_across_them() -> None:
     text = said(datasets.section(several(3)))
     assert "Friedman" not in text
     assert "nothing is concluded across data sets" in text
-    assert "No interval: the exact Wilcoxon test is of signs and ranks" in text
+    assert "of signs and ranks, so there is no interval" in text
     assert "Too few data sets for an interval" not in text
 
 
 def test_the_profile_says_how_many_runs_lie_outside_its_scale() -> None:
-    study = simulated.study(seed=3, activations=("relu", "dsrelu"), epochs=4, diverged=[("dsrelu", 0, 1)])
-    figure = next(plot for plot in datasets.section(gathering.gather(study)).plots() if plot.name == "figure-6-profile")
-    assert "Outside the drawn range: 1 of 10 runs." in figure.caption
+    studies = [
+        simulated.study(
+            seed=s, name=f"n{s}", dataset=f"d{s}", activations=("relu", "dsrelu"), epochs=4, diverged=[("dsrelu", 0, 1)]
+        )
+        for s in (3, 4)
+    ]
+    section = datasets.section(gathering.gather(studies))
+    assert section is not None
+    figure = next(plot for plot in section.plots() if plot.name == "figure-6-profile")
+    assert "Outside the drawn range: 2 of 20 runs." in figure.caption
 
 
 def test_interim_analyses_are_not_said_to_be_tracked_and_an_incomplete_study_is_interim() -> None:
@@ -116,7 +121,6 @@ def test_counts_are_words_of_one_or_of_several() -> None:
     for labels, said_of in ((("relu", "elu"), "1 comparison"), (("relu", "elu", "tanh"), "2 comparisons")):
         found = gathering.gather(simulated.study(seed=5, activations=labels, epochs=4))
         text = said(verdicts.section(found)) + said(declaration.section(found))
-        assert f"Of {said_of}:" in text
         assert f"after Holm over {said_of};" in text
         assert f"**Family**: {said_of}, Holm" in text
 
@@ -129,19 +133,6 @@ def test_the_level_of_mixed_studies_is_said() -> None:
     assert "0.01, two-sided, the strictest of the studies' (0.01, 0.05)" in said(
         declaration.section(gathering.gather([a, b]))
     )
-
-
-def test_intervals_of_one_data_set_are_not_said_to_resample_data_sets() -> None:
-    def caption(found: Findings) -> str:
-        return next(table.caption for table in datasets.section(found).tables() if table.name == "table-10-normalised")
-
-    one = gathering.gather(simulated.study(seed=3, activations=("relu", "dsrelu"), epochs=4))
-    assert "over all resamples of its 5 splits" in caption(one)
-    more = gathering.gather(simulated.study(seed=3, activations=("relu", "dsrelu"), repeats=2, epochs=4))
-    assert "by 500 resamples of whole splits" in caption(more)
-    for found in (one, more):
-        assert "then of data sets" not in caption(found)
-    assert "then of data sets, too" in caption(several(2))
 
 
 def test_a_metric_without_a_default_equivalence_says_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import baycomp
 import numpy as np
@@ -11,10 +12,13 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from analysis.runs import published
+from analysis.report import findings as gathering
+from analysis.report.blocks import Text
+from analysis.report.sections import published as section
+from analysis.runs import granularity, published
 from analysis.runs.metric import find
 from analysis.runs.plan import unstated_metrics
-from analysis.statistics import bayes, claims, effects, frequentist, integrity, power
+from analysis.statistics import bayes, claims, effects, frequentist, integrity, outlook
 from analysis.statistics.scores import pair, scores
 from analysis.statistics.verdict import Word
 
@@ -115,7 +119,7 @@ def test_repeats_would_not_help_on_mit_bih(tables: published.Published) -> None:
     for label in ("ReLU", "Mish", "Sigmoid", "LeakyReLU"):
         pairs = pair(table, "DSReLU", label)
         # An even chance of p <= 0.05 at the differences that were seen.
-        frame = power.outlook(pairs, folds=5, target=0.5)
+        frame = outlook.outlook(pairs, folds=5, target=0.5)
         needed[label] = frame.set_index("sd_at").loc["observed", "repeats_needed"]
         size = abs(pairs.d.mean()) / pairs.d.std(ddof=1)
         enough = [size / math.sqrt(1 / n + 0.25) >= stats.t.isf(0.025, n - 1) for n in range(5, 5000, 5)]
@@ -142,3 +146,42 @@ def test_what_knowing_nothing_scores() -> None:
     guess = np.zeros(10, dtype=int)
     for metric, average in (("f1_weighted", "weighted"), ("f1_macro", "macro")):
         assert found[metric] == pytest.approx(f1_score(truth, guess, average=average, zero_division=0))
+
+
+def typed(folder: Path, items: int, trained: int, rows: int) -> published.Published:
+    """Tables whose scores are of so many items, printed to six digits."""
+    rng = np.random.default_rng(3)
+    lines = [
+        ["d", part, "accuracy", row, label, round(float(rng.integers(0.6 * n, 0.9 * n)) / n, 6)]
+        for part, n in (("train", trained), ("val", items))
+        for label in ("ReLU", "DSReLU")
+        for row in range(1, rows + 1)
+    ]
+    path = folder / "typed.csv"
+    pd.DataFrame(lines, columns=list(published.SCORES)).to_csv(path, index=False)
+    return published.read(path)
+
+
+@pytest.mark.parametrize(("items", "trained"), [(9000, 40_800), (10_000, 40_000), (17_511, 70_043)])
+def test_training_sizes_are_read_from_the_digits_too(tmp_path: Path, items: int, trained: int) -> None:
+    cube = typed(tmp_path, items, trained, rows=5).cube
+    assert set(cube["n_heldout"]) == {items}
+    assert set(cube["n_train"]) == {trained}
+    table = scores(cube, dataset="d", metric=ACCURACY)
+    assert table.ratio_known
+    assert table.ratio == pytest.approx(items / trained)
+
+
+def test_sizes_that_any_score_would_fit_are_not_inferred(tmp_path: Path) -> None:
+    few = typed(tmp_path, 9000, 190_000, rows=1).cube
+    assert few["n_train"].isna().all()
+    assert granularity.inferred(np.array([0.123456])) is None
+    assert granularity.inferred(np.array([0.25, 0.5, 0.7])) == 20
+
+
+def test_who_leads_is_not_called_the_runner_up(tables: published.Published) -> None:
+    found = gathering.gather(gathering.imported(tables), published=tables)
+    said = [block.text for block in section.subjects(found) if isinstance(block, Text)]
+    assert any("DSReLU (0.514444) is ahead of the runner-up LeakyReLU" in line for line in said)
+    assert any("DSReLU (0.988864) is behind the leader LeakyReLU (0.989207): −0.03 %" in line for line in said)
+    assert section.standing(0.0) == "level with"

@@ -52,7 +52,7 @@ def test_summary_brackets_its_value_and_the_seed_decides() -> None:
     assert one.equals(same)
     assert not one.equals(other)
     assert ((one["low"] <= one["value"]) & (one["value"] <= one["high"])).all()
-    assert set(one["statistic"]) == {"iqm", "mean", "median", "optimality_gap"}
+    assert set(one["statistic"]) == {"iqm", "mean", "median of runs", "optimality_gap"}
     assert set(one["note"]) == {aggregate.OVERLAP}
     assert set(one["datasets"]) == {3}
     alone = aggregate.summary(aggregate.normalise(tables()[:1]), rng())

@@ -15,7 +15,7 @@ from analysis.errors import DeclarationError
 from analysis.runs import simulated
 from analysis.runs.metric import find
 from analysis.runs.plan import unstated_metrics
-from analysis.statistics import effects
+from analysis.statistics import effects, frequentist
 from analysis.statistics.scores import of_arrays, scores
 
 ACCURACY, LOSS = (find(unstated_metrics(), name) for name in ("accuracy", "loss"))
@@ -82,3 +82,15 @@ def test_improvement_of_a_lone_activation() -> None:
     study = simulated.study(seed=1, activations=("a",))
     frame = effects.improvement(scores(study.cube, dataset="digits", metric=ACCURACY), "a")
     assert set(frame["note"]) == {"Nothing to compare with."}
+
+
+def test_an_interval_stays_within_what_the_metric_allows() -> None:
+    x, y = np.array([0.9, 0.1, 0.5]), np.array([0.2, 0.6, 0.4])
+    wide, free = (of_arrays(x, y, ratio=0.5, metric=metric) for metric in (ACCURACY, LOSS))
+    found = effects.size(wide)
+    assert (found["low"], found["high"]) == (-1.0, 1.0)
+    assert frequentist.corrected_t(wide).interval == (-1.0, 1.0)
+    # A loss has no worst value.
+    unbounded = frequentist.corrected_t(free).interval
+    assert unbounded is not None
+    assert unbounded.high > 1.0

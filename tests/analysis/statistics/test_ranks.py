@@ -107,7 +107,24 @@ def test_incomplete_blocks_are_left_out_and_counted() -> None:
     holed.iloc[0, 0] = np.nan
     test = ranks.friedman(holed, rng())
     assert test.n == 13
-    assert "1 incomplete block" in test.note
+    first, *_ = DEMSAR.columns
+    assert f"1 of 14 data sets left out, since scores are missing: {first} on 1." in test.note
+    assert "left out" not in ranks.friedman(DEMSAR, rng()).note
+
+
+def test_what_incomplete_blocks_cost_is_said_with_whose_they_are() -> None:
+    holed = DEMSAR.copy()
+    first, second, *_ = DEMSAR.columns
+    holed.iloc[0, 0] = holed.iloc[2:4, 1] = holed.iloc[3, 0] = np.nan
+    said = f"3 of 14 data sets left out, since scores are missing: {first} on 2, {second} on 2"
+    for picture in (ranks.nemenyi(holed), ranks.wilcoxon_holm(holed)):
+        assert said in picture.caption
+        assert picture.n == 11
+    assert "left out" not in ranks.nemenyi(DEMSAR).caption
+    assert (
+        "5 of 14 folds left out"
+        in ranks.friedman(holed.assign(x=holed.iloc[:, 2].mask(holed.index < 5)), rng(), of="folds").note
+    )
 
 
 def test_bars_never_join_two_that_are_told_apart() -> None:
@@ -117,7 +134,7 @@ def test_bars_never_join_two_that_are_told_apart() -> None:
     assert ranks.cliques(np.ones((4, 4), dtype=bool)) == [(0, 3)]
     # 0 and 3 are not told apart, but no bar may say so.
     labels = pd.Series([1.0, 2.0, 3.0, 4.0], index=list("abcd"))
-    picture = ranks._diagram(labels, pd.DataFrame(together * 1.0), np.nan, 9, 0.05, "datasets", "a test")
+    picture = ranks._diagram(labels, pd.DataFrame(together * 1.0), np.nan, DEMSAR, 0.05, "datasets", "a test")
     assert not picture.faithful
 
 
