@@ -2,8 +2,9 @@
 
 ``trainer``, ``analysis``, ``slurm`` and ``sweeps`` are names that users' projects have too. The command, the processes
 it starts and the node side of every job begin here: ``python -P -m actsweep_start`` is the command line, and
-``python -P -m actsweep_start -m MODULE [ARGUMENT]...`` runs another module. Only the four names are looked for beside
-this file; all others are found as ever. Imports the standard library only.
+``python -P -m actsweep_start -m MODULE [ARGUMENT]...`` runs another module. Only the four names are looked for where we
+are; all others are found as ever. A module of its own, found beside the four packages where they are installed, because
+none of the four could be found before it. Imports the standard library only.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from pathlib import Path
 from types import ModuleType
 
 PACKAGES = ("analysis", "slurm", "sweeps", "trainer")
-ROOT = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve()
+ROOT = HERE.parents[2] if HERE.parent.name == "start" else HERE.parent
+"""Folder of the four packages: of a source tree, or of an installation, where this file lies beside them."""
 
 
 class _OursFirst(MetaPathFinder):
-    """Finds the four packages beside this file."""
+    """Finds the four packages where we are."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
