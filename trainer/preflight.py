@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from trainer.catalogue import DATASETS, resolve
 from trainer.codec import from_plain, to_text
@@ -26,9 +26,21 @@ if TYPE_CHECKING:
 Device = Literal["auto", "cpu", "cuda"]
 
 
+class Tried(NamedTuple):
+    problems: list[str]
+    """What is wrong with data sets, splits, models and activations, each said once."""
+    remarks: list[str]
+    """What the data sets have to say of their files: copies of one image, files left out."""
+
+
 def problems(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu") -> list[str]:
-    """What is wrong with data sets, splits, models and activations of ``specs``, each said once. ``device``: the kind
-    that folds will train on; the CPU stands in for a GPU that this machine lacks."""
+    """What :func:`tried` finds wrong."""
+    return tried(specs, data_root, device).problems
+
+
+def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu") -> Tried:
+    """Tries ``specs``. ``device``: the kind that folds will train on; the CPU stands in for a GPU that this machine
+    lacks."""
     found: dict[str, None] = {}
     datasets: dict[str, Dataset] = {}
     dealt: dict[tuple[str, int, int], Split] = {}
@@ -43,7 +55,7 @@ def problems(specs: list[FoldSpec], data_root: Path | None, device: Device = "cp
             if place not in dealt:
                 dealt[place] = _deal(datasets[key], spec, dealt)
         except TrainerError as error:
-            return [str(error)]
+            return Tried([str(error)], [])
         split, model = dealt[place], f"{key} {to_text(spec.model)} {to_text(spec.activation)} {spec.training.batch}"
         if model in built:
             continue
@@ -56,7 +68,7 @@ def problems(specs: list[FoldSpec], data_root: Path | None, device: Device = "cp
             found |= dict.fromkeys(_rehearse(spec, datasets[key], split, device, resume=resume))
         except Exception as error:  # a user's own class may raise anything
             found[f"{spec.activation.name}: {error}" if spec.activation.name not in str(error) else str(error)] = None
-    return list(found)
+    return Tried(list(found), [f"{known.name}: {remark}" for known in datasets.values() for remark in known.remarks])
 
 
 def _read(spec: DataSpec, root: Path | None) -> Dataset:
@@ -116,11 +128,11 @@ def _rehearse(spec: FoldSpec, dataset: Dataset, split: Split, wish: Device, *, r
 
 def main() -> None:
     """Reads ``{"data_root": text or null, "device": text, "specs": [...]}`` from standard input; its last line of
-    output is the problems as JSON."""
+    output is what :func:`tried` gives, as JSON."""
     asked = json.load(sys.stdin)
     root = None if asked["data_root"] is None else Path(asked["data_root"])
-    found = problems([from_plain(FoldSpec, raw) for raw in asked["specs"]], root, asked["device"])
-    print(json.dumps(found))  # noqa: T201  # its answer
+    found = tried([from_plain(FoldSpec, raw) for raw in asked["specs"]], root, asked["device"])
+    print(json.dumps(found._asdict()))  # noqa: T201  # its answer
 
 
 if __name__ == "__main__":

@@ -45,8 +45,14 @@ def between(interval: Interval, metric: Metric) -> str:
     return f"{number(scale(metric) * interval.low)} to {number(scale(metric) * interval.high)}"
 
 
+def shown_of(count: int, most: int) -> int:
+    """How many of ``count`` are named."""
+    return count if count <= most + 1 else most
+
+
 def listed(names: list[str], most: int) -> str:
-    """``a``, ``a and b``, ``a, b and 3 more``."""
+    """``a``, ``a and b``, ``a, b and 3 more``; one more than ``most`` is named rather than counted."""
+    most = shown_of(len(names), most)
     shown, more = names[:most], len(names) - most
     shown = [*shown, f"{more} more"] if more > 0 else shown
     return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]])) if shown else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from analysis.report.amounts import amount, between, listed, number, scale
+from analysis.report.amounts import amount, between, listed, number, scale, shown_of
 from analysis.report.findings import Findings
 from analysis.runs.metric import Metric
 from analysis.runs.wording import counted
@@ -42,7 +42,8 @@ def decided(findings: Findings, verdicts: Sequence[Verdict]) -> str:
     if word is Word.EQUIVALENT:
         return equivalent(findings, ranked)
     most = NAMED if word is Word.BETTER else FEWER
-    parts = [extent(findings, group, first=at == 0) for at, group in enumerate(ranked[:most])]
+    named = ranked[: shown_of(len(ranked), most)]
+    parts = [extent(findings, group, first=at == 0) for at, group in enumerate(named)]
     whole = listed([*parts, *[""] * (len(ranked) - len(parts))], most)
     if len(ranked) == 1:
         alone = extent(findings, ranked[0], first=True, named=False)
@@ -168,6 +169,9 @@ def choice(findings: Findings) -> str:
     if better:
         return by_dataset([one for found in better.values() for one in found])
     text = f"{findings.control}: nothing is shown to beat it."
+    same = [label for label in findings.labels if is_equivalent(findings, label)]
+    if same:
+        text = f"{findings.control}, or {listed(same, NAMED)}: nothing is shown to beat it, and these do as well."
     lead = leader(findings, [found for found in findings.verdicts if found.word not in DECIDED])
     if lead is None or lead.probabilities is None or lead.estimate <= 0 or lead.word is Word.DESCRIPTIVE:
         return text
@@ -178,6 +182,12 @@ def choice(findings: Findings) -> str:
         f"{text} Else {lead.activation}: better{where}{by} with probability {chance(lead.probabilities.better)}, "
         "taken alone."
     )
+
+
+def is_equivalent(findings: Findings, label: str) -> bool:
+    """On every data set."""
+    mine = [found.word for found in findings.verdicts if (found.activation, found.control) == (label, findings.control)]
+    return len(mine) == len(findings.datasets) and all(word is Word.EQUIVALENT for word in mine)
 
 
 def by_dataset(better: Sequence[Verdict]) -> str:

@@ -63,7 +63,7 @@ def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05
         freedom = pairs.n - 1
         probabilities = rule.regions(estimate, scale, freedom, width)
         half = float(stats.t.isf(alpha / 2, freedom)) * scale
-        interval = Interval(estimate - half, estimate + half)
+        interval = Interval(*pairs.metric.within(estimate - half, estimate + half))
         word = rule.word(
             probabilities,
             p=rule.p_difference(estimate, scale, freedom),

@@ -147,7 +147,8 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
         detached.check(found)
     path = folder or Path("runs") / found.name
     with needs.as_started(found, path):
-        preflight.check(found)
+        for remark in preflight.check(found):
+            click.echo(remark)
     if session.make(found, path, sys.argv):
         click.echo(f"study folder: {path}")
     else:

@@ -23,9 +23,11 @@ START_S, STEP_S, RESUME_S = 5.0, 0.45, 0.45
 takes a step, and for a second one that goes on from its checkpoint. Measured by ``tests/bench/bench_preflight.py``."""
 
 
-def check(study: Study) -> None:
-    """Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
-    there or cannot be dealt to these folds, a model or an activation that cannot be built at the bounds of its space.
+def check(study: Study) -> list[str]:
+    """Tries a study, and gives what its data sets have to say of their files.
+
+    Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
+    there or cannot be dealt to these folds, a model or an activation that does not train at the bounds of its space.
     Data set and torch are loaded by another process, so that the driver stays small."""
     from slurm.profile import load as load_profile
 
@@ -50,8 +52,11 @@ def check(study: Study) -> None:
     )
     if run.returncode != 0:
         raise SweepError(f"{study.name}: cannot be tried here:\n{run.stderr.strip()}")
-    if found := json.loads(run.stdout.splitlines()[-1]):
-        raise StudyError("\n".join(f"{study.name}: {problem}" for problem in found))
+    answer = json.loads(run.stdout.splitlines()[-1])
+    if answer["problems"]:
+        raise StudyError("\n".join(f"{study.name}: {problem}" for problem in answer["problems"]))
+    remarks: list[str] = answer["remarks"]
+    return remarks
 
 
 def cost(study: Study) -> str:

@@ -14,7 +14,7 @@ from analysis.report.figures.comparisons import WORD_COLOURS, WORD_MARKERS, diff
 from analysis.report.findings import Findings
 from analysis.runs.published import parts_of
 from analysis.runs.wording import counted
-from analysis.statistics.verdict import Verdict
+from analysis.statistics.verdict import Verdict, Word
 
 NAME = "figure-1-answer"
 MOST_SETS = 5
@@ -25,6 +25,7 @@ ROW_IN = (0.165, 0.3)
 """Least and most height of a row: together they take what room there is."""
 ROOM_IN = 2.4
 LEGEND_IN = 0.29
+ZONE_ROOM = 1.06
 OFF = "; a triangle at an edge carries what lies beyond it"
 
 
@@ -202,7 +203,9 @@ def differences(
     reach = [times * end for found in verdicts if math.isfinite(found.estimate) for end in findings.reach(found)]
     values = [value for value, _ in (*means_at, *ends_at)]
     low, high = figure_style.limits([*values, 0.0], least=min(reach, default=None), most=max(reach, default=None))
-    scale = (min(low, 0.0), max(high, 0.0))
+    # A word that rests on the zone shows where the zone ends.
+    zone = max((times * float(v.extras["rope"]) for v in verdicts if v.word is Word.EQUIVALENT), default=0.0)
+    scale = (min(low, -ZONE_ROOM * zone), max(high, ZONE_ROOM * zone))
     # A mean off the scale is told, rather than the end of its interval there.
     told = {row for value, row in means_at if not scale[0] <= value <= scale[1]}
     off = figure_style.mark_off_scale(panel, *transposed(means_at), scale, form="mean {:.3g}")

@@ -181,7 +181,7 @@ def turned(findings: Findings) -> str:
     flips = robustness.flipped(findings.verdicts, others)
     flips.pop(robustness.PLAIN, None)
     changed = set().union(*flips.values())
-    by = [name.split(": ", 1)[-1] for name, found in flips.items() if found]
+    by = [name for name, found in flips.items() if found]
     if not changed:
         return ""
     verb = "changes" if len(changed) == 1 else "change"

@@ -73,7 +73,8 @@ def blocks(findings: Findings) -> list[Block]:
 
 METHODS = (
     f"Intervals of normalised scores are from {DRAWS} resamples of whole splits within data sets, then of data sets, "
-    "too; they ignore that folds overlap. iqm is the mean of the middle half.",
+    "too; they ignore that folds overlap. iqm is the mean of the middle half; the median is of all runs, not of the "
+    "data sets' means as in rliable.",
     "The probability of improvement is the share of splits on which an activation beats the control, ties for half, "
     "mean over data sets, with Wilson's interval. Meaningful is above 0.75 with a low end above 0.5 on at least "
     f"{aggregate.PAIRS_NEEDED} independent pairs; splits of one data set are not independent.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sweeps.driver import preflight
@@ -61,7 +62,19 @@ def test_a_good_one_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "own_readers.py").write_text(READERS)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # for the process that tries it
-    preflight.check(load("name: mine\ndata: {name: 'own_readers:good'}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n"))
+    study = load("name: mine\ndata: {name: 'own_readers:good'}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n")
+    assert preflight.check(study) == []
+
+
+def test_what_a_data_set_has_to_say_of_its_files_comes_back(tmp_path: Path) -> None:
+    rows = np.c_[np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2]
+    rows[6] = rows[4]
+    np.savetxt(tmp_path / "mine.csv", rows, delimiter=",", header="a,b,c,label", comments="")
+    study = load(
+        f"name: mine\nroot: {tmp_path}\ndata: {{name: table, path: mine.csv, target: label}}\nmodel: tiny_cnn\n"
+        "activations: [relu]\nfolds: {folds: 2}\n"
+    )
+    assert any("row 5 = row 7" in remark for remark in preflight.check(study))
 
 
 def test_its_cost_is_said_before(tmp_path: Path) -> None:
