@@ -171,7 +171,8 @@ def choice(findings: Findings) -> str:
     text = f"{findings.control}: nothing is shown to beat it."
     same = [label for label in findings.labels if is_equivalent(findings, label)]
     if same:
-        text = f"{findings.control}, or {listed(same, NAMED)}: nothing is shown to beat it, and these do as well."
+        do = "does" if len(same) == 1 else "do"
+        text = f"{findings.control}: nothing is shown to beat it; {listed(same, NAMED)} {do} as well."
     lead = leader(findings, [found for found in findings.verdicts if found.word not in DECIDED])
     if lead is None or lead.probabilities is None or lead.estimate <= 0 or lead.word is Word.DESCRIPTIVE:
         return text

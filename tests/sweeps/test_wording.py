@@ -148,7 +148,7 @@ def test_a_prepared_data_set() -> None:
     for count, said in ((1, "1 item of"), (2, "2 items of")):
         summary = Summary(
             name="x", items=count, shape=(1, 8, 8), dtype="uint8", size_mb=1.0, per_class={}, targets=count, groups={},
-            heldout=count, digest="d",
+            heldout=count, digest="d", remarks=("odd",),
         )  # fmt: skip
         words = describe_preparation(Preparation(summary=summary, cache=None, wall_s=0.1))
         assert said in words

@@ -63,7 +63,7 @@ def test_result_is_json_with_every_fold(small, packed):
 
 def test_text_that_is_no_pack_is_refused():
     with pytest.raises(SpecError, match="Pack: missing"):
-        entry.run('{"schema": 1}')
+        entry.run('{"schema": 3}')
 
 
 def test_other_code_than_planned_is_refused(small, packed):

@@ -104,7 +104,7 @@ def test_parts_above_the_classes_are_a_fixed_split(parted: Path) -> None:
     assert found.remarks == ("the parts are train with val, and test as the fixed held-out part",)
     strata = Classification.strata(found)
     spec = SplitSpec(scheme="fixed", folds=1, validation=0.25)
-    made = split(found, spec, strata, seed=0, repeat=0, fold=0)
+    made = split(found, spec, strata, phase="confirm", seed=0, repeat=0, fold=0)
     assert made.heldout.tolist() == np.flatnonzero(found.fixed_heldout).tolist()
     assert len(load(parted, part="train").items) == 12
     assert len(load(parted, part="test").items) == 2
@@ -280,7 +280,7 @@ def test_copies_stay_on_one_side_where_that_is_asked_for(pets: Path) -> None:
         spec = SplitSpec(folds=3, validation=0.3, group="copies" if grouped else None)
         split_up = 0
         for fold in range(3):
-            made = split(found, spec, strata, seed=0, repeat=0, fold=fold)
+            made = split(found, spec, strata, phase="confirm", seed=0, repeat=0, fold=fold)
             parts = [
                 {image.tobytes() for image in found.items[part]} for part in (made.train, made.validation, made.heldout)
             ]

@@ -83,7 +83,7 @@ def test_columns_by_name(people: Path) -> None:
     assert found.remarks == ("features: age, weight",)
     made = split(
         found, SplitSpec(folds=3, group="patient", validation=0.5, stratify=False),
-        None, seed=0, repeat=0, fold=0)  # fmt: skip
+        None, phase="confirm", seed=0, repeat=0, fold=0)  # fmt: skip
     assert len(set(found.groups["patient"][made.heldout])) == 1
 
 
@@ -442,7 +442,10 @@ def test_arrays_that_come_in_parts(saved: Path) -> None:
     assert np.flatnonzero(found.fixed_heldout).tolist() == list(range(40, 45))
     assert found.name.startswith("arrays (20 exact copies")
     strata = Classification.strata(found)
-    assert len(split(found, SplitSpec(scheme="fixed", folds=1), strata, seed=0, repeat=0, fold=0).heldout) == 5
+    assert (
+        len(split(found, SplitSpec(scheme="fixed", folds=1), strata, phase="confirm", seed=0, repeat=0, fold=0).heldout)
+        == 5
+    )
 
 
 def test_arrays_in_files_of_their_own(saved: Path) -> None:
