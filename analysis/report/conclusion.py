@@ -91,8 +91,8 @@ def undecided(findings: Findings, rest: Sequence[Verdict], *, alone: bool) -> li
         told = [float(found.extras.get("detectable", math.nan)) for found in rest]
         known = sorted(value for value in told if math.isfinite(value))
         design = f", where this design tells {amount(known[0], metric_of(findings, lead))} at best" if known else ""
-        are = "comparison is" if len(rest) == 1 else "comparisons are"
-        return [f"{len(rest)} of {len(findings.verdicts)} {are} open{design}."]
+        are = "is" if len(rest) == 1 else "are"
+        return [f"{len(rest)} of {counted(len(findings.verdicts), 'comparison')} {are} open{design}."]
     metric = metric_of(findings, lead)
     where = f" on {lead.dataset}" if len(findings.datasets) > 1 else ""
     if lead.estimate > 0:
