@@ -112,7 +112,7 @@ def test_its_folder_is_read_where_the_task_is_not_installed(tmp_path: Path, monk
         ("validation_off_by", "validation_of_by", "accepts validation_loss, validation_off_by, validation_within_one"),
         ("rope: 0.05", "metric: auc", 'report.metric: got "auc"; accepts loss, off_by, within_one'),
         ("validation: 0.25", "validation: 0.25, stratify: true", "accepts false: task counts:Counts has no classes"),
-        ("counts:Counts", "counts:Visits", "task 'counts:Visits': got <class 'counts.Visits'>; accepts a subclass"),
+        ("counts:Counts", "counts:Visits", "task 'counts:Visits': got the class Visits; accepts a subclass"),
         ("counts:Counts", "nowhere:Counts", "task 'nowhere:Counts': cannot import"),
     ],
 )
