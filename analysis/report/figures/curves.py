@@ -23,7 +23,7 @@ from analysis.runs.metric import Metric
 from analysis.runs.schema import SCORED, Status
 
 Array = npt.NDArray[np.float64]
-SECONDS = ("seconds/train", "seconds/evaluate", "seconds/rest")
+SECONDS = ("seconds/train", "seconds/evaluate")
 POINTS = 120
 """Points of a drawn curve at most."""
 
@@ -38,6 +38,14 @@ def matrix(curves: pd.DataFrame, column: str) -> Array:
     kept = epoch >= 0
     values[run[kept], epoch[kept]] = curves[column].to_numpy(dtype=float)[kept]
     return values
+
+
+def of_shared(curves: pd.DataFrame) -> pd.DataFrame:
+    """One data set's curves of the folds that every activation has, so that medians are over the same splits; all
+    where there are no such folds."""
+    have = curves.groupby(["repeat", "fold"])["activation"].transform("nunique")
+    kept = curves[have == curves["activation"].nunique()]
+    return curves if kept.empty else kept
 
 
 def best_so_far(values: Array, metric: Metric) -> Array:
@@ -65,7 +73,8 @@ def band(values: Array) -> pd.DataFrame:
 
 
 def at_times(curves: pd.DataFrame, metric: Metric, points: int = POINTS) -> pd.DataFrame:
-    """Best validation value so far against training time, median over runs: columns seconds, median, low, high."""
+    """Best validation value so far against the time of training and evaluation, median over runs: columns seconds,
+    median, low, high. An epoch counts from when it has ended."""
     present = [name for name in SECONDS if name in curves]
     column = f"validation/{metric.name}"
     if not present or column not in curves or curves.empty:
@@ -104,7 +113,7 @@ def epochs(findings: Findings) -> list[Plot]:
 def _epochs(findings: Findings, dataset: str, metric: Metric, at: int) -> Plot:
     labels = list(findings.plan_of(dataset).activations)
     control = findings.plan_of(dataset).declaration.control
-    mine = findings.curves[findings.curves["dataset"] == dataset]
+    mine = of_shared(findings.curves[findings.curves["dataset"] == dataset])
     parts = {label: mine[mine["activation"] == label] for label in labels}
     raw = {label: matrix(parts[label], f"validation/{metric.name}") for label in labels}
     best = {label: band(best_so_far(raw[label], metric)) for label in labels}
@@ -125,7 +134,7 @@ def _epochs(findings: Findings, dataset: str, metric: Metric, at: int) -> Plot:
     caption = (
         f"Best validation/{metric.name} so far on the validation part, carried forward after a run has stopped: "
         f"median and pointwise (not simultaneous) 95 % range over "
-        f"{ranged(runs, 'run')}. "
+        f"{ranged(runs, 'run')}, of the folds that all have. "
         + ("Below: runs still training." if draw is _together else f"Dotted: {control}. Grey: share still training.")
     )
     with figure_style.new_figure(3.6 if draw is _together else 0.7 + 1.25 * math.ceil(len(labels) / 4)) as figure:
@@ -214,7 +223,7 @@ def times(findings: Findings) -> list[Plot]:
             panels = figure_style.columns(figure, group, sharey=False)[0]
             handles: dict[str, Any] = {}
             for panel, dataset in zip(panels, group, strict=True):
-                mine = findings.curves[findings.curves["dataset"] == dataset]
+                mine = of_shared(findings.curves[findings.curves["dataset"] == dataset])
                 for label in labels:
                     frame = at_times(mine[mine["activation"] == label], metric)
                     if frame.empty:
@@ -238,11 +247,11 @@ def times(findings: Findings) -> list[Plot]:
                 figure_style.render(
                     figure,
                     name=f"figure-4-times{'' if at == 0 else f'-{at + 1}'}",
-                    title="Learning curves against wall time",
+                    title="Learning curves against training time",
                     caption=(
-                        f"Best validation/{metric.name} so far against the run's own training, evaluation and "
-                        "remaining seconds; median over runs, a stopped run carried forward. A curve that is "
-                        f"{metric.better} at the same time learns faster on this machine."
+                        f"Best validation/{metric.name} so far against the run's own seconds of training and "
+                        "evaluation; median over runs of the folds that all have, a stopped run carried forward. A "
+                        f"curve that is {metric.better} at the same time learns faster on this machine."
                     ),
                     data=pd.concat(rows, ignore_index=True),
                 )

@@ -201,13 +201,24 @@ def test_a_stopped_run_keeps_its_best_value_to_the_end() -> None:
     assert band["median"].tolist() == [pytest.approx(x) for x in (0.15, 0.35, 0.55, 0.6)]
 
 
-def test_time_curves_begin_with_the_first_epoch_and_use_all_seconds() -> None:
+def test_curves_are_of_the_folds_that_all_have() -> None:
+    rows = [(label, 0, fold) for label in ("relu", "tanh", "elu") for fold in range(3)]
+    curves = pd.DataFrame(rows, columns=["activation", "repeat", "fold"])
+    lost = curves.drop(index=4)  # tanh's fold 1
+    assert sorted(set(learning.of_shared(lost)["fold"])) == [0, 2]
+    assert len(learning.of_shared(curves)) == 9
+    apart = curves.iloc[[0, 4]]
+    assert len(learning.of_shared(apart)) == 2
+
+
+def test_time_curves_begin_with_the_end_of_the_first_epoch_and_leave_the_rest_out() -> None:
     curves = pd.DataFrame(
         {
             "run_id": ["a", "a", "b", "b"],
             "epoch": [1, 2, 1, 2],
             "seconds/train": [8.0, 8.0, 16.0, 16.0],
             "seconds/evaluate": [2.0, 2.0, 4.0, 4.0],
+            "seconds/rest": [90.0, 1.0, 2.0, 3.0],
             "validation/accuracy": [0.5, 0.7, 0.5, 0.7],
         }
     )
