@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize
 
 from analysis.statistics import power
 from analysis.statistics.scores import Pairs
@@ -50,8 +48,7 @@ def asked(pairs: Pairs, rope: float | None) -> Asked:
     definition on the border; else the default for the metric, from its range, the control's score and what knowing
     nothing scores; without any of these one standard deviation of the differences."""
     metric, control = pairs.metric, float(pairs.y.mean()) if pairs.n else math.nan
-    away = [abs(end - control) for end in (metric.low, metric.high) if end is not None]
-    room = max(away) if len(away) == 2 else math.inf
+    room = power.furthest(pairs)
     best = metric.low if metric.better == "lower" else metric.high
     error = math.nan if best is None else abs(best - control)
     learned = abs(control - pairs.reference)
@@ -72,30 +69,7 @@ def asked(pairs: Pairs, rope: float | None) -> Asked:
 
 def told(size: float, *, sd: float, n: int, ratio: float, rope: float, alpha: float, m: int) -> float:
     """Power of the word better (or worse) at a true difference ``size``: that of the harder of its two demands."""
-    beyond = max(0.0, size - rope)
-    return min(
-        power.power(size, sd, n, ratio, alpha=alpha / m), power.power(beyond, sd, n, ratio, alpha=min(1.0, 2 * alpha))
-    )
-
-
-def detectable(*, sd: float, n: int, ratio: float, rope: float, alpha: float, m: int) -> float:
-    """Smallest true difference that gets the word better with ``TARGET`` power, in the metric's units."""
-    return max(sd * _unit(n, ratio, alpha / m), rope + sd * _unit(n, ratio, min(1.0, 2 * alpha)))
-
-
-@lru_cache(maxsize=4096)
-def _unit(n: int, ratio: float, alpha: float) -> float:
-    """In standard deviations: the comparisons of one study differ in these alone. nan below two splits."""
-    if n < 2 or not math.isfinite(ratio):
-        return math.nan
-
-    def short(size: float) -> float:
-        return power.power(size, 1.0, n, ratio, alpha=alpha) - TARGET
-
-    high = 1.0
-    while short(high) < 0:
-        high *= 2
-    return float(optimize.brentq(short, 0.0, high, rtol=1e-9)) if short(0.0) < 0 else 0.0
+    return power.Goal(size=size, rope=rope, alpha=alpha, m=m).difference_power(sd, n, ratio)
 
 
 def foreseen(verdict: Verdict, alpha: float) -> Verdict:
@@ -107,9 +81,10 @@ def foreseen(verdict: Verdict, alpha: float) -> Verdict:
     rope = rope if math.isfinite(rope) else 0.0
     sd, ratio, m = float(extras["sd"]), float(extras["ratio"]), int(extras["family"])
     size = float(extras["difference_asked"])
+    goal = power.Goal(size=size, rope=rope, alpha=alpha, m=m)
     found = {
-        "power": told(size, sd=sd, n=verdict.n, ratio=ratio, rope=rope, alpha=alpha, m=m),
-        "detectable": detectable(sd=sd, n=verdict.n, ratio=ratio, rope=rope, alpha=alpha, m=m),
+        "power": goal.difference_power(sd, verdict.n, ratio),
+        "detectable": goal.detectable(sd, verdict.n, ratio, target=TARGET),
     }
     return dataclasses.replace(verdict, extras={**extras, **found})
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from analysis.runs.wording import counted
 from analysis.statistics.scores import Pairs
@@ -79,13 +80,20 @@ def detectable(sd: float, n: int, ratio: float, *, target: float = 0.8, alpha: f
     """Smallest true difference seen with ``target`` power on ``n`` splits; nan for n < 2."""
     if n < 2 or not sd > 0 or not math.isfinite(ratio):
         return math.nan
-    low, high = 0.0, sd
-    while power(high, sd, n, ratio, alpha=alpha) < target:
+    return sd * _detectable(n, ratio, target, alpha)
+
+
+@lru_cache(maxsize=4096)
+def _detectable(n: int, ratio: float, target: float, alpha: float) -> float:
+    """In standard deviations, in which alone the comparisons of one study differ."""
+
+    def short(size: float) -> float:
+        return power(size, 1.0, n, ratio, alpha=alpha) - target
+
+    high = 1.0
+    while short(high) < 0:
         high *= 2
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (low, middle) if power(middle, sd, n, ratio, alpha=alpha) >= target else (middle, high)
-    return high
+    return float(optimize.brentq(short, 0.0, high, rtol=1e-12)) if short(0.0) < 0 else 0.0
 
 
 def furthest(pairs: Pairs) -> float:
@@ -125,6 +133,10 @@ class Goal:
     def power(self, sd: float, n: int, ratio: float) -> float:
         if self.aim == "equivalence":
             return equivalence_power(self.size, sd, n, ratio, self.rope, alpha=self.alpha / self.m)
+        return self.difference_power(sd, n, ratio)
+
+    def difference_power(self, sd: float, n: int, ratio: float) -> float:
+        """Of the word better or worse, wherever ``size`` lies."""
         return min(power(far, sd, n, ratio, alpha=level) for _, far, level in self._asked)
 
     def ceiling(self, sd: float, ratio: float) -> float:
