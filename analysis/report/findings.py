@@ -201,6 +201,13 @@ class Findings:
         return None
 
 
+def shared_folds(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the folds that every activation on their data set has: in others, what is easy and hard in a split
+    would count as a difference. ``frame`` has columns dataset, repeat, fold and activation."""
+    have = frame.groupby(["dataset", "repeat", "fold"])["activation"].transform("nunique")
+    return frame[have == frame.groupby("dataset")["activation"].transform("nunique")]
+
+
 def gather(
     studies: Study | Sequence[Study], *, allow_incomplete: bool = False, published: Published | None = None
 ) -> Findings:

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.report import figure_style
 from analysis.report.figure_style import INK, MUTED, Plot
 from analysis.report.figures.comparisons import ranged
-from analysis.report.findings import Findings
+from analysis.report.findings import Findings, shared_folds
 from analysis.runs.metric import Metric
 from analysis.runs.schema import SCORED, Status
 
@@ -41,10 +41,9 @@ def matrix(curves: pd.DataFrame, column: str) -> Array:
 
 
 def of_shared(curves: pd.DataFrame) -> pd.DataFrame:
-    """One data set's curves of the folds that every activation has, so that medians are over the same splits; all
-    where there are no such folds."""
-    have = curves.groupby(["repeat", "fold"])["activation"].transform("nunique")
-    kept = curves[have == curves["activation"].nunique()]
+    """The curves of the folds that every activation has, so that medians are over the same splits; all where there are
+    no such folds."""
+    kept = shared_folds(curves)
     return curves if kept.empty else kept
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.report.blocks import Block, Drawn, Section, Tabled, Text
 from analysis.report.figures import curves
-from analysis.report.findings import Findings
+from analysis.report.findings import Findings, shared_folds
 from analysis.report.tables import Table, decimals
 from analysis.runs.published import parts_of
 from analysis.statistics import generalisation as gap
@@ -44,10 +44,7 @@ def generalisation(findings: Findings) -> Section | None:
 
 def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
     name = findings.metric.name
-    # Of the folds that all have: what is easy and hard in the others would count as a gap.
-    have = frame.groupby(["dataset", "repeat", "fold"])["activation"].transform("nunique")
-    every = frame.groupby("dataset")["activation"].transform("nunique")
-    grouped = frame[have == every].groupby(["dataset", "activation"], sort=False)
+    grouped = shared_folds(frame).groupby(["dataset", "activation"], sort=False)
     result = grouped.agg(
         train=("train", "mean"),
         validation=("validation", "mean"),

@@ -203,7 +203,7 @@ def test_a_stopped_run_keeps_its_best_value_to_the_end() -> None:
 
 def test_curves_are_of_the_folds_that_all_have() -> None:
     rows = [(label, 0, fold) for label in ("relu", "tanh", "elu") for fold in range(3)]
-    curves = pd.DataFrame(rows, columns=["activation", "repeat", "fold"])
+    curves = pd.DataFrame(rows, columns=["activation", "repeat", "fold"]).assign(dataset="digits")
     lost = curves.drop(index=4)  # tanh's fold 1
     assert sorted(set(learning.of_shared(lost)["fold"])) == [0, 2]
     assert len(learning.of_shared(curves)) == 9
