@@ -25,6 +25,7 @@ from analysis.report.sections import (
     curves,
     datasets,
     declaration,
+    floors,
     integrity,
     limits,
     parameters,
@@ -48,6 +49,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     integrity.section,
     results.raw,
     results.section,
+    floors.section,
     posterior.section,
     datasets.section,
     robustness.section,
@@ -116,6 +118,7 @@ def publish(sections: Sequence[Section], folder: Path, *, title: str, digest: st
     numbers = {
         "input": digest,
         **({"answer": dict(screens[0].record)} if screens else {}),
+        **{key: value for section in sections for key, value in section.record.items()},
         "tables": {table.name: tables.to_records(table) for section in sections for table in section.tables()},
     }
     (folder / "numbers.json").write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")

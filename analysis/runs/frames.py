@@ -42,6 +42,8 @@ TEXT_TAGS = {
     "device": schema.DEVICE,
     "device_name": schema.DEVICE_NAME,
     "host": schema.HOST,
+    "case": schema.CASE,
+    "stages": schema.STAGES,
     "code": schema.CODE,
     "commit": schema.COMMIT,
 }
@@ -58,7 +60,7 @@ SIZE_TAGS = {
     "n_heldout": schema.N_HELDOUT,
     "n_heldout_searched": schema.N_HELDOUT_SEARCHED,
 }
-REFERENCE = "reference/"  # columns reference/<metric>
+REFERENCE, FLOOR, REMARK = schema.BESIDE  # reference/<metric>, floor/<metric>/<predictor>, remark/<metric>
 LEARNED = ["run_id", "layer", "parameter", "value"]
 
 
@@ -136,7 +138,7 @@ def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str], trials:
     ]
     cube = pd.DataFrame(rows)
     if len(cube):
-        cube = with_choices(cube, trials)
+        cube = with_choices(cube, trials).assign(scheme=plan.scheme)
     if cube.empty:
         raise SourceError(f"{plan.study}: no fold runs and none planned; start the study first")
     order = {label: position for position, label in enumerate(plan.activations)}
@@ -169,6 +171,7 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
         for tag, value in sorted(tags.items())
         if tag.startswith(schema.REFERENCE_PREFIX)
     }
+    row |= beside(tags)
     if not row["status"] or row["status"] == Status.RUNNING:
         row["status"], row["reason"] = Status.MISSING.value, row["reason"] or "has not ended"
     if broken is not None and row["status"] not in (Status.FAILED, Status.INFRA_FAILED):
@@ -189,6 +192,19 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
         for key, value in sorted(run.params.items())
         if key.startswith((schema.ACTIVATION_PARAM, schema.TRAINING_PARAM))
     }
+    return row
+
+
+def beside(tags: Mapping[str, str]) -> dict[str, Any]:
+    """What trivial predictors score, and remarks on the metrics, by column. A metric's name has no dot, a predictor's
+    may."""
+    row: dict[str, Any] = {}
+    for tag, value in sorted(tags.items()):
+        if tag.startswith(schema.FLOOR_PREFIX):
+            metric, _, predictor = tag.removeprefix(schema.FLOOR_PREFIX).partition(".")
+            row[f"{FLOOR}{metric}/{predictor}"] = size(value, tag)
+        elif tag.startswith(schema.REMARK_PREFIX):
+            row[REMARK + tag.removeprefix(schema.REMARK_PREFIX)] = value
     return row
 
 

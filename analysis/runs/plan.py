@@ -21,6 +21,8 @@ SCHEMA = 2
 
 Phase = Literal["search", "confirm"]
 Family = Literal["control", "all_pairs"]
+CASES, FIXED, PUBLISHED, TIME, BLOCK = "cases", "fixed", "published", "time", "block"
+"""Schemes of which a report has to say what its numbers are of."""
 
 
 def half_width(rope: float) -> float:
@@ -67,6 +69,9 @@ class Plan:
     model: str
     splits: str = ""
     """How items are assigned to folds, as "5 folds, stratified by class"."""
+    scheme: str = ""
+    """How the study file names it: kfold, fixed, published, time, block or cases; empty in plans that did not say
+    it."""
     task: str
     """What is learned, as the report names it."""
     metrics: tuple[Metric, ...]

@@ -13,6 +13,9 @@ SCHEMA = 2
 
 # Parts of a fold's data.
 PARTS = ("train", "train_clean", "validation", "heldout")
+BESIDE = ("reference/", "floor/", "remark/")
+"""Beginnings of columns that hold no scores of a model: ``reference/<metric>``, ``floor/<metric>/<predictor>``,
+``remark/<metric>``."""
 LOSS = "loss"  # what every task is trained on; not finite on a part that is trained or chosen by: diverged
 
 # Per-epoch MLflow metrics beside part/metric (step = epoch, timestamp = the journal's).
@@ -59,6 +62,10 @@ N_VALIDATION = PREFIX + "n_validation"
 N_HELDOUT = PREFIX + "n_heldout"
 N_HELDOUT_SEARCHED = PREFIX + "n_heldout_searched"  # held-out items that searches may use; none where not kept apart
 REFERENCE_PREFIX = PREFIX + "reference."  # <metric>: what knowing nothing scores on the fold's held-out part
+FLOOR_PREFIX = PREFIX + "floor."  # <metric>.<predictor>: what a trivial predictor scores on the fold's held-out part
+REMARK_PREFIX = PREFIX + "remark."  # <metric>: why it has no value, or what looks wrong with it
+CASE = PREFIX + "case"  # what the fold is a case of, as a class or a product; none where folds are no cases
+STAGES = PREFIX + "stages"  # [[name, epochs], ...] as JSON, where a fold trains in several
 DEVICE = PREFIX + "device"  # cpu | cuda
 DEVICE_NAME = PREFIX + "device_name"
 HOST = PREFIX + "host"

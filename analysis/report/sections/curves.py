@@ -93,9 +93,9 @@ def gap_tests(findings: Findings) -> Table | None:
         name="table-7-gap-tests",
         title=f"Gap from train to {scored}, against the control's",
         caption=(
-            f"{name}, {curves.difference_of(findings.metric, scored)}: difference to the control's on n paired splits, "
-            f"positive where the gap is smaller; corrected resampled t, two-sided, Holm over {len(frame)}. "
-            "Exploratory: a family of its own, not declared."
+            f"{name}, {curves.difference_of(findings.metric, scored)}: difference to the control's on n paired "
+            f"{findings.unit}s, positive where the gap is smaller; corrected resampled t, two-sided, Holm over "
+            f"{len(frame)}. Exploratory: a family of its own, not declared."
         ),
         frame=frame[columns],
         formats={
