@@ -42,10 +42,10 @@ TEXT_TAGS = {
     "device": schema.DEVICE,
     "device_name": schema.DEVICE_NAME,
     "host": schema.HOST,
-    "case": schema.CASE,
-    "stages": schema.STAGES,
     "code": schema.CODE,
     "commit": schema.COMMIT,
+    "case": schema.CASE,
+    "stages": schema.STAGES,
 }
 INTEGER_TAGS = {
     "repeat": schema.REPEAT,

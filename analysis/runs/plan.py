@@ -70,8 +70,7 @@ class Plan:
     splits: str = ""
     """How items are assigned to folds, as "5 folds, stratified by class"."""
     scheme: str = ""
-    """How the study file names it: kfold, fixed, published, time, block or cases; empty in plans that did not say
-    it."""
+    """The same in a word: kfold, fixed, published, time, block, or cases; empty in plans that did not say it."""
     task: str
     """What is learned, as the report names it."""
     metrics: tuple[Metric, ...]

@@ -8,7 +8,6 @@ activations, so folds pair.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,7 +99,7 @@ def study(
                     **{"selected": False, "selected_value": np.nan, "selected_among": np.nan},
                     "scheme": shape.scheme,
                     "case": shape.cases[fold] if shape.cases else "",
-                    "stages": json.dumps(list(shape.stages)) if shape.stages else "",
+                    "stages": ", ".join(f"{name} {count}" for name, count in shape.stages),
                 }
                 said = (remarks or {}).get((label, fold), {})
                 here = {key: float(found[repeat % repeats, fold]) for key, found in shared.items()}
