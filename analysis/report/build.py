@@ -21,6 +21,7 @@ from analysis.report.findings import Findings, gather, imported
 from analysis.report.sections import (
     answer,
     appendix,
+    cases,
     cost,
     curves,
     datasets,
@@ -50,6 +51,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     results.raw,
     results.section,
     floors.section,
+    cases.section,
     posterior.section,
     datasets.section,
     robustness.section,

@@ -20,7 +20,7 @@ from analysis.runs.plan import Plan
 from analysis.runs.schema import Status
 from analysis.runs.wording import counted
 
-HISTORY_PREFIXES = ("train/", "train_clean/", "validation/", "seconds/", "memory/")
+HISTORY_PREFIXES = ("train/", "train_clean/", "validation/", "seconds/", "memory/", schema.LEARNING_RATE)
 LOSSES = tuple(f"{part}/{schema.LOSS}" for part in ("train", "validation", "train_clean"))
 LARGEST = 1.79e308  # what the SQL stores make of an infinity is 1.797e308
 
@@ -197,12 +197,13 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
 
 def beside(tags: Mapping[str, str]) -> dict[str, Any]:
     """What trivial predictors score, and remarks on the metrics, by column. A metric's name has no dot, a predictor's
-    may."""
+    may; one that no tag can be named by stands behind its score."""
     row: dict[str, Any] = {}
     for tag, value in sorted(tags.items()):
         if tag.startswith(schema.FLOOR_PREFIX):
             metric, _, predictor = tag.removeprefix(schema.FLOOR_PREFIX).partition(".")
-            row[f"{FLOOR}{metric}/{predictor}"] = size(value, tag)
+            number, _, words = value.partition(" ")
+            row[f"{FLOOR}{metric}/{words or predictor}"] = size(number, tag)
         elif tag.startswith(schema.REMARK_PREFIX):
             row[REMARK + tag.removeprefix(schema.REMARK_PREFIX)] = value
     return row

@@ -19,7 +19,7 @@ from analysis.runs.frames import FLOOR, LEARNED, REFERENCE, REMARK
 from analysis.runs.load import Study
 from analysis.runs.metric import Metric
 from analysis.runs.plan import CASES, FIXED, Declaration, Plan
-from analysis.runs.schema import SECONDS_TRAIN, Status
+from analysis.runs.schema import LEARNING_RATE, SECONDS_TRAIN, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +143,7 @@ def history(rng: np.random.Generator, run_id: str, shape: Shape) -> pd.DataFrame
     frame |= {"validation/loss": loss + 0.05} if shape.n_validation else {}
     frame |= {SECONDS_TRAIN: np.full(len(step), 2.0)}
     if shape.learning_rate:
-        frame["learning_rate"] = np.asarray(shape.learning_rate, dtype=float)
+        frame[LEARNING_RATE] = np.asarray(shape.learning_rate, dtype=float)
     return pd.DataFrame(frame)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import pandas as pd
@@ -41,6 +41,8 @@ class Floor:
     """In plain words, as "mean of the training targets"."""
     value: float
     """Mean over the units that it was scored on."""
+    values: pd.Series = field(compare=False, repr=False)
+    """By unit."""
     n: int
     against: tuple[Verdict, ...]
     """Each activation against it, positive where the activation is better."""
@@ -101,6 +103,7 @@ def _floor(rows: pd.DataFrame, table: Scores, predictor: str, alpha: float) -> F
         metric=table.metric,
         predictor=predictor,
         value=float(values.mean()),
+        values=values,
         n=int(values.notna().sum()),
         against=against,
     )

@@ -59,6 +59,8 @@ class Scores:
     """Index: split (sorted by repeat and fold); columns: activation label; nan where there is no score."""
     unit: Unit = Unit.SPLIT
     """What a row is."""
+    seeds_of: pd.DataFrame
+    """Before seeds are averaged: index unit, repeat, seed; columns as of ``values``."""
     units: pd.Series
     """The row of ``values`` that each of the cube's rows counts in; index: that of the cube."""
     ratio: float
@@ -228,6 +230,7 @@ def scores(
     rows["value"], diverged = _values(rows, column, references if handling == "penalised" else None)
     place = rows.groupby("unit", sort=False)[["repeat", "fold"]].min().sort_values(["repeat", "fold"], kind="stable")
     ratio, known = units.overlap(rows, unit)
+    single = _single(rows)
     where = rows.groupby(["repeat", "fold", "seed"], dropna=False)["split"].nunique()
     groups = rows[rows["value"].notna()].groupby(["unit", "activation"])["value"]
     counts = groups.size()
@@ -236,7 +239,8 @@ def scores(
         dataset=dataset,
         metric=metric,
         column=column,
-        values=_averaged(rows).reindex(index=place.index, columns=labels),
+        values=_averaged(single).reindex(index=place.index, columns=labels),
+        seeds_of=single.reindex(columns=labels),
         unit=unit,
         units=rows["unit"],
         ratio=ratio,
@@ -253,19 +257,22 @@ def scores(
     )
 
 
-def _averaged(rows: pd.DataFrame) -> pd.DataFrame:
-    """The mean of each unit (row) and activation (column) over its seeds: those that every activation with any score
-    there has, so that what one of them lacks is no difference."""
+def _single(rows: pd.DataFrame) -> pd.DataFrame:
+    """The score of each unit, repeat and seed (row) and activation (column)."""
+    keys = ["unit", "repeat", "seed"]
     scored = rows[rows["value"].notna()]
     if scored.empty:
+        return pd.DataFrame(index=pd.MultiIndex.from_arrays([[], [], []], names=keys))
+    return scored.groupby([*keys, "activation"], sort=False, dropna=False)["value"].mean().unstack("activation")
+
+
+def _averaged(single: pd.DataFrame) -> pd.DataFrame:
+    """The mean of each unit (row) and activation (column) over its seeds: those that every activation with any score
+    there has, so that what one of them lacks is no difference."""
+    if single.empty:
         return pd.DataFrame()
-    wide = (
-        scored.groupby(["unit", "repeat", "seed", "activation"], sort=False, dropna=False)["value"]
-        .mean()
-        .unstack("activation")
-    )
-    takes_part = wide.notna().groupby(level="unit").transform("any")
-    return wide[(wide.notna() | ~takes_part).all(axis="columns")].groupby(level="unit", sort=False).mean()
+    takes_part = single.notna().groupby(level="unit").transform("any")
+    return single[(single.notna() | ~takes_part).all(axis="columns")].groupby(level="unit", sort=False).mean()
 
 
 def _values(rows: pd.DataFrame, column: str, penalties: Array | None) -> tuple[Array, npt.NDArray[np.bool_]]:

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from analysis.report import figure_style
-from analysis.report.figures import activations, answer, comparisons, completeness
+from analysis.report.figures import activations, answer, comparisons, completeness, gaps
 from analysis.report.figures import curves as learning
 from analysis.report.findings import Findings, gather
 from analysis.runs import simulated
@@ -229,17 +229,17 @@ def test_time_curves_begin_with_the_end_of_the_first_epoch_and_leave_the_rest_ou
 
 
 def test_the_gap_is_taken_from_weights_at_rest_where_they_were_measured(findings: Findings) -> None:
-    frame = learning.gaps(findings)
+    frame = gaps.gaps(findings)
     assert set(frame["measured"]) == {"at rest"}
     row = findings.claimed.iloc[0]
     assert frame["gap"].iloc[0] == pytest.approx(row["train_clean/accuracy"] - row["validation/accuracy"])
 
 
 def test_the_gap_of_a_loss_is_validation_minus_train(lossy: Findings) -> None:
-    frame = learning.gaps(lossy)
+    frame = gaps.gaps(lossy)
     row = lossy.claimed.iloc[0]
     assert frame["gap"].iloc[0] == pytest.approx(row["validation/loss"] - row["train_clean/loss"])
-    (plot,) = learning.gap_figure(lossy, frame)
+    (plot,) = gaps.gap_figure(lossy, frame)
     assert "beside a high train loss" in plot.caption
 
 
