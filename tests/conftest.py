@@ -53,7 +53,7 @@ def nothing_is_left_behind(request: pytest.FixtureRequest, tmp_path_factory: pyt
         if (getattr(module, "__file__", None) or "").startswith(temporary):
             del sys.modules[name]
     if tasks := sys.modules.get("trainer.tasks.description"):
-        tasks.describe.cache_clear()
+        tasks.described.cache_clear()
     after = _process(request.config.rootpath)
     changed = [f"{what}: {before[what]} -> {after[what]}" for what in before if before[what] != after[what]]
     assert not [*changed, *_captured(late, loaded)], "left behind by this test"

@@ -32,6 +32,7 @@ ACTIVATIONS: dict[str, str] = {
 }
 
 MODELS: dict[str, str] = {
+    "mlp": "trainer.models.tables:mlp",
     "resnet18": "trainer.models.images:resnet18",
     "resnet34": "trainer.models.images:resnet34",
     "tiny_cnn": "trainer.models.images:tiny_cnn",
@@ -58,8 +59,13 @@ DATASETS: dict[str, str] = {
 
 
 TASKS: dict[str, str] = {
-    "classification": "trainer.tasks.classification:Classification",
+    "classification": "trainer.tasks.classification.task:Classification",
 }
+
+DESCRIPTIONS: dict[str, str] = {
+    "classification": "trainer.tasks.classification.facts:describe",
+}
+"""Task -> the function ``(options) -> Description`` that describes it without torch."""
 
 
 _EXAMPLE = {

@@ -78,7 +78,7 @@ def _identity(value: Any) -> Any:
         kept = {}
         for item in dataclasses.fields(value):
             content = getattr(value, item.name)
-            if SINCE in item.metadata and content == item.default:
+            if SINCE in item.metadata and content == _default(item):
                 continue
             kept[item.name] = 1 if item.name == "schema" else _identity(content)
         return kept
@@ -87,6 +87,10 @@ def _identity(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_identity(item) for item in value]
     return value
+
+
+def _default(item: dataclasses.Field[Any]) -> object:
+    return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
 
 
 def from_text(kind: type[T], text: str) -> T:

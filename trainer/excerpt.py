@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trainer.datasets.reader import Dataset
 from trainer.splits import Split
-from trainer.tasks import task as tasks
+from trainer.tasks.task import Task
 
 LEARNT_FROM, LOOKED_AT = 64, 4
 """Items that inputs and task learn from, and those that are evaluated: at most so many of a part."""
@@ -25,9 +25,8 @@ class Excerpt:
     split: Split
 
 
-def take(task: str, dataset: Dataset, split: Split) -> Excerpt:
-    """Items spread over each part of the split; of the training part, over those that ``task`` trains on."""
-    made = tasks.fitting(task, dataset)(dataset)
+def take(made: Task, dataset: Dataset, split: Split) -> Excerpt:
+    """Items spread over each part of the split; of the training part, over those that the task trains on."""
     parts = (
         _spread(made.trained_on(split), LEARNT_FROM),
         _spread(split.validation, LOOKED_AT),
@@ -36,11 +35,11 @@ def take(task: str, dataset: Dataset, split: Split) -> Excerpt:
     chosen, edges = np.concatenate(parts), np.cumsum([0, *map(len, parts)])
     of_each: dict[str, Any] = {
         name: None if (array := getattr(dataset, name)) is None else np.asarray(array[chosen])
-        for name in ("items", "labels", "values", "fixed_heldout")
+        for name in ("items", "labels", "values", "fixed_heldout", "order", "masks")
     }
     train, validation, heldout = (np.arange(edges[part], edges[part + 1], dtype=np.int64) for part in range(3))
     return Excerpt(
-        dataset=dataclasses.replace(dataset, groups={}, **of_each),
+        dataset=dataclasses.replace(dataset, groups={}, published=None, mesh=None, **of_each),
         split=dataclasses.replace(split, train=train, validation=validation, heldout=heldout),
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from trainer import checkpoint, device, journal, selection, splits
+from trainer import checkpoint, device, journal, selection
 from trainer.attempt import Attempt
 from trainer.batches import Resident
 from trainer.datasets.reader import Dataset
@@ -48,6 +48,7 @@ class Fold:
         self._unsaved: checkpoint.State | None = None
         self._saved_at = time.monotonic()
         self._carried_s = 0.0
+        self._remarks: dict[str, str] = {}
 
     @property
     def validates(self) -> bool:
@@ -61,12 +62,12 @@ class Fold:
     def begin(self, dataset: Dataset, data: Resident) -> None:
         """Builds the model, takes up an earlier attempt's newest checkpoint, and writes the Start record."""
         spec = self.spec
-        kind = task.fitting(spec.task, dataset)
-        place = {"seed": spec.study_seed, "repeat": spec.repeat, "fold": spec.fold}
-        self._split = splits.split(dataset, spec.split, kind.strata(dataset), phase=spec.phase, **place)
-        self._learner = Learner(spec, dataset, data, self._split, kind(dataset))
+        kind = task.fitting(spec.task, spec.task_options, dataset)
+        self._split = task.deal(kind, dataset, spec)
+        self._learner = Learner(spec, dataset, data, self._split, kind(dataset, **spec.task_options))
+        described = kind.described(spec.task, **spec.task_options)
         self._selection = selection.Selection(
-            selection.scores(kind.described(spec.task), spec.training.checkpoint_rule) if self.validates else {}
+            selection.scores(described, spec.training.checkpoint_rule) if self.validates else {}
         )
         state = checkpoint.newest(self.attempt.fold, spec.digest, before=self.attempt.number)
         if state is not None:
@@ -82,6 +83,8 @@ class Fold:
             n_heldout=len(self._split.heldout),
             n_heldout_searched=self._split.heldout_searched,
             references=self.learner.references(),
+            floors=self.learner.floors(),
+            case=self._split.case.name if self._split.case is not None else "",
             n_parameters=self.learner.n_parameters,
         )
         self._complete_journal()
@@ -107,7 +110,7 @@ class Fold:
         if problem := selection.diverged(metrics):
             return self._end(Status.DIVERGED, f"{problem} at epoch {epoch}")
         self.epoch = epoch
-        if validated:
+        if validated and self.learner.in_last_stage:
             self._selection.see(epoch, metrics, self.learner.weights())
         record = Epoch(
             epoch=epoch,
@@ -118,6 +121,7 @@ class Fold:
             rest_s=0.0,
             peak_memory_mb=device.peak_memory_mb(target),
             activation=self.learner.learned(),
+            stage=self.learner.stage.name,
             utilisation=device.utilisation(target),
         )
         self._records.append(record)
@@ -182,7 +186,7 @@ class Fold:
 
     def _to_be_validated(self, epoch: int) -> bool:
         training = self.spec.training
-        return epoch % training.evaluate_every == 0 or epoch == training.epochs
+        return epoch % training.evaluate_every == 0 or self.learner.ends_stage(epoch)
 
     def _validate(self) -> dict[str, float]:
         """Metrics of the weights as they are, on the validation part and, where asked for, on the training part."""
@@ -206,8 +210,8 @@ class Fold:
                 f"the data set {self.spec.data.name!r} or its split is not what earlier attempts trained on; restore "
                 f"the data, or delete {self.attempt.fold} to train the fold afresh"
             )
-        self.learner.restore(state["learner"])
         self.epoch = state["epoch"]
+        self.learner.restore(state["learner"], epochs=self.epoch)
         self._selection.restore(state["selection"], self.epoch, self.learner.weights())
         for line in state["records"]:
             record = journal.parse(line, "checkpoint")
@@ -256,6 +260,7 @@ class Fold:
                 reason=reason,
                 rule=self.spec.training.checkpoint_rule,
                 outcomes=outcomes,
+                remarks=self._remarks,
             )
         )
         if status is not Status.FAILED:  # another try goes on from what earlier attempts have saved
@@ -269,7 +274,8 @@ class Fold:
         if status is not Status.DIVERGED and not self._to_be_validated(self.epoch):  # stopped between two validations
             found = {**self._records[-1].metrics, **self._validate()}
             self._records[-1] = dataclasses.replace(self._records[-1], metrics=found)
-            self._selection.see(self.epoch, found, self.learner.weights())
+            if self.learner.in_last_stage:
+                self._selection.see(self.epoch, found, self.learner.weights())
         picks = self._selection.epochs(self.epoch)
         if status is Status.DIVERGED:  # the last finite weights are gone unless a rule kept them
             del picks[LAST]
@@ -292,8 +298,9 @@ class Fold:
         known = self._records[epoch - 1].metrics
         found = {name: value for name, value in known.items() if not name.startswith("train/")}
         outputs = self.learner.outputs("heldout")
-        found |= _named("heldout", self.learner.measure(outputs, "heldout"))
+        found |= _named("heldout", self.learner.measure(outputs, "heldout") | self.learner.outcome())
         if declared:
+            self._remarks = self.learner.task.remarks()
             if "train_clean/loss" not in found:
                 found |= _named("train_clean", self.learner.evaluate("train"))
             self.attempt.check()

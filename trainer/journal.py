@@ -71,6 +71,10 @@ class Start:
     """Digest of the trainer's sources that ran."""
     n_heldout_searched: int | None = field(default=None, metadata={SINCE: 2})
     """Held-out items that the study's searches may use; None where nothing keeps the two apart."""
+    floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict, metadata={SINCE: 2})
+    """What trivial predictors score on the held-out part: predictor, in words -> metric -> value."""
+    case: str = field(default="", metadata={SINCE: 2})
+    """Name of the task's case that the fold is; "" where folds are no cases."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +95,8 @@ class Epoch:
     """Checkpoint, journal and everything else of the epoch before this record; of the previous epoch's end, too."""
     peak_memory_mb: float
     activation: Mapping[str, float] = field(default_factory=dict)
+    stage: str = field(default="", metadata={SINCE: 2})
+    """Name of the stage that the epoch is of, where the task trains in more than one."""
     utilisation: Mapping[str, float] = field(default_factory=dict)
     """Sampled load of this fold's own device (gpu_percent, gpu_memory_mb), where there is one."""
 
@@ -119,6 +125,8 @@ class End:
     rule: str
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """By checkpoint rule; empty for a fold that diverged before its first epoch or failed."""
+    remarks: Mapping[str, str] = field(default_factory=dict, metadata={SINCE: 2})
+    """Metric -> what a reader has to know of the declared rule's outcome: why it is NaN, what looks wrong."""
 
 
 Record = Start | Epoch | End

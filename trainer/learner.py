@@ -6,6 +6,7 @@ device: losses and outputs stay there until the epoch's metrics are fetched at o
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,14 +22,15 @@ from trainer.datasets.reader import Dataset
 from trainer.inputs import Inputs
 from trainer.models import build, placement
 from trainer.selection import Weights
-from trainer.spec import FoldSpec
+from trainer.spec import FoldSpec, TrainingSpec
 from trainer.splits import Split
 from trainer.tasks.task import Task
+from trainer.tasks.view import Part, PartName, Stage
 
 
 class Learner:
-    """Model, task, optimiser and the fold's share of the data, on one device. Ready once :meth:`fit` or
-    :meth:`restore` was called."""
+    """Model, task, optimiser and the fold's share of the data, on one device: a :class:`trainer.tasks.view.View`. Ready
+    once :meth:`fit` or :meth:`restore` was called."""
 
     def __init__(self, spec: FoldSpec, dataset: Dataset, data: Resident, split: Split, task: Task) -> None:
         self.spec = spec
@@ -39,6 +41,7 @@ class Learner:
             part: torch.from_numpy(indices).to(self.device)
             for part, indices in (("train", split.train), ("validation", split.validation), ("heldout", split.heldout))
         }
+        task.dealt(split)
         self.trained_on = torch.from_numpy(task.trained_on(split)).to(self.device)
         self.task = task.to(self.device)
         self.inputs = Inputs(dataset).to(self.device)
@@ -48,6 +51,7 @@ class Learner:
             outputs=task.outputs,
             input_shape=dataset.items.shape[1:],
             generator_seed=seeds.seed("weights", spec.study_seed, spec.repeat, spec.fold),
+            vocabulary=dataset.vocabulary,
         )
         if self.dtype == torch.float64:  # else a model keeps the types that it gave its own tensors
             model = model.double()
@@ -58,8 +62,10 @@ class Learner:
             self.format = torch.contiguous_format
             model = model.to(self.device)
         self.model: nn.Module = model
-        self.optimizer = optimizer(spec, [*self.model.parameters(), *self.task.parameters()])
         self.progress = progress.tie(self.model)
+        self.stages = stages(task, spec.training)
+        self._ends = list(itertools.accumulate(stage.epochs for stage in self.stages))
+        self._enter(0)
 
     @property
     def n_parameters(self) -> int:
@@ -69,7 +75,40 @@ class Learner:
         """Before the first epoch: what inputs and task learn of the training part."""
         self.inputs.fit(self.data.items, self.parts["train"])
         self._seed("fit", 0)
-        self.task.fit(self.targets("train"), lambda: self.outputs("train"))
+        self.task.begin_stage(self)
+
+    def _enter(self, number: int) -> None:
+        """Makes the stage of that number the current one, with an optimiser of its own."""
+        self._number = number
+        self.task.stage = self.stage.name
+        self.optimizer = optimizer(self.stage.training, self.task.trained(self.model))
+
+    def enter(self, number: int, *, epochs: int) -> None:
+        """Goes on to a later stage, after ``epochs`` epochs of those before."""
+        self._enter(number)
+        self._seed("fit", epochs)
+        self.task.begin_stage(self)
+
+    @property
+    def stage(self) -> Stage:
+        return self.stages[self._number]
+
+    @property
+    def in_last_stage(self) -> bool:
+        """Whether what is trained now is what checkpoint rules and patience look at."""
+        return self._number == len(self.stages) - 1
+
+    @property
+    def epochs_of_stage(self) -> int:
+        """Epochs that are done when the current stage is."""
+        return self._ends[self._number]
+
+    def ends_stage(self, epoch: int) -> bool:
+        return epoch in self._ends
+
+    def _stage_of(self, epoch: int) -> int:
+        """Number of the stage that an epoch (counted from 1 over all stages) is of."""
+        return next(number for number, end in enumerate(self._ends) if epoch <= end)
 
     def train(self, epoch: int, check: Callable[[], None]) -> dict[str, float]:
         """One epoch (counted from 1) over the training part; its running metrics, of the weights as they moved.
@@ -77,10 +116,12 @@ class Learner:
         ``check`` is called before every batch and may raise to leave; the weights are then those of no epoch.
         """
         spec = self.spec
+        if (number := self._stage_of(epoch)) != self._number:
+            self.enter(number, epochs=epoch - 1)
         order = batches.order(
             self.trained_on, study_seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold, epoch=epoch
         )
-        edges = batches.bounds(len(order), spec.training.batch)
+        edges = batches.bounds(len(order), self.stage.training.batch)
         seen = _Rows(len(order))
         self.begin(epoch, len(edges))
         for step, (first, end) in enumerate(edges):
@@ -99,7 +140,8 @@ class Learner:
         self.model.train()
         self.task.train()
         if self.progress is not None:
-            self.progress.set_epoch(epoch, self.spec.training.epochs, steps)
+            before = self._ends[self._number] - self.stage.epochs
+            self.progress.set_epoch(epoch - before, self.stage.epochs, steps)
 
     def step(self, index: Tensor, look: Callable[[Tensor, Tensor | None], None] | None = None) -> Tensor:
         """One training step on the items at ``index``; the model's outputs for them, detached. ``look`` is given the
@@ -116,16 +158,32 @@ class Learner:
         self.optimizer.step()
         return outputs.detach()
 
-    def evaluate(self, part: str) -> dict[str, float]:
+    def evaluate(self, part: PartName) -> dict[str, float]:
         """Metrics of the weights as they are, in evaluation mode, on "train", "validation" or "heldout"."""
         return self.measure(self.outputs(part), part)
 
     @torch.no_grad()
-    def measure(self, outputs: Tensor, part: str) -> dict[str, float]:
+    def measure(self, outputs: Tensor, part: PartName) -> dict[str, float]:
         self.task.eval()
         return self.task.measure(outputs, self.targets(part), part)
 
-    def targets(self, part: str) -> Tensor:
+    @torch.no_grad()
+    def outcome(self) -> dict[str, float]:
+        """What the task measures of the model beside the held-out part's metrics."""
+        self.model.eval()
+        self.task.eval()
+        return self.task.outcome(self)
+
+    def part(self, name: PartName) -> Part:
+        index = self.parts[name]
+        return Part(
+            index=index,
+            targets=self.targets(name),
+            stored=lambda: self.data.items.index_select(0, index),
+            inputs=lambda: self.items(index),
+        )
+
+    def targets(self, part: PartName) -> Tensor:
         """Targets of the part's items in ascending order."""
         return self.data.targets.index_select(0, self.parts[part])
 
@@ -133,15 +191,28 @@ class Learner:
         """What knowing nothing scores on the held-out part, by metric."""
         return self.task.references(self.targets("train"), self.targets("heldout"))
 
-    @torch.no_grad()  # inference tensors would stay in modules that keep what they compute
-    def outputs(self, part: str) -> Tensor:
+    @torch.no_grad()
+    def floors(self) -> dict[str, dict[str, float]]:
+        """What trivial predictors score on the held-out part: predictor -> metric -> value."""
+        return self.task.floors(self)
+
+    def outputs(self, part: PartName) -> Tensor:
         """[items of the part in ascending order, outputs], float32, or float64 where the study trains so."""
         index = self.parts[part]
+        return self._outputs(len(index), lambda first, end: self.items(index[first:end]))
+
+    def outputs_of(self, items: Tensor) -> Tensor:
+        """:meth:`outputs` for ``items`` given as they would be stored."""
+        return self._outputs(len(items), lambda first, end: self.inputs(items[first:end], self.dtype))
+
+    @torch.no_grad()  # inference tensors would stay in modules that keep what they compute
+    def _outputs(self, count: int, items: Callable[[int, int], Tensor]) -> Tensor:
         device.set_precision(self.spec.training.precision)
         self.model.eval()
-        seen = _Rows(len(index))
-        for first, end in batches.bounds(len(index), self.spec.training.evaluate_batch):
-            seen.put(first, end, self._forward(self._batch(index[first:end])[0]))
+        self.task.eval()
+        seen = _Rows(count)
+        for first, end in batches.bounds(count, self.spec.training.evaluate_batch):
+            seen.put(first, end, self._forward(items(first, end)))
         return seen.rows
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,7 +227,7 @@ class Learner:
     def _forward(self, items: Tensor) -> Tensor:
         items = items.contiguous(memory_format=self.format)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.training.precision == "bf16"):
-            outputs: Tensor = self.model(items)
+            outputs: Tensor = self.task(self.model, items)
         return outputs.to(self.dtype)
 
     def seed_outcome(self, epoch: int) -> None:
@@ -194,7 +265,9 @@ class Learner:
             "inputs": self.inputs.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any], *, epochs: int) -> None:
+        """Takes up what :meth:`state` gave after ``epochs`` epochs (1 or more)."""
+        self._enter(self._stage_of(epochs))
         self.load_weights(state["model"])
         if "task" in state:
             self.task.load_state_dict(state["task"])
@@ -220,9 +293,20 @@ class _Rows:
         self.rows[first:end] = rows
 
 
-def optimizer(spec: FoldSpec, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+def stages(task: Task, training: TrainingSpec) -> tuple[Stage, ...]:
+    """The task's stages that have epochs. Raises ValueError where theirs are not the training's together."""
+    found = task.stages(training)
+    if (total := sum(stage.epochs for stage in found)) != training.epochs or min(stage.epochs for stage in found) < 0:
+        told = ", ".join(f"{stage.name or 'training'} {stage.epochs}" for stage in found)
+        raise ValueError(
+            f"the task's stages ({told}) have {total} epochs; accepts stages that come to training.epochs, "
+            f"{training.epochs}"
+        )
+    return tuple(stage for stage in found if stage.epochs)
+
+
+def optimizer(training: TrainingSpec, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
     """The declared optimiser, in its fused form: one pass over the weights instead of seven."""
-    training = spec.training
     parameters = [parameter for parameter in parameters if parameter.requires_grad]
     if training.optimizer == "sgd":
         return torch.optim.SGD(

@@ -20,7 +20,8 @@ from trainer.errors import DataError, Superseded, UnknownName
 from trainer.fold import Fold
 from trainer.interruption import Interrupted, Interruption
 from trainer.journal import Status
-from trainer.spec import DataSpec, Launch, Pack
+from trainer.spec import FoldSpec, Launch, Pack
+from trainer.tasks import task
 
 MACHINE = (OSError, MemoryError, torch.AcceleratorError, DataError, UnknownName)
 """What a fold is not to blame for: data and names were tried before anything was submitted, so a node that lacks them
@@ -87,17 +88,18 @@ class _Run:
         self.active[name] = fold
 
         def begin() -> None:
-            loaded = self._load(launch.spec.data)
+            loaded = self._load(launch.spec)
             fold.begin(loaded.dataset, loaded.data)
 
         self._guard(name, begin)
 
-    def _load(self, spec: DataSpec) -> Loaded:
-        key = to_text(spec)
+    def _load(self, spec: FoldSpec) -> Loaded:
+        key = f"{to_text(spec.data)} {spec.task} {sorted(spec.task_options.items())}"
         if key not in self.loaded:
-            reader: Reader = catalogue.resolve("data set", spec.name, catalogue.DATASETS)
+            reader: Reader = catalogue.resolve("data set", spec.data.name, catalogue.DATASETS)
             root = None if self.pack.data_root is None else Path(self.pack.data_root)
-            dataset = staging.load(reader, spec, root, self.pack.scratch, code=self.code)
+            dataset = staging.load(reader, spec.data, root, self.pack.scratch, code=self.code)
+            dataset = task.derived(spec, dataset, self.target, root)
             self.loaded[key] = Loaded(dataset=dataset, data=resident(dataset, self.target))
         return self.loaded[key]
 

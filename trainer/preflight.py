@@ -48,9 +48,9 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
     resumed: set[tuple[str, str, str]] = set()
     for spec in specs:
         try:
-            key = to_text(spec.data)
+            key = f"{to_text(spec.data)} {spec.task} {sorted(spec.task_options.items())}"
             if key not in datasets:
-                datasets[key] = _read(spec.data, data_root)
+                datasets[key] = _read(spec, data_root, device)
             place = (f"{key} {to_text(spec.split)}", spec.repeat, spec.fold)
             if place not in dealt:
                 dealt[place] = _deal(datasets[key], spec, dealt)
@@ -71,7 +71,15 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
     return Tried(list(found), [f"{known.name}: {remark}" for known in datasets.values() for remark in known.remarks])
 
 
-def _read(spec: DataSpec, root: Path | None) -> Dataset:
+def _read(spec: FoldSpec, root: Path | None, wish: Device) -> Dataset:
+    """The data set as the fold's task trains on it."""
+    from trainer import device
+    from trainer.tasks import task
+
+    return task.derived(spec, _stored(spec.data, root), device.choose("auto" if wish == "cuda" else wish), root)
+
+
+def _stored(spec: DataSpec, root: Path | None) -> Dataset:
     """The data set. What a reader of the user's own does wrong is told as a :class:`DataError`."""
     reader: Reader = resolve("data set", spec.name, DATASETS)
     if ":" not in spec.name:
@@ -93,14 +101,12 @@ def _read(spec: DataSpec, root: Path | None) -> Dataset:
 
 def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int], Split]) -> Split:
     """The fold's split. Raises :class:`DataError` where an earlier one is the same."""
-    from trainer.splits import split
     from trainer.tasks import task
 
-    strata = task.fitting(spec.task, dataset).strata(dataset)
-    place = {"seed": spec.study_seed, "repeat": spec.repeat, "fold": spec.fold}
-    made = split(dataset, spec.split, strata, phase=spec.phase, **place)
+    made = task.deal(task.fitting(spec.task, spec.task_options, dataset), dataset, spec)
     for (_, repeat, fold), known in dealt.items():
-        if known.hash == made.hash:
+        seeds_alone = spec.split.scheme != "kfold" and fold == spec.fold
+        if known.hash == made.hash and not seeds_alone:  # the repeats of a declared split vary weights and order
             few = f"groups of {spec.split.group!r}" if spec.split.group else "items"
             raise DataError(
                 f"data set {dataset.name!r}: repeat {repeat}, fold {fold} and repeat {spec.repeat}, fold {spec.fold} "

@@ -18,6 +18,7 @@ Options = Mapping[str, Scalar]
 
 Phase = Literal["search", "confirm"]
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
+Scheme = Literal["kfold", "fixed", "published", "time", "block", "cases"]
 
 SPECIFICATION = Format(name="fold specification", schema=2, previous={"FoldSpec": previous.fold_spec})
 PACK = Format(name="pack", schema=3, previous={"Pack": previous.pack})
@@ -33,10 +34,20 @@ class DataSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSpec:
-    """How items are dealt to folds. ``scheme`` "kfold" cross-validates over all items; "fixed" holds out the part that
-    the data set itself declares (as DS1/DS2 of MIT-BIH), so that only validation, weights and order vary by repeat."""
+    """How items are dealt to folds, by ``scheme``:
 
-    scheme: Literal["kfold", "fixed"] = "kfold"
+    - "kfold" cross-validates over all items
+    - "fixed" holds out the part that the data set itself declares (as DS1/DS2 of MIT-BIH), so that only validation,
+      weights and order vary by repeat
+    - "published" holds out the data set's published lists, one a fold; they may overlap
+    - "time" has a rolling origin: the data set's order is cut into ``folds`` + 1 stretches, and a fold holds out one of
+      them and trains on all before it, less a gap of ``purge``
+    - "block" holds out neighbours: each stratum's items, in the data set's order, in ``folds`` stretches
+    - "cases" has a fold for each of the task's cases (a normal class, a product), which says what trains and what is
+      held out
+    """
+
+    scheme: Scheme = "kfold"
     folds: int = 5
     validation: float = 0.2
     """Share of the items outside the held-out part that early stopping and the checkpoint rule may look at; 0: none,
@@ -48,6 +59,8 @@ class SplitSpec:
     search_share: float = field(default=0.0, metadata={SINCE: 2})
     """Share of the items (or groups) that searches use, and that is always on the training side of the confirm phase,
     whose held-out parts come from the rest alone; 0: searches use all items, or there is none."""
+    purge: int = field(default=0, metadata={SINCE: 2})
+    """With the scheme "time": steps of the data set's order that are left out between two parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +119,7 @@ class FoldSpec:
     fold: int
     task: str = "classification"
     """By catalogue name or import path."""
+    task_options: Options = field(default_factory=dict, metadata={SINCE: 2})
     data: DataSpec
     split: SplitSpec
     model: ModelSpec

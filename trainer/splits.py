@@ -18,18 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedKFold, StratifiedShuffleSplit
 
-from trainer import seeds
+from trainer import declared_splits, seeds
 from trainer.datasets.reader import Dataset
+from trainer.declared_splits import Case, Indices, Strata
 from trainer.errors import DataError
 from trainer.spec import Phase, SplitSpec
 
-Indices = NDArray[np.int64]
+__all__ = ["Case", "Indices", "Split", "Strata", "search_part", "split"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Item numbers of each part, ascending; together every item once, or in a search with a part of its own every item
-    of that part."""
+    """Item numbers of each part, ascending, no item in two; together every item, or in a search with a part of its own
+    every item of that part, less those that may not train, that a purge gap leaves out, or that are of other cases."""
 
     train: Indices
     validation: Indices
@@ -38,25 +39,29 @@ class Split:
     """SHA-256 over the data digest and the sorted held-out, validation and training indices."""
     heldout_searched: int | None
     """Held-out items that the study's searches may use; None where nothing keeps the two apart."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Strata:
-    """What every part of a split gets its share of: the classes of a classification."""
-
-    numbers: Indices
-    """[n], 0..len(names)-1."""
-    names: tuple[str, ...]
+    case: Case | None = None
+    """With the scheme "cases", the one that the fold is."""
 
 
 def split(
-    dataset: Dataset, spec: SplitSpec, strata: Strata | None, *, phase: Phase, seed: int, repeat: int, fold: int
+    dataset: Dataset,
+    spec: SplitSpec,
+    strata: Strata | None,
+    *,
+    phase: Phase,
+    seed: int,
+    repeat: int,
+    fold: int,
+    may_train: NDArray[np.bool_] | None = None,
+    cases: tuple[Case, ...] = (),
 ) -> Split:
-    """The split of one fold: a function of the data set, ``spec``, the task's ``strata``, the phase and the three
-    numbers alone. ``phase`` matters only where searches have a part of the items to themselves.
+    """The split of one fold: a function of the data set, ``spec``, what the task says of it (``strata``, ``may_train``,
+    ``cases``), the phase and the three numbers alone. ``phase`` matters only where searches have a part of the items
+    to themselves.
 
-    The held-out parts of one repeat partition the items that may be held out; validation is drawn from what a fold
-    leaves outside its own. Raises :class:`DataError` where the data cannot be dealt as asked.
+    With the scheme "kfold" the held-out parts of one repeat partition the items that may be held out; validation is
+    drawn from what a fold leaves outside its own, by time where the scheme goes by it. Raises :class:`DataError` where
+    the data cannot be dealt as asked.
     """
     if not spec.stratify:
         strata = None
@@ -64,22 +69,26 @@ def split(
         raise DataError(f"data set {dataset.name!r}: the task has no strata to deal by; use stratify: false")
     _check(dataset, spec, fold)
     items = np.arange(len(dataset.items), dtype=np.int64)
-    searched = search_part(dataset, spec, strata, seed=seed)
-    if spec.scheme == "fixed":
-        heldout = _fixed(dataset)
-    else:
+    searched = search_part(dataset, spec, strata, seed=seed, cases=cases)
+    if spec.scheme == "kfold":
         open_items = items if searched is None else searched if phase == "search" else np.setdiff1d(items, searched)
         named = "" if searched is None else "the search part" if phase == "search" else "what searches leave"
         heldout = _kfold(dataset, spec, strata, open_items, seeds.seed("split", seed, repeat), fold, named)
-        items = items if searched is None or phase == "confirm" else searched
-    rest = np.setdiff1d(items, heldout)
-    chosen = _validation(dataset, spec, strata, rest, seeds.seed("validation", seed, repeat, fold))
-    validation, train = rest[chosen], np.delete(rest, chosen)
+        rest = np.setdiff1d(items if searched is None or phase == "confirm" else searched, heldout)
+    else:
+        heldout, rest = declared_splits.heldout(dataset, spec, strata, cases, fold)
+    if may_train is not None:
+        rest = rest[may_train[rest]]
+    if spec.validation and (spec.scheme == "time" or spec.purge):
+        validation, train = declared_splits.last(dataset, spec, rest)
+    else:
+        chosen = _validation(dataset, spec, strata, rest, seeds.seed("validation", seed, repeat, fold))
+        validation, train = rest[chosen], np.delete(rest, chosen)
     for part, indices in (("training", train), ("validation", validation), ("held-out", heldout)):
         if not len(indices) and not (part == "validation" and spec.validation == 0):
             raise DataError(
                 f"data set {dataset.name!r}, repeat {repeat}, fold {fold}: no item is left for the {part} part of "
-                f"{len(items)}; use fewer folds or another validation share"
+                f"{len(items)}; use fewer folds or another validation share{', or a smaller purge' * (spec.purge > 0)}"
             )
     total = hashlib.sha256(dataset.digest.encode())
     for indices in (heldout, validation, train):
@@ -90,19 +99,20 @@ def split(
         heldout=heldout,
         hash=total.hexdigest(),
         heldout_searched=None if searched is None else len(np.intersect1d(heldout, searched)),
+        case=cases[fold] if spec.scheme == "cases" else None,
     )
 
 
-def search_part(dataset: Dataset, spec: SplitSpec, strata: Strata | None, *, seed: int) -> Indices | None:
+def search_part(
+    dataset: Dataset, spec: SplitSpec, strata: Strata | None, *, seed: int, cases: tuple[Case, ...] = ()
+) -> Indices | None:
     """Items that searches may use, ascending; None where they may use all. The same for every repeat, fold and phase.
 
-    With the scheme "fixed" these are the items outside the declared held-out part. Raises :class:`DataError` where the
-    share leaves one side empty.
+    With the scheme "fixed" these are the items outside the declared held-out part, with "cases" all that any case may
+    train on. Raises :class:`DataError` where the share leaves one side empty.
     """
-    if spec.scheme == "fixed":
-        return np.setdiff1d(np.arange(len(dataset.items), dtype=np.int64), _fixed(dataset))
-    if spec.search_share == 0:
-        return None
+    if spec.scheme != "kfold" or spec.search_share == 0:
+        return declared_splits.searched(dataset, spec, cases)
     items = np.arange(len(dataset.items), dtype=np.int64)
     share = _Share(spec.search_share, "search", "of", "use another search.share")
     return _draw(dataset, spec, strata if spec.stratify else None, items, share, seeds.seed("search part", seed))
@@ -113,22 +123,13 @@ def _check(dataset: Dataset, spec: SplitSpec, fold: int) -> None:
     for name, share in (("validation", spec.validation), ("search", spec.search_share)):
         if not 0.0 <= share < 1.0:
             raise DataError(f"{where}: {name} share {share}, accepts 0 or more and less than 1")
-    if spec.folds < 2 and spec.scheme == "kfold":
+    if spec.folds < 2 and spec.scheme in ("kfold", "block"):
         raise DataError(f"{where}: {spec.folds} folds, accepts 2 or more")
     if not 0 <= fold < spec.folds:
         raise DataError(f"{where}: fold {fold}, accepts 0 to {spec.folds - 1}")
     if spec.group is not None and spec.group not in dataset.groups:
         known = ", ".join(sorted(dataset.groups)) or "none"
         raise DataError(f"{where}: no group {spec.group!r}; its groups: {known}")
-
-
-def _fixed(dataset: Dataset) -> Indices:
-    if dataset.fixed_heldout is None:
-        raise DataError(
-            f"data set {dataset.name!r} declares no held-out part of its own, at least with these options (`actsweep "
-            "data show` lists them); use folds: {scheme: kfold}"
-        )
-    return np.flatnonzero(dataset.fixed_heldout).astype(np.int64)
 
 
 def _kfold(

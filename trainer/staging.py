@@ -24,11 +24,11 @@ from trainer.attempt import process_start
 from trainer.codec import to_text
 from trainer.datasets.content import array_digest
 from trainer.datasets.fingerprint import identities
-from trainer.datasets.reader import Dataset, Reader
+from trainer.datasets.reader import Dataset, Mesh, Reader
 from trainer.datasets.walk import files_of
 from trainer.spec import DataSpec
 
-OPTIONAL = ("labels", "values", "fixed_heldout")
+OPTIONAL = ("labels", "values", "fixed_heldout", "published", "order", "masks")
 """Arrays that a data set may have."""
 WAIT_S = 0.2
 ORPHAN_S = 60.0
@@ -105,6 +105,8 @@ def _write(copy: Path, dataset: Dataset) -> None:
         for name in OPTIONAL:
             if (array := getattr(dataset, name)) is not None:
                 arrays[name] = array
+        if dataset.mesh is not None:
+            arrays["mesh"] = dataset.mesh.nodes
         for name, array in arrays.items():
             np.save(aside / f"{name}.npy", array)
         facts = {
@@ -116,6 +118,8 @@ def _write(copy: Path, dataset: Dataset) -> None:
             "mean": dataset.mean,
             "std": dataset.std,
             "remarks": dataset.remarks,
+            "mesh": None if dataset.mesh is None else dataset.mesh.shape,
+            "vocabulary": dataset.vocabulary,
             "digest": dataset.digest,
             "arrays": {name: array_digest(np.asarray(array)) for name, array in arrays.items()},
         }
@@ -141,6 +145,8 @@ def _read(copy: Path) -> Dataset:
         mean=tuple(facts["mean"]),
         std=tuple(facts["std"]),
         remarks=tuple(facts["remarks"]),
+        mesh=Mesh(shape=tuple(facts["mesh"]), nodes=np.array(arrays["mesh"])) if "mesh" in arrays else None,
+        vocabulary=facts["vocabulary"],
         digest=facts["digest"],
         **{name: np.array(arrays[name]) for name in OPTIONAL if name in arrays},
     )

@@ -44,6 +44,8 @@ TEXT_TAGS = {
     "host": schema.HOST,
     "code": schema.CODE,
     "commit": schema.COMMIT,
+    "case": schema.CASE,
+    "stages": schema.STAGES,
 }
 INTEGER_TAGS = {
     "repeat": schema.REPEAT,
@@ -59,6 +61,8 @@ SIZE_TAGS = {
     "n_heldout_searched": schema.N_HELDOUT_SEARCHED,
 }
 REFERENCE = "reference/"  # columns reference/<metric>
+FLOOR = "floor/"  # columns floor/<metric>/<predictor>
+REMARK = "remark/"  # columns remark/<metric>
 LEARNED = ["run_id", "layer", "parameter", "value"]
 
 
@@ -169,6 +173,12 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
         for tag, value in sorted(tags.items())
         if tag.startswith(schema.REFERENCE_PREFIX)
     }
+    for tag, text in sorted(tags.items()):
+        if tag.startswith(schema.FLOOR_PREFIX):
+            metric, _, predictor = tag.removeprefix(schema.FLOOR_PREFIX).partition(".")
+            row[f"{FLOOR}{metric}/{predictor}"] = size(text, tag)
+        elif tag.startswith(schema.REMARK_PREFIX):
+            row[REMARK + tag.removeprefix(schema.REMARK_PREFIX)] = text
     if not row["status"] or row["status"] == Status.RUNNING:
         row["status"], row["reason"] = Status.MISSING.value, row["reason"] or "has not ended"
     if broken is not None and row["status"] not in (Status.FAILED, Status.INFRA_FAILED):

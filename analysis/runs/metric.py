@@ -27,6 +27,8 @@ class Metric:
     unit: str = ""
     share_of_items: bool = False
     """A mean of 0 or 1 over the items, so that one item more or less is 1/n of it."""
+    heldout_only: bool = False
+    """Measured of the held-out part alone, so that neither a checkpoint rule nor a search looks at it."""
 
     @property
     def sign(self) -> int:

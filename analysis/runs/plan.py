@@ -67,6 +67,8 @@ class Plan:
     model: str
     splits: str = ""
     """How items are assigned to folds, as "5 folds, stratified by class"."""
+    scheme: str = ""
+    """The same in a word: kfold, fixed, published, time, block, or cases; empty in plans that did not say it."""
     task: str
     """What is learned, as the report names it."""
     metrics: tuple[Metric, ...]

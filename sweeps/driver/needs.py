@@ -85,5 +85,5 @@ def _asks_for_data_root(study: Study) -> bool:
 
 
 def _own_modules(study: Study) -> bool:
-    named = (study.data.name, study.model.name, study.task, *(item.activation for item in study.activations))
+    named = (study.data.name, study.model.name, study.task.name, *(item.activation for item in study.activations))
     return any(":" in name for name in named)

@@ -30,7 +30,7 @@ class Node:
 def own_names(study: Study) -> list[str]:
     """Import paths that the study names."""
     activations = {study.activation(label).activation for label in study.compared()}
-    return sorted(name for name in {*activations, study.model.name, study.data.name, study.task} if ":" in name)
+    return sorted(name for name in {*activations, study.model.name, study.data.name, study.task.name} if ":" in name)
 
 
 def pack_size(study: Study) -> int | None:

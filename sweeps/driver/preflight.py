@@ -61,7 +61,7 @@ def check(study: Study) -> list[str]:
 
 def cost(study: Study) -> str:
     """What :func:`check` does before a run, and how long it takes, in words."""
-    own = any(":" in name for name in (study.model.name, study.task))
+    own = any(":" in name for name in (study.model.name, study.task.name))
     tried: dict[str, None] = {}
     twice: set[str] = set()
     for spec in _bounds(study):

@@ -78,6 +78,8 @@ def _validation(study: Values) -> Iterator[tuple[Path, object, str]]:
     folds, training = study.folds, study.training
     if folds.stratify and not study.task.stratifies:
         yield ("folds", "stratify"), True, f"accepts false: task {study.task.name} has no classes to stratify by"
+    if folds.purge and folds.scheme not in ("time", "fixed"):
+        yield ("folds", "purge"), folds.purge, "accepts 0 unless the scheme is time (or fixed, for data with a time)"
     if folds.validation > 0:
         return
     none = "with folds.validation: 0, since nothing is validated"
@@ -149,11 +151,11 @@ def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]
             search.share,
             "accepts 0 with confirm: {repeats: 0}: claims rest on the search's own folds, so nothing is kept from it",
         )
-    if search.share > 0 and study.folds.scheme == "fixed":
+    if search.share > 0 and study.folds.scheme != "kfold":
         yield (
             ("search", "share"),
             search.share,
-            "accepts 0 with folds: {scheme: fixed}: what the data set holds out, no search uses anyway",
+            f"accepts 0 with folds: {{scheme: {study.folds.scheme}}}: what is held out is declared, not drawn",
         )
     if search.folds is not None and search.folds > study.folds.folds:
         yield ("search", "folds"), search.folds, f"accepts at most folds.folds, {study.folds.folds}"

@@ -105,4 +105,4 @@ TASK = "task"
 """Key of the validation's context: the description of the study's task."""
 Rule = Annotated[str, _of_task(lambda task: task.rules)]
 ReportedMetric = Annotated[str, _of_task(lambda task: task.names)]
-SelectedOn = Annotated[str, _of_task(lambda task: (SELECTS_ON + name for name in task.names))]
+SelectedOn = Annotated[str, _of_task(lambda task: (SELECTS_ON + name for name in task.validated))]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from analysis.runs.metric import Metric
 from analysis.runs.plan import Declaration, Plan
 from sweeps.study.study import Study, digest
-from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, SplitSpec
+from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, Scheme, SplitSpec
 
 
 def phases(study: Study) -> tuple[Phase, ...]:
@@ -74,7 +74,8 @@ def fold_specs(
             trial=trial,
             repeat=repeat,
             fold=fold,
-            task=study.task,
+            task=study.task.name,
+            task_options=study.task.options,
             data=data_spec(study),
             split=split_spec(study),
             model=model_spec(study),
@@ -126,7 +127,8 @@ def plan(study: Study, declared_at: str) -> Plan:
         dataset=_named(study.data.name, study.data.options),
         model=_named(study.model.name, study.model.options),
         splits=_splits(split_spec(study)),
-        task=study.task,
+        scheme=study.folds.scheme,
+        task=_named(study.task.name, study.task.options),
         metrics=tuple(Metric(**dataclasses.asdict(metric)) for metric in study.description.metrics),
         activations=study.compared(),
         claims_phase=phase,
@@ -149,9 +151,19 @@ def plan(study: Study, declared_at: str) -> Plan:
     )
 
 
+PARTS: dict[Scheme, str] = {
+    "kfold": "{folds} folds",
+    "fixed": "the held-out part that the data set declares",
+    "published": "{folds} published splits",
+    "time": "{folds} stretches of time, each held out from what came before it, with a gap of {purge} steps",
+    "block": "{folds} blocks of neighbours",
+    "cases": "{folds} cases, each with a held-out part of its own",
+}
+
+
 def _splits(spec: SplitSpec) -> str:
     """How items are assigned to folds, as a reader of the report should see it."""
-    parts = "the held-out part that the data set declares" if spec.scheme == "fixed" else f"{spec.folds} folds"
+    parts = PARTS[spec.scheme].format(folds=spec.folds, purge=spec.purge)
     stratified = ", stratified by class" if spec.stratify else ""
     grouped = f", no {spec.group} on two sides" if spec.group else ", items assigned individually (no groups)"
     kept = (

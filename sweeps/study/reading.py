@@ -12,8 +12,8 @@ from slurm.messages import nearest
 from slurm.yaml_reader import Document, Problem
 from sweeps.errors import StudyError
 from sweeps.study.field_types import TASK
+from sweeps.study.sections import Task
 from sweeps.study.study import WRITTEN_OUT, Study
-from trainer import catalogue
 from trainer.errors import UnknownName
 from trainer.tasks.description import Description, describe
 
@@ -64,11 +64,14 @@ def load(
 def _described(document: Document) -> Description:
     """Of the task that the document names; that it names none is told with all else."""
     named = document.value.get("task") if isinstance(document.value, dict) else None
-    if not isinstance(named, str) or (named not in catalogue.TASKS and ":" not in named):
+    section = {"name": named} if isinstance(named, str) else named
+    try:
+        task = Task.model_validate(section)
+    except ValidationError:  # told with all else
         return describe("classification")
     try:
-        return describe(named)
-    except UnknownName as error:
+        return describe(task.name, task.options)
+    except (UnknownName, ValueError) as error:
         raise document.error([Problem(path=("task",), message=str(error))]) from error
 
 

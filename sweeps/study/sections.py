@@ -18,8 +18,10 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -39,7 +41,7 @@ from sweeps.study.field_types import (
 )
 from sweeps.study.space import Domain
 from trainer import catalogue
-from trainer.spec import Precision, Scalar, TrainingSpec
+from trainer.spec import Precision, Scalar, Scheme, TrainingSpec
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")
@@ -67,6 +69,15 @@ class Named(Section):
     @property
     def options(self) -> dict[str, Scalar]:
         return dict(self.__pydantic_extra__)
+
+
+class Task(Named):
+    name: Annotated[str, listed("task", catalogue.TASKS)] = "classification"
+
+    @model_serializer(mode="wrap")
+    def _bare_where_it_can_be(self, handler: SerializerFunctionWrapHandler) -> object:
+        """As a study file has it: the name alone where there are no options."""
+        return handler(self) if self.options else self.name
 
 
 class Data(Named):
@@ -131,12 +142,14 @@ def _check_training(values: dict[str, Any]) -> dict[str, Any]:
 class Folds(Section):
     """Splits of one repeat, and how many repeats a study without a search makes."""
 
-    scheme: Literal["kfold", "fixed"] = "kfold"
+    scheme: Scheme = "kfold"
     folds: int = 5
     repeats: int = Field(default=1, ge=1)
     validation: float = Field(default=0.2, ge=0, lt=1)
     stratify: bool = True
     group: str | None = None
+    purge: int = Field(default=0, ge=0)
+    """Steps of time left out between two parts, so that no window reaches into the next."""
 
     @model_validator(mode="before")
     @classmethod
@@ -153,7 +166,7 @@ class Folds(Section):
                 raise refusal(
                     "accepts 1 with scheme: fixed, whose held-out part is the data set's own; raise repeats instead"
                 )
-        elif folds < 2:
+        elif folds < 1 or (folds < 2 and info.data.get("scheme") in ("kfold", "block")):
             raise refusal("accepts 2 or more: with fewer nothing is held out")
         return folds
 

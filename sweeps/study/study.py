@@ -18,7 +18,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from slurm.messages import Problems, refusal
 from sweeps.study.consistency import Values, contradictions
-from sweeps.study.field_types import TASK, listed
+from sweeps.study.field_types import TASK
 from sweeps.study.sections import (
     NAME,
     SEARCH_SHARE,
@@ -31,19 +31,23 @@ from sweeps.study.sections import (
     Report,
     Search,
     Section,
+    Task,
     Tracking,
     Training,
     TunedForAll,
 )
 from sweeps.study.space import ACTIVATION, Domain, Space, space
-from trainer import catalogue
 from trainer.spec import Options, Phase
 from trainer.tasks.description import LAST, Description, describe
 
 Mode = Literal["min", "max"]
 NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking"})
 """Keys that decide no number and no conclusion."""
-ADDED: dict[tuple[str, str], object] = {("training", "evaluate_every"): 1, ("search", "share"): 0.0}
+ADDED: dict[tuple[str, str], object] = {
+    ("training", "evaluate_every"): 1,
+    ("search", "share"): 0.0,
+    ("folds", "purge"): 0,
+}
 """Keys that came later, with what was done before they were there: so a study keeps the digest that an earlier version
 gave it."""
 WRITTEN_OUT = "written out"
@@ -55,7 +59,7 @@ class Study(Section):
     name: Annotated[str, Field(description="a name for the study, its folder and its MLflow experiment")]
     question: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    task: Annotated[str, listed("task", catalogue.TASKS)] = "classification"
+    task: Task = Task()
     data: Annotated[Data, Field(description="the data set, as {name: digits}")]
     root: str | None = None
     """Folder that holds the data sets; None: the environment's ACTSWEEP_DATA, or none."""
@@ -102,6 +106,8 @@ class Study(Section):
         fill(out, "report", {"metric": task.primary})
         if not task.stratifies:
             fill(out, "folds", {"stratify": False})
+        for section, values in task.defaults.items():
+            fill(out, section, values)
         if isinstance(out.get("folds"), Mapping) and out["folds"].get("validation") == 0:
             fill(out, "training", {"checkpoint_rule": LAST, "patience": None})
         return out
@@ -220,11 +226,11 @@ def _task(info: ValidationInfo) -> Description:
 
 def _search_share(raw: Mapping[str, Any]) -> float:
     """What a search keeps to itself where the study does not say: nothing where no other folds are claimed on, or
-    where the data set itself declares what is held out."""
+    where what is held out is declared."""
     confirm, folds = raw.get("confirm"), raw.get("folds")
     none = isinstance(confirm, Mapping) and confirm.get("repeats") == 0
-    fixed = isinstance(folds, Mapping) and folds.get("scheme") == "fixed"
-    return 0.0 if none or fixed else SEARCH_SHARE
+    declared = isinstance(folds, Mapping) and folds.get("scheme", "kfold") != "kfold"
+    return 0.0 if none or declared else SEARCH_SHARE
 
 
 def fill(raw: dict[str, Any], section: str, defaults: Mapping[str, object]) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -218,6 +219,16 @@ def _start_tags(history: FoldHistory) -> dict[str, str]:
         tags[schema.N_HELDOUT_SEARCHED] = str(start.n_heldout_searched)
     for name, reference in start.references.items():
         tags[metric_key(schema.REFERENCE_PREFIX + name)] = repr(reference)
+    for predictor, scores in start.floors.items():
+        tags |= {metric_key(f"{schema.FLOOR_PREFIX}{name}.{predictor}"): repr(scores[name]) for name in scores}
+    if start.case:
+        tags[schema.CASE] = start.case
+    stages = Counter(epoch.stage for epoch in history.epochs if epoch.stage)
+    if stages:
+        tags[schema.STAGES] = ", ".join(f"{name} {epochs}" for name, epochs in stages.items())
+    if history.end is not None:
+        remarks = history.end.remarks
+        tags |= {metric_key(schema.REMARK_PREFIX + name): remarks[name] for name in remarks}
     if start.code:
         tags[schema.CODE] = start.code
     for name, value in start.environment.items():

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[2]
 WORDS = re.compile(r"accurac(?:y|ies)|n_classes|softmax|cross_?entropy", re.IGNORECASE)
 
 REASONS = {
-    "trainer/tasks/classification.py": "the task itself",
-    "trainer/tasks/description.py": "the shipped tasks' metrics as values, for those who load no torch",
+    "trainer/tasks/classification/task.py": "the task itself",
+    "trainer/tasks/classification/facts.py": "its metrics as values, for those who load no torch",
     "trainer/previous.py": "what the version before wrote",
     "analysis/runs/published.py": "the published tables of the DSReLU paper, which are of classification",
     "analysis/report/sections/published.py": "the DSReLU paper's own view",

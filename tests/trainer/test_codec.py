@@ -12,7 +12,7 @@ import pytest
 
 from trainer.codec import SINCE, Format, digest, from_plain, from_text, identity, to_text
 from trainer.errors import SpecError
-from trainer.spec import FoldSpec, Pack
+from trainer.spec import FoldSpec, Pack, SplitSpec, TrainingSpec
 
 WRITTEN_BEFORE = {
     "3f670ce018522b6a": (
@@ -103,11 +103,15 @@ def test_a_fold_of_schema_1_is_validated_after_every_epoch_searches_all_items_an
 ) -> None:
     fold = from_text(FoldSpec, text)
     raw = json.loads(to_text(fold))
-    assert (raw.pop("schema"), raw["training"].pop("evaluate_every"), raw["split"].pop("search_share")) == (2, 1, 0.0)
+    later = {"schema": 2, "task_options": {}}
+    assert {name: raw.pop(name) for name in later} == later
+    for section, kind in (("training", TrainingSpec), ("split", SplitSpec)):
+        for one in (item for item in dataclasses.fields(kind) if SINCE in item.metadata):
+            assert raw[section].pop(one.name) == one.default
     assert raw == {key: value for key, value in json.loads(text).items() if key != "schema"}
 
 
-def test_a_later_field_names_a_fold_anew_only_where_it_says_something_new() -> None:
+def test_a_one_names_a_fold_anew_only_where_it_says_something_new() -> None:
     fold = from_text(FoldSpec, WRITTEN_BEFORE["1c81c281df066bfb"])
 
     def every(epochs: int) -> str:
@@ -117,14 +121,14 @@ def test_a_later_field_names_a_fold_anew_only_where_it_says_something_new() -> N
     assert len({every(1), every(2), every(3)}) == 3
 
 
-def test_identity_leaves_out_a_later_field_at_its_default_and_no_other() -> None:
+def test_identity_leaves_out_a_one_at_its_default_and_no_other() -> None:
     assert identity(Dish(name="soup")) == '{"name":"soup","salt":1.0}'
     assert identity(Dish(name="soup", pepper=0.5)) == '{"name":"soup","pepper":0.5,"salt":1.0}'
     assert to_text(Dish(name="soup")) == '{"name":"soup","pepper":0.0,"salt":1.0}'
     assert digest(Dish(name="soup")) != digest(Dish(name="soup", pepper=0.5))
 
 
-def test_a_text_without_a_later_field_means_its_default_and_may_lack_no_other() -> None:
+def test_a_text_without_a_one_means_its_default_and_may_lack_no_other() -> None:
     assert from_plain(Dish, {"name": "soup", "salt": 1.0}) == Dish(name="soup")
     with pytest.raises(SpecError, match="Dish: missing salt"):
         from_plain(Dish, {"name": "soup", "pepper": 1.0})

@@ -17,7 +17,7 @@ from trainer.codec import to_text
 from trainer.datasets.digits import digits
 from trainer.errors import DataError
 from trainer.spec import ActivationSpec, DataSpec, ModelSpec
-from trainer.tasks.classification import Classification
+from trainer.tasks.classification.task import Classification
 
 
 def trained(pack):

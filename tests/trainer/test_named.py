@@ -164,7 +164,7 @@ def test_models_and_readers_that_are_none_get_their_message(asked: dict[str, str
 )
 def test_tasks_that_are_none_get_their_message(name: str, message: str) -> None:
     with pytest.raises(UnknownName) as caught:
-        find(name)
+        find(name, {})
     assert message in str(caught.value)
 
 

@@ -15,7 +15,7 @@ from trainer.datasets.digits import digits
 from trainer.datasets.reader import Dataset
 from trainer.errors import DataError
 from trainer.spec import SplitSpec
-from trainer.tasks.classification import Classification
+from trainer.tasks.classification.task import Classification
 
 
 def split(data, spec, **where):
@@ -185,7 +185,7 @@ def test_a_grouped_validation_part_is_about_as_large_as_asked(share, expected):
 
 
 def test_the_activation_cannot_reach_a_split():
-    given = {"dataset", "spec", "strata", "phase", "seed", "repeat", "fold"}
+    given = {"dataset", "spec", "strata", "phase", "seed", "repeat", "fold", "may_train", "cases"}
     assert set(inspect.signature(splits.split).parameters) == given
 
 

@@ -280,6 +280,14 @@ def _under(prefix: str, named: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
 
 
+def writable_or_none(root: Path | None) -> Path | None:
+    """A cache folder that can be written; None where there is none."""
+    try:
+        return _writable(root)
+    except DataError:
+        return None
+
+
 def _writable(root: Path | None) -> Path:
     tried = []
     for place in places(root):

@@ -42,6 +42,16 @@ Standardise = Literal["constants", "fold"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mesh:
+    """A structured mesh of unit spacing, whose nodes are items; an item's coordinates are its indices on it."""
+
+    shape: tuple[int, ...]
+    """Nodes along each coordinate."""
+    nodes: NDArray[np.int64]
+    """Item number of each node, in C order of ``shape``."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A whole data set, in memory or memory-mapped; splitting is :mod:`trainer.splits`' work."""
 
@@ -59,6 +69,15 @@ class Dataset:
     """Group name (as "patient") -> [n] group numbers."""
     fixed_heldout: NDArray[np.bool_] | None = None
     """[n], True for the held-out part that the data set itself declares, if it does."""
+    published: NDArray[np.bool_] | None = None
+    """[k, n], True for the held-out part of each of k published splits, if there are any."""
+    order: NDArray[np.int64] | None = None
+    """[n], where items have one: their time, or their place in a recording."""
+    mesh: Mesh | None = None
+    vocabulary: int | None = None
+    """Numbers that tokens go up to, exclusive; None where items are no tokens."""
+    masks: NDArray[np.bool_] | None = None
+    """[n, height, width], True where a picture shows a defect."""
     standardise: Standardise = "constants"
     """"constants": by ``mean`` and ``std``, which are constants of the data set. "fold": each fold learns them from its
     own training part, of each feature (of each channel of an image or signal), and no fold from another's items."""

@@ -4,6 +4,7 @@ A model is a function ``(**options) -> nn.Module`` that is given those of these 
 
 - ``channels``: of an item; ``input_shape``: the whole (channels, height, width)
 - ``outputs`` (also as ``classes``): numbers to give for an item
+- ``vocabulary``: numbers that tokens go up to, exclusive, where items are tokens
 - ``activation``: a function ``(channels=None, *, axis=1) -> nn.Module`` that makes the activation for one place;
   ``channels`` and ``axis`` say how many features there are and on which axis, for parameters per channel
 
@@ -30,7 +31,7 @@ from trainer.catalogue import MODELS, resolve, what
 from trainer.models.placement import Placing, accept, factory, keywords, replace_relus
 from trainer.spec import ActivationSpec, ModelSpec
 
-GIVEN = ("channels", "classes", "outputs", "input_shape", "activation")
+GIVEN = ("channels", "classes", "outputs", "input_shape", "vocabulary", "activation")
 ALWAYS = ("channels", "classes")
 """What a model gets that takes any keyword."""
 
@@ -42,13 +43,14 @@ def build(
     outputs: int,
     input_shape: Sequence[int],
     generator_seed: int,
+    vocabulary: int | None = None,
 ) -> nn.Module:
     """The model with its activation in place, on the CPU, in training mode.
 
     ``outputs``: numbers it is to give for an item of ``input_shape`` (channels, height, width). Its initial weights
     depend on ``generator_seed`` and ``model`` alone; the global generators are left as they were. Raises UnknownName
-    for a model or activation that is not known, ValueError for an option or parameter that is not accepted, and for a
-    model without a place for the activation.
+    for a model or activation that is not known, ValueError for an option or parameter that is not accepted, for a model
+    without a place for the activation, and for one of tokens where there are none (``vocabulary`` None).
     """
     make_model = resolve("model", model.name, MODELS)
     accept_model(make_model, model)
@@ -58,9 +60,15 @@ def build(
         "classes": outputs,
         "outputs": outputs,
         "input_shape": tuple(input_shape),
+        "vocabulary": vocabulary,
         "activation": placing,
     }
     named, _, open_ended = keywords(make_model)
+    if "vocabulary" in named and vocabulary is None:
+        raise ValueError(
+            f"model {model.name!r}: reads tokens, and the data set has none; accepts a data set of texts (`actsweep "
+            "data list` shows them), or choose another model"
+        )
     filled = {name: given[name] for name in GIVEN if name in named or (open_ended and name in ALWAYS)}
     with torch.random.fork_rng(devices=[]), _python_generators(generator_seed):
         torch.manual_seed(generator_seed)

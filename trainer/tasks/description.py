@@ -1,6 +1,6 @@
 """What is known of a task without building it: its metrics, which of them is the primary one, whether it stratifies.
 
-Of the tasks that come with the package the descriptions stand here, so that a study is checked without torch. One of
+Tasks that come with the package are described by a light function, so that a study is checked without torch. One of
 the user's own is described by its class, in a process of its own: :mod:`trainer.tasks.describe`.
 """
 
@@ -10,11 +10,13 @@ import functools
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from trainer import catalogue
 from trainer.errors import UnknownName
+from trainer.spec import Options
 from trainer.tasks.metric import LOSS, Metric
 
 LAST = "last"
@@ -24,7 +26,7 @@ RULE_PREFIX = "validation_"
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A task by its name in a study file."""
+    """A task by its name in a study file, with its options."""
 
     name: str
     metrics: tuple[Metric, ...]
@@ -33,12 +35,16 @@ class Description:
     """The metric that a study reports unless it names another."""
     stratifies: bool
     """Whether the task can say strata, so that every part of a split gets its share of each."""
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What a study does where it says nothing else: section -> key -> value."""
 
     def __post_init__(self) -> None:
         names = [metric.name for metric in self.metrics]
         where = f"task {self.name!r}"
         if LOSS not in names or self.metric(LOSS).better != "lower":
             raise ValueError(f"{where}: has the metrics {', '.join(names)}; one named loss, lower is better, is needed")
+        if self.metric(LOSS).heldout_only:
+            raise ValueError(f"{where}: its loss is heldout_only; accepts one that is measured of every part")
         if len(set(names)) < len(names):
             raise ValueError(f"{where}: names a metric twice ({', '.join(names)})")
         if self.primary not in names:
@@ -53,39 +59,35 @@ class Description:
         return tuple(metric.name for metric in self.metrics)
 
     @property
+    def validated(self) -> tuple[str, ...]:
+        """Names of the metrics that are measured of a validation part, too."""
+        return tuple(metric.name for metric in self.metrics if not metric.heldout_only)
+
+    @property
     def rules(self) -> tuple[str, ...]:
         """Checkpoint rules that a study may declare."""
-        return (*(RULE_PREFIX + name for name in self.names), LAST)
+        return (*(RULE_PREFIX + name for name in self.validated), LAST)
 
     def tracked(self, declared: str) -> tuple[str, ...]:
-        """Checkpoint rules whose outcome every fold measures: by the loss, by the primary metric, the declared one."""
-        return tuple(dict.fromkeys((RULE_PREFIX + LOSS, RULE_PREFIX + self.primary, declared)))
+        """Checkpoint rules whose outcome every fold measures: by the loss, by the primary metric where a validation
+        part has it, the declared one."""
+        by_primary = (RULE_PREFIX + self.primary,) if self.primary in self.validated else ()
+        return tuple(dict.fromkeys((RULE_PREFIX + LOSS, *by_primary, declared)))
 
 
-DESCRIPTIONS: dict[str, Description] = {
-    "classification": Description(
-        name="classification",
-        metrics=(
-            Metric(name=LOSS, better="lower", low=0.0),
-            Metric(name="accuracy", better="higher", low=0.0, high=1.0, share_of_items=True),
-            Metric(name="f1_weighted", better="higher", low=0.0, high=1.0),
-            Metric(name="f1_macro", better="higher", low=0.0, high=1.0),
-            Metric(name="auc", better="higher", low=0.0, high=1.0, reference=0.5),
-        ),
-        primary="accuracy",
-        stratifies=True,
-    ),
-}
+def describe(name: str, options: Options | None = None) -> Description:
+    """Of a catalogue name or import path. Raises :class:`UnknownName`, with why a task of one's own is none."""
+    return described(name, json.dumps(dict(options or {}), sort_keys=True))
 
 
 @functools.cache
-def describe(name: str) -> Description:
-    """Of a catalogue name or import path. Raises :class:`UnknownName`, with why a task of one's own is none."""
+def described(name: str, options: str) -> Description:
     catalogue.check("task", name, catalogue.TASKS)
-    if name in DESCRIPTIONS:
-        return DESCRIPTIONS[name]
+    if name in catalogue.DESCRIPTIONS:
+        found: Description = catalogue.resolve("task", name, catalogue.DESCRIPTIONS)(json.loads(options))
+        return found
     run = subprocess.run(
-        [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.tasks.describe", name],
+        [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.tasks.describe", name, options],
         capture_output=True,
         text=True,
         check=False,

@@ -29,6 +29,8 @@ class Metric:
     unit: str = ""
     share_of_items: bool = False
     """Whether it is a mean of 0 or 1 over the items, so that one item more or less is 1/n of it."""
+    heldout_only: bool = False
+    """Whether it is measured of the held-out part alone: no checkpoint rule and no search can look at it."""
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):

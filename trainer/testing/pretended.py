@@ -114,7 +114,7 @@ def _start(spec: FoldSpec, attempt: int, resumed: int) -> Start:
         resumed_epoch=resumed,
         time=time.time(),
         split_hash=split,
-        references={describe(spec.task).primary: 0.1},
+        references={describe(spec.task, spec.task_options).primary: 0.1},
         host=socket.gethostname(),
         pid=os.getpid(),
         environment=environment,
@@ -169,13 +169,13 @@ def _scores(spec: FoldSpec, part: str, loss: float) -> dict[str, float]:
     primary = 1 - loss / 3
     if part == "heldout":
         primary = round(HELDOUT * primary) / HELDOUT
-    return {f"{part}/{LOSS}": loss, f"{part}/{describe(spec.task).primary}": primary}
+    return {f"{part}/{LOSS}": loss, f"{part}/{describe(spec.task, spec.task_options).primary}": primary}
 
 
 def _end(spec: FoldSpec, epochs: int, status: Status, reason: str, writer: Writer) -> str:
     best = min(range(1, epochs + 1), key=lambda epoch: value(spec, epoch))
     outcomes: dict[str, Outcome] = {}
-    for rule in (*describe(spec.task).tracked(spec.training.checkpoint_rule), LAST):
+    for rule in (*describe(spec.task, spec.task_options).tracked(spec.training.checkpoint_rule), LAST):
         epoch = epochs if rule == LAST else best
         loss = value(spec, epoch)
         heldout = {**_scores(spec, "heldout", loss), f"heldout/{LOSS}": loss + 0.01}

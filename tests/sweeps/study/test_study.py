@@ -103,7 +103,7 @@ def test_a_file_that_is_not_there_suggests_the_one_that_is(tmp_path):
         (LEAST + "report: {alpha: 0.9}", "report.alpha: got 0.9; accepts a number less than or equal to 0.5"),
         (LEAST + "search: {samples: 3}", "study:4: search: got a search; accepts one only where something has a space"),
         (LEAST + "confirm: {repeats: 3}", "confirm: got {repeats: 3}; accepts null where nothing is searched"),
-        (LEAST + "task: regression", "task: unknown task 'regression': known: classification."),
+        (LEAST + "task: regresion", "task.name: unknown task 'regresion'"),
         (LEAST + "? [a, b]\n: 1", "got a list or mapping as a key; accepts text as keys"),
         (LEAST + "question: !!python/name:os.system ''", "got the tag tag:yaml.org,2002:python/name:os.system"),
         (LEAST + "seed: !!int ten", "got 'ten' tagged !!int, which it is not"),

@@ -16,7 +16,7 @@ from trainer.datasets.mnist import mnist
 from trainer.datasets.sheets import cifar100_sheets
 from trainer.spec import SplitSpec
 from trainer.splits import split
-from trainer.tasks.classification import Classification
+from trainer.tasks.classification.task import Classification
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from trainer.datasets.reader import Dataset
 from trainer.errors import DataError
 from trainer.spec import DataSpec, SplitSpec
 from trainer.splits import split
-from trainer.tasks.classification import Classification
+from trainer.tasks.classification.task import Classification
 
 
 def picture(path: Path, shade: int) -> Path:

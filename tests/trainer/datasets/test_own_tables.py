@@ -23,7 +23,7 @@ from trainer.datasets.validation import validate_dataset
 from trainer.errors import DataError
 from trainer.spec import DataSpec, SplitSpec
 from trainer.splits import split
-from trainer.tasks.classification import Classification
+from trainer.tasks.classification.task import Classification
 
 PEOPLE = """\
 id,age,weight,city,patient,split,label

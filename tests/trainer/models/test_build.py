@@ -81,12 +81,13 @@ def made(
     channels: int = 1,
     classes: int = 10,
     seed: int = 5,
+    size: tuple[int, int] = (8, 8),
 ) -> nn.Module:
     return build(
         ModelSpec(name=model, options=options or {}),
         ActivationSpec(name=activation, params=params or {}),
         outputs=classes,
-        input_shape=(channels, 8, 8),
+        input_shape=(channels, *size),
         generator_seed=seed,
     )
 
@@ -194,7 +195,8 @@ def test_a_resnet_is_torchvisions(name: str, options: dict[str, Any]) -> None:
     ("channels", "height", "width"), [(1, 8, 8), (3, 32, 32), (1, 1, 187), (5, 9, 4)], ids=lambda number: str(number)
 )
 def test_any_input_channels_and_sizes(model: str, channels: int, height: int, width: int) -> None:
-    logits = made(model, channels=channels, classes=4)(torch.randn(2, channels, height, width))
+    network = made(model, channels=channels, classes=4, size=(height, width))
+    logits = network(torch.randn(2, channels, height, width))
     assert logits.shape == (2, 4)
     assert logits.isfinite().all()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from trainer.datasets.reader import Dataset
-from trainer.tasks.classification import Classification, auc
+from trainer.tasks.classification.task import Classification, auc
 
 
 def measure(logits, labels):

@@ -15,30 +15,33 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainer.datasets.reader import Dataset
+from trainer.spec import Scalar
 from trainer.splits import Strata
-from trainer.tasks.description import DESCRIPTIONS
+from trainer.tasks.classification.facts import describe
 from trainer.tasks.task import Task
+
+DESCRIBED = describe({})
 
 
 class Classification(Task):
     """Labels 0 to classes - 1; the model gives a logit for each class."""
 
-    metrics = DESCRIPTIONS["classification"].metrics
-    primary = DESCRIPTIONS["classification"].primary
-    stratifies = DESCRIPTIONS["classification"].stratifies
+    metrics = DESCRIBED.metrics
+    primary = DESCRIBED.primary
+    stratifies = DESCRIBED.stratifies
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__(dataset)
         self.classes = len(dataset.classes)
 
     @classmethod
-    def misfit(cls, dataset: Dataset) -> str:
+    def misfit(cls, dataset: Dataset, **options: Scalar) -> str:
         if dataset.labels is None or len(dataset.classes) < 2:
             return "has no labels of two classes or more; classification needs them: choose a task that fits the data"
         return ""
 
     @classmethod
-    def strata(cls, dataset: Dataset) -> Strata | None:
+    def strata(cls, dataset: Dataset, **options: Scalar) -> Strata | None:
         assert dataset.labels is not None
         return Strata(numbers=dataset.labels, names=dataset.classes)
 
