@@ -184,6 +184,7 @@ def _epochs(findings: Findings, dataset: str, seen: Watched, at: int) -> Plot:
     longest = int(data["epoch"].max())
     runs = {int(raw[label].shape[0]) for label in labels if raw[label].shape[0]}
     together = len(labels) <= figure_style.FEW
+    best = {label: broken(best[label], ends[:-1]) for label in labels}
     shown = Panel(labels, control, best, alive, seen.metric, longest, found, learning_rate(mine))
     caption = (
         f"Best {seen.column} so far{' of the stage' if found else ''}, carried forward after a run has stopped: "
@@ -204,6 +205,12 @@ def _epochs(findings: Findings, dataset: str, seen: Watched, at: int) -> Plot:
             caption=caption,
             data=data,
         )
+
+
+def broken(frame: pd.DataFrame, ends: Sequence[int]) -> pd.DataFrame:
+    """With a row of nothing after each of the epochs ``ends``, so that no line joins two stages."""
+    gaps = pd.DataFrame({"epoch": [end + 0.5 for end in ends]}, dtype=float)
+    return pd.concat([frame, gaps]).sort_values("epoch", ignore_index=True) if len(gaps) else frame
 
 
 def learning_rate(curves: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from analysis.runs.wording import counted
 from analysis.statistics.finding import Effect, Outcome
 from analysis.statistics.units import Unit
 
+NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 LAST = "last"  # the checkpoint rule that looks at nothing
 REMARKS = 12
 """That are told; the rest is counted."""
@@ -81,12 +82,16 @@ def remarks(findings: Findings) -> list[str]:
     for column in (str(name) for name in claimed if str(name).startswith(REMARK)):
         metric = column.removeprefix(REMARK)
         rows = claimed[claimed[column].fillna("") != ""]
-        for text, mine in rows.groupby(column, sort=False):
+        for _, mine in rows.groupby(rows[column].str.replace(NUMBER, "#", regex=True), sort=False):
+            text = mine[column].iloc[0]
+            example = "" if mine[column].nunique() == 1 else "for example, "
             names = [f"{label} ({count})" for label, count in mine["activation"].value_counts(sort=False).items()]
             held = f"heldout/{metric}"
             absent = int(mine[held].isna().sum()) if held in mine else 0
             without = f", {absent} of them without a value" if absent else ""
-            said.append(f"{metric}, {counted(len(mine), 'run')}{without}: {str(text).rstrip('.')}. {listed(names, 4)}.")
+            said.append(
+                f"{metric}, {counted(len(mine), 'run')}{without}: {example}{str(text).rstrip('.')}. {listed(names, 4)}."
+            )
     more = len(said) - REMARKS
     return [*said[:REMARKS], *([f"{counted(more, 'further remark')} in the appendix."] if more > 0 else [])]
 
