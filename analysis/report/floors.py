@@ -14,7 +14,8 @@ def of_metric(findings: Findings, dataset: str, metric: Metric) -> list[Floor]:
     column = f"heldout/{metric.name}"
     if column not in rows or not statistic.measured(rows, metric):
         return []
-    return statistic.floors(rows, findings.scores(dataset, column), alpha=findings.alpha)
+    beyond = statistic.truths(rows, findings.plan_of(dataset).metrics)
+    return statistic.floors(rows, findings.scores(dataset, column), alpha=findings.alpha, without=beyond)
 
 
 def primary(findings: Findings) -> dict[str, list[Floor]]:

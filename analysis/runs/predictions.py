@@ -47,14 +47,14 @@ def of_fold(folder: Path, trial: str, repeat: int, fold: int) -> Predictions | N
 def read(path: Path) -> Predictions:
     """Raises :class:`SourceError` for a file that is no predictions of this version."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise SourceError(f"{path}: no predictions can be read from it ({error}); report from a whole copy") from error
     if int(arrays.pop("schema", np.array(-1))) != SCHEMA or "indices" not in arrays:
         raise SourceError(f"{path}: not predictions of version {SCHEMA}; report with the version that wrote them")
     task, indices = str(arrays.pop("task", "")), arrays.pop("indices")
-    return Predictions(task=task, indices=indices, arrays={k: v for k, v in arrays.items() if len(v) == len(indices)})
+    return Predictions(task=task, indices=indices, arrays={name: array for name, array in arrays.items() if array.shape[:1] == indices.shape})
 
 
 def of_rows(folder: Path, rows: pd.DataFrame, names: Sequence[str]) -> list[tuple[dict[str, Any], Predictions]]:

@@ -19,21 +19,27 @@ from analysis.statistics.frequentist import limits, refusal, standard_error, too
 from analysis.statistics.scores import Pairs
 from analysis.statistics.verdict import Extra, Interval, Probabilities, Verdict, Word
 
-SHARE_OF_REFERENCE = 0.01
-"""Of what knowing nothing scores in an error without an upper end: of a root mean square error that is the standard
-deviation of the targets."""
+SHARE_OF_REFERENCE, SHARE_OF_ERROR = 0.01, 0.05
+"""Of an error without an upper end: of what knowing nothing scores, which is the standard deviation of the targets for
+a root mean square error, and of the control's own error. The latter keeps the zone of a task that is all but solved
+from holding a fifth of what is left; it is half of what a design is asked to tell there
+(``design.SHARE_OF_DISTANCE``)."""
 
 
 def default_rope(pairs: Pairs) -> float:
     """Half-width where none was declared: the widest of a tenth of the pooled seed sd, one held-out item, and for an
-    error without an upper end :data:`SHARE_OF_REFERENCE` of what knowing nothing scores; nan where none is known.
+    error without an upper end :data:`SHARE_OF_REFERENCE` of what knowing nothing scores, but no more than
+    :data:`SHARE_OF_ERROR` of the control's; nan where none is known.
 
     Where no split was run with two seeds, seed noise is unknown, and of a share of items one held-out item alone
     remains: a width at which hardly anything is ever called equivalent.
     """
     metric = pairs.metric
     unbounded = metric.better == "lower" and metric.high is None
-    error = SHARE_OF_REFERENCE * abs(pairs.reference) if unbounded else math.nan
+    error = math.nan
+    if unbounded and pairs.n and math.isfinite(pairs.reference):
+        own = abs(float(pairs.y.mean()) - (pairs.metric.low or 0.0))
+        error = min(SHARE_OF_REFERENCE * abs(pairs.reference), SHARE_OF_ERROR * own)
     return max((width for width in (0.1 * pairs.seed_sd, pairs.item, error) if width > 0), default=math.nan)
 
 

@@ -55,8 +55,8 @@ def over_seeds(table: Scores) -> pd.DataFrame:
 
 
 def _by_seed(table: Scores) -> list[tuple[str, pd.DataFrame]]:
-    wide = table.seeds_of
-    return [(str(case), wide.xs(case, level="unit")) for case in table.values.index if case in wide.index.levels[0]]
+    of_case = dict(list(table.seeds_of.groupby(level="unit", sort=False)))
+    return [(str(case), of_case[case]) for case in table.values.index if case in of_case]
 
 
 def _against(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -82,9 +82,22 @@ def measured(rows: pd.DataFrame, metric: Metric) -> list[str]:
     return [name.removeprefix(start) for name in columns if rows[name].notna().any()]
 
 
-def floors(rows: pd.DataFrame, table: Scores, *, alpha: float = 0.05) -> list[Floor]:
-    """The floors of the table's metric, the best first; ``rows`` are those that the table is of."""
-    found = [_floor(rows, table, predictor, alpha) for predictor in measured(rows, table.metric)]
+def truths(rows: pd.DataFrame, metrics: Sequence[Metric]) -> set[str]:
+    """Predictors that err by nothing at all in some error: what is predicted itself, which no model can beat."""
+    return {
+        predictor
+        for metric in metrics
+        if metric.better == "lower" and metric.low == 0 and metric.high is None
+        for predictor in measured(rows, metric)
+        if (rows[f"{FLOOR}{metric.name}/{predictor}"].dropna() == 0).all()
+    }
+
+
+def floors(rows: pd.DataFrame, table: Scores, *, alpha: float = 0.05, without: Collection[str] = ()) -> list[Floor]:
+    """The floors of the table's metric, the best first, ``without`` some predictors; ``rows`` are those that the table
+    is of."""
+    names = [name for name in measured(rows, table.metric) if name not in without]
+    found = [_floor(rows, table, predictor, alpha) for predictor in names]
     return sorted(found, key=lambda floor: -table.metric.sign * floor.value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -222,20 +223,22 @@ def differences(
     zone = max((times * float(v.extras["rope"]) for v in verdicts if v.word is Word.EQUIVALENT), default=0.0)
     scale = (min(low, -ZONE_ROOM * zone), max(high, ZONE_ROOM * zone))
     for dataset in {found.dataset for found in verdicts}:
-        values_of = findings.scores(dataset).shared
-        control = findings.plan_of(dataset).declaration.control
-        middle = float(values_of[control].mean()) if control in values_of else math.nan
-
-        def at(floor: Floor, middle: float = middle) -> float:
-            return times * floor.metric.sign * (floor.value - middle)
-
-        scale = below.widened(dataset, at, scale)
-        below.draw(panel, dataset, at, scale)
+        place = floor_places(findings, dataset)
+        scale = below.widened(dataset, place, scale)
+        below.draw(panel, dataset, place, scale)
     # A mean off the scale is told, rather than the end of its interval there.
     told = {row for value, row in means_at if not scale[0] <= value <= scale[1]}
     off = figure_style.mark_off_scale(panel, *transposed(means_at), scale, form="mean {:.3g}")
     rest = [(value, row) for value, row in ends_at if row not in told]
     return figure_style.mark_off_scale(panel, *transposed(rest), scale) or off
+
+
+def floor_places(findings: Findings, dataset: str) -> Callable[[Floor], float]:
+    """Where a floor lies among the differences: as far from the control's mean as its score is."""
+    shared, control = findings.scores(dataset).shared, findings.plan_of(dataset).declaration.control
+    middle = float(shared[control].mean()) if control in shared else math.nan
+    times = amounts.scale(findings.metric)
+    return lambda floor: times * floor.metric.sign * (floor.value - middle)
 
 
 def transposed(places: list[tuple[float, int]]) -> tuple[Any, Any]:

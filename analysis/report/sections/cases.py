@@ -70,7 +70,8 @@ def wide(table: Scores, found: pd.DataFrame, floors: Sequence[Floor], name: str)
     labels = [str(label) for label in table.values.columns if (found["activation"] == label).any()]
     digits = decimals(found["mean"])
     beside = {f"floor: {floor.predictor}": floor.values for floor in floors[:FLOORS]}
-    rows, boxed = [], {}
+    rows: list[dict[str, str]] = []
+    boxed: dict[tuple[int, str], str] = {}
     for at, (case, of_case) in enumerate(found.groupby("case", sort=False)):
         each = of_case.set_index("activation")
         row = {"case": str(case)} | {label: cell(each["mean"][label], each["sd"][label], digits) for label in labels}

@@ -9,7 +9,7 @@ from analysis.report.blocks import Block, Facts, Section
 from analysis.report.findings import Findings
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
-from analysis.statistics.bayes import SHARE_OF_REFERENCE
+from analysis.statistics.bayes import SHARE_OF_ERROR, SHARE_OF_REFERENCE
 
 
 def section(findings: Findings) -> Section:
@@ -118,7 +118,10 @@ def default_zone(findings: Findings, datasets: set[str]) -> str:
     parts = [
         "0.1 seed sd" if any(table.seed_sd > 0 for table in tables) else "",
         "one held-out item" if metric.share_of_items else "",
-        f"{100 * SHARE_OF_REFERENCE:g} % of what knowing nothing scores" if error else "",
+        f"{100 * SHARE_OF_REFERENCE:g} % of what knowing nothing scores, but no more than {100 * SHARE_OF_ERROR:g} % "
+        "of the control's error"
+        if error
+        else "",
     ]
     known = [part for part in parts if part]
     return f"the widest of {' and '.join(known)}" if len(known) > 1 else "".join(known)

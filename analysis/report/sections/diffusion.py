@@ -20,6 +20,7 @@ from analysis.runs.frames import FLOOR
 from analysis.runs.schema import SCORED
 from analysis.runs.wording import counted
 from analysis.statistics.association import Rho, spearman
+from analysis.statistics.floors import truths
 
 SCORE, EXCESS = "diffusion", "diffusion_excess"
 ERRORS = ("mae", "rmse", "max_error")
@@ -155,13 +156,11 @@ def logarithmic(panel: Any, x: pd.Series, y: pd.Series) -> None:
 
 
 def truth_of(findings: Findings, dataset: str) -> float | None:
-    """What a floor without any distance scores: the true function."""
+    """What the true function scores, where that is known."""
     rows = findings.claimed[findings.claimed["dataset"] == dataset]
-    for column in (str(name) for name in rows if str(name).startswith(f"{FLOOR}{EXCESS}/")):
-        score = column.replace(f"{FLOOR}{EXCESS}/", f"{FLOOR}{SCORE}/")
-        if (rows[column] == 0).any() and score in rows:
-            return float(rows[score].mean())
-    return None
+    columns = [f"{FLOOR}{SCORE}/{name}" for name in sorted(truths(rows, findings.plan_of(dataset).metrics))]
+    known = [column for column in columns if column in rows]
+    return float(rows[known[0]].mean()) if known else None
 
 
 def table(dataset: str, frame: pd.DataFrame, asked: list[Asked], at: int) -> Table:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.report import floors
 from analysis.report.amounts import level, listed
-from analysis.report.blocks import Section, Tabled, Text
+from analysis.report.blocks import Block, Section, Tabled, Text
 from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
 from analysis.runs.wording import counted
@@ -81,7 +81,7 @@ def section(findings: Findings) -> Section | None:
     found = floors.every(findings)
     if not found:
         return None
-    blocks = [*([Text(text)] if (text := unbeaten(findings)) else []), Tabled(table(found, findings.unit))]
+    blocks: list[Block] = [*([Text(text)] if (text := unbeaten(findings)) else []), Tabled(table(found, findings.unit))]
     return Section(
         anchor="floors",
         title="Floors",

@@ -20,6 +20,8 @@ from analysis.statistics.scores import Array
 ARRAYS = ("score", "normal", "kind")
 AREA = "auroc"
 PANELS, BINS = 8, 30
+WIDE = 20
+"""Scores over more than so many times are drawn on a logarithmic scale."""
 METHODS = (
     "By kind: area under the ROC curve of the anomalies of one kind against all normal items of the same held-out "
     "part, ties for half; mean and sd over runs. Kinds of few items vary much, and no test is made of them.",
@@ -97,13 +99,18 @@ def histograms(findings: Findings, dataset: str, at: int) -> Plot:
             score = np.asarray(one.items.arrays["score"], dtype=float)
             low, high = figure_style.limits(score)
             bins = np.linspace(low, high, BINS)
+            if score.min() > 0 and np.quantile(score, 0.95) > WIDE * np.quantile(score, 0.05):
+                low, high = score.min(), score.max()
+                bins = np.geomspace(low, high, BINS)
+                panel.set_xscale("log")
             for mine, colour, name in ((normal, MUTED, "normal"), (~normal, PALETTE[1], "anomaly")):
                 shown = np.clip(score[mine], low, high)
                 weights = np.full(len(shown), 1 / max(len(shown), 1))
                 panel.hist(shown, bins, color=colour, alpha=0.6, weights=weights, label=name)
             panel.set_title(figure_style.clip(str(one.row["activation"]), 20), loc="left", fontsize=8.5)
             panel.set_yticks([])
-            panel.locator_params(axis="x", nbins=3)
+            if panel.get_xscale() == "linear":
+                panel.locator_params(axis="x", nbins=3)
             frames.append(
                 pd.DataFrame(
                     {
@@ -112,7 +119,7 @@ def histograms(findings: Findings, dataset: str, at: int) -> Plot:
                     }
                 )
             )
-        figure.supxlabel("score, higher is less normal", fontsize=9)
+        panels[-1, 0].set_xlabel("score, higher is less normal", loc="left")
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         return figure_style.render(
             figure,

@@ -61,7 +61,7 @@ def means(findings: Findings) -> Table:
         shared = table.shared
         of_set = findings.claimed[findings.claimed["dataset"] == dataset]
         known = looked.reference_column in of_set and of_set[looked.reference_column].notna().any()
-        chance = float(of_set[looked.reference_column].mean()) if known else math.nan
+        chance = float(of_set[looked.reference_column].mean()) if known else looked.reference
         for label in table.values.columns:
             values = shared[label].to_numpy(dtype=float) if label in shared else np.empty(0)
             low, high = (

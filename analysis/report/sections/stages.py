@@ -61,7 +61,10 @@ def added(findings: Findings, dataset: str, before: Metric) -> list[Verdict]:
         pairs = of_arrays(
             x.to_numpy(dtype=float),
             y.to_numpy(dtype=float),
-            **{"ratio": after.ratio, "dataset": dataset, "activation": str(label), "control": before.name},
+            ratio=after.ratio,
+            dataset=dataset,
+            activation=str(label),
+            control=before.name,
             metric=findings.metric,
         )
         found.append(frequentist.corrected_t(pairs, alpha=findings.alpha))

@@ -74,13 +74,15 @@ def test_default_width() -> None:
     assert math.isnan(width(Metric(name="skill", better="higher", high=1.0), reference=0.5))
 
 
-def test_the_default_width_of_an_error_is_a_hundredth_of_what_knowing_nothing_scores() -> None:
+def test_the_default_width_of_an_error_comes_from_knowing_nothing_and_from_the_control() -> None:
     error = Metric(name="error", better="lower", low=0.0)
-    pairs = of_arrays([0.5, 0.6], [0.5, 0.5], ratio=0.25, metric=error)
+    pairs = of_arrays([5.0, 6.0], [5.0, 5.0], ratio=0.25, metric=error)
     assert math.isnan(bayes.default_rope(pairs))
     known = dataclasses.replace(pairs, reference=15.4)
     assert bayes.default_rope(known) == pytest.approx(0.154)
     assert bayes.default_rope(dataclasses.replace(known, seed_sd=3.0)) == pytest.approx(0.3)
+    solved = dataclasses.replace(known, y=np.array([0.4, 0.6]))
+    assert bayes.default_rope(solved) == pytest.approx(0.025)
     bounded = dataclasses.replace(known, metric=dataclasses.replace(error, high=20.0))
     assert math.isnan(bayes.default_rope(bounded))
 
