@@ -31,9 +31,7 @@ def main() -> None:
         split=SplitSpec(scheme="fixed", folds=1, validation=0.0, stratify=False),
         model=ModelSpec(name="mlp", options={"hidden": "4x32"}),
         activation=ActivationSpec(name="relu"),
-        training=TrainingSpec(
-            epochs=epochs, batch=3, lr=1e-3, precision="fp64", checkpoint_rule="last", patience=None
-        ),
+        training=TrainingSpec(epochs=epochs, batch=3, lr=1e-3, precision="fp64", checkpoint_rule="last", patience=None),
     )
     with tempfile.TemporaryDirectory() as folder:
         launch = Launch(spec=spec, folder=str(Path(folder) / "fold"))

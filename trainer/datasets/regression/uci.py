@@ -55,6 +55,9 @@ class UciRegression:
         paths = self.files(root, options)
         rows = np.atleast_2d(_numbers(paths[0]))
         features, target = (_indices(path, rows.shape[1], "column") for path in paths[1:3])
+        if both := np.intersect1d(features, target).tolist():
+            found = f"the target is among the features (column {both[0]})"
+            raise damaged(NAME, paths[1], found, expected="columns other than the target's", source=_SOURCE)
         published = _published([line for path in paths[3:] for line in _lists(path, len(rows))], len(rows), paths[3])
         items = np.ascontiguousarray(rows[:, features])[:, None, None, :]
         values = np.ascontiguousarray(rows[:, target])
@@ -116,7 +119,12 @@ def _indices(path: Path, count: int, what: str) -> NDArray[np.int64]:
 
 def _lists(path: Path, count: int) -> list[NDArray[np.int64]]:
     """The lists of row numbers in a file: one a line, or all of its lines where each holds one number."""
-    lines = [np.array(line.split(), dtype=np.float64) for line in path.read_text().splitlines() if line.strip()]
+    try:
+        lines = [np.array(line.split(), dtype=np.float64) for line in path.read_text().splitlines() if line.strip()]
+    except ValueError as error:
+        raise damaged(NAME, path, str(error), expected=_NEEDS, source=_SOURCE) from error
+    if not lines:
+        raise damaged(NAME, path, "it holds no numbers", expected=_NEEDS, source=_SOURCE)
     if all(len(line) == 1 for line in lines):
         lines = [np.concatenate(lines)]
     return [_checked(path, line, count, "row") for line in lines]

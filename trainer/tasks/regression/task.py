@@ -97,7 +97,7 @@ class Regression(Task):
             return None
         assert dataset.values is not None
         first = np.asarray(dataset.values[:, 0], np.float64)
-        edges = np.unique(np.quantile(first, np.arange(1, count) / count))
+        edges = np.unique(np.quantile(first, np.arange(1, count) / count, method="higher"))  # values that are there
         edges = edges[edges > first.min()]
         bounds = [first.min(), *edges, first.max()]
         return Strata(
