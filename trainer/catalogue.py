@@ -44,6 +44,7 @@ DATASETS: dict[str, str] = {
     "cifar10": "trainer.datasets.cifar:cifar10",
     "cifar100": "trainer.datasets.cifar:cifar100",
     "cifar100_sheets": "trainer.datasets.sheets:cifar100_sheets",
+    "curve": "trainer.datasets.regression.curve:curve",
     "diabetes": "trainer.datasets.tabular:diabetes",
     "digits": "trainer.datasets.digits:digits",
     "fashion_mnist": "trainer.datasets.mnist:fashion_mnist",
@@ -53,17 +54,21 @@ DATASETS: dict[str, str] = {
     "mini_imagenet": "trainer.datasets.mini_imagenet:mini_imagenet",
     "mitbih_windows": "trainer.datasets.mitbih:mitbih_windows",
     "mnist": "trainer.datasets.mnist:mnist",
+    "motor_map": "trainer.datasets.regression.motor_map:motor_map",
     "table": "trainer.datasets.own_table:table",
+    "uci_regression": "trainer.datasets.regression.uci:uci_regression",
     "wine": "trainer.datasets.tabular:wine",
 }
 
 
 TASKS: dict[str, str] = {
     "classification": "trainer.tasks.classification.task:Classification",
+    "regression": "trainer.tasks.regression.task:Regression",
 }
 
 DESCRIPTIONS: dict[str, str] = {
     "classification": "trainer.tasks.classification.facts:describe",
+    "regression": "trainer.tasks.regression.facts:describe",
 }
 """Task -> the function ``(options) -> Description`` that describes it without torch."""
 

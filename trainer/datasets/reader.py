@@ -43,12 +43,16 @@ Standardise = Literal["constants", "fold"]
 
 @dataclass(frozen=True, kw_only=True)
 class Mesh:
-    """A structured mesh of unit spacing, whose nodes are items; an item's coordinates are its indices on it."""
+    """A structured mesh whose nodes are items: an item's coordinate on an axis rises with its index there, and depends
+    on no other. The spacing counts as one, whatever the coordinates say."""
 
     shape: tuple[int, ...]
     """Nodes along each coordinate."""
     nodes: NDArray[np.int64]
     """Item number of each node, in C order of ``shape``."""
+    centres: NDArray[np.float64] | None = None
+    """[cells, k], in C order of (shape - 1): the values in the middle of each cell, where the function that the values
+    are of is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
