@@ -35,6 +35,7 @@ MODELS: dict[str, str] = {
     "mlp": "trainer.models.tables:mlp",
     "resnet18": "trainer.models.images:resnet18",
     "resnet34": "trainer.models.images:resnet34",
+    "svdd_lenet": "trainer.models.svdd:svdd_lenet",
     "tiny_cnn": "trainer.models.images:tiny_cnn",
 }
 
@@ -64,11 +65,13 @@ DATASETS: dict[str, str] = {
 TASKS: dict[str, str] = {
     "classification": "trainer.tasks.classification.task:Classification",
     "regression": "trainer.tasks.regression.task:Regression",
+    "one_class": "trainer.tasks.one_class.task:OneClass",
 }
 
 DESCRIPTIONS: dict[str, str] = {
     "classification": "trainer.tasks.classification.facts:describe",
     "regression": "trainer.tasks.regression.facts:describe",
+    "one_class": "trainer.tasks.one_class.facts:describe",
 }
 """Task -> the function ``(options) -> Description`` that describes it without torch."""
 
