@@ -92,6 +92,10 @@ class _Rehearsal:
         yield from (self._made_late(name) for name in made_late)
         faults = [f"{self.spec.activation.name}: {words}" for words in watch.faults(self.spec.activation.params)]
         found = faults or found
+        if ":" in self.spec.task and not found:  # what is asked of a task beside its steps
+            learner.floors()
+            learner.measure(learner.outputs("heldout"), "heldout")
+            learner.outcome()
         if resume and not made_late and not found:
             found = list(self._resumed(learner, before))
         yield from found or self._elsewhere(learner, watch)

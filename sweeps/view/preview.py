@@ -53,7 +53,8 @@ def design(study: Study) -> str:
     if study.question:
         lines.append(f"question: {study.question}")
     declared = planner.plan(study, "now")
-    lines.append(f"data {declared.dataset}; model {declared.model}; control {study.control}")
+    lines.append(f"task {declared.task}; data {declared.dataset}; model {declared.model}; control {study.control}")
+    lines.append(f"splits: {declared.splits}")
     for phase, size in sizes(study).items():
         repeats = planner.repeats(study, phase)
         lines.append(
@@ -80,12 +81,13 @@ def seen_by_search(study: Study) -> str:
     share = planner.search_share(study)
     if planner.claims_phase(study) == "search":
         return "each setting is chosen and scored on the same folds, which the report calls descriptive"
-    if study.folds.scheme == "fixed":
-        return "no search uses what the data set holds out"
+    if study.folds.scheme in ("fixed", "cases"):
+        return "no search uses what is declared as held out"
     if share == 0:
+        apart = f" (search: {{share: {SEARCH_SHARE:g}}} keeps them apart)" if study.folds.scheme == "kfold" else ""
         return (
             "the search uses all items: what it chooses is scored again on items that it has used, and the report says "
-            f"so (search: {{share: {SEARCH_SHARE:g}}} keeps them apart)"
+            f"so{apart}"
         )
     items = _items(study.data.name, study.data.options)
     about = f" (about {round(share * items):,} of {items:,})" if items is not None else ""

@@ -1,0 +1,14 @@
+"""Public help for tests: training that only pretends, here; and, in modules of their own because they load torch,
+suites that every part that is named by import path should pass (:mod:`trainer.testing.tasks`)."""
+
+from trainer.testing.pretended import (
+    HELDOUT,
+    VARIABLES,
+    invented_end,
+    invented_epoch,
+    invented_start,
+    pretend,
+    value,
+)
+
+__all__ = ["HELDOUT", "VARIABLES", "invented_end", "invented_epoch", "invented_start", "pretend", "value"]
