@@ -51,6 +51,7 @@ DATASETS: dict[str, str] = {
     "arrays": "trainer.datasets.own_arrays:arrays",
     "breast_cancer": "trainer.datasets.tabular:breast_cancer",
     "cifar10": "trainer.datasets.cifar:cifar10",
+    "cifar10_sheets": "trainer.datasets.sheets:cifar10_sheets",
     "cifar100": "trainer.datasets.cifar:cifar100",
     "cifar100_sheets": "trainer.datasets.sheets:cifar100_sheets",
     "diabetes": "trainer.datasets.tabular:diabetes",
