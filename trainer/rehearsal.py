@@ -147,9 +147,9 @@ class _Rehearsal:
         without: dict[str, dict[str, None]] = {}
         trained = {id(item) for item in learner.task.trained(learner.model)}
         for kind, root in self._roots.items():
-            excused = set(_excused(root))
+            spared = set(excused(root))
             for name, item in root.named_parameters():
-                if not item.requires_grad or name in excused or id(item) not in trained:
+                if not item.requires_grad or name in spared or id(item) not in trained:
                     continue
                 if item.grad is None:
                     without.setdefault(self._owner(kind, name), {})[self._shown(kind, name)] = None
@@ -296,7 +296,7 @@ class _Rehearsal:
         return next(inside, name) if kind == "model" else name
 
 
-def _excused(root: nn.Module) -> Iterator[str]:
+def excused(root: nn.Module) -> Iterator[str]:
     """Parameters that a module says need no gradient."""
     for path, module in root.named_modules():
         patterns = getattr(module, UNTRAINED, ())
