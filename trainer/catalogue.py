@@ -46,6 +46,7 @@ DATASETS: dict[str, str] = {
     "cifar100_sheets": "trainer.datasets.sheets:cifar100_sheets",
     "diabetes": "trainer.datasets.tabular:diabetes",
     "digits": "trainer.datasets.digits:digits",
+    "ett": "trainer.datasets.series.ett:ett",
     "fashion_mnist": "trainer.datasets.mnist:fashion_mnist",
     "heartbeat_csv": "trainer.datasets.heartbeat_csv:heartbeat_csv",
     "heartbeat_187": "trainer.datasets.mitbih:heartbeat_187",
@@ -53,6 +54,8 @@ DATASETS: dict[str, str] = {
     "mini_imagenet": "trainer.datasets.mini_imagenet:mini_imagenet",
     "mitbih_windows": "trainer.datasets.mitbih:mitbih_windows",
     "mnist": "trainer.datasets.mnist:mnist",
+    "series": "trainer.datasets.series.own:series",
+    "stocks": "trainer.datasets.series.stocks:stocks",
     "table": "trainer.datasets.own_table:table",
     "wine": "trainer.datasets.tabular:wine",
 }
@@ -60,10 +63,12 @@ DATASETS: dict[str, str] = {
 
 TASKS: dict[str, str] = {
     "classification": "trainer.tasks.classification.task:Classification",
+    "forecast": "trainer.tasks.forecast.task:Forecast",
 }
 
 DESCRIPTIONS: dict[str, str] = {
     "classification": "trainer.tasks.classification.facts:describe",
+    "forecast": "trainer.tasks.forecast.facts:describe",
 }
 """Task -> the function ``(options) -> Description`` that describes it without torch."""
 
