@@ -38,8 +38,8 @@ def diebold_mariano(
     """The test of Diebold and Mariano (Journal of Business & Economic Statistics 13, 1995, section 1.1) of equal
     accuracy of two forecasts.
 
-    ``first`` and ``second`` are their errors [n] in the order of time, of one series and step by step the same. The loss
-    is the error's absolute value to the ``power``. The variance of the mean loss difference is robust to its
+    ``first`` and ``second`` are their errors [n] in the order of time, of one series and step by step the same. The
+    loss is the error's absolute value to the ``power``. The variance of the mean loss difference is robust to its
     autocorrelation up to ``lags``: with weights that fall (``bartlett``, Newey and West 1987) it cannot be negative;
     ``rectangular`` is the original's. Where ``lags`` is None they are ``horizon`` - 1 (errors of forecasts ``horizon``
     steps ahead overlap so far), or floor(4 (n / 100)^(2/9)) where that is more (Newey and West 1994). Statistic and t

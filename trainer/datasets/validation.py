@@ -43,7 +43,7 @@ def _shapes(got: Dataset) -> Iterator[str]:
 
 def _windows(got: Dataset, windows: Windows) -> Iterator[str]:
     if got.order is None or got.values is None:
-        yield "has windows, and no order or no values; accepts both: the step that a window ends at, and what comes after"
+        yield "has windows, and no order or no values; accepts both: the step that a window ends at, what comes after"
         return
     steps = {"order": got.order, "first": windows.first, "ahead": windows.ahead, "series": windows.series}
     wrong = {

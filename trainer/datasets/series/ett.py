@@ -34,9 +34,9 @@ _OPTIONS = {
     ),
     "part": Option(
         default="usual",
-        meaning=f"usual: the first {TRAIN + VALIDATION + TEST} months, of which the last {TEST} are the fixed held-out part "
-        f"(with folds: {{scheme: fixed, validation: {VALIDATION / (TRAIN + VALIDATION):g}, purge: window + horizon - 1}} "
-        f"the split of the literature: {TRAIN}, {VALIDATION} and {TEST} months); all: the whole file, without one",
+        meaning=f"usual: the first {TRAIN + VALIDATION + TEST} months, of which the last {TEST} are the fixed held-out "
+        "part (the split of the literature, 12, 4 and 4 months, with folds: {scheme: fixed, validation: 0.25, purge: 48}, "
+        "where 48 is window + horizon - 1); all: the whole file, without one",
         accepts=("usual", "all"),
     ),
     **SHAPE,
@@ -46,7 +46,7 @@ _OPTIONS = {
 class Ett(SeriesReader):
     name = "ett"
     about = About(
-        title="Electricity transformer temperature, 2016-07 to 2018-06: 7 series, 17,420 hours (ETTh1) or 69,680 quarters",
+        title="Electricity transformer temperature, 2016-07 to 2018-06: 7 series, 17,420 hours or 69,680 quarters",
         licence="CC BY-ND 4.0",
         citation="Zhou H, Zhang S, Peng J, et al. Informer: Beyond Efficient Transformer for Long Sequence Time-Series "
         "Forecasting. AAAI 35(12):11106-11115 (2021).",
@@ -71,7 +71,8 @@ class Ett(SeriesReader):
             count = month * (TRAIN + VALIDATION + TEST)
             if len(rows) < count:
                 raise DataError(
-                    f"{path} has {len(rows)} rows, and the usual split needs {count}; get the whole file, or use part: all"
+                    f"{path} has {len(rows)} rows, and the usual split needs {count}; get the whole file, or use part: "
+                    "all"
                 )
             times, rows = times[:count], rows[:count]
             heldout_from, note = (

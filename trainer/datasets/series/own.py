@@ -163,8 +163,8 @@ def _uneven(times: NDArray[np.float64], series: NDArray[np.int64]) -> tuple[str,
         return ()
     usual, share = lengths[counts.argmax()], counts.max() / counts.sum()
     return (
-        f"the rows are not evenly spaced: {share:.0%} of the steps are {usual:g} long, the others from {lengths[0]:g} to "
-        f"{lengths[-1]:g} (seconds, where times are dates); a window counts rows, not time",
+        f"the rows are not evenly spaced: {share:.0%} of the steps are {usual:g} long, the others from {lengths[0]:g} "
+        f"to {lengths[-1]:g} (seconds, where times are dates); a window counts rows, not time",
     )
 
 

@@ -20,7 +20,7 @@ _OPTIONS = {
     "target": Option(default="Close", meaning="the column that is predicted", accepts=COLUMNS),
     "features": Option(
         default="target",
-        meaning="whether a window shows the predicted column alone, open, high, low and close beside it, or all columns",
+        meaning="what a window shows: the predicted column alone, open, high, low and close beside it, or all columns",
         accepts=("target", "prices", "all"),
     ),
     **SHAPE,

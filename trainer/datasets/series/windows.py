@@ -20,13 +20,13 @@ SHAPE: Mapping[str, Option] = {
     "stride": Option(default=1, meaning="steps from the start of a window to that of the next", least=1),
     "scale": Option(
         default="raw",
-        meaning="whether all columns are as they are or their natural logarithms, whose differences are relative changes",
+        meaning="all columns as they are, or their natural logarithms, whose differences are relative changes",
         accepts=("raw", "log"),
     ),
     "relative": Option(
         default=False,
-        meaning="whether a window shows each column as its difference from the last step, so that levels that wander off "
-        "look alike",
+        meaning="whether a window shows each column as its difference from the last step, so that levels that wander "
+        "off look alike",
     ),
 }
 """Options that every reader of series has."""
@@ -75,14 +75,15 @@ def dataset(name: str, history: History, chosen: Chosen) -> Dataset:
     heldout = None if history.heldout_from is None else distinct[step[ahead]] >= history.heldout_from
     if heldout is not None and (not heldout.any() or heldout.all()):
         raise DataError(
-            f"data set {name}: {'all' if heldout.all() else 'none'} of its {len(items)} windows are of the held-out part; "
-            "accepts a time within the series, with windows on both sides"
+            f"data set {name}: {'all' if heldout.all() else 'none'} of its {len(items)} windows are of the held-out "
+            "part; accepts a time within the series, with windows on both sides"
         )
     groups = {history.group: series[starts]} if history.group else {}
     windows = Windows(first=step[starts], ahead=step[ahead], known=known, series=series[starts], column=column)
+    note = ", ".join(filter(None, (history.note, f"{window} steps to {history.target} {horizon} ahead")))
     told = {**groups, "order": step[ends], "ahead": windows.ahead}
     return Dataset(
-        name=f"{name} ({', '.join(filter(None, (history.note, f'{window} steps to {history.target} {horizon} ahead')))})",
+        name=f"{name} ({note})",
         items=items,
         values=values,
         kind="sequence",
@@ -128,8 +129,8 @@ def _starts(
         of = f" of {history.group} {which!r}" if history.group else ""
         raise DataError(
             f"data set {name}: {len(twice) + 1} rows{of} have a time that another row has, the first at "
-            f"{told_time(time)}; a series has one row a time: name the column that tells series apart as group, or drop "
-            "the rows"
+            f"{told_time(time)}; a series has one row a time: name the column that tells series apart as group, or "
+            "drop the rows"
         )
     count = max(0, len(step) - span + 1)
     firsts = np.arange(count)

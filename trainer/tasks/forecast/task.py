@@ -63,8 +63,8 @@ class Forecast(Task):
         facts.check(options)
         if dataset.windows is None or dataset.order is None or dataset.values is None:
             return (
-                "its items are no windows of a time series; accepts the data sets series (your own CSV with a column of "
-                "times), ett and stocks, or a reader whose Dataset has windows, order and values"
+                "its items are no windows of a time series; accepts the data sets series (your own CSV with a column "
+                "of times), ett and stocks, or a reader whose Dataset has windows, order and values"
             )
         if np.ptp(dataset.values[:, 0]) == 0:
             return (
@@ -76,14 +76,16 @@ class Forecast(Task):
     @classmethod
     def derived(cls, dataset: Dataset, place: Place, **options: Scalar) -> Dataset:
         """With the last known level beside each value, so that both reach the loss."""
-        assert dataset.windows is not None and dataset.values is not None
+        assert dataset.windows is not None
+        assert dataset.values is not None
         both = np.concatenate([dataset.values, dataset.windows.known], axis=1).astype(np.float64)
         return dataclasses.replace(dataset, values=both)
 
     @classmethod
     def misdealt(cls, dataset: Dataset, split: Split, **options: Scalar) -> str:
         """Each part has to come after the one before it, in each series, without a step that both see."""
-        assert dataset.windows is not None and dataset.order is not None
+        assert dataset.windows is not None
+        assert dataset.order is not None
         windows, parts = dataset.windows, [("training", split.train), ("validation", split.validation)]
         for earlier, later in (
             (parts[0], ("held-out", split.heldout)),
@@ -94,8 +96,8 @@ class Forecast(Task):
                 gap = int((windows.ahead - windows.first).max())
                 return (
                     f"the {earlier[0]} part has windows that reach into or beyond the start of the {later[0]} part"
-                    f"{f' in {series} of the series' if series > 1 else ''}, so that it would know what it is to predict "
-                    f"later; use folds: {{scheme: time, purge: {gap}}} (window + horizon - 1 steps), or scheme: fixed "
+                    f"{f' in {series} of the series' if series > 1 else ''}, so that it would know what it is to "
+                    f"predict later; use folds: {{scheme: time, purge: {gap}}} (window + horizon - 1 steps), or scheme: fixed "
                     "with that purge, or where there are several series a group that keeps each on one side"
                 )
         return ""
@@ -185,9 +187,10 @@ class Forecast(Task):
         return dict(self.said)
 
     def predictions(self, outputs: Tensor, targets: Tensor) -> dict[str, NDArray[Any]]:
-        """[n] each: ``order`` (the last step that the window shows), ``ahead`` (the step that is predicted), ``series``,
-        and in the value's own units ``target``, ``prediction`` and ``persistence``."""
-        assert self.dataset.windows is not None and self.dataset.order is not None
+        """[n] each: ``order`` (the last step that the window shows), ``ahead`` (the step that is predicted),
+        ``series``, and in the value's own units ``target``, ``prediction`` and ``persistence``."""
+        assert self.dataset.windows is not None
+        assert self.dataset.order is not None
         return {
             "order": self.dataset.order[self.heldout],
             "ahead": self.dataset.windows.ahead[self.heldout],
