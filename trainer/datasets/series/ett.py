@@ -35,8 +35,8 @@ _OPTIONS = {
     "part": Option(
         default="usual",
         meaning=f"usual: the first {TRAIN + VALIDATION + TEST} months, of which the last {TEST} are the fixed held-out "
-        "part (the split of the literature, 12, 4 and 4 months, with folds: {scheme: fixed, validation: 0.25, purge: 48}, "
-        "where 48 is window + horizon - 1); all: the whole file, without one",
+        "part (the split of the literature, 12, 4 and 4 months, with folds: {scheme: fixed, validation: 0.25, purge: "
+        "48}, where 48 is window + horizon - 1); all: the whole file, without one",
         accepts=("usual", "all"),
     ),
     **SHAPE,
