@@ -58,6 +58,7 @@ DATASETS: dict[str, str] = {
     "curve": "trainer.datasets.regression.curve:curve",
     "diabetes": "trainer.datasets.tabular:diabetes",
     "digits": "trainer.datasets.digits:digits",
+    "ett": "trainer.datasets.series.ett:ett",
     "fashion_mnist": "trainer.datasets.mnist:fashion_mnist",
     "heartbeat_csv": "trainer.datasets.heartbeat_csv:heartbeat_csv",
     "heartbeat_187": "trainer.datasets.mitbih:heartbeat_187",
@@ -66,6 +67,8 @@ DATASETS: dict[str, str] = {
     "mitbih_windows": "trainer.datasets.mitbih:mitbih_windows",
     "mnist": "trainer.datasets.mnist:mnist",
     "motor_map": "trainer.datasets.regression.motor_map:motor_map",
+    "series": "trainer.datasets.series.own:series",
+    "stocks": "trainer.datasets.series.stocks:stocks",
     "table": "trainer.datasets.own_table:table",
     "uci_regression": "trainer.datasets.regression.uci:uci_regression",
     "wine": "trainer.datasets.tabular:wine",
@@ -76,12 +79,14 @@ TASKS: dict[str, str] = {
     "classification": "trainer.tasks.classification.task:Classification",
     "regression": "trainer.tasks.regression.task:Regression",
     "one_class": "trainer.tasks.one_class.task:OneClass",
+    "forecast": "trainer.tasks.forecast.task:Forecast",
 }
 
 DESCRIPTIONS: dict[str, str] = {
     "classification": "trainer.tasks.classification.facts:describe",
     "regression": "trainer.tasks.regression.facts:describe",
     "one_class": "trainer.tasks.one_class.facts:describe",
+    "forecast": "trainer.tasks.forecast.facts:describe",
 }
 """Task -> the function ``(options) -> Description`` that describes it without torch."""
 

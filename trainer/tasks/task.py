@@ -57,7 +57,7 @@ def derived(spec: FoldSpec, dataset: Dataset, device: torch.device, root: Path |
 
 def deal(kind: type[Task], dataset: Dataset, spec: FoldSpec) -> Split:
     """The fold's split, as the task wants its items dealt. Raises :class:`DataError`."""
-    return split(
+    dealt = split(
         dataset,
         spec.split,
         kind.strata(dataset, **spec.task_options),
@@ -68,6 +68,9 @@ def deal(kind: type[Task], dataset: Dataset, spec: FoldSpec) -> Split:
         may_train=kind.may_train(dataset, **spec.task_options),
         cases=kind.cases(dataset, **spec.task_options),
     )
+    if problem := kind.misdealt(dataset, dealt, **spec.task_options):
+        raise DataError(f"data set {dataset.name!r}, task {spec.task}, fold {spec.fold}: {problem}")
+    return dealt
 
 
 class Task(nn.Module, ABC):
@@ -143,6 +146,11 @@ class Task(nn.Module, ABC):
     def cases(cls, dataset: Dataset, **options: Scalar) -> tuple[Case, ...]:
         """With the scheme "cases", what each of the folds is."""
         return ()
+
+    @classmethod
+    def misdealt(cls, dataset: Dataset, split: Split, **options: Scalar) -> str:
+        """What makes a fold's split dishonest for the task, and what to write instead; "" where nothing does."""
+        return ""
 
     # -- training ------------------------------------------------------------------------------------------------------
 
