@@ -50,9 +50,11 @@ DATASETS: dict[str, str] = {
     "heartbeat_csv": "trainer.datasets.heartbeat_csv:heartbeat_csv",
     "heartbeat_187": "trainer.datasets.mitbih:heartbeat_187",
     "image_folder": "trainer.datasets.image_folder:image_folder",
+    "magnetic_tile": "trainer.datasets.inspection.magnetic_tile:magnetic_tile",
     "mini_imagenet": "trainer.datasets.mini_imagenet:mini_imagenet",
     "mitbih_windows": "trainer.datasets.mitbih:mitbih_windows",
     "mnist": "trainer.datasets.mnist:mnist",
+    "mvtec": "trainer.datasets.inspection.mvtec:mvtec",
     "table": "trainer.datasets.own_table:table",
     "wine": "trainer.datasets.tabular:wine",
 }
