@@ -101,6 +101,8 @@ class Dataset:
     """Numbers that tokens go up to, exclusive; None where items are no tokens."""
     masks: NDArray[np.bool_] | None = None
     """[n, height, width], True where a picture shows a defect."""
+    sizes: NDArray[np.int64] | None = None
+    """[n, 2], height and width of each picture as its file has it."""
     standardise: Standardise = "constants"
     """"constants": by ``mean`` and ``std``, which are constants of the data set. "fold": each fold learns them from its
     own training part, of each feature (of each channel of an image or signal), and no fold from another's items."""
