@@ -111,6 +111,8 @@ class Fold:
         self.attempt.check()
         if problem := selection.diverged(metrics):
             return self._end(Status.DIVERGED, f"{problem} at epoch {epoch}")
+        rate = self.learner.schedule.told
+        self.learner.end_epoch(metrics)
         self.epoch = epoch
         if validated and self.learner.in_last_stage:
             self._selection.see(epoch, metrics, self.learner.weights())
@@ -124,6 +126,7 @@ class Fold:
             peak_memory_mb=device.peak_memory_mb(target),
             activation=self.learner.learned(),
             stage=self.learner.stage.name,
+            learning_rate=rate,
             utilisation=device.utilisation(target),
         )
         self._records.append(record)

@@ -97,6 +97,8 @@ class Epoch:
     activation: Mapping[str, float] = field(default_factory=dict)
     stage: str = field(default="", metadata={SINCE: 2})
     """Name of the stage that the epoch is of, where the task trains in more than one."""
+    learning_rate: float | None = field(default=None, metadata={SINCE: 2})
+    """Of its last step, where a schedule moves it."""
     utilisation: Mapping[str, float] = field(default_factory=dict)
     """Sampled load of this fold's own device (gpu_percent, gpu_memory_mb), where there is one."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,13 @@ from torch import Tensor, nn
 
 from trainer import batches, device, seeds
 from trainer.activations import progress
+from trainer.augmentation.apply import Augmentation, Blend
 from trainer.batches import Resident
 from trainer.datasets.reader import Dataset
 from trainer.inputs import Inputs
-from trainer.models import build, placement
+from trainer.models import build, initialisation, placement
+from trainer.optimisation import optimizer
+from trainer.optimisation.schedule import Schedule
 from trainer.selection import Weights
 from trainer.spec import FoldSpec, TrainingSpec
 from trainer.splits import Split
@@ -45,6 +48,7 @@ class Learner:
         self.trained_on = torch.from_numpy(task.trained_on(split)).to(self.device)
         self.task = task.to(self.device)
         self.inputs = Inputs(dataset).to(self.device)
+        self._dataset = dataset
         model = build.build(
             spec.model,
             spec.activation,
@@ -52,6 +56,15 @@ class Learner:
             input_shape=dataset.items.shape[1:],
             generator_seed=seeds.seed("weights", spec.study_seed, spec.repeat, spec.fold),
             vocabulary=dataset.vocabulary,
+        )
+        initialisation.initialise(
+            model,
+            spec.training.init,
+            spec.training.init_gain,
+            lambda: placement.factory(spec.activation)(1, 1),
+            input_shape=dataset.items.shape[1:],
+            vocabulary=dataset.vocabulary,
+            seed=seeds.seed("initial", spec.study_seed, spec.repeat, spec.fold),
         )
         if self.dtype == torch.float64:  # else a model keeps the types that it gave its own tensors
             model = model.double()
@@ -80,8 +93,12 @@ class Learner:
     def _enter(self, number: int) -> None:
         """Makes the stage of that number the current one, with an optimiser of its own."""
         self._number = number
-        self.task.stage = self.stage.name
-        self.optimizer = optimizer(self.stage.training, self.task.trained(self.model))
+        stage = self.stage
+        self.task.stage = stage.name
+        self.task.smooth(stage.training.label_smoothing)
+        self.optimizer = optimizer.make(stage.training, self.task.trained(self.model), self.model)
+        self.schedule = Schedule(self.optimizer, stage.training, stage.epochs)
+        self.augmentation = Augmentation(stage.training.augment, self._dataset, self.inputs)
 
     def enter(self, number: int, *, epochs: int) -> None:
         """Goes on to a later stage, after ``epochs`` epochs of those before."""
@@ -124,11 +141,14 @@ class Learner:
         edges = batches.bounds(len(order), self.stage.training.batch)
         seen = _Rows(len(order))
         self.begin(epoch, len(edges))
+        place = (spec.repeat, spec.fold, epoch)
+        self.augmentation.begin_epoch(len(order), edges, self.device, *place, study_seed=spec.study_seed)
         for step, (first, end) in enumerate(edges):
             check()
             if self.progress is not None:
                 self.progress.set_step(step)
-            seen.put(first, end, self.step(order[first:end]))
+            self.schedule.set_step(step)
+            seen.put(first, end, self.step(order[first:end], at=(first, end)))
         # Gradients are as large as the model; the pack's other folds have better use for the memory.
         self.optimizer.zero_grad(set_to_none=True)
         return self.task.measure(seen.rows, self.data.targets.index_select(0, order), "train")
@@ -139,24 +159,46 @@ class Learner:
         self._seed("epoch", epoch)
         self.model.train()
         self.task.train()
+        within = epoch - self._ends[self._number] + self.stage.epochs
+        self.schedule.begin_epoch(within, steps)
         if self.progress is not None:
-            before = self._ends[self._number] - self.stage.epochs
-            self.progress.set_epoch(epoch - before, self.stage.epochs, steps)
+            self.progress.set_epoch(within, self.stage.epochs, steps)
 
-    def step(self, index: Tensor, look: Callable[[Tensor, Tensor | None], None] | None = None) -> Tensor:
+    def step(
+        self,
+        index: Tensor,
+        look: Callable[[Tensor, Tensor | None], None] | None = None,
+        *,
+        at: tuple[int, int] | None = None,
+    ) -> Tensor:
         """One training step on the items at ``index``; the model's outputs for them, detached. ``look`` is given the
-        outputs alone, and again with the loss once the gradients are there, and may raise."""
-        items, targets = self._batch(index)
+        outputs alone, and again with the loss once the gradients are there, and may raise. ``at``: first and end of the
+        batch in its epoch, which its augmentation goes by; None: there is none."""
+        items, blend = self._training_items(index, at)
+        targets = self.data.targets.index_select(0, index)
         outputs = self._forward(items)
         if look is not None:
             look(outputs, None)
         loss = self.task.loss(outputs, targets)
+        if blend is not None:
+            loss = torch.lerp(self.task.loss(outputs, targets[blend.partner]), loss, blend.share.to(loss.dtype))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if look is not None:
             look(outputs, loss)
+        optimizer.clip(self.stage.training, self.optimizer)
         self.optimizer.step()
         return outputs.detach()
+
+    def _training_items(self, index: Tensor, at: tuple[int, int] | None) -> tuple[Tensor, Blend | None]:
+        if at is None or not self.augmentation:
+            return self.items(index), None
+        stored = self.augmentation.stored(self.data.items.index_select(0, index), *at)
+        return self.augmentation.standardised(self.inputs(stored, self.dtype), *at)
+
+    def end_epoch(self, metrics: Mapping[str, float]) -> None:
+        """Told what was measured after an epoch, as ``part/metric``, before its state is saved."""
+        self.schedule.end_epoch(metrics)
 
     def evaluate(self, part: PartName) -> dict[str, float]:
         """Metrics of the weights as they are, in evaluation mode, on "train", "validation" or "heldout"."""
@@ -266,6 +308,7 @@ class Learner:
         return {
             "model": self.weights(),
             "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state(),
             "generators": generators,
             "task": self.task.state_dict(),
             "inputs": self.inputs.state_dict(),
@@ -281,6 +324,7 @@ class Learner:
         else:  # saved by a version whose tasks and inputs learnt nothing
             self.fit()
         self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.restore(state.get("schedule", {}))
         torch.set_rng_state(state["generators"]["cpu"])
         if self.device.type == "cuda" and "cuda" in state["generators"]:
             torch.cuda.set_rng_state(state["generators"]["cuda"], self.device)
@@ -309,21 +353,3 @@ def stages(task: Task, training: TrainingSpec) -> tuple[Stage, ...]:
             f"{training.epochs}"
         )
     return tuple(stage for stage in found if stage.epochs)
-
-
-def optimizer(training: TrainingSpec, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-    """The declared optimiser, in its fused form: one pass over the weights instead of seven."""
-    parameters = [parameter for parameter in parameters if parameter.requires_grad]
-    if training.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay, fused=True
-        )
-    kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
-    return kind(
-        parameters,
-        lr=training.lr,
-        betas=(training.beta1, training.beta2),
-        eps=training.eps,
-        weight_decay=training.weight_decay,
-        fused=True,
-    )

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-Purpose = Literal["split", "search part", "validation", "weights", "order", "epoch", "outcome", "fit"]
+Purpose = Literal[
+    "split", "search part", "validation", "weights", "initial", "fit", "order", "augment", "epoch", "outcome"
+]
 
 
 def seed(purpose: Purpose, study_seed: int, *where: int) -> int:

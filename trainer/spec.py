@@ -18,6 +18,9 @@ Options = Mapping[str, Scalar]
 
 Phase = Literal["search", "confirm"]
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
+Decay = Literal["all", "no_activation", "weights_only"]
+Init = Literal["default", "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "orthogonal"]
+InitGain = Literal["scheme", "relu", "own", "measured"]
 Scheme = Literal["kfold", "fixed", "published", "time", "block", "cases"]
 
 SPECIFICATION = Format(name="fold specification", schema=2, previous={"FoldSpec": previous.fold_spec})
@@ -78,6 +81,22 @@ class ActivationSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduleSpec:
+    """A learning-rate schedule of :mod:`trainer.optimisation.facts`, with all its options."""
+
+    name: str = "none"
+    options: Options = field(default_factory=lambda: {"warmup": 0.0})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSpec:
+    """An augmentation of :mod:`trainer.augmentation.facts`, with all its options."""
+
+    name: str
+    options: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingSpec:
     epochs: int = 150
     batch: int = 32
@@ -98,6 +117,22 @@ class TrainingSpec:
     precision: Precision = "fp32"
     evaluate_every: int = field(default=1, metadata={SINCE: 2})
     """Epochs from one validation to the next; the last epoch is validated in any case."""
+    schedule: ScheduleSpec = field(default=ScheduleSpec(), metadata={SINCE: 2})
+    """What the learning rate does over a stage's epochs, from ``lr`` on."""
+    nesterov: bool = field(default=False, metadata={SINCE: 2})
+    decay: Decay = field(default="all", metadata={SINCE: 2})
+    """What ``weight_decay`` moves towards 0: "all" parameters; "no_activation", all but the activations' own;
+    "weights_only", of those the matrices and kernels: neither biases nor what normalisation learns."""
+    clip_norm: float | None = field(default=None, metadata={SINCE: 2})
+    """A step's gradients together are scaled down to this Euclidean norm."""
+    label_smoothing: float = field(default=0.0, metadata={SINCE: 2})
+    """Share of an item's target that all classes have alike, in the loss that is trained on; what is measured has
+    none."""
+    init: Init = field(default="default", metadata={SINCE: 2})
+    """Initial weights of the model's layers, see :mod:`trainer.models.initialisation`; "default": the model's own."""
+    init_gain: InitGain = field(default="scheme", metadata={SINCE: 2})
+    augment: tuple[AugmentSpec, ...] = field(default=(), metadata={SINCE: 2})
+    """What is done at random to items that are trained on, in this order."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,52 +6,44 @@ a section has one shape.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
     SerializerFunctionWrapHandler,
-    ValidationError,
     field_validator,
     model_serializer,
     model_validator,
 )
 
 from analysis.runs.plan import Family
-from slurm.messages import Problems, accepts, nearest, refusal
+from slurm.messages import refusal
 from sweeps.study import default_spaces
 from sweeps.study.field_types import (
     DataOption,
     Option,
     Parameter,
     ReportedMetric,
-    Rule,
     Searched,
     SearchedOrFixed,
     SelectedOn,
     listed,
 )
-from sweeps.study.space import Domain
+from sweeps.study.section import Section
+from sweeps.study.training import Training, check_training
 from trainer import catalogue
-from trainer.spec import Precision, Scalar, Scheme, TrainingSpec
+from trainer.spec import Scalar, Scheme
+
+__all__ = ["Section", "Training"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")
-
-FIXED_FOR_ALL = frozenset({"epochs", "evaluate_batch", "evaluate_every", "checkpoint_rule", "clean_train"})
-"""Training fields that no activation may have its own of: budget, rule and measurement are the comparison's."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Named(Section):
@@ -87,56 +79,6 @@ class Data(Named):
 
 class Model(Named):
     name: Annotated[str, listed("model", catalogue.MODELS)] = "resnet34"
-
-
-class Training(Section):
-    """Fields and defaults of :class:`trainer.spec.TrainingSpec`, with their limits."""
-
-    epochs: int = Field(default=150, ge=1)
-    batch: int = Field(default=32, ge=1)
-    evaluate_batch: int = Field(default=512, ge=1)
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: float = Field(default=1e-4, gt=0)
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    beta2: float = Field(default=0.999, ge=0, lt=1)
-    eps: float = Field(default=1e-8, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    patience: int | None = Field(default=15, ge=1)
-    checkpoint_rule: Rule = "validation_loss"
-    clean_train: bool = False
-    precision: Precision = "fp32"
-    evaluate_every: int = Field(default=1, ge=1)
-
-    def spec(self, overrides: Mapping[str, Scalar]) -> TrainingSpec:
-        """With a trial's overrides. Raises pydantic's ValidationError for one that is out of its limits."""
-        return TrainingSpec(**Training.model_validate({**self.model_dump(), **overrides}).model_dump())
-
-
-def training_problem(name: str, value: Domain | Scalar) -> str | None:
-    """What is wrong with a training field that one activation fixes or a search varies; None where nothing is."""
-    allowed = [field.name for field in dataclasses.fields(TrainingSpec) if field.name not in FIXED_FOR_ALL]
-    if name in FIXED_FOR_ALL:
-        return f"is the same for every activation: set it once in training; accepts {', '.join(allowed)}"
-    if name not in allowed:
-        return f"unknown key; accepts {', '.join(allowed)}{nearest(name, allowed)}"
-    for item in value.extremes() if isinstance(value, Domain) else (value,):
-        try:
-            Training.model_validate({name: item})
-        except ValidationError as error:
-            message = accepts(error.errors(include_url=False)[0])
-            if not isinstance(value, Domain):
-                return message
-            whole = "; whole numbers come from randint, choice or grid_search" if "whole" in message else ""
-            return f"would give {item!r}; {message}{whole}"
-    return None
-
-
-def _check_training(values: dict[str, Any]) -> dict[str, Any]:
-    found = [((name,), value, problem) for name, value in values.items() if (problem := training_problem(name, value))]
-    if found:
-        raise Problems(found)
-    return values
 
 
 class Folds(Section):
@@ -220,9 +162,9 @@ class Activation(Section):
         Field(description="a name, or an import path as mylab.act:MyAct"),
     ]
     label: str
-    params: dict[str, Parameter] = {}
-    space: dict[str, Searched] = {}
-    training: Annotated[dict[str, SearchedOrFixed], AfterValidator(_check_training)] = {}
+    params: dict[str, Parameter] = Field(default={})
+    space: dict[str, Searched] = Field(default={})
+    training: Annotated[dict[str, SearchedOrFixed], AfterValidator(check_training)] = Field(default={})
 
     @model_validator(mode="before")
     @classmethod
@@ -257,7 +199,7 @@ class Activation(Section):
 class TunedForAll(Section):
     """What is searched for every activation alike."""
 
-    training: Annotated[dict[str, Searched], AfterValidator(_check_training)] = {}
+    training: Annotated[dict[str, Searched], AfterValidator(check_training)] = Field(default={})
 
 
 class Report(Section):

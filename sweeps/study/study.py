@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from slurm.messages import Problems, refusal
+from slurm.messages import Problems, nearest, refusal
 from sweeps.study.consistency import Values, contradictions
 from sweeps.study.field_types import TASK
+from sweeps.study.recipes import RECIPES, written_into
 from sweeps.study.sections import (
     NAME,
     SEARCH_SHARE,
@@ -45,6 +46,14 @@ NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking"})
 """Keys that decide no number and no conclusion."""
 ADDED: dict[tuple[str, str], object] = {
     ("training", "evaluate_every"): 1,
+    ("training", "schedule"): {"name": "none", "warmup": 0.0},
+    ("training", "nesterov"): False,
+    ("training", "decay"): "all",
+    ("training", "clip_norm"): None,
+    ("training", "label_smoothing"): 0.0,
+    ("training", "init"): "default",
+    ("training", "init_gain"): "scheme",
+    ("training", "augment"): [],
     ("search", "share"): 0.0,
     ("folds", "purge"): 0,
 }
@@ -102,6 +111,7 @@ class Study(Section):
             out["confirm"] = {"repeats": repeats} if type(repeats) is int and repeats >= 1 else {}
         if isinstance(out.get("search"), Mapping):
             fill(out, "search", {"share": 0.0 if (info.context or {}).get(WRITTEN_OUT) else _search_share(out)})
+        _fill_training(out, written_out=bool((info.context or {}).get(WRITTEN_OUT)))
         task = _task(info)
         fill(out, "report", {"metric": task.primary})
         if not task.stratifies:
@@ -222,6 +232,30 @@ def _task(info: ValidationInfo) -> Description:
     """The task's description that the validation was given; of a study made in code, classification's."""
     found: Description = (info.context or {}).get(TASK) or describe("classification")
     return found
+
+
+def _fill_training(raw: dict[str, Any], *, written_out: bool) -> None:
+    """Writes a recipe's fields into ``training``, and what weight decay is for where the study has one: never the
+    activations' own parameters, which it would draw to a value that means nothing to them."""
+    training = raw.get("training", {})
+    if not isinstance(training, Mapping):
+        return
+    if "recipe" in training:
+        if training["recipe"] not in RECIPES:
+            raise refusal(
+                f"training.recipe: got {training['recipe']!r}; accepts {', '.join(RECIPES)}"
+                f"{nearest(str(training['recipe']), RECIPES)}",
+                whole=True,
+            )
+        raw["training"] = training = written_into(training)
+    of_each = [item.get("training") for item in _items(raw.get("activations")) if isinstance(item, Mapping)]
+    tuned = raw.get("space")
+    of_each += [tuned.get("training")] if isinstance(tuned, Mapping) else []
+    decays = training.get("weight_decay") not in (None, 0, 0.0) or any(
+        isinstance(values, Mapping) and "weight_decay" in values for values in of_each
+    )
+    if decays and not written_out:
+        raw["training"] = {"decay": "no_activation", **training}
 
 
 def _search_share(raw: Mapping[str, Any]) -> float:

@@ -46,8 +46,19 @@ def config_digest(spec: FoldSpec) -> str:
 def param_texts(params: Mapping[str, Any], training: Mapping[str, Any], degrees: Mapping[str, float]) -> dict[str, str]:
     """``degrees`` stand beside their tangents, as ``activation.<parameter>_degrees``."""
     angles = {f"{name}_degrees": angle for name, angle in degrees.items()}
-    pairs = [(schema.ACTIVATION_PARAM, {**params, **angles}), (schema.TRAINING_PARAM, training)]
+    told = {name: part_words(value) for name, value in training.items()}
+    pairs = [(schema.ACTIVATION_PARAM, {**params, **angles}), (schema.TRAINING_PARAM, told)]
     return {metric_key(prefix + name): value_text(value) for prefix, group in pairs for name, value in group.items()}
+
+
+def part_words(value: Any) -> Any:
+    """A schedule or augmentations in words, as ``cosine(floor=0.0, warmup=5.0)``; anything else as it is."""
+    if isinstance(value, Mapping) and "name" in value:
+        inside = ", ".join(f"{key}={content}" for key, content in value["options"].items())
+        return f"{value['name']}({inside})" if inside else value["name"]
+    if isinstance(value, list | tuple):
+        return ", ".join(str(part_words(item)) for item in value) or "none"
+    return value
 
 
 def common_tags(plan: Plan, kind: str, key: str, commit: str) -> dict[str, str]:

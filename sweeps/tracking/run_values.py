@@ -176,5 +176,7 @@ def epoch_points(epoch: Epoch) -> list[Point]:
         **{schema.ACTIVATION_PREFIX + name: value for name, value in epoch.activation.items()},
         **{schema.UTILISATION_PREFIX + name: value for name, value in epoch.utilisation.items()},
     }
+    if epoch.learning_rate is not None:
+        values[schema.LEARNING_RATE] = epoch.learning_rate
     at = milliseconds(epoch.time)
     return [Point(metric_key(name), value, at, epoch.epoch) for name, value in values.items()]

@@ -190,6 +190,13 @@ class Task(nn.Module, ABC):
         """Before the first epoch: learns what it needs of the training part (a scale of the targets, a centre), into
         buffers. ``outputs()`` gives the untrained model's outputs for them, in evaluation mode."""
 
+    def smooth(self, share: float) -> None:
+        """Told the label smoothing of the stage that begins. Raises ValueError where the task cannot smooth."""
+        if share:
+            raise ValueError(
+                f"training.label_smoothing: got {share:g}; accepts 0 with a task that has no classes to smooth over"
+            )
+
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What a batch's step minimises, shape []."""

@@ -12,9 +12,10 @@ import pytest
 from sweeps.errors import StudyError
 from sweeps.study import planner
 from sweeps.study.reading import load
-from sweeps.study.sections import FIXED_FOR_ALL, Folds, Training
+from sweeps.study.sections import Folds
 from sweeps.study.space import Domain
 from sweeps.study.study import Study, digest, resolved_yaml
+from sweeps.study.training import FIXED_FOR_ALL, Training
 from trainer.spec import SplitSpec, TrainingSpec
 
 HERE = Path(__file__).parent

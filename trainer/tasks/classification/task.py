@@ -33,6 +33,7 @@ class Classification(Task):
     def __init__(self, dataset: Dataset) -> None:
         super().__init__(dataset)
         self.classes = len(dataset.classes)
+        self.smoothing = 0.0
 
     @classmethod
     def misfit(cls, dataset: Dataset, **options: Scalar) -> str:
@@ -50,7 +51,10 @@ class Classification(Task):
         return self.classes
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(outputs, targets)
+        return nn.functional.cross_entropy(outputs, targets, label_smoothing=self.smoothing)
+
+    def smooth(self, share: float) -> None:
+        self.smoothing = share
 
     def measure(self, outputs: Tensor, targets: Tensor, part: str) -> dict[str, float]:
         """See the functions below for the conventions."""

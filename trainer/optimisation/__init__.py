@@ -1,0 +1,1 @@
+"""How weights move: the optimiser, the learning rate over time, what gradients are cut to."""
