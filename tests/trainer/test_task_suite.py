@@ -33,6 +33,7 @@ def examples() -> dict[str, list[Example]]:
     """At least one of each task that is shipped."""
     images = few_digits(classes=4)
     table = dataclasses.replace(images, items=images.items.reshape(len(images.items), 1, 1, 64), kind="table")
+    sequence = dataclasses.replace(images, kind="sequence", standardise="fold")
     outside = dataclasses.replace(images, fixed_heldout=np.arange(len(images.items)) % 3 == 0)
     staged = TrainingSpec(epochs=4, batch=16, lr=1e-2, patience=None, checkpoint_rule="last")
     mlp = ModelSpec(name="mlp", options={"hidden": "16"})
@@ -58,6 +59,7 @@ def examples() -> dict[str, list[Example]]:
                 training=staged,
             ),
             Example(task="one_class", dataset=table, model=mlp, options={"normal": 1, "embedding": 4}),
+            Example(task="one_class", dataset=sequence, model=mlp, options={"normal": 2, "embedding": 4}),
         ],
     }
 
