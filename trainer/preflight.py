@@ -110,9 +110,7 @@ def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int],
     """The fold's split. Raises :class:`DataError` where an earlier one is the same."""
     from trainer.tasks import task
 
-    kind = task.fitting(spec.task, spec.task_options, dataset)
-    made = task.deal(kind, dataset, spec)
-    kind(dataset, **spec.task_options).dealt(made)
+    made = task.deal(task.fitting(spec.task, spec.task_options, dataset), dataset, spec)
     for (_, repeat, fold), known in dealt.items():
         seeds_alone = spec.split.scheme != "kfold" and fold == spec.fold
         if known.hash == made.hash and not seeds_alone:  # the repeats of a declared split vary weights and order

@@ -53,20 +53,18 @@ def rehearse(spec: FoldSpec, dataset: Dataset, split: Split, target: torch.devic
     whether a step after a checkpoint equals the uninterrupted one, which takes twice as long."""
     made = tasks.find(spec.task, spec.task_options)(dataset, **spec.task_options)
     made.dealt(split)
-    rehearsal = _Rehearsal(spec, dataset, split, take(made, dataset, split), target)
+    rehearsal = _Rehearsal(spec, dataset, take(made, dataset, split), target)
     return Rehearsed(list(dict.fromkeys(rehearsal.findings(resume=resume))), rehearsal.cautions)
 
 
 class _Rehearsal:
-    def __init__(self, spec: FoldSpec, dataset: Dataset, split: Split, excerpt: Excerpt, target: torch.device) -> None:
-        self.spec, self.dataset, self.split, self.excerpt, self.target = spec, dataset, split, excerpt, target
+    def __init__(self, spec: FoldSpec, dataset: Dataset, excerpt: Excerpt, target: torch.device) -> None:
+        self.spec, self.dataset, self.excerpt, self.target = spec, dataset, excerpt, target
         self.cautions: list[str] = []
 
     def _learner(self) -> Learner:
         task = tasks.find(self.spec.task, self.spec.task_options)(self.dataset, **self.spec.task_options)
-        task.dealt(self.split)
-        # The excerpt's items were chosen among those that it trains on, and have other numbers here.
-        task.dealt = lambda split: None  # type: ignore[method-assign]
+        # The excerpt's were chosen among those that it trains on, and have other numbers here.
         task.trained_on = lambda split: split.train  # type: ignore[method-assign]
         data = batches.resident(self.excerpt.dataset, self.target)
         return Learner(self.spec, self.dataset, data, self.excerpt.split, task)

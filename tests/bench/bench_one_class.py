@@ -1,4 +1,4 @@
-"""What simple outlier scores reach on each MNIST digit, by the full protocol: ``python tests/bench/bench_one_class.py``.
+"""What simple outlier scores reach on each MNIST digit by the full protocol: ``python tests/bench/bench_one_class.py``.
 
 All training images of a digit are the normal ones, all 10,000 test images are held out; the MNIST of ACTSWEEP_DATA.
 Prints AUROC x 100, and the seconds that a fold's floors take.

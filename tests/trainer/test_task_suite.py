@@ -13,7 +13,7 @@ from torch import nn
 
 from trainer import catalogue
 from trainer.datasets.digits import digits
-from trainer.datasets.reader import Dataset
+from trainer.datasets.reader import Dataset, Windows
 from trainer.spec import ModelSpec, SplitSpec, TrainingSpec
 from trainer.tasks.classification.task import Classification
 from trainer.tasks.metric import Metric
@@ -29,10 +29,46 @@ def few_digits(*, classes: int = 10, each: int = 24) -> Dataset:
     )
 
 
+def rows(*, count: int = 90, features: int = 5) -> Dataset:
+    """A table with a quantity."""
+    drawn = np.random.default_rng(0).normal(size=(count, 1, 1, features))
+    return Dataset(
+        name="rows",
+        items=drawn,
+        values=drawn[:, 0, 0, :2] @ np.array([[3.0], [-1.0]]) + drawn[:, 0, 0, 2:3] ** 2,
+        kind="table",
+        standardise="fold",
+        digest="1" * 64,
+    )
+
+
+def windows(*, steps: int = 120, length: int = 6) -> Dataset:
+    """Windows of a random walk, each with the level of the step after it."""
+    series = np.random.default_rng(0).normal(size=steps).cumsum()
+    first = np.arange(steps - length)
+    return Dataset(
+        name="walk",
+        items=np.stack([series[start : start + length] for start in first])[:, None, :, None],
+        values=series[first + length][:, None],
+        kind="sequence",
+        standardise="fold",
+        order=first + length - 1,
+        windows=Windows(
+            first=first,
+            ahead=first + length,
+            known=series[first + length - 1][:, None],
+            series=np.zeros(len(first), np.int64),
+            column=0,
+        ),
+        digest="2" * 64,
+    )
+
+
 def examples() -> dict[str, list[Example]]:
     """At least one of each task that is shipped."""
     images = few_digits(classes=4)
     table = dataclasses.replace(images, items=images.items.reshape(len(images.items), 1, 1, 64), kind="table")
+    sequence = dataclasses.replace(images, kind="sequence", standardise="fold")
     outside = dataclasses.replace(images, fixed_heldout=np.arange(len(images.items)) % 3 == 0)
     staged = TrainingSpec(epochs=4, batch=16, lr=1e-2, patience=None, checkpoint_rule="last")
     mlp = ModelSpec(name="mlp", options={"hidden": "16"})
@@ -40,6 +76,20 @@ def examples() -> dict[str, list[Example]]:
         "classification": [
             Example(task="classification", dataset=images, model=ModelSpec(name="tiny_cnn")),
             Example(task="classification", dataset=table, model=mlp),
+        ],
+        "regression": [
+            Example(task="regression", dataset=rows(), model=mlp, split=SplitSpec(folds=3, stratify=False)),
+            Example(task="regression", dataset=rows(), model=mlp, options={"loss": "mae", "quantiles": 3}),
+        ],
+        "forecast": [
+            Example(
+                task="forecast",
+                dataset=windows(),
+                model=mlp,
+                options={"target": target},
+                split=SplitSpec(scheme="time", folds=2, purge=6, stratify=False),
+            )
+            for target in ("difference", "level")
         ],
         "one_class": [
             Example(
@@ -58,6 +108,7 @@ def examples() -> dict[str, list[Example]]:
                 training=staged,
             ),
             Example(task="one_class", dataset=table, model=mlp, options={"normal": 1, "embedding": 4}),
+            Example(task="one_class", dataset=sequence, model=mlp, options={"normal": 2, "embedding": 4}),
         ],
     }
 

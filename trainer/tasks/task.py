@@ -160,8 +160,7 @@ class Task(nn.Module, ABC):
         """Numbers that the model gives for one item."""
 
     def dealt(self, split: Split) -> None:
-        """Told the fold's split, before all that follows. Raises :class:`~trainer.errors.DataError` for one on which
-        nothing could be measured."""
+        """Told the fold's split, before all that follows."""
 
     def trained_on(self, split: Split) -> NDArray[np.int64]:
         """Which items of the training part the model is trained on, ascending."""

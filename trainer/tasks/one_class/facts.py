@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
+
 from trainer.activations import arguments
 from trainer.spec import Options
 from trainer.tasks.description import LAST, Description
 from trainer.tasks.metric import LOSS, Metric
 
 NAME = "one_class"
+OWNER = f"task {NAME}"
 AUTOENCODER, SPHERE = "autoencoder", "one_class"
 """Names of the two stages."""
+OPTIONS = ("normal", "embedding", "autoencoder_epochs", "autoencoder_lr", "autoencoder_weight_decay")
 EMBEDDING = 32
 
 
@@ -35,18 +39,23 @@ def describe(options: Options) -> Description:
 
 
 def check(options: Options) -> None:
-    """Raises ValueError for a value that its option does not accept."""
+    """Raises ValueError for an option that there is not, and for a value that its option does not accept."""
+    for option in options:
+        if option not in OPTIONS:
+            near = difflib.get_close_matches(option, OPTIONS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"task {NAME}: unknown option {option!r}, accepts {', '.join(OPTIONS)}{hint}")
     normal = options.get("normal")
     if normal is not None and (isinstance(normal, bool) or not isinstance(normal, int | str)):
-        raise arguments.WrongArgument(NAME, "normal", normal, "a class's name or its number")
+        raise arguments.WrongArgument(OWNER, "normal", normal, "a class's name or its number")
     if epochs := options.get("autoencoder_epochs", 0):
-        arguments.count(NAME, "autoencoder_epochs", epochs)
+        arguments.count(OWNER, "autoencoder_epochs", epochs)
     elif isinstance(epochs, bool) or epochs != 0:
-        raise arguments.WrongArgument(NAME, "autoencoder_epochs", epochs, "a whole number of at least 0")
-    arguments.count(NAME, "embedding", options.get("embedding", EMBEDDING))
+        raise arguments.WrongArgument(OWNER, "autoencoder_epochs", epochs, "a whole number of at least 0")
+    arguments.count(OWNER, "embedding", options.get("embedding", EMBEDDING))
     for name, bound in (("autoencoder_lr", {"above": 0.0}), ("autoencoder_weight_decay", {"low": 0.0})):
         if (value := options.get(name)) is None:
             continue
         if not epochs:
-            raise arguments.WrongArgument(NAME, name, value, "none without autoencoder_epochs")
-        arguments.real(NAME, name, value, **bound)
+            raise arguments.WrongArgument(OWNER, name, value, "none without autoencoder_epochs")
+        arguments.real(OWNER, name, value, **bound)

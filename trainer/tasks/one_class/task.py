@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainer.datasets.reader import Dataset
-from trainer.errors import DataError
 from trainer.spec import Scalar, TrainingSpec
 from trainer.splits import Case, Split, Strata
 from trainer.tasks.description import Description
@@ -67,9 +66,7 @@ class OneClass(Task):
         autoencoder_weight_decay: float | None = None,
     ) -> None:
         super().__init__(dataset)
-        assert dataset.labels is not None
-        self.where = f"data set {dataset.name!r}, task {facts.NAME}"
-        self.classes, self.labels = dataset.classes, dataset.labels
+        self.classes = dataset.classes
         self.normal = -1 if normal is None else number_of(dataset, normal)
         self.embedding, self.autoencoder_epochs = embedding, autoencoder_epochs
         self.autoencoder = {"lr": autoencoder_lr, "weight_decay": autoencoder_weight_decay}
@@ -132,6 +129,23 @@ class OneClass(Task):
             if (labels[heldout] == number).any() and (labels[~heldout] == number).any()
         )
 
+    @classmethod
+    def misdealt(cls, dataset: Dataset, split: Split, **options: Scalar) -> str:
+        """It has to be said which class is normal, and the held-out part needs items of it and others."""
+        normal = split.case.name if split.case is not None else options.get("normal")
+        if normal is None:
+            return (
+                f"it is not said which class is normal; accepts task: {{name: {facts.NAME}, normal: "
+                f"{dataset.classes[0]}}}, or every class in turn with folds: {{scheme: cases, folds: "
+                f"{len(dataset.classes)}}}"
+            )
+        assert dataset.labels is not None
+        found = dataset.labels[split.heldout] == number_of(dataset, normal)
+        if found.all() or not found.any():
+            kind = "anomalies" if found.all() else f"items of the normal class {normal!r}"
+            return f"the held-out part has no {kind}, so that nothing could be measured there; use other folds"
+        return ""
+
     # -- training ------------------------------------------------------------------------------------------------------
 
     @property
@@ -139,19 +153,8 @@ class OneClass(Task):
         return self.embedding
 
     def dealt(self, split: Split) -> None:
-        """Raises :class:`~trainer.errors.DataError` where it is not said which class is normal, or where nothing could
-        be measured on the held-out part."""
         if split.case is not None:
             self.normal = self.classes.index(split.case.name)
-        if self.normal < 0:
-            raise DataError(
-                f"{self.where}: it is not said which class is normal; accepts task: {{name: {facts.NAME}, normal: "
-                f"{self.classes[0]}}}, or every class in turn with folds: {{scheme: cases, folds: {len(self.classes)}}}"
-            )
-        found = self.labels[split.heldout] == self.normal
-        if found.all() or not found.any():
-            kind = "anomalies" if found.all() else f"items of the normal class {self.classes[self.normal]!r}"
-            raise DataError(f"{self.where}: the held-out part of a fold has no {kind}; use other folds")
 
     def stages(self, training: TrainingSpec) -> tuple[Stage, ...]:
         first = self.autoencoder_epochs

@@ -10,7 +10,9 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from trainer.spec import SplitSpec, TrainingSpec
+from trainer import device
+from trainer.datasets.tabular import wine
+from trainer.spec import ModelSpec, SplitSpec, TrainingSpec
 from trainer.tasks import task as tasks
 from trainer.tasks.description import describe
 from trainer.tasks.one_class import contrast, floors
@@ -237,3 +239,34 @@ def test_floors_of_large_images_are_those_of_smaller_ones():
     assert list(found)[:2] == [
         "residual of 4 principal components, at 32x32 pixels", "distance to the mean item, at 32x32 pixels",
     ]  # fmt: skip
+
+
+# -- other items and precisions ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("precision", "kind"), [("fp64", torch.float64), ("bf16", torch.float32)])
+def test_every_precision_trains(one_class, trained, thirds, precision, kind):
+    colour = dataclasses.replace(thirds, items=np.repeat(thirds.items, 3, axis=1), mean=(0.0,) * 3, std=(1.0,) * 3)
+    training = TrainingSpec(epochs=4, batch=32, lr=1e-2, patience=None, checkpoint_rule="last", precision=precision)
+    with device.session(torch.device("cpu"), torch.get_num_threads()):
+        learner = trained(one_class(dataset=colour, training=training))
+        outputs, found, before = learner.outputs("heldout"), learner.evaluate("heldout"), learner.outcome()
+    assert outputs.dtype == kind
+    assert 0.5 < found["auroc"] < 1
+    assert before.keys() == {"auroc_autoencoder"}
+
+
+def test_rows_of_a_table_are_told_apart_as_they_are_standardised(one_class, trained):
+    table = wine.load(None, {})
+    learner = trained(
+        one_class(
+            dataset=table,
+            model=ModelSpec(name="mlp", options={"hidden": "32"}),
+            options={"normal": table.classes[0], "embedding": 8},
+            split=SplitSpec(folds=3, validation=0.2),
+            training=TrainingSpec(epochs=10, batch=16, lr=1e-2, patience=None, checkpoint_rule="validation_loss"),
+        )
+    )
+    assert learner.evaluate("heldout")["auroc"] > 0.8
+    assert learner.inputs.learnt
+    assert set(learner.evaluate("validation")) == {"loss", "spread"}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +23,8 @@ from trainer.errors import DataError
 from trainer.spec import ActivationSpec, DataSpec, Launch, ModelSpec, Pack, SplitSpec
 from trainer.tasks import task as tasks
 from trainer.tasks.description import describe
-from trainer.tasks.one_class import shortcuts
+from trainer.tasks.one_class import facts, shortcuts
+from trainer.tasks.one_class.task import OneClass
 
 # -- what it says of itself --------------------------------------------------------------------------------------------
 
@@ -130,7 +133,7 @@ def test_data_without_two_classes_are_refused(thirds):
 
 def test_a_heldout_part_without_normal_items_is_refused(one_class, thirds):
     without = dataclasses.replace(thirds, fixed_heldout=thirds.fixed_heldout & (thirds.labels != 3))
-    with pytest.raises(DataError, match="no items of the normal class '3'"):
+    with pytest.raises(DataError, match="no items of the normal class 3,"):
         one_class(dataset=without).learner()
 
 
@@ -141,7 +144,8 @@ def test_a_heldout_part_without_normal_items_is_refused(one_class, thirds):
         ({"normal": 1.5}, "normal: got 1.5"),
         ({"autoencoder_epochs": -1}, "autoencoder_epochs: got -1"),
         ({"autoencoder_epochs": False}, "autoencoder_epochs: got False"),
-        ({"embedding": 0}, "embedding: got 0"),
+        ({"embedding": 0}, "task one_class: embedding: got 0"),
+        ({"nromal": 3}, "unknown option 'nromal', accepts normal, .*; did you mean normal?"),
         ({"autoencoder_lr": 0.1}, "none without autoencoder_epochs"),
         ({"autoencoder_epochs": 2, "autoencoder_lr": 0}, "autoencoder_lr: got 0"),
         ({"autoencoder_epochs": 2, "autoencoder_weight_decay": -1.0}, "autoencoder_weight_decay: got -1.0"),
@@ -150,6 +154,16 @@ def test_a_heldout_part_without_normal_items_is_refused(one_class, thirds):
 def test_options_are_read_strictly(options, words):
     with pytest.raises(ValueError, match=words):
         describe("one_class", options)
+
+
+def test_what_is_read_without_torch_is_what_the_task_takes():
+    taken = {name for name, item in inspect.signature(OneClass).parameters.items() if item.kind is item.KEYWORD_ONLY}
+    assert set(facts.OPTIONS) == taken
+    code = (
+        "import sys, trainer.testing, trainer.tasks.one_class.facts\n"
+        "assert not {'torch', 'sklearn', 'scipy'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
 
 
 def test_an_own_model_whose_outputs_or_decoder_do_not_fit_is_refused(one_class, monkeypatch, trained):
