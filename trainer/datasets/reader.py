@@ -43,12 +43,16 @@ Standardise = Literal["constants", "fold"]
 
 @dataclass(frozen=True, kw_only=True)
 class Mesh:
-    """A structured mesh of unit spacing, whose nodes are items; an item's coordinates are its indices on it."""
+    """A structured mesh whose nodes are items: an item's coordinate on an axis rises with its index there, and depends
+    on no other. The spacing counts as one, whatever the coordinates say."""
 
     shape: tuple[int, ...]
     """Nodes along each coordinate."""
     nodes: NDArray[np.int64]
     """Item number of each node, in C order of ``shape``."""
+    centres: NDArray[np.float64] | None = None
+    """[cells, k], in C order of (shape - 1): the values in the middle of each cell, where the function that the values
+    are of is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,8 @@ class Dataset:
     """Numbers that tokens go up to, exclusive; None where items are no tokens."""
     masks: NDArray[np.bool_] | None = None
     """[n, height, width], True where a picture shows a defect."""
+    sizes: NDArray[np.int64] | None = None
+    """[n, 2], height and width of each picture as its file has it."""
     standardise: Standardise = "constants"
     """"constants": by ``mean`` and ``std``, which are constants of the data set. "fold": each fold learns them from its
     own training part, of each feature (of each channel of an image or signal), and no fold from another's items."""

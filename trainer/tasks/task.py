@@ -160,7 +160,8 @@ class Task(nn.Module, ABC):
         """Numbers that the model gives for one item."""
 
     def dealt(self, split: Split) -> None:
-        """Told the fold's split, before all that follows."""
+        """Told the fold's split, before all that follows. Raises :class:`~trainer.errors.DataError` for one on which
+        nothing could be measured."""
 
     def trained_on(self, split: Split) -> NDArray[np.int64]:
         """Which items of the training part the model is trained on, ascending."""
@@ -197,6 +198,11 @@ class Task(nn.Module, ABC):
     def measure(self, outputs: Tensor, targets: Tensor, part: str) -> dict[str, float]:
         """The metrics of a whole part ("train", "validation" or "heldout"), at least the loss; a task may leave out
         those that it does not measure there. One transfer from the device for all of them."""
+
+    def cautions(self, view: View) -> tuple[str, ...]:
+        """What people should know of the model and its activation in this task before they train it, in evaluation mode
+        and on a few items: no reason to refuse them."""
+        return ()
 
     # -- what is written down ------------------------------------------------------------------------------------------
 
