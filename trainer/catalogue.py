@@ -32,13 +32,18 @@ ACTIVATIONS: dict[str, str] = {
 }
 
 MODELS: dict[str, str] = {
+    "gru": "trainer.models.recurrent:gru",
+    "lstm": "trainer.models.recurrent:lstm",
     "mlp": "trainer.models.tables:mlp",
     "resnet18": "trainer.models.images:resnet18",
     "resnet34": "trainer.models.images:resnet34",
+    "text_cnn": "trainer.models.text:text_cnn",
+    "text_gru": "trainer.models.text:text_gru",
     "tiny_cnn": "trainer.models.images:tiny_cnn",
 }
 
 DATASETS: dict[str, str] = {
+    "ag_news": "trainer.datasets.text.labelled_lines:ag_news",
     "arrays": "trainer.datasets.own_arrays:arrays",
     "breast_cancer": "trainer.datasets.tabular:breast_cancer",
     "cifar10": "trainer.datasets.cifar:cifar10",
@@ -47,13 +52,22 @@ DATASETS: dict[str, str] = {
     "diabetes": "trainer.datasets.tabular:diabetes",
     "digits": "trainer.datasets.digits:digits",
     "fashion_mnist": "trainer.datasets.mnist:fashion_mnist",
-    "heartbeat_csv": "trainer.datasets.heartbeat_csv:heartbeat_csv",
     "heartbeat_187": "trainer.datasets.mitbih:heartbeat_187",
+    "heartbeat_csv": "trainer.datasets.heartbeat_csv:heartbeat_csv",
     "image_folder": "trainer.datasets.image_folder:image_folder",
+    "isl_keypoints": "trainer.datasets.sequences.isl_keypoints:isl_keypoints",
+    "libras": "trainer.datasets.sequences.libras:libras",
     "mini_imagenet": "trainer.datasets.mini_imagenet:mini_imagenet",
     "mitbih_windows": "trainer.datasets.mitbih:mitbih_windows",
     "mnist": "trainer.datasets.mnist:mnist",
+    "natops": "trainer.datasets.sequences.natops:natops",
+    "parkinson_spiral": "trainer.datasets.medical.parkinson_spiral:parkinson_spiral",
+    "pneumonia_mnist": "trainer.datasets.medical.pneumonia_mnist:pneumonia_mnist",
+    "polarity": "trainer.datasets.text.sentence_files:polarity",
+    "sms_spam": "trainer.datasets.text.labelled_lines:sms_spam",
+    "subjectivity": "trainer.datasets.text.sentence_files:subjectivity",
     "table": "trainer.datasets.own_table:table",
+    "trec": "trainer.datasets.text.labelled_lines:trec",
     "wine": "trainer.datasets.tabular:wine",
 }
 
