@@ -160,8 +160,11 @@ class FileReader(ABC):
             fixed_heldout=selection.heldout,
             order=content.marks.get(ORDER),
             vocabulary=content.vocabulary,
+            masks=content.masks,
+            sizes=content.sizes,
             remarks=content.remarks,
             mean=mean,
             std=std,
-            digest=digest or content_digest(content.items, labels, classes, content.groups, content.values),
+            digest=digest
+            or content_digest(content.items, labels, classes, content.groups, content.values, content.masks),
         )
