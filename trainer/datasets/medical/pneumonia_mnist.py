@@ -15,6 +15,7 @@ from trainer.datasets.file_reader import FileReader, Selection
 from trainer.datasets.files import Files, damaged, missing
 from trainer.datasets.image_choice import OFFICIAL_TEST, PART, SMALLER, select_images
 from trainer.datasets.options import Chosen, Option, describe
+from trainer.datasets.packed_arrays import packed_arrays
 from trainer.datasets.reader import About
 
 _PLACES = ("pneumonia-mnist/pneumonia-mnist.npz", "pneumoniamnist.npz", "medmnist/pneumoniamnist.npz")
@@ -41,16 +42,14 @@ class PneumoniaMnist(FileReader):
 
     def convert(self, files: Files, chosen: Chosen, store: Store) -> Content:
         (path,) = files.watched
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                parts = [(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in _PARTS]
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise damaged(self.name, path, str(error), expected=_EXPECTED, source=_SOURCE) from error
+        wanted = [f"{part}_{what}" for part in _PARTS for what in ("images", "labels")]
+        found = packed_arrays(self.name, path, wanted, expected=_EXPECTED, source=_SOURCE)
+        parts = [(found[f"{part}_images"], found[f"{part}_labels"]) for part in _PARTS]
         for part, (images, labels) in zip(_PARTS, parts, strict=True):
             shaped = images.shape[1:] == (28, 28) and images.dtype == np.uint8 and labels.size == len(images)
             if not shaped or not np.isin(labels, (0, 1)).all():
-                found = f"{part} has images {images.dtype} {images.shape}, labels {labels.shape}"
-                raise damaged(self.name, path, found, expected=_EXPECTED, source=_SOURCE)
+                wrong = f"{part} has images {images.dtype} {images.shape}, labels {labels.shape}"
+                raise damaged(self.name, path, wrong, expected=_EXPECTED, source=_SOURCE)
         sizes = tuple(len(labels) for _, labels in parts)
         items = np.concatenate([images for images, _ in parts])[:, None]
         copy_of = copies.first_of_each(items)

@@ -15,6 +15,7 @@ from trainer.datasets.cache import Store
 from trainer.datasets.content import ORDER, Content
 from trainer.datasets.files import Files, damaged
 from trainer.datasets.options import Chosen, Option, describe
+from trainer.datasets.packed_arrays import packed_arrays
 from trainer.datasets.reader import About
 from trainer.datasets.sequences.series import Series, as_items
 from trainer.errors import DataError
@@ -57,11 +58,8 @@ class IslKeypoints(Series):
         )
 
     def _arrays(self, path: Path) -> dict[str, NDArray[Any]]:
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                found = {name: stored[name] for name in ("sequences", "labels", "signs")}
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise self._damaged(path, str(error)) from error
+        wanted = ("sequences", "labels", "signs")
+        found = packed_arrays(self.name, path, wanted, expected=_EXPECTED, source=self.about.source)
         steps, labels, signs = found["sequences"], found["labels"], found["signs"]
         shaped = steps.ndim == 3 and steps.shape[2] == FEATURES and labels.shape == steps.shape[:1] and signs.ndim == 1
         if not shaped or not len(labels) or labels.dtype.kind not in "iu":
