@@ -28,6 +28,7 @@ from trainer.spec import DataSpec, FoldSpec, ModelSpec, Pack, Scalar, SplitSpec
 from trainer.tasks import task as tasks
 from trainer.tasks.description import describe
 from trainer.tasks.forecast.task import AUTOREGRESSION, DRIFT, PERSISTENCE, WHOLE_WINDOW, Forecast
+from trainer.testing.tasks import CHECKS, Example
 
 TIME = SplitSpec(scheme="time", folds=3, validation=0.25, stratify=False, purge=6)
 """Windows of 5 steps, one ahead, reach over 6 steps."""
@@ -302,7 +303,7 @@ def test_activations_are_dealt_the_same_and_seeds_are_not(forecast) -> None:
     assert all(first.parts[part].equal(other.parts[part]) for part in first.parts)
 
 
-@pytest.mark.parametrize("model", ["mlp"])
+@pytest.mark.parametrize("model", ["mlp", "gru"])
 @pytest.mark.parametrize("target", ["difference", "level"])
 def test_a_signal_after_an_epoch_costs_no_digit(forecast, packed, monkeypatch, model: str, target: str) -> None:
     spec = forecast(task={"target": target}, model=ModelSpec(name=model))
@@ -323,6 +324,19 @@ def test_a_signal_after_an_epoch_costs_no_digit(forecast, packed, monkeypatch, m
     assert [one.metrics for one in resumed.epochs] == [one.metrics for one in calm.epochs]
     assert resumed.end.outcomes == calm.end.outcomes
     assert all(np.array_equal(again[name], numbers[name]) for name in numbers)
+
+
+@pytest.mark.parametrize("target", ["difference", "level"])
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_keeps_to_what_every_task_has_to(check: str, target: str) -> None:
+    example = Example(
+        task="forecast",
+        dataset=walks.load(None, {}),
+        model=ModelSpec(name="mlp", options={"hidden": "8"}),
+        options={"target": target},
+        split=TIME,
+    )
+    CHECKS[check](example)
 
 
 # -- real data ---------------------------------------------------------------------------------------------------------
