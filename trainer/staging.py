@@ -144,13 +144,13 @@ def _read(copy: Path) -> Dataset:
             raise ValueError(f"{name}.npy holds other bytes than were written")
     rest: dict[str, Any] = {name: np.array(arrays[name]) for name in OPTIONAL if name in arrays}
     for part, plain in facts["nested"].items():
-        inside = {
+        held: dict[str, Any] = {
             name.removeprefix(f"{part}-"): np.array(array)
             for name, array in arrays.items()
             if name.startswith(f"{part}-")
         }
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
-        rest[part] = NESTED[part](**inside, **values)
+        held |= {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+        rest[part] = NESTED[part](**held)
     return Dataset(
         name=facts["name"],
         items=arrays["items"],
