@@ -227,8 +227,8 @@ class Learner:
         return Part(
             index=index,
             targets=self.targets(name),
-            stored=lambda: self.data.items.index_select(0, index),
-            inputs=lambda: self.items(index),
+            stored=lambda places=None: self.data.items.index_select(0, index if places is None else index[places]),
+            inputs=lambda places=None: self.items(index if places is None else index[places]),
         )
 
     def targets(self, part: PartName) -> Tensor:

@@ -7,6 +7,7 @@ hang on (``files(root, options) -> sequence of paths``, optional in a reader), h
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
@@ -14,7 +15,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,14 @@ from trainer.attempt import process_start
 from trainer.codec import to_text
 from trainer.datasets.content import array_digest
 from trainer.datasets.fingerprint import identities
-from trainer.datasets.reader import Dataset, Mesh, Reader
+from trainer.datasets.reader import Dataset, Mesh, Reader, Windows
 from trainer.datasets.walk import files_of
 from trainer.spec import DataSpec
 
 OPTIONAL = ("labels", "values", "fixed_heldout", "published", "order", "masks", "sizes")
 """Arrays that a data set may have."""
+NESTED: Mapping[str, type[Mesh] | type[Windows]] = {"mesh": Mesh, "windows": Windows}
+"""What it may have that holds arrays and plain values."""
 WAIT_S = 0.2
 ORPHAN_S = 60.0
 """Age of a lock without an owner's name beyond which its maker must have died."""
@@ -105,8 +108,12 @@ def _write(copy: Path, dataset: Dataset) -> None:
         for name in OPTIONAL:
             if (array := getattr(dataset, name)) is not None:
                 arrays[name] = array
-        if dataset.mesh is not None:
-            arrays["mesh"] = dataset.mesh.nodes
+        nested: dict[str, dict[str, Any]] = {}
+        for part in NESTED:
+            if (whole := getattr(dataset, part)) is not None:
+                held = {field.name: getattr(whole, field.name) for field in dataclasses.fields(whole)}
+                arrays |= {f"{part}-{name}": value for name, value in held.items() if isinstance(value, np.ndarray)}
+                nested[part] = {name: value for name, value in held.items() if not isinstance(value, np.ndarray)}
         for name, array in arrays.items():
             np.save(aside / f"{name}.npy", array)
         facts = {
@@ -118,7 +125,7 @@ def _write(copy: Path, dataset: Dataset) -> None:
             "mean": dataset.mean,
             "std": dataset.std,
             "remarks": dataset.remarks,
-            "mesh": None if dataset.mesh is None else dataset.mesh.shape,
+            "nested": nested,
             "vocabulary": dataset.vocabulary,
             "digest": dataset.digest,
             "arrays": {name: array_digest(np.asarray(array)) for name, array in arrays.items()},
@@ -135,6 +142,15 @@ def _read(copy: Path) -> Dataset:
     for name, digest in facts["arrays"].items():
         if array_digest(arrays[name]) != digest:
             raise ValueError(f"{name}.npy holds other bytes than were written")
+    rest: dict[str, Any] = {name: np.array(arrays[name]) for name in OPTIONAL if name in arrays}
+    for part, plain in facts["nested"].items():
+        held: dict[str, Any] = {
+            name.removeprefix(f"{part}-"): np.array(array)
+            for name, array in arrays.items()
+            if name.startswith(f"{part}-")
+        }
+        held |= {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+        rest[part] = NESTED[part](**held)
     return Dataset(
         name=facts["name"],
         items=arrays["items"],
@@ -145,10 +161,9 @@ def _read(copy: Path) -> Dataset:
         mean=tuple(facts["mean"]),
         std=tuple(facts["std"]),
         remarks=tuple(facts["remarks"]),
-        mesh=Mesh(shape=tuple(facts["mesh"]), nodes=np.array(arrays["mesh"])) if "mesh" in arrays else None,
         vocabulary=facts["vocabulary"],
         digest=facts["digest"],
-        **{name: np.array(arrays[name]) for name in OPTIONAL if name in arrays},
+        **rest,
     )
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accuracy:
+class Difference:
     """Of the mean loss of the first forecast less that of the second: below 0 where the first is better."""
 
     difference: float
@@ -34,9 +34,9 @@ def diebold_mariano(
     power: Literal[1, 2] = 2,
     lags: int | None = None,
     kernel: Literal["bartlett", "rectangular"] = "bartlett",
-) -> Accuracy:
-    """The test of Diebold and Mariano (Journal of Business & Economic Statistics 13, 1995, section 1.1) of equal
-    accuracy of two forecasts.
+) -> Difference:
+    """The test of Diebold and Mariano (Journal of Business & Economic Statistics 13, 1995, section 1.1) that two
+    forecasts are equally good.
 
     ``first`` and ``second`` are their errors [n] in the order of time, of one series and step by step the same. The
     loss is the error's absolute value to the ``power``. The variance of the mean loss difference is robust to its
@@ -66,7 +66,7 @@ def diebold_mariano(
     losses = np.abs(one) ** power - np.abs(two) ** power
     difference = float(losses.mean())
     if not losses.any():
-        return Accuracy(difference=0.0, standard_error=0.0, statistic=0.0, p=1.0, n=n, lags=lags)
+        return Difference(difference=0.0, standard_error=0.0, statistic=0.0, p=1.0, n=n, lags=lags)
     centred = losses - difference
     weights = [1.0 if kernel == "rectangular" else 1.0 - lag / (lags + 1) for lag in range(1, lags + 1)]
     covariances = [float(centred[lag:] @ centred[:-lag]) / n for lag in range(1, lags + 1)]
@@ -79,4 +79,4 @@ def diebold_mariano(
         error = math.sqrt(variance / correction)
         statistic = difference / error
         p = float(2.0 * stats.t.sf(abs(statistic), n - 1))
-    return Accuracy(difference=difference, standard_error=error, statistic=statistic, p=p, n=n, lags=lags)
+    return Difference(difference=difference, standard_error=error, statistic=statistic, p=p, n=n, lags=lags)

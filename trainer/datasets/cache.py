@@ -172,6 +172,7 @@ def read(path: Path, *, verify: bool = False) -> Entry:
         sizes=loaded.get("sizes"),
         note=manifest["note"],
         remarks=tuple(manifest["remarks"]),
+        vocabulary=manifest.get("vocabulary"),
     )
     told = {name: digests[name] for name in ("items", "labels", "values", "masks") if name in digests}
     digest = combined_digest(told, classes, _under("group-", digests))
@@ -236,6 +237,8 @@ def _write(key: Key, folder: Path, content: Content) -> None:
         "remarks": list(content.remarks),
         "arrays": described,
     }
+    if content.vocabulary is not None:
+        manifest["vocabulary"] = content.vocabulary
     with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
         json.dump(manifest, stream, indent=1)
         stream.flush()

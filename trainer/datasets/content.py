@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from trainer.errors import DataError
 
 _CHUNK = 1 << 24
+ORDER = "order"
+"""The mark that is the data set's own order: of time, or of recording."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class Content:
     """How complete the files were, where they were not; goes into the data set's name."""
     remarks: tuple[str, ...] = ()
     """What people should know of it."""
+    vocabulary: int | None = None
+    """Numbers that tokens go up to, exclusive, where items are tokens."""
 
     def check(self, name: str) -> None:
         """Raises :class:`DataError` where shapes, labels or values are unfit."""
@@ -62,6 +66,9 @@ class Content:
         if self.items.dtype not in (np.uint8, np.int64, np.float32, np.float64):
             raise DataError(f"{name}: items are {self.items.dtype}, expected uint8, float32 or float64")
         self._check_finite(name, "item", self.items)
+        if self.vocabulary is not None and not 0 <= self.items.min() <= self.items.max() < self.vocabulary:
+            found = f"tokens go from {self.items.min()} to {self.items.max()}"
+            raise DataError(f"{name}: {found}, expected 0 to {self.vocabulary - 1}, the last of the vocabulary")
         if self.values is not None:
             self._check_finite(name, "value", self.values)
 
@@ -88,6 +95,7 @@ class Content:
             sizes=None if self.sizes is None else self.sizes[index],
             note=self.note,
             remarks=self.remarks,
+            vocabulary=self.vocabulary,
         )
 
 

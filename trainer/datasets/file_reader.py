@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.datasets import cache
-from trainer.datasets.content import Content, content_digest
+from trainer.datasets.content import ORDER, Content, content_digest
 from trainer.datasets.files import Files, Seen, need_root
 from trainer.datasets.options import Chosen, Option, choose
 from trainer.datasets.reader import About, Dataset, Kind, Standardise
@@ -158,6 +158,8 @@ class FileReader(ABC):
             standardise=standardise,
             groups=content.groups,
             fixed_heldout=selection.heldout,
+            order=content.marks.get(ORDER),
+            vocabulary=content.vocabulary,
             masks=content.masks,
             sizes=content.sizes,
             remarks=content.remarks,

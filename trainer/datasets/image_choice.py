@@ -1,4 +1,4 @@
-"""The options by which image sets are made smaller, and their rule."""
+"""The options by which data sets are made smaller, and their rule."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SMALLER = {
         default=None,
         kind=int,
         least=1,
-        meaning="how many images of each class (and official part) to keep: those of lowest SHA-256 of the "
-        "`sample_seed`, a space and the pixels, so that the order of files plays no part",
+        meaning="how many items of each class (and official part) to keep: those of lowest SHA-256 of the "
+        "`sample_seed`, a space and the values, so that the order of files plays no part",
     ),
     "sample_seed": Option(default=0, least=0, meaning="seed of those rules; the study's seed plays no part"),
 }
@@ -73,7 +73,7 @@ def _fewer(name: str, content: Content, kept: NDArray[np.bool_], per_class: int,
         if len(members) < per_class:
             which = content.classes[int(cell) // 2]
             raise DataError(
-                f"data set {name}: per_class is {per_class}, but class {which!r} has {len(members)} images here"
+                f"data set {name}: per_class is {per_class}, but class {which!r} has {len(members)} items here"
             )
         fewer[pick_items(members, per_class, seed, lambda place: content.items[place].tobytes())] = True
     return fewer

@@ -92,6 +92,11 @@ def _items(got: Dataset) -> Iterator[str]:
             yield f"items are {got.items.dtype}, and tokens; accepts whole numbers as tokens"
         elif got.items.size and got.items.min() < 0:
             yield f"items are tokens from {got.items.min()} on; accepts 0 and up"
+        elif got.items.size and got.vocabulary is not None and got.items.max() >= got.vocabulary:
+            yield (
+                f"items are tokens up to {got.items.max()}, beyond the vocabulary of {got.vocabulary}; accepts 0 to "
+                f"{got.vocabulary - 1}: number words that are not in it by one token of their own"
+            )
     elif kind in "ui":
         if got.items.size and max(abs(int(got.items.min())), abs(int(got.items.max()))) > EXACT:
             yield (

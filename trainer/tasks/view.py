@@ -43,10 +43,12 @@ class Part:
     index: Tensor
     """[n] int64, their numbers in the data set."""
     targets: Tensor
-    stored: Callable[[], Tensor]
-    """Gives the items as they are stored, [n, channels, height, width]."""
-    inputs: Callable[[], Tensor]
-    """Gives the items as the model gets them: standardised, in the type that is trained in."""
+    stored: Callable[..., Tensor]
+    """Gives the items as they are stored, [n, channels, height, width]; ``stored(places)`` those at some places of the
+    part alone."""
+    inputs: Callable[..., Tensor]
+    """Gives the items as the model gets them: standardised, in the type that is trained in; ``inputs(places)`` some of
+    them."""
 
 
 class View(Protocol):

@@ -117,7 +117,7 @@ def test_fewer_classes_and_images_by_rule(cifar_files: Path) -> None:
     smaller = cifar10.load(cifar_files, {"classes": 3, "per_class": 2})
     assert {image.tobytes() for image in smaller.items} < {image.tobytes() for image in part.items}
     assert cifar10.load(cifar_files, {"classes": 3, "sample_seed": 5}).classes != part.classes
-    with pytest.raises(DataError, match="per_class is 99, but class 'kind-0' has 10 images"):
+    with pytest.raises(DataError, match="per_class is 99, but class 'kind-0' has 10 items"):
         cifar10.load(cifar_files, {"per_class": 99})
     with pytest.raises(DataError, match="classes is 11, but the data set has 10"):
         cifar10.load(cifar_files, {"classes": 11})

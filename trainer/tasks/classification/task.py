@@ -17,10 +17,14 @@ from torch import Tensor, nn
 from trainer.datasets.reader import Dataset
 from trainer.spec import Scalar
 from trainer.splits import Strata
+from trainer.tasks.classification import floors
 from trainer.tasks.classification.facts import describe
 from trainer.tasks.task import Task
+from trainer.tasks.view import View
 
 DESCRIBED = describe({})
+BY_CLASS = ("accuracy", "f1_weighted", "f1_macro")
+"""Metrics that ask for no more than the class that is named."""
 
 
 class Classification(Task):
@@ -34,6 +38,7 @@ class Classification(Task):
         super().__init__(dataset)
         self.classes = len(dataset.classes)
         self.smoothing = 0.0
+        self.kind = dataset.kind
 
     @classmethod
     def misfit(cls, dataset: Dataset, **options: Scalar) -> str:
@@ -69,6 +74,14 @@ class Classification(Task):
             auc(wide.softmax(dim=1), targets),
         ]
         return dict(zip((metric.name for metric in self.metrics), torch.stack(values).tolist(), strict=True))
+
+    def floors(self, view: View) -> dict[str, dict[str, float]]:
+        """See :mod:`trainer.tasks.classification.floors`. One that gives no probabilities has no loss and no area."""
+        found = {}
+        for one in floors.said(view, self.kind, self.classes):
+            measured = self.measure(one.scores, one.targets, "heldout")
+            found[one.name] = {name: measured[name] for name in measured if one.probable or name in BY_CLASS}
+        return found
 
     def references(self, train: Tensor, heldout: Tensor) -> dict[str, float]:
         """Of always naming the commonest class of the held-out part; the loss is the uniform guess's."""

@@ -97,8 +97,9 @@ class Forecast(Task):
                 return (
                     f"the {earlier[0]} part has windows that reach into or beyond the start of the {later[0]} part"
                     f"{f' in {series} of the series' if series > 1 else ''}, so that it would know what it is to "
-                    f"predict later; use folds: {{scheme: time, purge: {gap}}} (window + horizon - 1 steps), or scheme: "
-                    "fixed with that purge, or where there are several series a group that keeps each on one side"
+                    f"predict later; use folds: {{scheme: time, purge: {gap}}} (window + horizon - 1 steps), or "
+                    "scheme: fixed with that purge, or where there are several series a group that keeps each on one "
+                    "side"
                 )
         return ""
 

@@ -1,0 +1,1 @@
+"""Readers of small medical images."""

@@ -1,0 +1,1 @@
+"""Readers of sequences: gestures and signs, as key points step by step."""

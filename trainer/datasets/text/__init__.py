@@ -1,0 +1,1 @@
+"""Readers of texts, as numbers that stand for words."""
