@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer import entry, journal
+from trainer import entry, journal, preflight
 from trainer.codec import to_text
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, Launch, ModelSpec, Pack, SplitSpec
 
@@ -112,3 +113,19 @@ def test_activations_get_the_same_items_and_floors(small: Any, root: Path, tmp_p
         assert np.isfinite(list(told(tmp_path / activation)[0][-1][1].values())).all()
     assert starts[0] == starts[1]
     assert len(starts[0][1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        (SplitSpec(folds=3, stratify=False), "folds: {group: copies} keeps equal items on one side"),
+        (SplitSpec(scheme="fixed", folds=1), "duplicates: drop they leave the held-out part"),
+        (SplitSpec(folds=3, group="copies", stratify=False), ""),
+    ],
+)
+def test_equal_texts_on_both_sides_are_told_of(small: Any, root: Path, split: SplitSpec, words: str) -> None:
+    spec = dataclasses.replace(specified(small, "text_cnn"), split=split)
+    found = preflight.tried([spec], root)
+    assert found.problems == []
+    told = [remark for remark in found.remarks if "equal one outside that part" in remark]
+    assert (len(told) == 1 and told[0].endswith(words)) if words else told == []
