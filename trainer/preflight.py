@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
+
 from trainer.catalogue import DATASETS, resolve
 from trainer.codec import from_plain, to_text
 from trainer.datasets.reader import Dataset, Reader
@@ -75,7 +77,22 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
             named = spec.activation.name in str(error) or str(error).startswith(("model ", "task "))
             found[str(error) if named else f"{spec.activation.name}: {error}"] = None
     remarks = [f"{known.name}: {remark}" for known in datasets.values() for remark in known.remarks]
-    return Tried(list(found), [*remarks, *cautions])
+    firsts = zip(specs[:1], datasets.values(), dealt.values(), strict=False)
+    apart = next((_parted_copies(*first) for first in firsts), "")
+    return Tried(list(found), [*remarks, *([apart] if apart else []), *cautions])
+
+
+def _parted_copies(spec: FoldSpec, dataset: Dataset, split: Split) -> str:
+    """What is to be known where items of the held-out part equal some that train; "" where none does."""
+    if (groups := dataset.groups.get("copies")) is None:
+        return ""
+    known = np.concatenate([split.train, split.validation])
+    if not (both := int(np.isin(groups[split.heldout], groups[known]).sum())):
+        return ""
+    remedy = "folds: {group: copies} keeps equal items on one side"
+    if spec.split.scheme != "kfold":
+        remedy = "with the data's option duplicates: drop they leave the held-out part"
+    return f"{dataset.name}: {both} of {len(split.heldout)} held-out items equal one outside that part; {remedy}"
 
 
 def _read(spec: FoldSpec, root: Path | None, wish: Device) -> Dataset:

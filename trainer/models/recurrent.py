@@ -118,7 +118,7 @@ class GRULayer(_Layer):
 
     def forward(self, items: Tensor) -> Tensor:
         inputs = nn.functional.linear(items, self.weight_ih, self.bias_ih)
-        gated, candidates = inputs.split([2 * self.width, self.width], dim=2)
+        gated, candidates = torch.split(inputs, [2 * self.width, self.width], dim=2)
         step = self._plain if self.reading == "plain" else self._mopgru
         state, states = self.start(items), []
         for gate, candidate in zip(gated.unbind(1), candidates.unbind(1), strict=True):
@@ -128,7 +128,7 @@ class GRULayer(_Layer):
 
     def _plain(self, gate: Tensor, candidate: Tensor, state: Tensor) -> Tensor:
         recurrent = nn.functional.linear(state, self.weight_hh, self.bias_hh)
-        for_gates, for_candidate = recurrent.split([2 * self.width, self.width], dim=1)
+        for_gates, for_candidate = torch.split(recurrent, [2 * self.width, self.width], dim=1)
         reset, keep = torch.sigmoid(gate + for_gates).chunk(2, dim=1)
         new = self.activation(torch.addcmul(candidate, reset, for_candidate))
         return torch.addcmul(new, keep, state - new)
