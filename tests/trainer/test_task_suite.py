@@ -14,6 +14,7 @@ from torch import nn
 from trainer import catalogue
 from trainer.datasets.digits import digits
 from trainer.datasets.reader import Dataset
+from trainer.datasets.tabular import diabetes
 from trainer.spec import ModelSpec, SplitSpec, TrainingSpec
 from trainer.tasks.classification.task import Classification
 from trainer.tasks.metric import Metric
@@ -58,6 +59,14 @@ def examples() -> dict[str, list[Example]]:
                 training=staged,
             ),
             Example(task="one_class", dataset=table, model=mlp, options={"normal": 1, "embedding": 4}),
+        ],
+        "regression": [
+            Example(
+                task="regression",
+                dataset=diabetes.load(None, {"target": "quantity"}),
+                model=mlp,
+                options={"quantiles": 3},
+            )
         ],
     }
 
