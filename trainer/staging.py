@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainer.attempt import process_start
 from trainer.codec import to_text
@@ -107,6 +108,8 @@ def _write(copy: Path, dataset: Dataset) -> None:
                 arrays[name] = array
         if dataset.mesh is not None:
             arrays["mesh"] = dataset.mesh.nodes
+            if dataset.mesh.centres is not None:
+                arrays["centres"] = dataset.mesh.centres
         for name, array in arrays.items():
             np.save(aside / f"{name}.npy", array)
         facts = {
@@ -145,11 +148,16 @@ def _read(copy: Path) -> Dataset:
         mean=tuple(facts["mean"]),
         std=tuple(facts["std"]),
         remarks=tuple(facts["remarks"]),
-        mesh=Mesh(shape=tuple(facts["mesh"]), nodes=np.array(arrays["mesh"])) if "mesh" in arrays else None,
+        mesh=_mesh(facts, arrays) if "mesh" in arrays else None,
         vocabulary=facts["vocabulary"],
         digest=facts["digest"],
         **{name: np.array(arrays[name]) for name in OPTIONAL if name in arrays},
     )
+
+
+def _mesh(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Mesh:
+    centres = np.array(arrays["centres"]) if "centres" in arrays else None
+    return Mesh(shape=tuple(facts["mesh"]), nodes=np.array(arrays["mesh"]), centres=centres)
 
 
 def _abandoned(lock: Path) -> bool:
