@@ -74,7 +74,7 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
             found |= dict.fromkeys(faults)
             cautions |= dict.fromkeys(told)
         except Exception as error:  # a user's own class may raise anything
-            named = spec.activation.name in str(error) or str(error).startswith(("model ", "task "))
+            named = spec.activation.name in str(error) or str(error).startswith(("model ", "task ", "data set "))
             found[str(error) if named else f"{spec.activation.name}: {error}"] = None
     remarks = [f"{known.name}: {remark}" for known in datasets.values() for remark in known.remarks]
     firsts = zip(specs[:1], datasets.values(), dealt.values(), strict=False)

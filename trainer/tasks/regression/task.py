@@ -43,7 +43,7 @@ class Regression(Task):
     sets.
     """
 
-    metrics = facts.METRICS
+    metrics = (*facts.METRICS, *facts.DIFFUSION)
     primary = "rmse"
     actsweep_transient = ("said",)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainer import staging
 from trainer.datasets.reader import Dataset
 from trainer.datasets.regression.curve import curve, value
 from trainer.datasets.regression.motor_map import motor_map
@@ -16,6 +18,7 @@ from trainer.datasets.regression.structured import mesh_of
 from trainer.datasets.regression.uci import TABLES, uci_regression
 from trainer.datasets.validation import validate_dataset
 from trainer.errors import DataError
+from trainer.spec import DataSpec
 from trainer.tasks.regression import floors
 from trainer.tasks.regression.on_mesh import interpolations
 
@@ -281,3 +284,33 @@ def test_the_real_tables_are_those_that_were_published(
     assert found.published.shape == (20, rows)
     assert set(found.published.sum(axis=1).tolist()) == {heldout}
     assert table in TABLES
+
+
+def test_a_copy_on_a_node_holds_the_mesh_and_the_published_splits(tmp_path: Path) -> None:
+    write_table(tmp_path / "uci-regression" / "yacht")
+    write_map(tmp_path / "motor-map")
+
+    class Curve:
+        """The curve, as if it came from files."""
+
+        about, load, prepare = curve.about, curve.load, curve.prepare
+
+        def files(self, root: Path | None, options: object) -> list[Path]:
+            return [tmp_path / "uci-regression"]
+
+    for reader in (uci_regression, motor_map, Curve()):
+        spec = DataSpec(name=type(reader).__name__)
+        plain = reader.load(tmp_path, {})
+        for _ in range(2):  # written, then read
+            found = staging.load(reader, spec, tmp_path, str(tmp_path / "scratch"), code="c")
+            for one, other in ((found, plain), (found.mesh, plain.mesh)):
+                if other is None:
+                    assert one is None
+                    continue
+                for field in dataclasses.fields(other):
+                    kept, given = getattr(one, field.name), getattr(other, field.name)
+                    if isinstance(given, np.ndarray):
+                        assert np.array_equal(kept, given), field.name
+                    elif field.name not in ("mesh", "groups"):
+                        assert kept == given, field.name
+            assert found.groups.keys() == plain.groups.keys()

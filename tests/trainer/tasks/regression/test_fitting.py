@@ -7,13 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from trainer import preflight
 from trainer.catalogue import DATASETS
 from trainer.datasets.digits import digits
 from trainer.datasets.reader import Dataset
 from trainer.datasets.regression.curve import curve
 from trainer.datasets.tabular import diabetes
 from trainer.errors import DataError, SpecError, UnknownName
-from trainer.spec import SplitSpec
+from trainer.spec import ActivationSpec, DataSpec, ModelSpec, SplitSpec
 from trainer.splits import split
 from trainer.tasks import task as tasks
 from trainer.tasks.description import describe
@@ -138,3 +139,23 @@ def test_the_curve_is_offered_with_its_dense_points_held_out() -> None:
         fold=0,
     )
     assert (len(found.train), len(found.heldout)) == (14, 50)
+
+
+def test_a_constant_training_part_is_told_once_before_anything_is_written(tmp_path, small) -> None:  # type: ignore[no-untyped-def]
+    lines = [f"{number},{number % 3},{max(0, number - 20)},{number // 10}" for number in range(30)]
+    (tmp_path / "rare.csv").write_text("\n".join(["a,b,count,site", *lines]) + "\n")
+    common = small(
+        task="regression",
+        data=DataSpec(name="table", options={"path": "rare.csv", "values": "count", "group": "site", "drop": "a"}),
+        split=SplitSpec(folds=3, group="site", validation=0.5, stratify=False),
+        model=ModelSpec(name="mlp", options={"hidden": "4"}),
+    )
+    told = set()
+    for fold in range(3):
+        specs = [
+            dataclasses.replace(common, fold=fold, activation=ActivationSpec(name=name)) for name in ("relu", "elu")
+        ]
+        told |= set(preflight.problems(specs, tmp_path))
+    (problem,) = told
+    assert problem.startswith("data set 'table (")
+    assert "task regression: the target is the same for all 10 items of a training part" in problem
