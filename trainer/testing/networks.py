@@ -93,15 +93,17 @@ class _Suite:
             yield "its places depend on the activation; name them alike"
 
     def _of_outputs(self) -> Iterator[str]:
-        model, wanted = self._made(), (BATCH, self.outputs)
+        model, wanted, used = self._made(), (BATCH, self.outputs), []
+        for place in activation_modules(model).values():
+            place.register_forward_hook(lambda module, _given, _gave: used.append(module))
         with torch.no_grad():
             outputs = model(self._items())
-            if tuple(outputs.shape) != wanted:
-                yield f"gives {tuple(outputs.shape)} for {BATCH} items, expected {wanted}"
-            elif not bool(outputs.isfinite().all()):
-                yield "gives NaN or infinite outputs before any training"
-            elif torch.equal(outputs, self._evaluated(self._made(OTHER), self._items(), training=True)):
-                yield "gives the same outputs with another activation: its places have no part in them"
+        if tuple(outputs.shape) != wanted:
+            yield f"gives {tuple(outputs.shape)} for {BATCH} items, expected {wanted}"
+        elif not bool(outputs.isfinite().all()):
+            yield "gives NaN or infinite outputs before any training"
+        if not used:
+            yield "applies none of its places; use them in forward"
 
     @torch.no_grad()
     def _evaluated(self, model: nn.Module, items: Tensor, *, training: bool = False) -> Tensor:
