@@ -37,6 +37,7 @@ MODELS: dict[str, str] = {
     "mobilenet": "trainer.models.cifar:mobilenet",
     "resnet18": "trainer.models.images:resnet18",
     "resnet34": "trainer.models.images:resnet34",
+    "svdd_lenet": "trainer.models.svdd:svdd_lenet",
     "small_cnn": "trainer.models.images:small_cnn",
     "tiny_cnn": "trainer.models.images:tiny_cnn",
 }
@@ -54,26 +55,40 @@ DATASETS: dict[str, str] = {
     "cifar10_sheets": "trainer.datasets.sheets:cifar10_sheets",
     "cifar100": "trainer.datasets.cifar:cifar100",
     "cifar100_sheets": "trainer.datasets.sheets:cifar100_sheets",
+    "curve": "trainer.datasets.regression.curve:curve",
     "diabetes": "trainer.datasets.tabular:diabetes",
     "digits": "trainer.datasets.digits:digits",
+    "ett": "trainer.datasets.series.ett:ett",
     "fashion_mnist": "trainer.datasets.mnist:fashion_mnist",
     "heartbeat_csv": "trainer.datasets.heartbeat_csv:heartbeat_csv",
     "heartbeat_187": "trainer.datasets.mitbih:heartbeat_187",
     "image_folder": "trainer.datasets.image_folder:image_folder",
+    "magnetic_tile": "trainer.datasets.inspection.magnetic_tile:magnetic_tile",
     "mini_imagenet": "trainer.datasets.mini_imagenet:mini_imagenet",
     "mitbih_windows": "trainer.datasets.mitbih:mitbih_windows",
     "mnist": "trainer.datasets.mnist:mnist",
+    "motor_map": "trainer.datasets.regression.motor_map:motor_map",
+    "series": "trainer.datasets.series.own:series",
+    "stocks": "trainer.datasets.series.stocks:stocks",
+    "mvtec": "trainer.datasets.inspection.mvtec:mvtec",
     "table": "trainer.datasets.own_table:table",
+    "uci_regression": "trainer.datasets.regression.uci:uci_regression",
     "wine": "trainer.datasets.tabular:wine",
 }
 
 
 TASKS: dict[str, str] = {
     "classification": "trainer.tasks.classification.task:Classification",
+    "regression": "trainer.tasks.regression.task:Regression",
+    "one_class": "trainer.tasks.one_class.task:OneClass",
+    "forecast": "trainer.tasks.forecast.task:Forecast",
 }
 
 DESCRIPTIONS: dict[str, str] = {
     "classification": "trainer.tasks.classification.facts:describe",
+    "regression": "trainer.tasks.regression.facts:describe",
+    "one_class": "trainer.tasks.one_class.facts:describe",
+    "forecast": "trainer.tasks.forecast.facts:describe",
 }
 """Task -> the function ``(options) -> Description`` that describes it without torch."""
 
