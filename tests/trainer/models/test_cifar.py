@@ -12,7 +12,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.models.build import build
-from trainer.models.placement import activation_modules
+from trainer.models.facts import PLACES, places_of
+from trainer.models.placement import activation_modules, places
 from trainer.spec import ActivationSpec, ModelSpec
 
 
@@ -30,13 +31,13 @@ def operations(model: nn.Module) -> float:
 
 
 @pytest.mark.parametrize(
-    ("name", "places", "weights", "millions"), [("mobilenet", 27, 3_217_226, 93), ("googlenet", 64, 6_166_250, 3_044)]
+    ("name", "count", "weights", "millions"), [("mobilenet", 27, 3_217_226, 93), ("googlenet", 64, 6_166_250, 3_044)]
 )
 def test_places_weights_and_operations_are_the_published_ones(
-    name: str, places: int, weights: int, millions: int
+    name: str, count: int, weights: int, millions: int
 ) -> None:
     model = made(name, {})
-    assert len(activation_modules(model)) == places
+    assert len(activation_modules(model)) == count
     assert sum(item.numel() for item in model.parameters()) == weights
     assert round(operations(model)) == pytest.approx(millions, abs=1)
 
@@ -60,6 +61,12 @@ def test_width_multiplies_all_feature_maps(name: str) -> None:
             assert other.num_features == module.num_features / 4
     assert len(activation_modules(narrow)) == len(activation_modules(full))
     assert min(item.numel() for item in made(name, {"width": 0.001}).parameters()) == 1
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_is_said_of_a_network_without_building_it_is_true(name: str) -> None:
+    assert places_of(name, {}) == places(made(name, {"width": 2} if name in ("resnet18", "resnet34") else {}))
+    assert places_of(name, {"keep": "relu"}) == ""
 
 
 def test_small_cnn_is_two_blocks_in_the_authors_order() -> None:
