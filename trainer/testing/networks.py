@@ -40,8 +40,9 @@ def conformance(
     """What is wrong with a network, each said once; empty where nothing is.
 
     ``model`` and ``options`` as in a study file. ``shapes``: items (channels, height, width) that it is to take, two
-    sizes at least where it takes more than one. ``vocabulary``: for networks that read tokens, how many there are. ``aside``:
-    names (with * and ?) of parameters that ``forward`` is not to use, as those of a decoder that a task calls.
+    sizes at least where it takes more than one. ``vocabulary``: for networks that read tokens, how many there are.
+    ``aside``: names (with * and ?) of parameters that ``forward`` is not to use, as those of a decoder that a task
+    calls.
     """
     found: dict[str, None] = {}
     for shape in shapes:
