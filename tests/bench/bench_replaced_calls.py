@@ -1,7 +1,7 @@
 """What it costs that a network calls its activation as a function: ``python tests/bench/bench_replaced_calls.py``.
 
-torchvision's networks with ReLU in the place of their own calls, against the originals: milliseconds of a forward pass of
-one image of 32x32, the least of some rounds, and microseconds more for a call. One thread.
+torchvision's networks with ReLU in the place of their own calls, against the originals: milliseconds of a forward pass
+of one image of 32x32, the least of some rounds, and microseconds more for a call. One thread.
 """
 
 from __future__ import annotations

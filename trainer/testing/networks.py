@@ -144,7 +144,8 @@ class _Suite:
         optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
         torch.manual_seed(0)
         outputs = model.train()(self._items())
-        nn.functional.smooth_l1_loss(outputs, torch.ones_like(outputs)).backward()
+        loss = nn.functional.smooth_l1_loss(outputs, torch.ones_like(outputs))
+        loss.backward()  # type: ignore[no-untyped-call]
         without = [name for name, item in model.named_parameters() if item.grad is None and item.requires_grad]
         excluded |= {name for name in without if any(fnmatch(name, pattern) for pattern in self.aside)}
         if without := [name for name in without if name not in excluded]:
