@@ -126,7 +126,9 @@ def check(kind: str, name: str, catalogue: Mapping[str, str]) -> None:
         )
     near = difflib.get_close_matches(name, catalogue, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(catalogue))}."
-    raise UnknownName(f"unknown {kind} {name!r}: {hint} Your own is named by its import path, as {_EXAMPLE[kind]}")
+    libraries = "; a library's with its library, as torchvision.resnet50 or timm.resnet26d" if kind == "model" else ""
+    own = f"Your own is named by its import path, as {_EXAMPLE[kind]}"
+    raise UnknownName(f"unknown {kind} {name!r}: {hint} {own}{libraries}")
 
 
 def library(model: str) -> str | None:

@@ -35,6 +35,8 @@ class Tried(NamedTuple):
     remarks: list[str]
     """What the data sets have to say of their files (copies of one image, files left out), and tasks of models and
     activations."""
+    places: str = ""
+    """Where the activations stand in the model, in words."""
 
 
 def problems(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu") -> list[str]:
@@ -50,6 +52,7 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
     datasets: dict[str, Dataset] = {}
     dealt: dict[tuple[str, int, int], Split] = {}
     built: set[str] = set()
+    places = ""
     resumed: set[tuple[str, str, str]] = set()
     for spec in specs:
         try:
@@ -70,16 +73,17 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
         resume = code not in resumed and any(":" in name for name in code)
         resumed.add(code)
         try:
-            faults, told = _rehearse(spec, datasets[key], split, device, resume=resume)
+            faults, told, found_places = _rehearse(spec, datasets[key], split, device, resume=resume)
             found |= dict.fromkeys(faults)
             cautions |= dict.fromkeys(told)
+            places = places or found_places
         except Exception as error:  # a user's own class may raise anything
             named = spec.activation.name in str(error) or str(error).startswith(("model ", "task ", "data set "))
             found[str(error) if named else f"{spec.activation.name}: {error}"] = None
     remarks = [f"{known.name}: {remark}" for known in datasets.values() for remark in known.remarks]
     firsts = zip(specs[:1], datasets.values(), dealt.values(), strict=False)
     apart = next((_parted_copies(*first) for first in firsts), "")
-    return Tried(list(found), [*remarks, *([apart] if apart else []), *cautions])
+    return Tried(list(found), [*remarks, *([apart] if apart else []), *cautions], places)
 
 
 def _parted_copies(spec: FoldSpec, dataset: Dataset, split: Split) -> str:

@@ -46,6 +46,8 @@ class Rehearsed(NamedTuple):
     """What is wrong, each said once."""
     cautions: list[str]
     """What the task has to say of the model and its activation."""
+    places: str = ""
+    """Where the activation stands in the model, in words."""
 
 
 def rehearse(spec: FoldSpec, dataset: Dataset, split: Split, target: torch.device, *, resume: bool) -> Rehearsed:
@@ -54,13 +56,15 @@ def rehearse(spec: FoldSpec, dataset: Dataset, split: Split, target: torch.devic
     made = tasks.find(spec.task, spec.task_options)(dataset, **spec.task_options)
     made.dealt(split)
     rehearsal = _Rehearsal(spec, dataset, take(made, dataset, split), target)
-    return Rehearsed(list(dict.fromkeys(rehearsal.findings(resume=resume))), rehearsal.cautions)
+    faults = list(dict.fromkeys(rehearsal.findings(resume=resume)))
+    return Rehearsed(faults, rehearsal.cautions, rehearsal.places)
 
 
 class _Rehearsal:
     def __init__(self, spec: FoldSpec, dataset: Dataset, excerpt: Excerpt, target: torch.device) -> None:
         self.spec, self.dataset, self.excerpt, self.target = spec, dataset, excerpt, target
         self.cautions: list[str] = []
+        self.places = ""
 
     def _learner(self) -> Learner:
         task = tasks.find(self.spec.task, self.spec.task_options)(self.dataset, **self.spec.task_options)
@@ -78,7 +82,7 @@ class _Rehearsal:
             yield self._lazy([])
             return
         self._roots = {"model": learner.model, "task": learner.task}
-        self._places = placement.activation_modules(learner.model)
+        self._places, self.places = placement.activation_modules(learner.model), placement.places(learner.model)
         if lazy := [name for name, item in learner.model.named_parameters() if torch.nn.parameter.is_lazy(item)]:
             yield self._lazy(lazy)
             return

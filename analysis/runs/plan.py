@@ -67,6 +67,8 @@ class Plan:
     dataset: str
     """Data set with its options, as a reader of the report should see it."""
     model: str
+    places: str = ""
+    """Where the activations stand in the model, and how often they are applied; empty in plans that did not say it."""
     splits: str = ""
     """How items are assigned to folds, as "5 folds, stratified by class"."""
     scheme: str = ""

@@ -105,9 +105,10 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     if resolved:
         click.echo(resolved_yaml(found), nl=False)
         return
-    named.check(found)
+    places = named.check(found)
     # all of it, or a refusal and nothing
-    texts = [preview.design(found), preview.price(found, measured), preflight.cost(found)]
+    texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
+    texts += [preview.price(found, measured), preflight.cost(found)]
     texts.append(preview.submission(found, profile))
     click.echo("\n".join(texts))
 
@@ -147,9 +148,12 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
         detached.check(found)
     path = folder or Path("runs") / found.name
     with needs.as_started(found, path):
-        for remark in preflight.check(found):
-            click.echo(remark)
-    if session.make(found, path, sys.argv):
+        remarks, places = preflight.check(found)
+    for remark in remarks:
+        click.echo(remark)
+    if places:
+        click.echo(f"{found.model.name}: {places}")
+    if session.make(found, path, sys.argv, places):
         click.echo(f"study folder: {path}")
     else:
         click.echo(f"study folder: {path} (goes on where it ended)")

@@ -10,13 +10,17 @@ import sys
 from sweeps.errors import StudyError, SweepError
 from sweeps.study import planner
 from sweeps.study.study import Study
+from trainer.catalogue import library
+from trainer.models.facts import places_of
 from trainer.named import Named
 from trainer.spec import ActivationSpec
 
 
-def check(study: Study) -> None:
-    """Raises :class:`StudyError` for a thing that is not there, is none of its kind, or does not take its arguments.
-    Costs nothing where a study names nothing of the user's own, else what importing it costs."""
+def check(study: Study) -> str:
+    """Where the activations stand in the model, in words; "" for a network of the user's own, which is tried on the
+    study's items before a run. Raises :class:`StudyError` for a thing that is not there, is none of its kind, or does
+    not take its arguments. Costs nothing where a study names only what comes with the product, else what importing it
+    costs."""
     activations = [
         ActivationSpec(name=item.activation, params={**item.params, **ends})
         for item in study.activations
@@ -25,11 +29,11 @@ def check(study: Study) -> None:
     ]
     named = Named(
         activations=tuple(activations),
-        models=(planner.model_spec(study),) if ":" in study.model.name else (),
+        models=(planner.model_spec(study),) if ":" in study.model.name or library(study.model.name) else (),
         readers=(study.data.name,) if ":" in study.data.name else (),
     )
     if not (named.activations or named.models or named.readers):
-        return
+        return places_of(study.model.name, study.model.options)
     run = subprocess.run(
         [sys.executable, "-P", "-m", "trainer.named"],
         input=json.dumps(dataclasses.asdict(named)),
@@ -39,5 +43,7 @@ def check(study: Study) -> None:
     )
     if run.returncode != 0:
         raise SweepError(f"{study.name}: what it names cannot be tried here:\n{run.stderr.strip()}")
-    if found := json.loads(run.stdout.splitlines()[-1]):
-        raise StudyError("\n".join(f"{study.name}: {problem}" for problem in found))
+    answer = json.loads(run.stdout.splitlines()[-1])
+    if answer["problems"]:
+        raise StudyError("\n".join(f"{study.name}: {problem}" for problem in answer["problems"]))
+    return answer["places"] or places_of(study.model.name, study.model.options)

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from actsweep_start import why_hidden
 from sweeps.driver.session import data_root
@@ -23,8 +24,15 @@ START_S, STEP_S, RESUME_S = 5.0, 0.45, 0.45
 takes a step, and for a second one that goes on from its checkpoint. Measured by ``tests/bench/bench_preflight.py``."""
 
 
-def check(study: Study) -> list[str]:
-    """Tries a study, and gives what its data sets have to say of their files.
+class Checked(NamedTuple):
+    remarks: list[str]
+    """What data sets have to say of their files, and tasks of models and activations."""
+    places: str
+    """Where the activations stand in the model, in words."""
+
+
+def check(study: Study) -> Checked:
+    """Tries a study, and gives what is to be said of it.
 
     Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
     there or cannot be dealt to these folds, a model or an activation that does not train at the bounds of its space.
@@ -55,8 +63,7 @@ def check(study: Study) -> list[str]:
     answer = json.loads(run.stdout.splitlines()[-1])
     if answer["problems"]:
         raise StudyError("\n".join(f"{study.name}: {problem}" for problem in answer["problems"]))
-    remarks: list[str] = answer["remarks"]
-    return remarks
+    return Checked(answer["remarks"], answer["places"])
 
 
 def cost(study: Study) -> str:

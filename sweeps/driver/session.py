@@ -33,8 +33,9 @@ JOURNAL_LAG_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
 
 
-def make(study: Study, path: Path, command: Sequence[str]) -> bool:
-    """Lays out the study's folder; False where it is there already for the same study. Raises :class:`StudyError` for a
+def make(study: Study, path: Path, command: Sequence[str], places: str = "") -> bool:
+    """Lays out the study's folder; False where it is there already for the same study. ``places``: where its
+    activations stand in the model, in words, for the plan. Raises :class:`StudyError` for a
     folder of another study. A folder without ``study.yaml``, which is written last, was never made."""
     from sweeps.folder import provenance
 
@@ -53,7 +54,7 @@ def make(study: Study, path: Path, command: Sequence[str]) -> bool:
         raise StudyError(str(error)) from error
     own_code.keep(path, own_names(study), frozen=study.cluster.own_code == "frozen")
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at)))
+    layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at, places)))
     provenance.write(path, provenance.collect(command, Path.cwd()))
     surroundings.write(path, needs.here(study))
     place.settle(path)

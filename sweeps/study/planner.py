@@ -117,8 +117,9 @@ def trained_share(study: Study, phase: Phase) -> float:
     return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
 
 
-def plan(study: Study, declared_at: str) -> Plan:
-    """What is planned and declared, for ``plan.json``. ``declared_at``: ISO 8601, UTC."""
+def plan(study: Study, declared_at: str, places: str = "") -> Plan:
+    """What is planned and declared, for ``plan.json``. ``declared_at``: ISO 8601, UTC; ``places``: where the
+    activations stand in the model, in words."""
     phase, searched = claims_phase(study), study.searched()
     return Plan(
         study=study.name,
@@ -126,6 +127,7 @@ def plan(study: Study, declared_at: str) -> Plan:
         study_seed=study.seed,
         dataset=_named(study.data.name, study.data.options),
         model=_named(study.model.name, study.model.options),
+        places=places,
         splits=_splits(split_spec(study)),
         scheme=study.folds.scheme,
         task=_named(study.task.name, study.task.options),

@@ -78,6 +78,7 @@ class Data(Named):
 
 
 class Model(Named):
+    __pydantic_extra__: dict[str, DataOption] = Field(init=False)
     name: Annotated[str, listed("model", catalogue.MODELS)] = "resnet34"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from trainer.errors import UnknownName
-from trainer.named import Named, problems
+from trainer.named import Named, places, problems
 from trainer.spec import ActivationSpec, ModelSpec
 from trainer.tasks.task import find
 
@@ -168,10 +168,31 @@ def test_tasks_that_are_none_get_their_message(name: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (ModelSpec(name="torchvision.resnt18"), "torchvision has no such network; did you mean torchvision.resnet18"),
+        (ModelSpec(name="torchvision.resnet18", options={"stm": 1}), "unknown option 'stm', accepts stem"),
+        (ModelSpec(name="torchvision.resnet18", options={"keep": "gelu"}), "keep: it applies no gelu; it has relu"),
+    ],
+)
+def test_a_network_of_a_library_is_built_to_see_whether_it_can_be(model: ModelSpec, said: str) -> None:
+    (problem,) = problems(Named(activations=(), models=(model,), readers=()))
+    assert said in problem
+
+
+def test_and_to_say_where_activations_stand_in_it() -> None:
+    model = ModelSpec(name="torchvision.mobilenet_v3_small", options={"keep": "hardswish"})
+    assert places(Named(activations=(), models=(model,), readers=())) == (
+        "14 places, 14 applications of relu; left as it is: 19 places, 19 applications of hardswish, 9 places, 9 "
+        "applications of hardsigmoid"
+    )
+
+
 def test_it_answers_as_a_process_of_its_own() -> None:
     asked = Named(activations=(ActivationSpec(name="torch.nn:Relu"),), models=(), readers=())
     line = [sys.executable, "-P", "-m", "trainer.named"]
     run = subprocess.run(line, input=json.dumps(dataclasses.asdict(asked)), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    (problem,) = json.loads(run.stdout.splitlines()[-1])
+    (problem,) = json.loads(run.stdout.splitlines()[-1])["problems"]
     assert "did you mean ReLU?" in problem

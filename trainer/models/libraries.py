@@ -24,6 +24,7 @@ from trainer.models.images import STEMS
 
 Make = Callable[..., nn.Module]
 SHOWN = 12
+FILLED = ("weights", "progress", "pretrained", "checkpoint_path", "num_classes", "in_chans")
 RESNETS = ("resnet", "resnext", "wide_resnet")
 STRIDED = ("mobilenet_v2", "mobilenet_v3", "mnasnet", "efficientnet", "regnet")
 """Names begin so of torchvision's whose first convolution, 3x3 with stride 2, is all there is of a stem."""
@@ -47,7 +48,7 @@ def of_torchvision(name: str) -> Make:
         given: dict[str, Any] = {**_sized(name, input_shape), **options}
         if name in WITHOUT_HEADS:
             given = {"aux_logits": False, **WITHOUT_HEADS[name], **given}
-        with _told(owner, build, options):
+        with _told(owner, build, options, input_shape):
             model: nn.Module = build(num_classes=classes, **given)
         if stem == "small":
             _small_stem(owner, name, model)
@@ -70,7 +71,7 @@ def of_timm(name: str) -> Make:
         given = dict(options)
         if settings is not None and settings.fixed_input_size:
             given.setdefault("img_size", tuple(input_shape[1:]))
-        with _told(f"timm.{name}", build, options):
+        with _told(f"timm.{name}", build, options, input_shape):
             model: nn.Module = build(num_classes=classes, in_chans=channels, **given)
         return model
 
@@ -100,14 +101,21 @@ def _known(library: str, name: str, names: Iterable[str]) -> None:
 
 
 @contextmanager
-def _told(owner: str, build: Make, options: Mapping[str, object]) -> Iterator[None]:
-    """Turns what a library raises for an option into words."""
+def _told(owner: str, build: Make, options: Mapping[str, object], input_shape: tuple[int, int, int]) -> Iterator[None]:
+    """Refuses options that are not the study's to set, and turns what a library raises for others into words."""
+    for name in options:
+        if name in FILLED:
+            raise ValueError(f"{owner}: option {name!r} cannot be set: it starts untrained, with the task's outputs")
     try:
         yield
-    except TypeError as error:
-        wrong = [name for name in options if f"'{name}'" in str(error)]
+    except Exception as error:  # whatever the library raises
+        wrong = [name for name in options if isinstance(error, TypeError) and f"'{name}'" in str(error)]
         if not wrong:
-            raise ValueError(f"{owner}: does not take these options: {error}") from error
+            size = "x".join(map(str, input_shape))
+            raise ValueError(
+                f"{owner}: cannot be made for items of {size} ({type(error).__name__}: {error}); accepts other items, "
+                "another network, or options that fit it to them"
+            ) from error
         with torch.device("meta"):
             taken = [*(["stem"] if owner.startswith("torchvision") else []), *sorted(_keywords(type(build())))]
         near = difflib.get_close_matches(wrong[0], taken, n=1)

@@ -161,6 +161,13 @@ def activation_modules(model: nn.Module) -> dict[str, nn.Module]:
     return {name: model.get_submodule(name) for name in names}
 
 
+def places(model: nn.Module) -> str:
+    """What the activation has replaced in a model made by :func:`build`, how often it is applied in a pass, and what
+    was left as it is: as "17 places, 33 applications of relu"."""
+    uses = getattr(model, "activation_uses", None)
+    return "" if uses is None else cast(str, uses.words())
+
+
 @torch.no_grad()
 def learned_parameters(model: nn.Module) -> dict[str, float]:
     """What the activations' trained parameters have become, keyed "layer/parameter".

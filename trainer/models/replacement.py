@@ -47,9 +47,9 @@ class Uses:
     left: tuple[Use, ...]
 
     def words(self) -> str:
-        """As "replaced: 14 places, 14 applications of relu; left: 9 places, 9 applications of hardsigmoid"."""
-        parts = (("replaced", self.replaced), ("left as it is", self.left))
-        return "; ".join(f"{what}: {', '.join(use.words() for use in uses)}" for what, uses in parts if uses)
+        """As "14 places, 14 applications of relu; left as it is: 9 places, 9 applications of hardsigmoid"."""
+        replaced, left = (", ".join(use.words() for use in uses) for uses in (self.replaced, self.left))
+        return f"{replaced}; left as it is: {left}" if left else replaced
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 
 import torch
 from torch import Tensor, nn
@@ -34,23 +35,33 @@ def conformance(
     shapes: Sequence[tuple[int, int, int]],
     outputs: int = 5,
     vocabulary: int | None = None,
+    aside: Sequence[str] = (),
 ) -> list[str]:
     """What is wrong with a network, each said once; empty where nothing is.
 
     ``model`` and ``options`` as in a study file. ``shapes``: items (channels, height, width) that it is to take, two
     sizes at least where it takes more than one. ``vocabulary``: for networks that read tokens, how many there are.
+    ``aside``: names (with * and ?) of parameters that ``forward`` is not to use, as those of a decoder that a task
+    calls.
     """
     found: dict[str, None] = {}
     for shape in shapes:
-        suite = _Suite(ModelSpec(name=model, options=options or {}), shape, outputs, vocabulary)
+        suite = _Suite(ModelSpec(name=model, options=options or {}), shape, outputs, vocabulary, aside)
         for problem in suite.problems():
             found[f"{model}, items of {'x'.join(map(str, shape))}: {problem}"] = None
     return list(found)
 
 
 class _Suite:
-    def __init__(self, model: ModelSpec, shape: tuple[int, int, int], outputs: int, vocabulary: int | None) -> None:
-        self.model, self.shape, self.outputs, self.vocabulary = model, shape, outputs, vocabulary
+    def __init__(
+        self,
+        model: ModelSpec,
+        shape: tuple[int, int, int],
+        outputs: int,
+        vocabulary: int | None,
+        aside: Sequence[str],
+    ) -> None:
+        self.model, self.shape, self.outputs, self.vocabulary, self.aside = model, shape, outputs, vocabulary, aside
 
     def _made(self, activation: ActivationSpec | None = None, seed: int = 1) -> nn.Module:
         return build(
@@ -93,15 +104,17 @@ class _Suite:
             yield "its places depend on the activation; name them alike"
 
     def _of_outputs(self) -> Iterator[str]:
-        model, wanted = self._made(), (BATCH, self.outputs)
+        model, wanted, used = self._made(), (BATCH, self.outputs), []
+        for place in activation_modules(model).values():
+            place.register_forward_hook(lambda module, _given, _gave: used.append(module))
         with torch.no_grad():
             outputs = model(self._items())
-            if tuple(outputs.shape) != wanted:
-                yield f"gives {tuple(outputs.shape)} for {BATCH} items, expected {wanted}"
-            elif not bool(outputs.isfinite().all()):
-                yield "gives NaN or infinite outputs before any training"
-            elif torch.equal(outputs, self._evaluated(self._made(OTHER), self._items(), training=True)):
-                yield "gives the same outputs with another activation: its places have no part in them"
+        if tuple(outputs.shape) != wanted:
+            yield f"gives {tuple(outputs.shape)} for {BATCH} items, expected {wanted}"
+        elif not bool(outputs.isfinite().all()):
+            yield "gives NaN or infinite outputs before any training"
+        if not used:
+            yield "applies none of its places; use them in forward"
 
     @torch.no_grad()
     def _evaluated(self, model: nn.Module, items: Tensor, *, training: bool = False) -> Tensor:
@@ -130,8 +143,11 @@ class _Suite:
         excluded = set(excused(model))
         optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
         torch.manual_seed(0)
-        nn.functional.cross_entropy(model.train()(self._items()), torch.arange(BATCH) % self.outputs).backward()
+        outputs = model.train()(self._items())
+        loss = nn.functional.smooth_l1_loss(outputs, torch.ones_like(outputs))
+        loss.backward()  # type: ignore[no-untyped-call]
         without = [name for name, item in model.named_parameters() if item.grad is None and item.requires_grad]
+        excluded |= {name for name in without if any(fnmatch(name, pattern) for pattern in self.aside)}
         if without := [name for name in without if name not in excluded]:
             yield f"no gradient reaches {', '.join(without)}; use them in forward, or say so in actsweep_untrained"
         optimiser.step()

@@ -60,8 +60,10 @@ def counts(findings: Findings, imported: bool) -> list[tuple[str, str]]:
 def subjects(findings: Findings) -> list[tuple[str, str]]:
     """What was trained on what."""
     plans = findings.plans
+    places = {plan.study: plan.places for plan in plans if plan.places}
     return [
         ("Data set, model", each({plan.study: f"{plan.dataset}, {plan.model}" for plan in plans})),
+        *([("Activations stand in", each(places))] if places else []),
         ("Splits", each({plan.study: plan.splits or "not stated" for plan in plans})),
     ]
 

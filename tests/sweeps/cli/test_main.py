@@ -77,6 +77,18 @@ def test_check_says_what_is_tried_before_a_run_and_how_long_it_takes() -> None:
     )
 
 
+def test_check_says_where_activations_stand(tmp_path: Path) -> None:
+    assert "\nresnet18: 9 places, 17 applications of relu\n" in call("check", "cifar100-cpu").stdout
+    text = "name: mine\ndata: {name: digits}\nmodel: {name: MODEL, keep: [hardswish]}\nactivations: [relu, elu]\n"
+    (tmp_path / "mine.yaml").write_text(text.replace("MODEL", "torchvision.mobilenet_v3_small"))
+    said = call("check", "mine.yaml", folder=tmp_path).stdout
+    assert "torchvision.mobilenet_v3_small: 14 places, 14 applications of relu; left as it is: 19 places, 19" in said
+    (tmp_path / "mine.yaml").write_text(text.replace("MODEL", "torchvision.mobilenetv3_small"))
+    done = call("check", "mine.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    assert "torchvision has no such network; did you mean torchvision.mobilenet_v3_small" in done.stderr
+
+
 def test_a_module_that_is_not_installed_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "name: mine\ndata: {name: digits}\nactivations: [relu, {activation: 'no_lab.act:MyAct', label: mine}]\n"
@@ -157,7 +169,7 @@ def test_what_the_machine_refuses_is_told_without_a_traceback(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", refused)
-    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: [])
+    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: ([], ""))
     done = CliRunner().invoke(main, ["run", "smoke", "--folder", str(tmp_path)])
     assert done.exit_code == 1
     assert f"{tmp_path / 'study.yaml'}: {os.strerror(number)}" in done.stderr

@@ -1,9 +1,11 @@
 """What a study comes to: phases, repeats, trials, folds, their specifications and the declared plan."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from analysis.runs.plan import from_json, to_json
 from sweeps.study import planner
 from sweeps.study.reading import load
 from sweeps.study.study import Study, digest
@@ -116,3 +118,12 @@ def test_the_plan_says_what_was_declared():
     assert plan.search_trials == {"relu": 4, "dsrelu-75": 4, "dsrelu": 4, "MyAct": 4}
     assert plan.study_digest == digest(study)
     assert (plan.declaration.control, plan.declaration.metric, plan.declaration.rope) == ("relu", "f1_macro", 0.005)
+
+
+def test_a_plan_says_where_activations_stand_and_one_of_before_says_nothing() -> None:
+    made = planner.plan(load(SEARCHED), "now", "17 places, 33 applications of relu")
+    text = to_json(made)
+    assert from_json(text).places == "17 places, 33 applications of relu"
+    earlier = json.loads(text)
+    del earlier["places"]
+    assert from_json(json.dumps(earlier)).places == ""

@@ -23,7 +23,7 @@ from trainer.datasets.mini_imagenet import mini_imagenet
 from trainer.datasets.mitbih import heartbeat_187, mitbih_windows
 from trainer.datasets.mnist import mnist
 from trainer.datasets.options import Chosen, Option, choose
-from trainer.datasets.sheets import cifar100_sheets
+from trainer.datasets.sheets import cifar10_sheets, cifar100_sheets
 from trainer.datasets.tabular import Table, breast_cancer, diabetes, wine
 from trainer.errors import DataError
 from trainer.inputs import Inputs
@@ -145,6 +145,22 @@ def test_sheets_are_cut_row_by_row(sheet_files: Path) -> None:
     coarse = cifar100_sheets.load(sheet_files, {"labels": "coarse"})
     assert coarse.classes == ("large_carnivores", "fruit")
     assert coarse.labels.tolist() == [0] * 100 + [1] * 100
+
+
+def test_sheets_of_cifar10_have_one_kind_of_labels(sheet_files: Path) -> None:
+    known = cifar100_sheets.load(sheet_files, {"part": "all"})
+    (sheet_files / "cifar100").rename(sheet_files / "cifar10")
+    listing = sheet_files / "cifar10/classes.csv"
+    listing.write_text("label,name\n1,apple\n0,bear\n")
+    found = cifar10_sheets.load(sheet_files, {"part": "all"})
+    assert found.classes == ("bear", "apple")
+    assert {image.tobytes() for image in found.items} == {image.tobytes() for image in known.items}
+    assert found.mean == (0.4914, 0.4822, 0.4465)
+    listing.write_text("label,name\n1,apple\n2,bear\n")
+    with pytest.raises(DataError, match=r"classes\.csv.*its column label does not go from 0 to 1.*label, name"):
+        cifar10_sheets.prepare(sheet_files, {"part": "all"})
+    with pytest.raises(DataError, match=r"data set cifar10_sheets: unknown option 'labels'"):
+        cifar10_sheets.load(sheet_files, {"labels": "fine"})
 
 
 def test_official_files_and_sheets_are_one_data_set(sheet_files: Path) -> None:

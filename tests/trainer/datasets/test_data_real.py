@@ -13,7 +13,7 @@ from trainer.datasets.cifar import cifar10, cifar100
 from trainer.datasets.image_folder import image_folder
 from trainer.datasets.mini_imagenet import mini_imagenet
 from trainer.datasets.mnist import mnist
-from trainer.datasets.sheets import cifar100_sheets
+from trainer.datasets.sheets import cifar10_sheets, cifar100_sheets
 from trainer.spec import SplitSpec
 from trainer.splits import split
 from trainer.tasks.classification.task import Classification
@@ -101,6 +101,19 @@ def test_the_sheets_are_the_whole_of_cifar100(real_root: Path) -> None:
     assert values.mean(axis=(0, 2, 3), dtype=np.float64) == pytest.approx((0.5071, 0.4865, 0.4409), abs=5e-5)
     assert values.std(axis=(0, 2, 3), dtype=np.float64) == pytest.approx((0.2673, 0.2564, 0.2762), abs=5e-5)
     assert (train.mean, train.std) == ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
+
+
+def test_the_sheets_of_cifar10_hold_the_images_of_its_files(real_root: Path) -> None:
+    """The files here are 400 of the sheets' 10,000."""
+    sheets = cifar10_sheets.prepare(real_root, {"part": "all"})
+    files = cifar10.load(real_root, {"part": "all"})
+    assert np.bincount(sheets.labels).tolist() == [1000] * 10
+    assert files.classes == sheets.classes
+    known = {(image.tobytes(), int(label)) for image, label in zip(sheets.items, sheets.labels, strict=True)}
+    shared = sum((image.tobytes(), int(label)) in known for image, label in zip(files.items, files.labels, strict=True))
+    assert shared > 0
+    others = {(image.tobytes(), int(label)) for image, label in zip(files.items, (files.labels + 1) % 10, strict=True)}
+    assert not others & known
 
 
 def test_sheets_and_official_files_hold_the_same_images(real_root: Path) -> None:

@@ -390,6 +390,7 @@ def test_wrong_options_are_refused_in_words(arguments: dict[str, Any], message: 
     ("arguments", "message"),
     [
         ({"model": "resnet43"}, r"unknown model 'resnet43': did you mean resnet34"),
+        ({"model": "resnet50"}, r"unknown model 'resnet50': .* a library's with its library, as torchvision\.resnet50"),
         ({"activation": "dsrleu"}, r"unknown activation 'dsrleu': did you mean dsrelu"),
         ({"activation": "mylab_act:Missing"}, r"activation 'mylab_act:Missing': module mylab_act has no 'Missing'"),
     ],
