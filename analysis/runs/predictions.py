@@ -54,7 +54,11 @@ def read(path: Path) -> Predictions:
     if int(arrays.pop("schema", np.array(-1))) != SCHEMA or "indices" not in arrays:
         raise SourceError(f"{path}: not predictions of version {SCHEMA}; report with the version that wrote them")
     task, indices = str(arrays.pop("task", "")), arrays.pop("indices")
-    return Predictions(task=task, indices=indices, arrays={name: array for name, array in arrays.items() if array.shape[:1] == indices.shape})
+    return Predictions(
+        task=task,
+        indices=indices,
+        arrays={name: array for name, array in arrays.items() if array.shape[:1] == indices.shape},
+    )
 
 
 def of_rows(folder: Path, rows: pd.DataFrame, names: Sequence[str]) -> list[tuple[dict[str, Any], Predictions]]:
