@@ -35,7 +35,7 @@ def take(made: Task, dataset: Dataset, split: Split) -> Excerpt:
     chosen, edges = np.concatenate(parts), np.cumsum([0, *map(len, parts)])
     of_each: dict[str, Any] = {
         name: None if (array := getattr(dataset, name)) is None else np.asarray(array[chosen])
-        for name in ("items", "labels", "values", "fixed_heldout", "order", "masks")
+        for name in ("items", "labels", "values", "fixed_heldout", "order", "masks", "sizes")
     }
     train, validation, heldout = (np.arange(edges[part], edges[part + 1], dtype=np.int64) for part in range(3))
     return Excerpt(

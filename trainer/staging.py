@@ -28,7 +28,7 @@ from trainer.datasets.reader import Dataset, Mesh, Reader
 from trainer.datasets.walk import files_of
 from trainer.spec import DataSpec
 
-OPTIONAL = ("labels", "values", "fixed_heldout", "published", "order", "masks")
+OPTIONAL = ("labels", "values", "fixed_heldout", "published", "order", "masks", "sizes")
 """Arrays that a data set may have."""
 WAIT_S = 0.2
 ORPHAN_S = 60.0

@@ -168,10 +168,12 @@ def read(path: Path, *, verify: bool = False) -> Entry:
         values=loaded.get("values"),
         groups=_under("group-", loaded),
         marks=_under("mark-", loaded),
+        masks=loaded.get("masks"),
+        sizes=loaded.get("sizes"),
         note=manifest["note"],
         remarks=tuple(manifest["remarks"]),
     )
-    told = {name: digests[name] for name in ("items", "labels", "values") if name in digests}
+    told = {name: digests[name] for name in ("items", "labels", "values", "masks") if name in digests}
     digest = combined_digest(told, classes, _under("group-", digests))
     return Entry(path=path, content=content, digest=digest, arrays=digests)
 
@@ -212,7 +214,8 @@ def _build(key: Key, place: Path, convert: Callable[[Store], Content]) -> None:
 
 def _write(key: Key, folder: Path, content: Content) -> None:
     arrays: dict[str, NDArray[Any]] = {"items": content.items, "labels": content.labels}
-    arrays |= {} if content.values is None else {"values": content.values}
+    further = {"values": content.values, "masks": content.masks, "sizes": content.sizes}
+    arrays |= {name: array for name, array in further.items() if array is not None}
     arrays |= {f"group-{name}": group for name, group in content.groups.items()}
     arrays |= {f"mark-{name}": mark for name, mark in content.marks.items()}
     described = {}

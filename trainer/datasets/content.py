@@ -29,6 +29,10 @@ class Content:
     """[n, k] floating point, where the target is a quantity."""
     groups: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """Group name -> [n]."""
+    masks: NDArray[np.bool_] | None = None
+    """[n, height, width], True where a picture shows a defect."""
+    sizes: NDArray[np.int64] | None = None
+    """[n, 2], height and width of each picture as its file has it."""
     marks: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """What a selection may need and training does not (as "official_test"), name -> [n]."""
     note: str = ""
@@ -46,6 +50,10 @@ class Content:
         for what, array in {"labels": self.labels, **self.groups, **self.marks}.items():
             if array.shape != (count,):
                 raise DataError(f"{name}: {what} has shape {array.shape}, expected ({count},) as there are items")
+        shapes = {"masks": (count, *self.items.shape[2:]), "sizes": (count, 2)}
+        for what, expected in shapes.items():
+            if (found := getattr(self, what)) is not None and found.shape != expected:
+                raise DataError(f"{name}: {what} have shape {found.shape}, expected {expected}")
         low, high = int(self.labels.min()), int(self.labels.max())
         if self.values is None and (low < 0 or high >= len(self.classes)):
             raise DataError(f"{name}: labels go from {low} to {high}, expected 0 to {len(self.classes) - 1}")
@@ -76,6 +84,8 @@ class Content:
             values=None if self.values is None else self.values[index],
             groups={name: group[index] for name, group in self.groups.items()},
             marks={name: mark[index] for name, mark in self.marks.items()},
+            masks=None if self.masks is None else self.masks[index],
+            sizes=None if self.sizes is None else self.sizes[index],
             note=self.note,
             remarks=self.remarks,
         )
@@ -96,14 +106,17 @@ def content_digest(
     classes: tuple[str, ...],
     groups: Mapping[str, NDArray[np.int64]],
     values: NDArray[Any] | None = None,
+    masks: NDArray[np.bool_] | None = None,
 ) -> str:
-    """SHA-256 over items, labels, classes, groups and values: 64 hexadecimal digits, the same on every machine."""
+    """SHA-256 over items, labels, classes, groups, values and masks: 64 hexadecimal digits, the same on every
+    machine."""
     arrays = {"items": items, "labels": labels} | ({} if values is None else {"values": values})
+    arrays |= {} if masks is None else {"masks": masks}
     digests = {name: array_digest(array) for name, array in arrays.items()}
     return combined_digest(digests, classes, {name: array_digest(groups[name]) for name in groups})
 
 
 def combined_digest(arrays: Mapping[str, str], classes: tuple[str, ...], groups: Mapping[str, str]) -> str:
-    """:func:`content_digest` from the digests of its arrays: items, labels, and values where there are any."""
+    """:func:`content_digest` from the digests of its arrays: items, labels, and values and masks where it has them."""
     parts = {**arrays, "classes": list(classes), "groups": dict(groups)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

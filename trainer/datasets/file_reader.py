@@ -158,8 +158,11 @@ class FileReader(ABC):
             standardise=standardise,
             groups=content.groups,
             fixed_heldout=selection.heldout,
+            masks=content.masks,
+            sizes=content.sizes,
             remarks=content.remarks,
             mean=mean,
             std=std,
-            digest=digest or content_digest(content.items, labels, classes, content.groups, content.values),
+            digest=digest
+            or content_digest(content.items, labels, classes, content.groups, content.values, content.masks),
         )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.report import build
+from analysis.report import build, items
 from analysis.report.blocks import Section
 from analysis.report.figures import answer as figure
 from analysis.report.figures import curves as learning
@@ -31,9 +31,11 @@ from analysis.report.sections import (
     robustness,
     stages,
 )
+from analysis.report.sections import forecast as forecasts
 from analysis.runs import simulated
 from analysis.runs.load import Study
 from analysis.runs.metric import Metric
+from analysis.runs.predictions import Predictions
 from analysis.runs.simulated_measures import Drawn, Shape, study
 
 ACTIVATIONS = ("relu", "elu", "silu", "lelu", "apalu")
@@ -451,3 +453,42 @@ def test_whole_reports_are_written(make: Callable[[], Any], tmp_path: Path) -> N
     text = (tmp_path / "report.md").read_text()
     assert "nan" not in text
     assert "## Floors" in text
+
+
+# -- forecasts ---------------------------------------------------------------------------------------------------------
+
+
+def test_forecasts_are_set_against_the_control_and_no_change_on_each_stretch(tmp_path: Path) -> None:
+    def series(row: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        steps = np.tile(np.arange(200), 2)[::-1]
+        shared = np.random.default_rng(int(row["fold"])).normal(0, 1, 400)
+        noise = {"elu": 0.5, "relu": 1.0, "dsrelu": 1.0}[str(row["activation"])]
+        return {
+            **{"order": steps, "ahead": steps + 3, "series": np.repeat(["a", "b"], 200), "target": shared},
+            **{"prediction": shared + rng.normal(0, noise, 400), "persistence": shared + rng.normal(0, 2, 400)},
+        }
+
+    found = gather(with_predictions(forecast(), tmp_path, series))
+    frame = forecasts.summed(forecasts.tests(found, "etth1", "relu"), 0.05).set_index(["activation", "against"])
+    assert frame["stretches"].to_list() == [24] * 5  # four folds, three seeds, two series
+    assert frame.loc[("elu", "relu"), ["better", "worse"]].tolist() == [24, 0]
+    assert frame.loc[("elu", "relu"), "median"] == pytest.approx(-75, abs=8)
+    assert frame.loc[("dsrelu", "relu"), ["better", "worse"]].sum() <= 6
+    text = said(forecasts.section(found))
+    assert "against saying that nothing changes, of 24 stretches: relu better on 24, worse on 0" in text
+
+
+def test_steps_are_put_in_the_order_of_time_before_they_are_tested() -> None:
+    order = np.array([2, 0, 1, 7, 5, 6])
+    arrays = {
+        **{"order": order, "ahead": order + 1, "series": np.array([0, 0, 0, 1, 1, 1]), "target": np.zeros(6)},
+        **{"prediction": order.astype(float), "persistence": np.ones((6, 1))},
+    }
+    mine = items.Said({"repeat": 0, "fold": 1}, Predictions(task="t", indices=np.arange(6), arrays=arrays))
+    first, second = forecasts.stretches(mine)
+    assert (first.errors.tolist(), second.errors.tolist()) == ([0, 1, 2], [5, 6, 7])
+    assert (first.place, first.ahead) == ((0, 1, "0"), 1)
+
+
+def test_a_forecast_without_its_folder_says_where_the_steps_are() -> None:
+    assert "Make the report from the folder" in said(forecasts.section(gather(forecast())))

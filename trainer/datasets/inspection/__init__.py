@@ -1,0 +1,1 @@
+"""Pictures of products, some with defects: readers of inspection data sets."""
