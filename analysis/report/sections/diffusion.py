@@ -55,9 +55,13 @@ def section(findings: Findings) -> Section | None:
         if frame.empty:
             continue
         asked = questions(frame, error)
-        blocks += [Text(answer(dataset, frame, one)) for one in asked]
+        answered = [one for one in asked if rho_of(frame, one).interval is not None]
+        if not answered:
+            without = int(frame[SCORE].isna().sum())
+            blocks.append(Text(f"{dataset}: not known, {without} of {counted(len(frame), 'run')} have no score."))
+        blocks += [Text(answer(dataset, frame, one)) for one in asked if answered]
         blocks.append(Drawn(scatter(findings, dataset, frame, error, at)))
-        blocks.append(Tabled(table(dataset, frame, asked, at)))
+        blocks += [Tabled(table(dataset, frame, asked, at))] if answered else []
     if not blocks:
         return None
     return Section(anchor="diffusion", title="Does diffusion tell the error", blocks=blocks, methods=METHODS)

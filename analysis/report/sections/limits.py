@@ -135,7 +135,7 @@ def held_out(findings: Findings) -> str:
         return ""
     if not claimed["verifiable"].astype(bool).all():
         return "Imported numbers: what was held out, and from what, cannot be checked."
-    if (claimed["n_validation"] == 0).all() and (claimed["rule"] == LAST).all():
+    if (claimed["n_validation"].dropna() == 0).all() and (claimed["rule"] == LAST).all():
         return "No part was kept for validation: nothing chose an epoch, and the model of the last one is scored."
     if not (claimed["n_validation"].fillna(0) > 0).any():
         return "The runs record no validation part, so what early stopping and the checkpoint looked at is not known."
