@@ -27,6 +27,8 @@ Array = npt.NDArray[np.float64]
 SECONDS = ("seconds/train", "seconds/evaluate")
 POINTS = 120
 """Points of a drawn curve at most."""
+STEEP = 50
+"""Values over more than so many times are drawn on a logarithmic axis."""
 
 
 def matrix(curves: pd.DataFrame, column: str) -> Array:
@@ -240,6 +242,12 @@ def mark_stages(panel: Any, found: Sequence[tuple[str, int]], *, named: bool) ->
         start = end
 
 
+def steep(shown: Panel) -> bool:
+    """Whether stages have values of so different a size that one of them would lie on the axis."""
+    medians = pd.concat([frame["median"] for frame in shown.best.values()]).dropna()
+    return bool(shown.stages) and len(medians) > 0 and medians.min() > 0 and medians.max() > STEEP * medians.min()
+
+
 def _together(figure: Any, shown: Panel) -> None:
     colours = figure_style.colours(shown.labels, shown.control)
     rows = 3 if len(shown.rate) else 2
@@ -257,7 +265,10 @@ def _together(figure: Any, shown: Panel) -> None:
         mark_stages(panel, shown.stages, named=panel is upper)
     upper.set_ylabel(f"best {shown.metric.label}")
     upper.set_xlim(1, max(shown.longest, 2))
-    figure_style.stop_at_bounds(upper, shown.metric)
+    if steep(shown):
+        upper.set_yscale("log")
+    else:
+        figure_style.stop_at_bounds(upper, shown.metric)
     lower.set_ylim(bottom=0)
     lower.set_ylabel("running")
     last = rate[0] if rate else lower

@@ -13,8 +13,7 @@ from analysis.report import figure_style
 from analysis.report.amounts import number
 from analysis.report.blocks import Block, Drawn, Section, Tabled, Text
 from analysis.report.figure_style import INK, Plot
-from analysis.report.findings import Findings
-from analysis.report.sections.robustness import measured
+from analysis.report.findings import Findings, measured
 from analysis.report.tables import Table
 from analysis.runs.frames import FLOOR
 from analysis.runs.schema import SCORED

@@ -13,8 +13,7 @@ import pandas as pd
 
 from analysis.report import items
 from analysis.report.blocks import Block, Notice, Section, Tabled, Text
-from analysis.report.findings import Findings
-from analysis.report.sections.robustness import measured
+from analysis.report.findings import Findings, measured
 from analysis.report.tables import Table
 from analysis.runs.wording import counted
 from analysis.statistics.forecasting import diebold_mariano

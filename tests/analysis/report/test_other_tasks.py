@@ -114,7 +114,7 @@ def table_of(name: str, middle: float = 0.9, **more: Any) -> Study:
             reference=15.4,
             floors={"mean of the training targets": 15.4},
         ),
-        Drawn(metric=error("nrmse"), middle=0.06, unit_sd=0.005, noise_sd=0.001, effects={"elu": -0.01}),
+        Drawn(metric=error("nrmse"), middle=0.06, unit_sd=0.005, noise_sd=0.001, effects={"elu": -0.01}, reference=1.0),
         Drawn(metric=error("max_error"), middle=float("nan")),
     ]
     return study(
@@ -233,7 +233,7 @@ def test_over_cases_the_words_are_cases_and_further_repeats_are_not_planned(digi
     assert "10 paired cases on 1 data set" in text
     assert "cases like these 10 would" in text or "no number of cases would" in text
     assert power.open_(digits) == []
-    assert "plain t" not in said(robustness.section(digits))  # it ignores an overlap that is not there
+    assert robustness.PLAIN not in robustness.alternatives(digits)  # it ignores an overlap that is not there
 
 
 def test_a_case_is_a_row_and_the_last_row_their_mean(digits: Findings) -> None:
@@ -291,20 +291,32 @@ def test_a_last_epoch_without_a_validation_part_was_chosen_by_nothing(map_: Find
 
 
 def test_remarks_are_counted_whatever_numbers_stand_in_them() -> None:
-    remarks = {("relu", 0): {"diffusion": "3 predictions are not above 0"}}
+    text = "3 predictions are not above 0"
+    remarks = {("relu", 0): {"diffusion": text, "diffusion_excess": text}, ("elu", 0): {"rmse": "odd"}}
     found = motor(remarks=remarks)
     at = found.cube.index[found.cube["activation"] == "relu"]
-    found.cube.loc[at[0], "remark/diffusion"] = "17 predictions are not above 0"
+    found.cube.loc[at[0], ["remark/diffusion", "remark/diffusion_excess"]] = "17 predictions are not above 0"
     text = said(limits.section(gather(found)))
     assert (
-        "diffusion, 5 runs, 5 of them without a value: for example, 17 predictions are not above 0. relu (5)." in text
+        "diffusion and diffusion_excess, 5 runs, 5 of them without a value: for example, 17 predictions are not above "
+        "0. relu (5)." in text
     )
+    assert "rmse, 5 runs, 5 of them without a value: odd. elu (5)." in text
+
+
+def test_another_metric_is_another_choice_only_where_a_value_of_it_is_good_or_bad(digits: Findings) -> None:
+    """A distance to a centre that each model has of its own is not, nor what an earlier stage had reached."""
+    assert robustness.alternatives(digits) == {}
+    assert robustness.section(digits) is None
+    assert "metric: rmse" in robustness.alternatives(gather(motor()))
+    assert "metric: loss" not in robustness.alternatives(gather(motor()))
 
 
 def test_what_was_not_measured_has_no_row() -> None:
     found = gather(table_of("yacht"))
     assert "metric: max error" not in robustness.alternatives(found)
     assert "metric: nrmse" in robustness.alternatives(found)
+    assert "metric: loss" not in robustness.alternatives(found)
     assert "max_error" not in said(results.section(found))
 
 
