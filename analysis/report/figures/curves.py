@@ -20,6 +20,7 @@ from analysis.report import figure_style
 from analysis.report.figure_style import INK, MUTED, Plot
 from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings, shared_folds
+from analysis.runs.frames import stages
 from analysis.runs.metric import Metric
 from analysis.runs.schema import LEARNING_RATE
 
@@ -58,18 +59,6 @@ def best_so_far(values: Array, metric: Metric, ends: Sequence[int] = ()) -> Arra
     parts = np.split(filled, [end for end in ends if 0 < end < values.shape[1]], axis=1)
     best = np.concatenate([np.maximum.accumulate(part, axis=1) for part in parts], axis=1) if filled.size else filled
     return np.where(np.isinf(best), np.nan, best) * metric.sign
-
-
-def stages(rows: pd.DataFrame) -> list[tuple[str, int]]:
-    """Name and last epoch of each stage of the longest of the runs; empty where there is one stage."""
-    found: list[tuple[str, int]] = []
-    for text in rows["stages"].dropna().unique() if "stages" in rows else ():
-        ends: list[tuple[str, int]] = []
-        for part in filter(None, str(text).split(", ")):
-            name, _, epochs = part.rpartition(" ")
-            ends.append((name, int(epochs) + (ends[-1][1] if ends else 0)))
-        found = max(found, ends, key=lambda one: one[-1][1] if one else 0)
-    return found if len(found) > 1 else []
 
 
 def band(values: Array) -> pd.DataFrame:
