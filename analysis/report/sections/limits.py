@@ -87,12 +87,12 @@ def remarks(findings: Findings) -> list[str]:
             alike.setdefault((str(text), tuple(mine.index)), []).append(column.removeprefix(REMARK))
     said = []
     for (_, runs), metrics in alike.items():
-        mine = claimed.loc[list(runs)]
-        texts, held = mine[REMARK + metrics[0]], f"heldout/{metrics[0]}"
-        names = [f"{label} ({count})" for label, count in mine["activation"].value_counts(sort=False).items()]
-        absent = int(mine[held].isna().sum()) if held in mine else 0
+        found = claimed.loc[list(runs)]
+        texts, held = found[REMARK + metrics[0]], f"heldout/{metrics[0]}"
+        names = [f"{label} ({count})" for label, count in found["activation"].value_counts(sort=False).items()]
+        absent = int(found[held].isna().sum()) if held in found else 0
         said.append(
-            f"{listed(metrics, 4)}, {counted(len(mine), 'run')}"
+            f"{listed(metrics, 4)}, {counted(len(found), 'run')}"
             + (f", {absent} of them without a value" if absent else "")
             + (": for example, " if texts.nunique() > 1 else ": ")
             + f"{str(texts.iloc[0]).rstrip('.')}. {listed(names, 4)}."
