@@ -214,6 +214,11 @@ def shared_folds(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[have == frame.groupby("dataset")["activation"].transform("nunique")]
 
 
+def measured(rows: pd.DataFrame, metric: str) -> bool:
+    """Whether any run has a value of the metric on its held-out part."""
+    return f"heldout/{metric}" in rows and bool(rows[f"heldout/{metric}"].notna().any())
+
+
 def gather(
     studies: Study | Sequence[Study], *, allow_incomplete: bool = False, published: Published | None = None
 ) -> Findings:

@@ -300,3 +300,15 @@ def to_curves(folds: Sequence[Run], histories: Mapping[str, Sequence[History]]) 
         }
     )
     return frame, {run_ids[run]: text for run, (_, text) in broken.items()}
+
+
+def stages(rows: pd.DataFrame) -> list[tuple[str, int]]:
+    """Name and last epoch of each stage of the longest of the runs; empty where there is one stage."""
+    found: list[tuple[str, int]] = []
+    for text in rows["stages"].dropna().unique() if "stages" in rows else ():
+        ends: list[tuple[str, int]] = []
+        for part in filter(None, str(text).split(", ")):
+            name, _, epochs = part.rpartition(" ")
+            ends.append((name, int(epochs) + (ends[-1][1] if ends else 0)))
+        found = max(found, ends, key=lambda one: one[-1][1] if one else 0)
+    return found if len(found) > 1 else []

@@ -26,6 +26,11 @@ from holding a fifth of what is left; it is half of what a design is asked to te
 (``design.SHARE_OF_DISTANCE``)."""
 
 
+NO_REGION = (
+    "No region of practical equivalence: none was declared, and neither seeds, items nor knowing nothing give one."
+)
+
+
 def default_rope(pairs: Pairs) -> float:
     """Half-width where none was declared: the widest of a tenth of the pooled seed sd, one held-out item, and for an
     error without an upper end :data:`SHARE_OF_REFERENCE` of what knowing nothing scores, but no more than
@@ -56,10 +61,7 @@ def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05
     extras: dict[str, Extra] = {"rope": width, "rope_declared": rope is not None}
     if not math.isfinite(width):
         width = 0.0
-        notes.append(
-            "No region of practical equivalence: none was declared, and neither seeds, items nor knowing nothing give "
-            "one."
-        )
+        notes.append(NO_REGION)
     estimate = float(d.mean()) if pairs.n else math.nan
     probabilities: Probabilities | None = None
     interval: Interval | None = None

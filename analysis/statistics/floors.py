@@ -1,7 +1,7 @@
 """How the activations stand against trivial predictors, which every fold scores on its own held-out part.
 
 A floor is no rival: nothing is claimed of it and no family is corrected for it. But a table whose every row lies below
-persistence, or below interpolation, compares nothing that anyone would use.
+what needs no network compares nothing that anyone would use.
 """
 
 from __future__ import annotations

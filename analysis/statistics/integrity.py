@@ -53,7 +53,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="better than knowing nothing",
         look=looks.above_reference,
-        warns=Consequence(Effect.QUALIFIES, "So what is compared is whether it trains at all like this."),
+        warns=Consequence(Effect.QUALIFIES, "So what is compared may be whether it learns anything like this."),
     ),
     Check(
         name="parts differ",

@@ -238,7 +238,7 @@ def above_reference(runs: Runs) -> Seen:
     )
     return [
         warn(
-            f"Not above what knowing nothing scores, did not train: {said}.",
+            f"Not above what knowing nothing scores: {said}.",
             frozenset(map(str, by_label.index)),
         )
     ]

@@ -31,7 +31,7 @@ from sweeps.tracking.run_values import (
 )
 from sweeps.wording import counted
 from trainer.codec import identity
-from trainer.journal import FoldHistory
+from trainer.journal import End, FoldHistory
 from trainer.spec import FoldSpec
 
 
@@ -237,12 +237,8 @@ def _start_tags(history: FoldHistory) -> dict[str, str]:
             tags[metric_key(named)] = repr(score) if metric_key(named) == named else f"{score!r} {predictor}"
     if start.case:
         tags[schema.CASE] = start.case
-    stages = Counter(epoch.stage for epoch in history.epochs if epoch.stage)
-    if stages:
-        tags[schema.STAGES] = ", ".join(f"{name} {epochs}" for name, epochs in stages.items())
     if history.end is not None:
-        remarks = history.end.remarks
-        tags |= {metric_key(schema.REMARK_PREFIX + name): remarks[name] for name in remarks}
+        tags |= _end_tags(history, history.end)
     if start.code:
         tags[schema.CODE] = start.code
     for name, value in start.environment.items():
@@ -250,6 +246,13 @@ def _start_tags(history: FoldHistory) -> dict[str, str]:
     if "pack_size" in start.environment:
         tags[schema.PACK_SIZE] = start.environment["pack_size"]
     return {name: value_text(value, MAX_TAG) for name, value in tags.items()}
+
+
+def _end_tags(history: FoldHistory, end: End) -> dict[str, str]:
+    """What is known of a fold when it has ended: how long each stage was, and what its task remarked."""
+    stages = Counter(epoch.stage for epoch in history.epochs if epoch.stage)
+    tags = {schema.STAGES: ", ".join(f"{name} {epochs}" for name, epochs in stages.items())} if stages else {}
+    return tags | {metric_key(schema.REMARK_PREFIX + name): text for name, text in end.remarks.items()}
 
 
 def _final_points(history: FoldHistory) -> tuple[Point, ...]:

@@ -20,7 +20,8 @@ from sweeps.tracking.run_content import choice_tags, study_run, trial_run
 from sweeps.tracking.run_values import LOGGED, PARENT, FoldResult, FoldRun, Run
 from sweeps.tracking.store_index import KnownRun, StoreIndex
 
-_END_TAGS = (schema.STATUS, schema.REASON, schema.EPOCHS, LOGGED)
+_END_TAGS = (schema.STATUS, schema.REASON, schema.EPOCHS, schema.STAGES, schema.REMARK_PREFIX, LOGGED)
+"""Beginnings of the tags that a run has once it has ended."""
 
 
 class RunUpdates:
@@ -83,7 +84,7 @@ class RunUpdates:
                 if name.startswith(schema.PREFIX) and name not in wanted.tags:
                     self._index.api.delete_tag(known.run_id, name)
         elif wanted.end_ms:
-            tags = {name: wanted.tags[name] for name in _END_TAGS if name in wanted.tags}
+            tags = {name: text for name, text in wanted.tags.items() if name.startswith(_END_TAGS)}
         if known.parent != parent:
             tags[PARENT] = parent
         params = {} if known.params else wanted.params
@@ -134,7 +135,7 @@ class RunUpdates:
             self._index.send(known.run_id, [], wanted.params, {})
             known.params = True
         if wanted.end_ms and not known.closed:
-            tags = {name: wanted.tags[name] for name in _END_TAGS if name in wanted.tags} | {LOGGED: summary}
+            tags = {name: text for name, text in wanted.tags.items() if name.startswith(_END_TAGS)} | {LOGGED: summary}
             self._index.send(known.run_id, wanted.final, {}, tags)
             self._index.terminate(known.run_id, wanted)
             known.closed, known.summary = True, summary

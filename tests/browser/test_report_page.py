@@ -6,6 +6,7 @@ Set ``ACTSWEEP_SCREENSHOTS`` to a folder to keep the pictures."""
 from __future__ import annotations
 
 import base64
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,7 +19,10 @@ from analysis.report import build, pdf
 from analysis.report.blocks import Section, Text
 from analysis.report.findings import gather
 from analysis.report.sections import answer
-from analysis.runs import simulated
+from analysis.runs import simulated, simulated_measures
+from analysis.runs.load import Study
+from analysis.runs.metric import Metric
+from analysis.runs.simulated_measures import Drawn, Shape
 
 selenium = pytest.importorskip("selenium")
 
@@ -67,7 +71,52 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         simulated.study(seed=at, name=f"s-{name}", dataset=name, activations=simulated.TWENTY, repeats=10)
         for at, name in enumerate(names)
     ]
-    return {"six": build.write(six, folder / "six"), "twenty": build.write(twenty, folder / "twenty")}
+    return {
+        "six": build.write(six, folder / "six"),
+        "twenty": build.write(twenty, folder / "twenty"),
+        "cases": build.write(cases(), folder / "cases"),
+        "mesh": build.write(mesh(), folder / "mesh"),
+    }
+
+
+def cases() -> Study:
+    """Ten cases in two stages, with floors of which no activation beats the best."""
+    area = Metric(name="area", better="higher", low=0.0, high=1.0, reference=0.5)
+    floors = {
+        "residual of 32 principal components": 0.955,
+        "distance to the mean of all training items": 0.87,
+        "grey": 0.6,
+    }
+    return simulated_measures.study(
+        **{"seed": 1, "name": "cases", "activations": simulated.SIX},  # type: ignore[arg-type]
+        drawn=[
+            Drawn(metric=area, middle=0.9, unit_sd=0.03, noise_sd=0.01, effects={"lelu": -0.04}, floors=floors),
+            Drawn(metric=dataclasses.replace(area, name="area_before"), middle=0.7, noise_sd=0.02),
+        ],
+        shape=Shape(
+            **{"scheme": "cases", "repeats": 3, "epochs": 12},  # type: ignore[arg-type]
+            cases=[f"category number {at}" for at in range(10)],
+            stages=[("before", 5), ("after", 7)],
+        ),
+    )
+
+
+def mesh() -> Study:
+    """Seeds on one split of a mesh, with a score that some runs lack."""
+    error = Metric(name="mae", better="lower", low=0.0, unit="kW")
+    others = [dataclasses.replace(error, name=name, unit="") for name in ("rmse", "diffusion", "diffusion_excess")]
+    return simulated_measures.study(
+        **{"seed": 2, "name": "mesh", "activations": simulated.SIX},  # type: ignore[arg-type]
+        drawn=[
+            Drawn(metric=error, middle=0.03, noise_sd=0.002, reference=0.15, floors={"linear interpolation": 0.0196}),
+            *(
+                Drawn(metric=metric, middle=0.05, noise_sd=0.01, floors={"the true function": truth})
+                for metric, truth in zip(others, (0.01, 0.004, 0.0), strict=True)
+            ),
+        ],
+        shape=Shape(scheme="fixed", repeats=6, learning_rate=[1e-2] * 3 + [1e-3] * 3),
+        remarks={("elu", 0): {"diffusion": "a prediction is not above 0"}},
+    )
 
 
 A4_PX = (703, 1016)
@@ -177,6 +226,13 @@ def test_the_first_screen_fits_a_screen_and_a_printed_page(
         sized(driver, 1280, 800)
 
 
+@pytest.mark.parametrize("name", ["cases", "mesh"])
+def test_the_first_screen_has_room_for_what_no_activation_beats(driver: Any, pages: dict[str, Path], name: str) -> None:
+    sized(driver, 1280, 800)
+    driver.get(pages[name].as_uri())
+    assert driver.execute_script(BOX + "bottom") <= 800
+
+
 @pytest.mark.parametrize("sets", [1, 5])
 def test_the_first_screen_is_whole_at_400_pixels(
     driver: Any, screens: dict[tuple[int, int, bool], Path], sets: int
@@ -206,7 +262,7 @@ def test_the_contents_stay_in_view_and_open_what_is_folded(driver: Any, pages: d
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-@pytest.mark.parametrize("name", ["six", "twenty"])
+@pytest.mark.parametrize("name", ["six", "twenty", "cases", "mesh"])
 def test_nothing_is_wider_than_the_screen_and_no_text_is_cut(
     driver: Any, pages: dict[str, Path], name: str, width: int
 ) -> None:

@@ -20,6 +20,7 @@ from analysis.report import figure_style
 from analysis.report.figure_style import INK, MUTED, Plot
 from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings, shared_folds
+from analysis.runs.frames import stages
 from analysis.runs.metric import Metric
 from analysis.runs.schema import LEARNING_RATE
 
@@ -27,6 +28,8 @@ Array = npt.NDArray[np.float64]
 SECONDS = ("seconds/train", "seconds/evaluate")
 POINTS = 120
 """Points of a drawn curve at most."""
+STEEP = 50
+"""Values over more than so many times are drawn on a logarithmic axis."""
 
 
 def matrix(curves: pd.DataFrame, column: str) -> Array:
@@ -56,18 +59,6 @@ def best_so_far(values: Array, metric: Metric, ends: Sequence[int] = ()) -> Arra
     parts = np.split(filled, [end for end in ends if 0 < end < values.shape[1]], axis=1)
     best = np.concatenate([np.maximum.accumulate(part, axis=1) for part in parts], axis=1) if filled.size else filled
     return np.where(np.isinf(best), np.nan, best) * metric.sign
-
-
-def stages(rows: pd.DataFrame) -> list[tuple[str, int]]:
-    """Name and last epoch of each stage of the longest of the runs; empty where there is one stage."""
-    found: list[tuple[str, int]] = []
-    for text in rows["stages"].dropna().unique() if "stages" in rows else ():
-        ends: list[tuple[str, int]] = []
-        for part in filter(None, str(text).split(", ")):
-            name, _, epochs = part.rpartition(" ")
-            ends.append((name, int(epochs) + (ends[-1][1] if ends else 0)))
-        found = max(found, ends, key=lambda one: one[-1][1] if one else 0)
-    return found if len(found) > 1 else []
 
 
 def band(values: Array) -> pd.DataFrame:
@@ -240,6 +231,12 @@ def mark_stages(panel: Any, found: Sequence[tuple[str, int]], *, named: bool) ->
         start = end
 
 
+def steep(shown: Panel) -> bool:
+    """Whether stages have values of so different a size that one of them would lie on the axis."""
+    medians = pd.concat([frame["median"] for frame in shown.best.values()]).dropna()
+    return bool(shown.stages) and len(medians) > 0 and medians.min() > 0 and medians.max() > STEEP * medians.min()
+
+
 def _together(figure: Any, shown: Panel) -> None:
     colours = figure_style.colours(shown.labels, shown.control)
     rows = 3 if len(shown.rate) else 2
@@ -257,7 +254,10 @@ def _together(figure: Any, shown: Panel) -> None:
         mark_stages(panel, shown.stages, named=panel is upper)
     upper.set_ylabel(f"best {shown.metric.label}")
     upper.set_xlim(1, max(shown.longest, 2))
-    figure_style.stop_at_bounds(upper, shown.metric)
+    if steep(shown):
+        upper.set_yscale("log")
+    else:
+        figure_style.stop_at_bounds(upper, shown.metric)
     lower.set_ylim(bottom=0)
     lower.set_ylabel("running")
     last = rate[0] if rate else lower

@@ -10,6 +10,7 @@ from analysis.report import citations
 from analysis.report.blocks import Block, Facts, Pasted, Section, Tabled
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
+from analysis.runs.frames import REMARK
 from analysis.runs.published import parts_of
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
@@ -88,6 +89,8 @@ def every_fold(findings: Findings) -> Table:
     imported = bool((rows["status"] == Status.IMPORTED).all())
     columns = ["dataset", "activation", "trial", "repeat", "fold", "seed", "status", "best_epoch", "epochs"]
     behind = ["split_hash", "config_digest", "run_id", "reason"]
+    told = [str(name) for name in rows if name == "case" or str(name).startswith(REMARK)]
+    behind += [name for name in told if (rows[name].fillna("") != "").any()]
     if imported:  # nothing stands behind the rest
         columns, behind = ["dataset", "activation", "repeat", "fold", "status"], ["reason"]
     metrics = [

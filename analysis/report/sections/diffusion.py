@@ -13,8 +13,7 @@ from analysis.report import figure_style
 from analysis.report.amounts import number
 from analysis.report.blocks import Block, Drawn, Section, Tabled, Text
 from analysis.report.figure_style import INK, Plot
-from analysis.report.findings import Findings
-from analysis.report.sections.robustness import measured
+from analysis.report.findings import Findings, measured
 from analysis.report.tables import Table
 from analysis.runs.frames import FLOOR
 from analysis.runs.schema import SCORED
@@ -55,9 +54,13 @@ def section(findings: Findings) -> Section | None:
         if frame.empty:
             continue
         asked = questions(frame, error)
-        blocks += [Text(answer(dataset, frame, one)) for one in asked]
+        answered = [one for one in asked if rho_of(frame, one).interval is not None]
+        if not answered:
+            without = int(frame[SCORE].isna().sum())
+            blocks.append(Text(f"{dataset}: not known, {without} of {counted(len(frame), 'run')} have no score."))
+        blocks += [Text(answer(dataset, frame, one)) for one in asked if answered]
         blocks.append(Drawn(scatter(findings, dataset, frame, error, at)))
-        blocks.append(Tabled(table(dataset, frame, asked, at)))
+        blocks += [Tabled(table(dataset, frame, asked, at))] if answered else []
     if not blocks:
         return None
     return Section(anchor="diffusion", title="Does diffusion tell the error", blocks=blocks, methods=METHODS)

@@ -11,9 +11,8 @@ from scipy import stats
 from analysis.report import figure_style, items
 from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled
 from analysis.report.figure_style import MUTED, PALETTE, Plot
-from analysis.report.findings import Findings
+from analysis.report.findings import Findings, measured
 from analysis.report.sections.cases import cell
-from analysis.report.sections.robustness import measured
 from analysis.report.tables import Table
 from analysis.statistics.scores import Array
 

@@ -77,21 +77,26 @@ def designs(findings: Findings) -> list[str]:
 
 
 def remarks(findings: Findings) -> list[str]:
-    """What tasks remarked on their metrics, counted: why there is no value, or what looks wrong with it."""
-    claimed, said = findings.claimed, []
+    """What tasks remarked on their metrics, counted: why there is no value, or what looks wrong with it. Remarks that
+    differ in their numbers alone are one, and so are those of several metrics on the same runs."""
+    claimed = findings.claimed
+    alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for column in (str(name) for name in claimed if str(name).startswith(REMARK)):
-        metric = column.removeprefix(REMARK)
-        rows = claimed[claimed[column].fillna("") != ""]
-        for _, mine in rows.groupby(rows[column].str.replace(NUMBER, "#", regex=True), sort=False):
-            text = mine[column].iloc[0]
-            example = "" if mine[column].nunique() == 1 else "for example, "
-            names = [f"{label} ({count})" for label, count in mine["activation"].value_counts(sort=False).items()]
-            held = f"heldout/{metric}"
-            absent = int(mine[held].isna().sum()) if held in mine else 0
-            without = f", {absent} of them without a value" if absent else ""
-            said.append(
-                f"{metric}, {counted(len(mine), 'run')}{without}: {example}{str(text).rstrip('.')}. {listed(names, 4)}."
-            )
+        told = claimed.loc[claimed[column].fillna("") != "", column].astype(str)
+        for text, mine in told.groupby(told.str.replace(NUMBER, "#", regex=True), sort=False):
+            alike.setdefault((str(text), tuple(mine.index)), []).append(column.removeprefix(REMARK))
+    said = []
+    for (_, runs), metrics in alike.items():
+        found = claimed.loc[list(runs)]
+        texts, held = found[REMARK + metrics[0]], f"heldout/{metrics[0]}"
+        names = [f"{label} ({count})" for label, count in found["activation"].value_counts(sort=False).items()]
+        absent = int(found[held].isna().sum()) if held in found else 0
+        said.append(
+            f"{listed(metrics, 4)}, {counted(len(found), 'run')}"
+            + (f", {absent} of them without a value" if absent else "")
+            + (": for example, " if texts.nunique() > 1 else ": ")
+            + f"{str(texts.iloc[0]).rstrip('.')}. {listed(names, 4)}."
+        )
     more = len(said) - REMARKS
     return [*said[:REMARKS], *([f"{counted(more, 'further remark')} in the appendix."] if more > 0 else [])]
 
@@ -135,7 +140,7 @@ def held_out(findings: Findings) -> str:
         return ""
     if not claimed["verifiable"].astype(bool).all():
         return "Imported numbers: what was held out, and from what, cannot be checked."
-    if (claimed["n_validation"] == 0).all() and (claimed["rule"] == LAST).all():
+    if (claimed["n_validation"].dropna() == 0).all() and (claimed["rule"] == LAST).all():
         return "No part was kept for validation: nothing chose an epoch, and the model of the last one is scored."
     if not (claimed["n_validation"].fillna(0) > 0).any():
         return "The runs record no validation part, so what early stopping and the checkpoint looked at is not known."

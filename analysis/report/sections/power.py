@@ -104,18 +104,22 @@ def undecided(findings: Findings) -> list[Verdict]:
 
 
 def cases(findings: Findings) -> list[str]:
-    """How many cases would decide what is open over cases."""
+    """How many cases would decide what is open over cases, the fewest first."""
     said = []
     for found in open_cases(findings):
         goal = power.Goal(abs(found.estimate), rope_of(found), findings.alpha, max(1, findings.family))
         needed = power.units_needed(findings.pair_of(found), goal, target=TARGET)
         told = "tell the observed difference" if goal.aim == "difference" else "show the two to be equivalent"
         which = f"{needed} cases like these {found.n}" if needed else "no number of cases"
+        where = f" on {found.dataset}" if len(findings.datasets) > 1 else ""
         said.append(
-            f"{found.activation} against {found.control} on {found.dataset}: {which} would {told} with "
-            f"{100 * TARGET:g} % power. Repeats add no cases: they only average out the luck of a seed."
+            (
+                math.inf if needed is None else needed,
+                f"{found.activation} against {found.control}{where}: {which} would {told} with {100 * TARGET:g} % "
+                "power. Repeats add no cases: they only average out the luck of a seed.",
+            )
         )
-    return said
+    return [text for _, text in sorted(said, key=lambda one: one[0])]
 
 
 def next_steps(findings: Findings) -> list[NextStep]:

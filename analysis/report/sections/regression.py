@@ -11,8 +11,7 @@ import pandas as pd
 from analysis.report import figure_style, items
 from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled
 from analysis.report.figure_style import FAINT, PALETTE, Plot
-from analysis.report.findings import Findings
-from analysis.report.sections.robustness import measured
+from analysis.report.findings import Findings, measured
 from analysis.report.tables import Table, decimals
 from analysis.runs.wording import counted
 from analysis.statistics import frequentist, ranks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from analysis.report.figures import answer, comparisons
 from analysis.report.findings import Findings
 from analysis.report.sections import published
 from analysis.report.tables import Table, decimals
-from analysis.runs.metric import counting
+from analysis.runs.metric import Metric, counting
 from analysis.runs.published import parts_of
 from analysis.runs.schema import ACTIVATION_PARAM, DEGREES, TRAINING_PARAM
 from analysis.statistics import claims, effects
@@ -53,41 +53,46 @@ def section(findings: Findings) -> Section:
     return Section(anchor="results", title="Differences and means", blocks=blocks, methods=METHODS)
 
 
+def mean_rows(findings: Findings, dataset: str, looked: Metric) -> Iterator[dict[str, object]]:
+    """A row an activation; ``looked`` is the metric of which it is said what knowing nothing scores."""
+    table = findings.scores(dataset)
+    shared = table.shared
+    of_set = findings.claimed[findings.claimed["dataset"] == dataset]
+    known = looked.reference_column in of_set and of_set[looked.reference_column].notna().any()
+    chance = float(of_set[looked.reference_column].mean()) if known else looked.reference
+    for label in table.values.columns:
+        values = shared[label].to_numpy(dtype=float) if label in shared else np.empty(0)
+        low, high = (
+            comparisons.mean_interval(values, table.ratio, 1 - findings.alpha, table.metric)
+            if len(values)
+            else (math.nan,) * 2
+        )
+        mine = of_set[of_set["activation"] == label]
+        yield {
+            "dataset": dataset,
+            "activation": label,
+            "mean": values.mean() if len(values) else math.nan,
+            "sd": values.std(ddof=1) if len(values) > 1 else math.nan,
+            "low": low if len(values) >= 3 else math.nan,
+            "high": high if len(values) >= 3 else math.nan,
+            "min": values.min() if len(values) else math.nan,
+            "max": values.max() if len(values) else math.nan,
+            "n": len(values),
+            "seeds": table.seeds,
+            "diverged": table.diverged[label],
+            "epochs": float(mine.loc[mine["epochs"] > 0, "epochs"].median()),
+            "chance": chance,
+            "note": table.sharing if len(values) < len(table.values) else "",
+        }
+
+
 def means(findings: Findings) -> Table:
+    """A row an activation, and below them the floors of their data set."""
     name, looked = findings.metric.name, counting(findings.plan.metrics, findings.metric.name)
-    rows, primary_floors = [], floors.primary(findings)
+    rows: list[dict[str, object]] = []
+    primary_floors = floors.primary(findings)
     for dataset in findings.datasets:
-        table = findings.scores(dataset)
-        shared = table.shared
-        of_set = findings.claimed[findings.claimed["dataset"] == dataset]
-        known = looked.reference_column in of_set and of_set[looked.reference_column].notna().any()
-        chance = float(of_set[looked.reference_column].mean()) if known else looked.reference
-        for label in table.values.columns:
-            values = shared[label].to_numpy(dtype=float) if label in shared else np.empty(0)
-            low, high = (
-                comparisons.mean_interval(values, table.ratio, 1 - findings.alpha, table.metric)
-                if len(values)
-                else (math.nan,) * 2
-            )
-            mine = of_set[of_set["activation"] == label]
-            rows.append(
-                {
-                    "dataset": dataset,
-                    "activation": label,
-                    "mean": values.mean() if len(values) else math.nan,
-                    "sd": values.std(ddof=1) if len(values) > 1 else math.nan,
-                    "low": low if len(values) >= 3 else math.nan,
-                    "high": high if len(values) >= 3 else math.nan,
-                    "min": values.min() if len(values) else math.nan,
-                    "max": values.max() if len(values) else math.nan,
-                    "n": len(values),
-                    "seeds": table.seeds,
-                    "diverged": table.diverged[label],
-                    "epochs": float(mine.loc[mine["epochs"] > 0, "epochs"].median()),
-                    "chance": chance,
-                    "note": table.sharing if len(values) < len(table.values) else "",
-                }
-            )
+        rows += mean_rows(findings, dataset, looked)
         rows += [floor_row(floor) for floor in primary_floors.get(dataset, [])]
     frame = pd.DataFrame(rows)
     digits = decimals(frame["mean"])

@@ -9,12 +9,14 @@ from functools import partial
 import pandas as pd
 
 from analysis.report.blocks import Block, Section, Tabled, Text
-from analysis.report.findings import Findings
+from analysis.report.findings import Findings, measured
+from analysis.report.sections import stages
 from analysis.report.tables import Table
+from analysis.runs.metric import Metric
 from analysis.runs.plan import Plan
 from analysis.runs.schema import Status
 from analysis.runs.wording import counted
-from analysis.statistics import claims, qualified, robustness
+from analysis.statistics import claims, floors, qualified, robustness
 from analysis.statistics.verdict import Verdict, Word
 
 
@@ -22,6 +24,8 @@ def section(findings: Findings) -> Section | None:
     if not findings.verdicts:
         return None
     others = findings.once("alternatives", alternatives)
+    if not others:
+        return None
     blocks: list[Block] = [
         Text(sentence(findings.verdicts, others)),
         *([Text(left)] if (left := uncompared(findings.verdicts, others)) else []),
@@ -104,8 +108,9 @@ def alternatives(findings: Findings) -> dict[str, list[Verdict]]:
     if (findings.claimed["status"] == Status.DIVERGED).any():
         runs["diverged runs: left out"] = partial(claims.compare, findings.cube, handling="complete")
     runs[PLAIN] = partial(robustness.plain, findings.cube)
-    for name in (metric.name for metric in findings.metrics):
-        if name != declared.metric and measured(findings.claimed, name):
+    others = [metric for metric in findings.metrics if metric not in stages.earlier(findings).values()]
+    for name in (metric.name for metric in others if graded(findings, metric)):
+        if name != declared.metric:
             runs[f"metric: {name.replace('_', ' ')}"] = partial(unscaled, findings.cube, name)
     result = {}
     for name, run in runs.items():
@@ -117,9 +122,14 @@ def alternatives(findings: Findings) -> dict[str, list[Verdict]]:
     return result
 
 
-def measured(rows: pd.DataFrame, metric: str) -> bool:
-    """Whether any run has a value of the metric on its held-out part."""
-    return f"heldout/{metric}" in rows and bool(rows[f"heldout/{metric}"].notna().any())
+def graded(findings: Findings, metric: Metric) -> bool:
+    """Whether a value of it is good or bad: only where it is known what knowing nothing, or a trivial predictor,
+    scores. Others watch the training, as a distance to a centre that each model has of its own."""
+    rows = findings.claimed
+    known = metric.reference is not None or bool(
+        rows.get(metric.reference_column, pd.Series(dtype=float)).notna().any()
+    )
+    return measured(rows, metric.name) and (known or bool(floors.measured(rows, metric)))
 
 
 def unscaled(cube: pd.DataFrame, metric: str, plan: Plan) -> list[Verdict]:

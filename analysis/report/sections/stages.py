@@ -8,10 +8,9 @@ import pandas as pd
 
 from analysis.report.amounts import amount, between
 from analysis.report.blocks import Section, Tabled, Text
-from analysis.report.figures.curves import stages
-from analysis.report.findings import Findings
-from analysis.report.sections.robustness import measured
+from analysis.report.findings import Findings, measured
 from analysis.report.tables import Table, decimals
+from analysis.runs.frames import stages
 from analysis.runs.metric import Metric
 from analysis.statistics import frequentist
 from analysis.statistics.scores import of_arrays

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.report import build
+from analysis.report import build, items
 from analysis.report.blocks import Section
 from analysis.report.figures import answer as figure
 from analysis.report.figures import curves as learning
@@ -31,9 +31,11 @@ from analysis.report.sections import (
     robustness,
     stages,
 )
+from analysis.report.sections import forecast as forecasts
 from analysis.runs import simulated
 from analysis.runs.load import Study
 from analysis.runs.metric import Metric
+from analysis.runs.predictions import Predictions
 from analysis.runs.simulated_measures import Drawn, Shape, study
 
 ACTIVATIONS = ("relu", "elu", "silu", "lelu", "apalu")
@@ -112,7 +114,7 @@ def table_of(name: str, middle: float = 0.9, **more: Any) -> Study:
             reference=15.4,
             floors={"mean of the training targets": 15.4},
         ),
-        Drawn(metric=error("nrmse"), middle=0.06, unit_sd=0.005, noise_sd=0.001, effects={"elu": -0.01}),
+        Drawn(metric=error("nrmse"), middle=0.06, unit_sd=0.005, noise_sd=0.001, effects={"elu": -0.01}, reference=1.0),
         Drawn(metric=error("max_error"), middle=float("nan")),
     ]
     return study(
@@ -231,10 +233,12 @@ def test_over_cases_the_words_are_cases_and_further_repeats_are_not_planned(digi
     assert "10 paired cases on 1 data set" in text
     assert "cases like these 10 would" in text or "no number of cases would" in text
     assert power.open_(digits) == []
-    assert "plain t" not in said(robustness.section(digits))  # it ignores an overlap that is not there
+    assert robustness.PLAIN not in robustness.alternatives(digits)  # it ignores an overlap that is not there
 
 
 def test_a_case_is_a_row_and_the_last_row_their_mean(digits: Findings) -> None:
+    section = cases.section(digits)
+    assert section is not None
     wide, differences = section.tables()
     assert wide.frame["case"].tolist() == [*DIGITS, "mean over cases"]
     values = digits.scores("mnist").values
@@ -287,20 +291,32 @@ def test_a_last_epoch_without_a_validation_part_was_chosen_by_nothing(map_: Find
 
 
 def test_remarks_are_counted_whatever_numbers_stand_in_them() -> None:
-    remarks = {("relu", 0): {"diffusion": "3 predictions are not above 0"}}
+    text = "3 predictions are not above 0"
+    remarks = {("relu", 0): {"diffusion": text, "diffusion_excess": text}, ("elu", 0): {"rmse": "odd"}}
     found = motor(remarks=remarks)
     at = found.cube.index[found.cube["activation"] == "relu"]
-    found.cube.loc[at[0], "remark/diffusion"] = "17 predictions are not above 0"
+    found.cube.loc[at[0], ["remark/diffusion", "remark/diffusion_excess"]] = "17 predictions are not above 0"
     text = said(limits.section(gather(found)))
     assert (
-        "diffusion, 5 runs, 5 of them without a value: for example, 17 predictions are not above 0. relu (5)." in text
+        "diffusion and diffusion_excess, 5 runs, 5 of them without a value: for example, 17 predictions are not above "
+        "0. relu (5)." in text
     )
+    assert "rmse, 5 runs, 5 of them without a value: odd. elu (5)." in text
+
+
+def test_another_metric_is_another_choice_only_where_a_value_of_it_is_good_or_bad(digits: Findings) -> None:
+    """A distance to a centre that each model has of its own is not, nor what an earlier stage had reached."""
+    assert robustness.alternatives(digits) == {}
+    assert robustness.section(digits) is None
+    assert "metric: rmse" in robustness.alternatives(gather(motor()))
+    assert "metric: loss" not in robustness.alternatives(gather(motor()))
 
 
 def test_what_was_not_measured_has_no_row() -> None:
     found = gather(table_of("yacht"))
     assert "metric: max error" not in robustness.alternatives(found)
     assert "metric: nrmse" in robustness.alternatives(found)
+    assert "metric: loss" not in robustness.alternatives(found)
     assert "max_error" not in said(results.section(found))
 
 
@@ -449,3 +465,42 @@ def test_whole_reports_are_written(make: Callable[[], Any], tmp_path: Path) -> N
     text = (tmp_path / "report.md").read_text()
     assert "nan" not in text
     assert "## Floors" in text
+
+
+# -- forecasts ---------------------------------------------------------------------------------------------------------
+
+
+def test_forecasts_are_set_against_the_control_and_no_change_on_each_stretch(tmp_path: Path) -> None:
+    def series(row: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        steps = np.tile(np.arange(200), 2)[::-1]
+        shared = np.random.default_rng(int(row["fold"])).normal(0, 1, 400)
+        noise = {"elu": 0.5, "relu": 1.0, "dsrelu": 1.0}[str(row["activation"])]
+        return {
+            **{"order": steps, "ahead": steps + 3, "series": np.repeat(["a", "b"], 200), "target": shared},
+            **{"prediction": shared + rng.normal(0, noise, 400), "persistence": shared + rng.normal(0, 2, 400)},
+        }
+
+    found = gather(with_predictions(forecast(), tmp_path, series))
+    frame = forecasts.summed(forecasts.tests(found, "etth1", "relu"), 0.05).set_index(["activation", "against"])
+    assert frame["stretches"].to_list() == [24] * 5  # four folds, three seeds, two series
+    assert frame.loc[("elu", "relu"), ["better", "worse"]].tolist() == [24, 0]
+    assert frame.loc[("elu", "relu"), "median"] == pytest.approx(-75, abs=8)
+    assert frame.loc[("dsrelu", "relu"), ["better", "worse"]].sum() <= 6
+    text = said(forecasts.section(found))
+    assert "against saying that nothing changes, of 24 stretches: relu better on 24, worse on 0" in text
+
+
+def test_steps_are_put_in_the_order_of_time_before_they_are_tested() -> None:
+    order = np.array([2, 0, 1, 7, 5, 6])
+    arrays = {
+        **{"order": order, "ahead": order + 1, "series": np.array([0, 0, 0, 1, 1, 1]), "target": np.zeros(6)},
+        **{"prediction": order.astype(float), "persistence": np.ones((6, 1))},
+    }
+    mine = items.Said({"repeat": 0, "fold": 1}, Predictions(task="t", indices=np.arange(6), arrays=arrays))
+    first, second = forecasts.stretches(mine)
+    assert (first.errors.tolist(), second.errors.tolist()) == ([0, 1, 2], [5, 6, 7])
+    assert (first.place, first.ahead) == ((0, 1, "0"), 1)
+
+
+def test_a_forecast_without_its_folder_says_where_the_steps_are() -> None:
+    assert "Make the report from the folder" in said(forecasts.section(gather(forecast())))

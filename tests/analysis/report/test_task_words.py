@@ -16,6 +16,7 @@ OWN = {
     "report/sections/kinds.py": "kinds of anomalies",
     "report/sections/forecast.py": "forecasts",
     "statistics/forecasting.py": "forecasts",
+    "report/build.py": "the order of the sections, by their names",
     "runs/published.py": "the data sets of the DSReLU paper",
 }
 """Where such words may stand, and why. Data files are not asked."""

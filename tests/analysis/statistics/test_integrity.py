@@ -184,7 +184,7 @@ def test_one_run_counted_twice() -> None:
 def test_a_score_at_chance_did_not_train() -> None:
     cube = sound()
     cube.loc[cube["activation"] == "apalu", "heldout/accuracy"] = 0.1
-    assert "did not train: apalu (10 runs, mean 0.1000)" in raised(cube, "better than knowing nothing")
+    assert "knowing nothing scores: apalu (10 runs, mean 0.1000)" in raised(cube, "better than knowing nothing")
 
 
 def test_parts_that_are_one_and_validation_above_training() -> None:
@@ -217,7 +217,7 @@ def test_published_tables_enter_as_unverifiable_rows(typed: published.Published)
 def test_published_tables_raise_their_checks(typed: published.Published) -> None:
     assert "fit one part of 10,000 items" in raised(typed.cube, "granularity")
     assert "look sorted or like epochs: train/auc in 4 of 4" in raised(typed.cube, "order")
-    assert "did not train: ReLU (5 runs, mean 0.0100)" in raised(typed.cube, "better than knowing nothing")
+    assert "knowing nothing scores: ReLU (5 runs, mean 0.0100)" in raised(typed.cube, "better than knowing nothing")
     assert "not verifiable" in raised(typed.cube, "verifiable")
     assert "one part served for both" in raised(typed.cube, "parts differ")
     assert "fail" in set(integrity.checks(typed.cube, published.plans(typed)[0])["status"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import math
 import multiprocessing
 import os
@@ -250,6 +251,37 @@ def test_live_ingestion_gives_the_same_view_as_a_rebuild(tmp_path: Path, open_tr
     assert epochs_of(kept["invented/relu-c000/0-0"]) == [1, 2, 3, 4]
     assert kept == rebuilt(folder, open_tracker, tmp_path)
     assert trash(tracker) == 0
+
+
+def test_what_is_known_at_the_end_alone_reaches_a_run_that_was_followed_from_its_start(
+    tmp_path: Path, open_tracker: Callable[..., Tracker]
+) -> None:
+    folder = tmp_path / "study"
+    (key,) = invent_study(folder, [RELU], folds=1, epochs=4, write_folds=False)
+    tracker = open_tracker(folder)
+    for epochs, status in ((1, None), (3, None), (4, Status.FINISHED)):
+        shutil.rmtree(folder / "trials" / key / "attempt-1", ignore_errors=True)
+        invent_attempt(folder, key, epochs=epochs, status=status)
+        in_two_stages(folder / "trials" / key / "attempt-1" / "metrics.jsonl")
+        tracker.note([key])
+        assert tracker.flush()
+    assert tracker.close()
+    kept = view(tracker)
+    tags = kept["invented/relu-c000/0-0"]["tags"]
+    assert tags[schema.STAGES] == "first 2, second 2"
+    assert tags[schema.REMARK_PREFIX + "loss"] == "all scores are equal"
+    assert kept == rebuilt(folder, open_tracker, tmp_path)
+
+
+def in_two_stages(journal: Path) -> None:
+    """Names a stage in each epoch, and remarks on a metric at the end."""
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        if line["kind"] == "epoch":
+            line["stage"] = "first" if line["epoch"] <= 2 else "second"
+        elif line["kind"] == "end":
+            line["remarks"] = {"loss": "all scores are equal"}
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def test_a_restarted_fold_shows_each_epoch_once_with_the_newest_attempt(
