@@ -32,6 +32,8 @@ ACTIVATIONS: dict[str, str] = {
 }
 
 MODELS: dict[str, str] = {
+    "cloner": "trainer.models.cloner:cloner",
+    "flow": "trainer.models.flow:flow",
     "mlp": "trainer.models.tables:mlp",
     "resnet18": "trainer.models.images:resnet18",
     "resnet34": "trainer.models.images:resnet34",
@@ -61,10 +63,12 @@ DATASETS: dict[str, str] = {
 
 
 TASKS: dict[str, str] = {
+    "anomaly": "trainer.tasks.anomaly.task:Anomaly",
     "classification": "trainer.tasks.classification.task:Classification",
 }
 
 DESCRIPTIONS: dict[str, str] = {
+    "anomaly": "trainer.tasks.anomaly.facts:describe",
     "classification": "trainer.tasks.classification.facts:describe",
 }
 """Task -> the function ``(options) -> Description`` that describes it without torch."""

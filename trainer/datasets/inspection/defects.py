@@ -39,8 +39,6 @@ class Picture:
     mask: Path | None
     test: bool | None
     """Whether it is of the part that the data set holds out; None where it declares none."""
-    size: tuple[int, int] | None = None
-    """(height, width) where the file itself was made smaller."""
 
 
 def converted(
@@ -69,7 +67,7 @@ def converted(
         labels=np.array([classes.index(picture.kind) for picture in pictures], np.int64),
         classes=tuple(classes),
         masks=_masks(name, source, pictures, side, store),
-        sizes=np.array([picture.size or _size(picture.path) for picture in pictures], np.int64),
+        sizes=np.array([_size(picture.path) for picture in pictures], np.int64),
         marks=marks,
         note=note,
         remarks=(
