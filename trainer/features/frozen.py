@@ -81,11 +81,12 @@ def derived(dataset: Dataset, recipe: Recipe, backbone: Backbone, place: Place) 
     }
     key = cache.Key(reader="features", version=VERSION, options=options, sources=dataset.digest)
 
-    def convert(store: cache.Store) -> Content:
-        assert dataset.labels is not None
-        return Content(items=_compute(dataset, recipe, backbone, place, store), labels=dataset.labels, classes=classes)
+    labels = np.array(dataset.labels)  # not the mapped file of another entry
 
-    classes = dataset.classes
+    def convert(store: cache.Store) -> Content:
+        items = _compute(dataset, recipe, backbone, place, store)
+        return Content(items=items, labels=labels, classes=dataset.classes)
+
     if place.cache is None:
         items = convert(cache.Memory()).items
     else:
