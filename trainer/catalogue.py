@@ -34,20 +34,33 @@ ACTIVATIONS: dict[str, str] = {
 MODELS: dict[str, str] = {
     "cloner": "trainer.models.cloner:cloner",
     "flow": "trainer.models.flow:flow",
+    "googlenet": "trainer.models.cifar:googlenet",
     "mlp": "trainer.models.tables:mlp",
+    "mobilenet": "trainer.models.cifar:mobilenet",
     "resnet18": "trainer.models.images:resnet18",
     "resnet34": "trainer.models.images:resnet34",
+    "svdd_lenet": "trainer.models.svdd:svdd_lenet",
+    "small_cnn": "trainer.models.images:small_cnn",
     "tiny_cnn": "trainer.models.images:tiny_cnn",
 }
+
+MODEL_LIBRARIES: dict[str, str] = {
+    "timm": "trainer.models.libraries:of_timm",
+    "torchvision": "trainer.models.libraries:of_torchvision",
+}
+"""Libraries of networks -> the function that gives one of theirs by its name: ``torchvision.resnet50``."""
 
 DATASETS: dict[str, str] = {
     "arrays": "trainer.datasets.own_arrays:arrays",
     "breast_cancer": "trainer.datasets.tabular:breast_cancer",
     "cifar10": "trainer.datasets.cifar:cifar10",
+    "cifar10_sheets": "trainer.datasets.sheets:cifar10_sheets",
     "cifar100": "trainer.datasets.cifar:cifar100",
     "cifar100_sheets": "trainer.datasets.sheets:cifar100_sheets",
+    "curve": "trainer.datasets.regression.curve:curve",
     "diabetes": "trainer.datasets.tabular:diabetes",
     "digits": "trainer.datasets.digits:digits",
+    "ett": "trainer.datasets.series.ett:ett",
     "fashion_mnist": "trainer.datasets.mnist:fashion_mnist",
     "heartbeat_csv": "trainer.datasets.heartbeat_csv:heartbeat_csv",
     "heartbeat_187": "trainer.datasets.mitbih:heartbeat_187",
@@ -56,8 +69,12 @@ DATASETS: dict[str, str] = {
     "mini_imagenet": "trainer.datasets.mini_imagenet:mini_imagenet",
     "mitbih_windows": "trainer.datasets.mitbih:mitbih_windows",
     "mnist": "trainer.datasets.mnist:mnist",
+    "motor_map": "trainer.datasets.regression.motor_map:motor_map",
+    "series": "trainer.datasets.series.own:series",
+    "stocks": "trainer.datasets.series.stocks:stocks",
     "mvtec": "trainer.datasets.inspection.mvtec:mvtec",
     "table": "trainer.datasets.own_table:table",
+    "uci_regression": "trainer.datasets.regression.uci:uci_regression",
     "wine": "trainer.datasets.tabular:wine",
 }
 
@@ -65,11 +82,17 @@ DATASETS: dict[str, str] = {
 TASKS: dict[str, str] = {
     "anomaly": "trainer.tasks.anomaly.task:Anomaly",
     "classification": "trainer.tasks.classification.task:Classification",
+    "regression": "trainer.tasks.regression.task:Regression",
+    "one_class": "trainer.tasks.one_class.task:OneClass",
+    "forecast": "trainer.tasks.forecast.task:Forecast",
 }
 
 DESCRIPTIONS: dict[str, str] = {
     "anomaly": "trainer.tasks.anomaly.facts:describe",
     "classification": "trainer.tasks.classification.facts:describe",
+    "regression": "trainer.tasks.regression.facts:describe",
+    "one_class": "trainer.tasks.one_class.facts:describe",
+    "forecast": "trainer.tasks.forecast.facts:describe",
 }
 """Task -> the function ``(options) -> Description`` that describes it without torch."""
 
@@ -84,7 +107,7 @@ _EXAMPLE = {
 
 def check(kind: str, name: str, catalogue: Mapping[str, str]) -> None:
     """Raises :class:`UnknownName` for a name that is neither listed nor shaped like an import path."""
-    if ":" in name or name in catalogue:
+    if ":" in name or name in catalogue or (kind == "model" and library(name)):
         return
     module, _, attribute = name.rpartition(".")
     if module and all(part.isidentifier() for part in name.split(".")):
@@ -96,10 +119,18 @@ def check(kind: str, name: str, catalogue: Mapping[str, str]) -> None:
     raise UnknownName(f"unknown {kind} {name!r}: {hint} Your own is named by its import path, as {_EXAMPLE[kind]}")
 
 
+def library(model: str) -> str | None:
+    """The library that a model is of, as "torchvision" of "torchvision.resnet50"; None for every other."""
+    owner, dot, name = model.partition(".")
+    return owner if dot and name and ":" not in name and owner in MODEL_LIBRARIES else None
+
+
 def resolve(kind: str, name: str, catalogue: Mapping[str, str]) -> Any:
     """The object behind a name or import path. Raises :class:`UnknownName`; says why an import failed, and what is
     nearest to a name that its module does not have."""
     check(kind, name, catalogue)
+    if kind == "model" and (owner := library(name)):
+        return resolve("library", owner, MODEL_LIBRARIES)(name.partition(".")[2])
     path = catalogue.get(name, name)
     module_name, _, attribute = path.partition(":")
     try:

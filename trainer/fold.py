@@ -43,6 +43,8 @@ class Fold:
         self._writer = journal.Writer(attempt.folder)
         self._started = False
         self._records: list[Epoch] = []
+        self._lines: list[str] = []
+        """Of the records, those that a checkpoint has held, as it holds them."""
         self._selection = selection.Selection({})
         self._learner: Learner | None = None
         self._unsaved: checkpoint.State | None = None
@@ -156,7 +158,7 @@ class Fold:
         """Before the process leaves of its own accord: what is done and not yet on disk goes there."""
         if self._unsaved is not None:
             self.attempt.check()
-            checkpoint.save_generation(self.attempt.folder, self._unsaved)
+            self._write(self._unsaved)
         self.close()
 
     def close(self) -> None:
@@ -234,17 +236,23 @@ class Fold:
             "epoch": self.epoch,
             "learner": self.learner.state(),
             "selection": self._selection.state(self.epoch),
-            "records": [json.dumps(dataclasses.asdict(record)) for record in self._records],
         }
         if time.monotonic() - self._saved_at < self.pack.checkpoint_every_s:
             # A signal may come in the middle of the next epoch, when the weights have moved on.
             self._unsaved = checkpoint.copied(state)
             return
-        checkpoint.save_generation(self.attempt.folder, state)
+        self._write(state)
         self._unsaved = None
         self._saved_at = time.monotonic()
         if (self.attempt.folder / checkpoint.PREVIOUS).exists():
             checkpoint.remove(self.attempt.fold, before=self.attempt.number)
+
+    def _write(self, state: checkpoint.State) -> None:
+        """A checkpoint, with the records of the epochs that it has behind it. Each is put into words once, and only
+        when it is written: of thousands of short epochs this would otherwise take the square of their number."""
+        fresh = self._records[len(self._lines) : state["epoch"]]
+        self._lines += [json.dumps(dataclasses.asdict(record)) for record in fresh]
+        checkpoint.save_generation(self.attempt.folder, {**state, "records": self._lines[: state["epoch"]]})
 
     def _end(self, status: Status, reason: str) -> Status:
         outcomes = self._outcomes(status)

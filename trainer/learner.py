@@ -174,6 +174,12 @@ class Learner:
         self.task.eval()
         return self.task.outcome(self)
 
+    @torch.no_grad()
+    def cautions(self) -> tuple[str, ...]:
+        """What the task has to say of the model before it is trained."""
+        self.model.eval()
+        return self.task.cautions(self)
+
     def part(self, name: PartName) -> Part:
         index = self.parts[name]
         return Part(

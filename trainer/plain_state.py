@@ -25,7 +25,7 @@ TRANSIENT = "actsweep_transient"
 DEEP, LONG, LARGE = 4, 1000, 2**26
 """How far into containers a snapshot looks, how many items of one, and from how many bytes on at a part of an array."""
 LIBRARIES = ("torch", "torchvision", "trainer", "builtins", "abc", "typing", "collections")
-_OF_EVERY_MODULE = frozenset(vars(nn.Module())) | {"activation_names"}
+_OF_EVERY_MODULE = frozenset(vars(nn.Module())) | {"activation_names", "activation_uses", "functional_sites"}
 _TENSOR = "tensor"
 
 

@@ -21,6 +21,7 @@ from trainer.errors import DataError, TrainerError
 from trainer.spec import DataSpec, FoldSpec
 
 if TYPE_CHECKING:
+    from trainer.rehearsal import Rehearsed
     from trainer.splits import Split
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -30,7 +31,8 @@ class Tried(NamedTuple):
     problems: list[str]
     """What is wrong with data sets, splits, models and activations, each said once."""
     remarks: list[str]
-    """What the data sets have to say of their files: copies of one image, files left out."""
+    """What the data sets have to say of their files (copies of one image, files left out), and tasks of models and
+    activations."""
 
 
 def problems(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu") -> list[str]:
@@ -42,6 +44,7 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
     """Tries ``specs``. ``device``: the kind that folds will train on; the CPU stands in for a GPU that this machine
     lacks."""
     found: dict[str, None] = {}
+    cautions: dict[str, None] = {}
     datasets: dict[str, Dataset] = {}
     dealt: dict[tuple[str, int, int], Split] = {}
     built: set[str] = set()
@@ -65,10 +68,14 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
         resume = code not in resumed and any(":" in name for name in code)
         resumed.add(code)
         try:
-            found |= dict.fromkeys(_rehearse(spec, datasets[key], split, device, resume=resume))
+            faults, told = _rehearse(spec, datasets[key], split, device, resume=resume)
+            found |= dict.fromkeys(faults)
+            cautions |= dict.fromkeys(told)
         except Exception as error:  # a user's own class may raise anything
-            found[f"{spec.activation.name}: {error}" if spec.activation.name not in str(error) else str(error)] = None
-    return Tried(list(found), [f"{known.name}: {remark}" for known in datasets.values() for remark in known.remarks])
+            named = spec.activation.name in str(error) or str(error).startswith(("model ", "task "))
+            found[str(error) if named else f"{spec.activation.name}: {error}"] = None
+    remarks = [f"{known.name}: {remark}" for known in datasets.values() for remark in known.remarks]
+    return Tried(list(found), [*remarks, *cautions])
 
 
 def _read(spec: FoldSpec, root: Path | None, wish: Device) -> Dataset:
@@ -103,7 +110,9 @@ def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int],
     """The fold's split. Raises :class:`DataError` where an earlier one is the same."""
     from trainer.tasks import task
 
-    made = task.deal(task.fitting(spec.task, spec.task_options, dataset), dataset, spec)
+    kind = task.fitting(spec.task, spec.task_options, dataset)
+    made = task.deal(kind, dataset, spec)
+    kind(dataset, **spec.task_options).dealt(made)
     for (_, repeat, fold), known in dealt.items():
         seeds_alone = spec.split.scheme != "kfold" and fold == spec.fold
         if known.hash == made.hash and not seeds_alone:  # the repeats of a declared split vary weights and order
@@ -116,7 +125,7 @@ def _deal(dataset: Dataset, spec: FoldSpec, dealt: Mapping[tuple[str, int, int],
     return made
 
 
-def _rehearse(spec: FoldSpec, dataset: Dataset, split: Split, wish: Device, *, resume: bool) -> list[str]:
+def _rehearse(spec: FoldSpec, dataset: Dataset, split: Split, wish: Device, *, resume: bool) -> Rehearsed:
     import torch
 
     from trainer import device, rehearsal

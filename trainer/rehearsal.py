@@ -12,7 +12,7 @@ import pickle
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,24 +41,32 @@ FIXES = {
 """Words of torch's messages -> what to write instead."""
 
 
-def rehearse(spec: FoldSpec, dataset: Dataset, split: Split, target: torch.device, *, resume: bool) -> list[str]:
-    """What is wrong with the fold's model, activation and task on the device ``target``, each said once; what user code
-    raises is raised. ``resume``: also whether a step after a checkpoint equals the uninterrupted one, which takes twice
-    as long."""
-    kind = tasks.fitting(spec.task, spec.task_options, dataset)
-    made = kind(dataset, **spec.task_options)
+class Rehearsed(NamedTuple):
+    faults: list[str]
+    """What is wrong, each said once."""
+    cautions: list[str]
+    """What the task has to say of the model and its activation."""
+
+
+def rehearse(spec: FoldSpec, dataset: Dataset, split: Split, target: torch.device, *, resume: bool) -> Rehearsed:
+    """The fold's model, activation and task on the device ``target``; what user code raises is raised. ``resume``: also
+    whether a step after a checkpoint equals the uninterrupted one, which takes twice as long."""
+    made = tasks.find(spec.task, spec.task_options)(dataset, **spec.task_options)
     made.dealt(split)
-    excerpt = take(made, dataset, split)
-    return list(dict.fromkeys(_Rehearsal(spec, dataset, excerpt, target).findings(resume=resume)))
+    rehearsal = _Rehearsal(spec, dataset, split, take(made, dataset, split), target)
+    return Rehearsed(list(dict.fromkeys(rehearsal.findings(resume=resume))), rehearsal.cautions)
 
 
 class _Rehearsal:
-    def __init__(self, spec: FoldSpec, dataset: Dataset, excerpt: Excerpt, target: torch.device) -> None:
-        self.spec, self.dataset, self.excerpt, self.target = spec, dataset, excerpt, target
+    def __init__(self, spec: FoldSpec, dataset: Dataset, split: Split, excerpt: Excerpt, target: torch.device) -> None:
+        self.spec, self.dataset, self.split, self.excerpt, self.target = spec, dataset, split, excerpt, target
+        self.cautions: list[str] = []
 
     def _learner(self) -> Learner:
         task = tasks.find(self.spec.task, self.spec.task_options)(self.dataset, **self.spec.task_options)
-        # The excerpt's were chosen among those that it trains on, and have other numbers here.
+        task.dealt(self.split)
+        # The excerpt's items were chosen among those that it trains on, and have other numbers here.
+        task.dealt = lambda split: None  # type: ignore[method-assign]
         task.trained_on = lambda split: split.train  # type: ignore[method-assign]
         data = batches.resident(self.excerpt.dataset, self.target)
         return Learner(self.spec, self.dataset, data, self.excerpt.split, task)
@@ -85,6 +93,7 @@ class _Rehearsal:
                 for number in range(1, len(learner.stages)) if not found else ():
                     learner.enter(number, epochs=0)
                     found = found or list(self._first_step(learner))
+                self.cautions = list(learner.cautions())
             except RuntimeError as error:
                 yield from self._failed(error, learner, watch)
                 return
@@ -138,9 +147,9 @@ class _Rehearsal:
         without: dict[str, dict[str, None]] = {}
         trained = {id(item) for item in learner.task.trained(learner.model)}
         for kind, root in self._roots.items():
-            excused = set(_excused(root))
+            spared = set(excused(root))
             for name, item in root.named_parameters():
-                if not item.requires_grad or name in excused or id(item) not in trained:
+                if not item.requires_grad or name in spared or id(item) not in trained:
                     continue
                 if item.grad is None:
                     without.setdefault(self._owner(kind, name), {})[self._shown(kind, name)] = None
@@ -287,7 +296,7 @@ class _Rehearsal:
         return next(inside, name) if kind == "model" else name
 
 
-def _excused(root: nn.Module) -> Iterator[str]:
+def excused(root: nn.Module) -> Iterator[str]:
     """Parameters that a module says need no gradient."""
     for path, module in root.named_modules():
         patterns = getattr(module, UNTRAINED, ())

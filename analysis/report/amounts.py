@@ -40,6 +40,14 @@ def amount(value: float, metric: Metric) -> str:
     return f"{said.removesuffix('.0') if named == 'point' else said} {named}".strip()
 
 
+def level(value: float, metric: Metric) -> str:
+    """A value itself, three digits that count: ``84.2 %``, ``0.0196 m``."""
+    if not math.isfinite(value):
+        return "–"
+    said = f"{scale(metric) * value:.3g}".replace("-", "−")
+    return f"{said} {'%' if metric.share_of_items else metric.unit}".strip()
+
+
 def between(interval: Interval, metric: Metric) -> str:
     """An interval's ends without a unit: ``3.2 to 5.0``."""
     return f"{number(scale(metric) * interval.low)} to {number(scale(metric) * interval.high)}"

@@ -87,6 +87,8 @@ class Section:
     blocks: list[Block] = field(default_factory=list)
     methods: Sequence[str] = ()
     """How its numbers are made, a sentence or two each: stands once, under "How to read this"."""
+    record: Mapping[str, object] = field(default_factory=dict)
+    """Plain values for ``numbers.json``, by key."""
 
     @property
     def opening(self) -> bool:

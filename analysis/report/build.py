@@ -21,18 +21,25 @@ from analysis.report.findings import Findings, gather, imported
 from analysis.report.sections import (
     answer,
     appendix,
+    cases,
+    claims,
     cost,
     curves,
     datasets,
     declaration,
+    diffusion,
+    floors,
     integrity,
+    kinds,
     limits,
     parameters,
     posterior,
     power,
     reading,
+    regression,
     results,
     robustness,
+    stages,
     verdicts,
 )
 from analysis.report.tables import Table
@@ -48,6 +55,12 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     integrity.section,
     results.raw,
     results.section,
+    floors.section,
+    cases.section,
+    stages.section,
+    kinds.section,
+    regression.section,
+    diffusion.section,
     posterior.section,
     datasets.section,
     robustness.section,
@@ -55,6 +68,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     curves.generalisation,
     cost.section,
     parameters.section,
+    claims.section,
     power.section,
     limits.section,
 )
@@ -116,6 +130,7 @@ def publish(sections: Sequence[Section], folder: Path, *, title: str, digest: st
     numbers = {
         "input": digest,
         **({"answer": dict(screens[0].record)} if screens else {}),
+        **{key: value for section in sections for key, value in section.record.items()},
         "tables": {table.name: tables.to_records(table) for section in sections for table in section.tables()},
     }
     (folder / "numbers.json").write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")

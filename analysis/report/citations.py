@@ -64,9 +64,9 @@ def paragraph(findings: Findings, sections: Sequence[Section]) -> str:
     tested = [found for found in findings.verdicts if found.p is not None]
     if tested:
         said.append(
-            f"Each activation was compared with {plan.declaration.control} on the same splits by the corrected "
-            "resampled $t$ test~\\cite{nadeau2003inference,bouckaert2004evaluating} and the Bayesian correlated $t$ "
-            f"test~\\cite{{benavoli2017time}}, with Holm's correction~\\cite{{holm1979simple}} over "
+            f"Each activation was compared with {plan.declaration.control} on the same {findings.unit}s by the "
+            "corrected resampled $t$ test~\\cite{nadeau2003inference,bouckaert2004evaluating} and the Bayesian "
+            f"correlated $t$ test~\\cite{{benavoli2017time}}, with Holm's correction~\\cite{{holm1979simple}} over "
             f"{counted(findings.family, 'comparison')} at $\\alpha = {findings.alpha:g}$ (two-sided)."
         )
         rope = plan.declaration.rope

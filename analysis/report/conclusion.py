@@ -122,12 +122,13 @@ def standing(findings: Findings, found: Verdict) -> float:
 
 
 def ahead(findings: Findings, found: Verdict) -> str:
-    """On how many splits it is ahead."""
+    """On how many splits (or cases, or seeds) it is ahead."""
     d = findings.pair_of(found).d
     wins = int((d > 0).sum())
     if len(d) < 2:
         return ""
-    return f", ahead on all {len(d)} splits" if wins == len(d) else f", ahead on {wins} of {len(d)} splits"
+    on = counted(len(d), findings.scores(found.dataset).unit)
+    return f", ahead on all {on}" if wins == len(d) else f", ahead on {wins} of {on}"
 
 
 def why_open(findings: Findings, found: Verdict) -> str:
@@ -139,7 +140,7 @@ def why_open(findings: Findings, found: Verdict) -> str:
     told = float(found.extras.get("detectable", math.nan))
     metric = metric_of(findings, found)
     if found.word is Word.CANNOT_TELL and not math.isfinite(told):
-        return f"; {counted(found.n, 'paired split')} cannot tell"
+        return f"; {counted(found.n, f'paired {findings.unit}')} cannot tell"
     if not math.isfinite(told):
         return ", which is not enough"
     if told > max(map(abs, findings.reach(found))):

@@ -94,6 +94,12 @@ class Findings:
         """What every study measures, in the order of the first."""
         return [metric for metric in self.plan.metrics if all(metric in plan.metrics for plan in self.plans)]
 
+    @cached_property
+    def unit(self) -> str:
+        """What every n counts: splits, cases or seeds; units where the studies differ in it."""
+        kinds = {self.scores(dataset).unit for dataset in self.datasets}
+        return str(kinds.pop()) if len(kinds) == 1 else "unit"
+
     @property
     def alpha(self) -> float:
         return min(plan.declaration.alpha for plan in self.plans)

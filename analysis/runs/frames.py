@@ -20,7 +20,7 @@ from analysis.runs.plan import Plan
 from analysis.runs.schema import Status
 from analysis.runs.wording import counted
 
-HISTORY_PREFIXES = ("train/", "train_clean/", "validation/", "seconds/", "memory/")
+HISTORY_PREFIXES = ("train/", "train_clean/", "validation/", "seconds/", "memory/", schema.LEARNING_RATE)
 LOSSES = tuple(f"{part}/{schema.LOSS}" for part in ("train", "validation", "train_clean"))
 LARGEST = 1.79e308  # what the SQL stores make of an infinity is 1.797e308
 
@@ -60,9 +60,7 @@ SIZE_TAGS = {
     "n_heldout": schema.N_HELDOUT,
     "n_heldout_searched": schema.N_HELDOUT_SEARCHED,
 }
-REFERENCE = "reference/"  # columns reference/<metric>
-FLOOR = "floor/"  # columns floor/<metric>/<predictor>
-REMARK = "remark/"  # columns remark/<metric>
+REFERENCE, FLOOR, REMARK = schema.BESIDE  # reference/<metric>, floor/<metric>/<predictor>, remark/<metric>
 LEARNED = ["run_id", "layer", "parameter", "value"]
 
 
@@ -140,7 +138,7 @@ def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str], trials:
     ]
     cube = pd.DataFrame(rows)
     if len(cube):
-        cube = with_choices(cube, trials)
+        cube = with_choices(cube, trials).assign(scheme=plan.scheme)
     if cube.empty:
         raise SourceError(f"{plan.study}: no fold runs and none planned; start the study first")
     order = {label: position for position, label in enumerate(plan.activations)}
@@ -173,12 +171,7 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
         for tag, value in sorted(tags.items())
         if tag.startswith(schema.REFERENCE_PREFIX)
     }
-    for tag, text in sorted(tags.items()):
-        if tag.startswith(schema.FLOOR_PREFIX):
-            metric, _, predictor = tag.removeprefix(schema.FLOOR_PREFIX).partition(".")
-            row[f"{FLOOR}{metric}/{predictor}"] = size(text, tag)
-        elif tag.startswith(schema.REMARK_PREFIX):
-            row[REMARK + tag.removeprefix(schema.REMARK_PREFIX)] = text
+    row |= beside(tags)
     if not row["status"] or row["status"] == Status.RUNNING:
         row["status"], row["reason"] = Status.MISSING.value, row["reason"] or "has not ended"
     if broken is not None and row["status"] not in (Status.FAILED, Status.INFRA_FAILED):
@@ -199,6 +192,20 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
         for key, value in sorted(run.params.items())
         if key.startswith((schema.ACTIVATION_PARAM, schema.TRAINING_PARAM))
     }
+    return row
+
+
+def beside(tags: Mapping[str, str]) -> dict[str, Any]:
+    """What trivial predictors score, and remarks on the metrics, by column. A metric's name has no dot, a predictor's
+    may; one that no tag can be named by stands behind its score."""
+    row: dict[str, Any] = {}
+    for tag, value in sorted(tags.items()):
+        if tag.startswith(schema.FLOOR_PREFIX):
+            metric, _, predictor = tag.removeprefix(schema.FLOOR_PREFIX).partition(".")
+            number, _, words = value.partition(" ")
+            row[f"{FLOOR}{metric}/{words or predictor}"] = size(number, tag)
+        elif tag.startswith(schema.REMARK_PREFIX):
+            row[REMARK + tag.removeprefix(schema.REMARK_PREFIX)] = value
     return row
 
 

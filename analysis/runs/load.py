@@ -39,6 +39,8 @@ class Study:
     plan: Plan
     learned: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=LEARNED))
     """The last logged value of each learned activation parameter: run_id, layer, parameter, value."""
+    folder: Path | None = None
+    """The study folder that they were read from, which has what no store keeps; None where it was a store."""
     source: str = ""
     """Where the runs were read: a tracking URI or a folder's name."""
     study_run: str = ""
@@ -128,6 +130,7 @@ def assemble(
                 curves=mine,
                 plan=plans[name],
                 learned=to_learned(folds),
+                folder=folder,
                 source=folder.name if folder else uri_without_secrets(uri),
                 study_run=heads[0].run_id if heads else "",
                 environment=environment(folds),

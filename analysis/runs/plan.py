@@ -21,6 +21,8 @@ SCHEMA = 2
 
 Phase = Literal["search", "confirm"]
 Family = Literal["control", "all_pairs"]
+CASES, FIXED, PUBLISHED, TIME, BLOCK = "cases", "fixed", "published", "time", "block"
+"""Schemes of which a report has to say what its numbers are of."""
 
 
 def half_width(rope: float) -> float:

@@ -13,6 +13,9 @@ SCHEMA = 2
 
 # Parts of a fold's data.
 PARTS = ("train", "train_clean", "validation", "heldout")
+BESIDE = ("reference/", "floor/", "remark/")
+"""Beginnings of columns that hold no scores of a model: ``reference/<metric>``, ``floor/<metric>/<predictor>``,
+``remark/<metric>``."""
 LOSS = "loss"  # what every task is trained on; not finite on a part that is trained or chosen by: diverged
 
 # Per-epoch MLflow metrics beside part/metric (step = epoch, timestamp = the journal's).
@@ -20,6 +23,7 @@ SECONDS_TRAIN = "seconds/train"
 SECONDS_EVALUATE = "seconds/evaluate"
 SECONDS_REST = "seconds/rest"
 PEAK_MEMORY_MB = "memory/peak_mb"
+LEARNING_RATE = "learning_rate"  # of the epoch, where a schedule moves it
 ACTIVATION_PREFIX = "activation/"  # activation/<layer>/<parameter>
 UTILISATION_PREFIX = "utilisation/"  # utilisation/gpu_percent ...
 # Final metrics of a fold run (step = the epoch that the rule picked): the declared rule's under heldout/<metric>,
@@ -59,7 +63,8 @@ N_VALIDATION = PREFIX + "n_validation"
 N_HELDOUT = PREFIX + "n_heldout"
 N_HELDOUT_SEARCHED = PREFIX + "n_heldout_searched"  # held-out items that searches may use; none where not kept apart
 REFERENCE_PREFIX = PREFIX + "reference."  # <metric>: what knowing nothing scores on the fold's held-out part
-FLOOR_PREFIX = PREFIX + "floor."  # <metric>.<predictor>: what a trivial predictor scores on that part
+FLOOR_PREFIX = PREFIX + "floor."  # <metric>.<predictor>: what a trivial predictor scores on that part; behind it, after
+# a blank, the predictor where no tag can be named by its words
 CASE = PREFIX + "case"  # the task's case that the fold is, where folds are cases
 STAGES = PREFIX + "stages"  # "<name> <epochs>, ...", where the fold trained in more than one stage
 REMARK_PREFIX = PREFIX + "remark."  # <metric>: what a reader has to know of the outcome

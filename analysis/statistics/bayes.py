@@ -19,14 +19,28 @@ from analysis.statistics.frequentist import limits, refusal, standard_error, too
 from analysis.statistics.scores import Pairs
 from analysis.statistics.verdict import Extra, Interval, Probabilities, Verdict, Word
 
+SHARE_OF_REFERENCE, SHARE_OF_ERROR = 0.01, 0.05
+"""Of an error without an upper end: of what knowing nothing scores, which is the standard deviation of the targets for
+a root mean square error, and of the control's own error. The latter keeps the zone of a task that is all but solved
+from holding a fifth of what is left; it is half of what a design is asked to tell there
+(``design.SHARE_OF_DISTANCE``)."""
 
-def default_rope(*, seed_sd: float, item: float) -> float:
-    """Half-width where none was declared: max(0.1 * pooled seed sd, one held-out item).
 
-    Where no split was run with two seeds, seed noise is unknown and one held-out item alone remains: a width at which
-    hardly anything is ever called equivalent. nan where neither is known, as for a loss, which no item is a unit of.
+def default_rope(pairs: Pairs) -> float:
+    """Half-width where none was declared: the widest of a tenth of the pooled seed sd, one held-out item, and for an
+    error without an upper end :data:`SHARE_OF_REFERENCE` of what knowing nothing scores, but no more than
+    :data:`SHARE_OF_ERROR` of the control's; nan where none is known.
+
+    Where no split was run with two seeds, seed noise is unknown, and of a share of items one held-out item alone
+    remains: a width at which hardly anything is ever called equivalent.
     """
-    return max((width for width in (0.1 * seed_sd, item) if math.isfinite(width)), default=math.nan)
+    metric = pairs.metric
+    unbounded = metric.better == "lower" and metric.high is None
+    error = math.nan
+    if unbounded and pairs.n and math.isfinite(pairs.reference):
+        own = abs(float(pairs.y.mean()) - (pairs.metric.low or 0.0))
+        error = min(SHARE_OF_REFERENCE * abs(pairs.reference), SHARE_OF_ERROR * own)
+    return max((width for width in (0.1 * pairs.seed_sd, pairs.item, error) if width > 0), default=math.nan)
 
 
 def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05) -> Verdict:
@@ -37,12 +51,15 @@ def correlated_t(pairs: Pairs, *, rope: float | None = None, alpha: float = 0.05
     the word is descriptive. Raises :class:`~analysis.errors.DeclarationError` for a ``rope`` below 0.
     """
     d = pairs.d
-    width = default_rope(seed_sd=pairs.seed_sd, item=pairs.item) if rope is None else half_width(rope)
+    width = default_rope(pairs) if rope is None else half_width(rope)
     notes = limits(pairs)
     extras: dict[str, Extra] = {"rope": width, "rope_declared": rope is not None}
     if not math.isfinite(width):
         width = 0.0
-        notes.append("No region of practical equivalence: none was declared, and neither seeds nor items give one.")
+        notes.append(
+            "No region of practical equivalence: none was declared, and neither seeds, items nor knowing nothing give "
+            "one."
+        )
     estimate = float(d.mean()) if pairs.n else math.nan
     probabilities: Probabilities | None = None
     interval: Interval | None = None

@@ -33,10 +33,10 @@ def refusal(pairs: Pairs) -> tuple[Word, str] | None:
         return Word.DESCRIPTIVE, "An activation is not compared with itself."
     if pairs.n < LEAST:
         lost = f" of {pairs.planned} planned" if pairs.missing else ""
-        return Word.CANNOT_TELL, f"{counted(pairs.n, 'paired split')}{lost}; a test needs at least {LEAST}."
+        return Word.CANNOT_TELL, f"{counted(pairs.n, f'paired {pairs.unit}')}{lost}; a test needs at least {LEAST}."
     if pairs.zero_variance:
         same = bool(np.abs(pairs.d).max() == 0)
-        what = "identical on every split" if same else "apart by the same amount on every split"
+        what = f"identical on every {pairs.unit}" if same else f"apart by the same amount on every {pairs.unit}"
         return Word.DESCRIPTIVE, (
             f"Zero variance: the two are {what}, so no p-value exists. Check that they are different runs."
         )
@@ -47,7 +47,7 @@ def limits(pairs: Pairs) -> list[str]:
     """Sentences on what weakens the evidence of these pairs, whichever test is run."""
     notes = []
     if pairs.missing:
-        notes.append(f"{pairs.missing} of {counted(pairs.planned, 'planned split')} without a pair.")
+        notes.append(f"{pairs.missing} of {counted(pairs.planned, f'planned {pairs.unit}')} without a pair.")
     if pairs.unequal:
         notes.append(
             f"{counted(pairs.unequal, 'fold')} split differently for different activations, which makes no pair."

@@ -44,9 +44,12 @@ def power(size: float, sd: float, n: int, ratio: float, *, alpha: float = 0.05) 
 
 
 def ceiling(size: float, sd: float, ratio: float, *, alpha: float = 0.05) -> float:
-    """Power as repeats grow without end: that of a normal shifted by size/sd * sqrt(n1/n2)."""
-    if not sd > 0 or not ratio > 0:
+    """Power as repeats grow without end: that of a normal shifted by size/sd * sqrt(n1/n2); without overlap any
+    difference is told in the end."""
+    if not sd > 0 or not ratio >= 0:
         return math.nan
+    if ratio == 0:
+        return 1.0 if size else alpha
     shift = abs(size) / sd / math.sqrt(ratio)
     limit = float(stats.norm.isf(alpha / 2))
     return float(stats.norm.sf(limit - shift) + stats.norm.cdf(-limit - shift))
@@ -69,8 +72,10 @@ def equivalence_power(size: float, sd: float, n: int, ratio: float, rope: float,
 
 def equivalence_ceiling(size: float, sd: float, ratio: float, rope: float, *, alpha: float = 0.05) -> float:
     """:func:`equivalence_power` as repeats grow without end."""
-    if not sd > 0 or not ratio > 0:
+    if not sd > 0 or not ratio >= 0:
         return math.nan
+    if ratio == 0:
+        return float(abs(size) < rope)
     error = sd * math.sqrt(ratio)
     room, shift = max(rope / error - float(stats.norm.isf(alpha)), 0.0), abs(size) / error
     return float(stats.norm.cdf(room - shift) - stats.norm.cdf(-room - shift))
@@ -327,3 +332,9 @@ def plannable(pairs: Pairs) -> bool:
 
 def spread(pairs: Pairs) -> float:
     return float(pairs.d.std(ddof=1)) if pairs.n > 1 else math.nan
+
+
+def units_needed(pairs: Pairs, goal: Goal, *, target: float = 0.8) -> int | None:
+    """Fewest cases or seeds, of the spread that the present ones have, that reach ``target``; None where no number up
+    to ``MOST`` does."""
+    return fewest(goal, Design(1, pairs.ratio, spread(pairs), 1.0), target=target) if plannable(pairs) else None

@@ -1,9 +1,9 @@
 """From the cube of fold runs to scores that may be compared: one number an activation and a split.
 
 The rules, in order: two runs with one key are refused; a diverged run gets what knowing nothing scores (or is left
-out, where the caller asks for complete cases), while failed, stopped and missing runs never get a score; seeds are
-averaged within a split, since they are no extra splits; activations pair by the hash of the split, never by the fold's
-number.
+out, where the caller asks for complete cases), while failed, stopped and missing runs, and those of which it is said
+why the metric has no value, never get a score; seeds are averaged within a split or a case, since they are no extra
+ones; activations pair by the hash of the split, never by the fold's number, or by the case.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import pandas as pd
 
 from analysis.errors import DeclarationError, DuplicateRuns
 from analysis.runs.metric import Metric
-from analysis.runs.schema import SCORED, Status
+from analysis.runs.schema import BESIDE, SCORED, Status
 from analysis.runs.wording import counted
+from analysis.statistics import units
+from analysis.statistics.units import Unit
 
 Array = npt.NDArray[np.float64]
 Handling = Literal["penalised", "complete"]
@@ -47,7 +49,7 @@ def _refuse(rows: pd.DataFrame, key: list[str]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """One metric on one data set, an activation a column and a split a row; not yet signed."""
+    """One metric on one data set, an activation a column and a split (or case, or seed) a row; not yet signed."""
 
     dataset: str
     metric: Metric
@@ -55,6 +57,12 @@ class Scores:
     """Column of the cube that the values came from."""
     values: pd.DataFrame
     """Index: split (sorted by repeat and fold); columns: activation label; nan where there is no score."""
+    unit: Unit = Unit.SPLIT
+    """What a row is."""
+    seeds_of: pd.DataFrame
+    """Before seeds are averaged: index unit, repeat, seed; columns as of ``values``."""
+    units: pd.Series
+    """The row of ``values`` that each of the cube's rows counts in; index: that of the cube."""
     ratio: float
     """Held-out items over items that the fold's training could see (training and validation parts)."""
     ratio_known: bool
@@ -64,7 +72,7 @@ class Scores:
     reference: float
     """What knowing nothing scores, mean over splits; nan where unknown."""
     planned: int
-    """Splits that were planned: the distinct (study, repeat, fold)."""
+    """Splits that were planned."""
     diverged: dict[str, int]
     """Runs that diverged, by activation."""
     unequal: int
@@ -87,7 +95,7 @@ class Scores:
     def sharing(self) -> str:
         """A sentence on how many splits are shared; empty where all are."""
         left, whole = len(self.shared), len(self.values)
-        return f"Over the {left} of {counted(whole, 'split')} that all have." if left < whole else ""
+        return f"Over the {left} of {counted(whole, self.unit)} that all have." if left < whole else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +112,7 @@ class Pairs:
     """Scores of ``activation``, (n,)."""
     y: Array
     """Scores of ``control`` on the same splits, (n,)."""
+    unit: Unit = Unit.SPLIT
     ratio: float
     ratio_known: bool = True
     n_heldout: float = math.nan
@@ -208,38 +217,37 @@ def scores(
     """
     column = column or f"heldout/{metric.name}"
     if column not in cube.columns:
-        have = sorted(str(name) for name in cube.columns if "/" in str(name) and not str(name).startswith("reference/"))
+        have = sorted(str(name) for name in cube.columns if "/" in str(name) and not str(name).startswith(BESIDE))
         raise DeclarationError(f"metric {column!r}: no such column in the runs; they have {', '.join(have) or 'none'}")
     rows = cube[cube["dataset"] == dataset].copy()
     labels = list(dict.fromkeys(rows["activation"])) if activations is None else list(activations)
     rows = rows[rows["activation"].isin(labels)]
-    rows["split"] = _splits(rows)
-    _refuse(rows, ["activation", "split", "seed"])
+    unit = units.unit_of(rows)
+    rows["split"], rows["unit"] = units.hashes(rows), units.assigned(rows, unit)
+    _refuse(rows, ["activation", "split", "repeat", "seed"])
 
     references = _references(rows, metric)
     rows["value"], diverged = _values(rows, column, references if handling == "penalised" else None)
-    place = rows.groupby("split", sort=False)[["repeat", "fold"]].min().sort_values(["repeat", "fold"], kind="stable")
-    values = (
-        rows.groupby(["split", "activation"], sort=False)["value"].mean().unstack("activation")
-        if len(rows)
-        else pd.DataFrame()
-    ).reindex(index=place.index, columns=labels)
-
-    ratio, known = _ratio(rows)
+    place = rows.groupby("unit", sort=False)[["repeat", "fold"]].min().sort_values(["repeat", "fold"], kind="stable")
+    ratio, known = units.overlap(rows, unit)
+    single = _single(rows)
     where = rows.groupby(["repeat", "fold", "seed"], dropna=False)["split"].nunique()
-    groups = rows[rows["value"].notna()].groupby(["split", "activation"])["value"]
+    groups = rows[rows["value"].notna()].groupby(["unit", "activation"])["value"]
     counts = groups.size()
     several = counts > 1
     return Scores(
         dataset=dataset,
         metric=metric,
         column=column,
-        values=values,
+        values=_averaged(single).reindex(index=place.index, columns=labels),
+        seeds_of=single.reindex(columns=labels),
+        unit=unit,
+        units=rows["unit"],
         ratio=ratio,
         ratio_known=known,
-        n_heldout=_mean(rows, "n_heldout"),
-        reference=_mean_of(references),
-        planned=len(rows[["study", "repeat", "fold"]].drop_duplicates()) if "study" in rows else len(place),
+        n_heldout=units.mean_size(rows, "n_heldout"),
+        reference=float(np.nanmean(references)) if np.isfinite(references).any() else math.nan,
+        planned=units.planned(rows),
         diverged={label: int((diverged & (rows["activation"] == label)).sum()) for label in labels},
         unequal=int((where > 1).sum()),
         seed_sd=_pooled(groups.var(ddof=1)[several], counts[several]),
@@ -249,34 +257,37 @@ def scores(
     )
 
 
+def _single(rows: pd.DataFrame) -> pd.DataFrame:
+    """The score of each unit, repeat and seed (row) and activation (column)."""
+    keys = ["unit", "repeat", "seed"]
+    scored = rows[rows["value"].notna()]
+    if scored.empty:
+        return pd.DataFrame(index=pd.MultiIndex.from_arrays([[], [], []], names=keys))
+    return scored.groupby([*keys, "activation"], sort=False, dropna=False)["value"].mean().unstack("activation")
+
+
+def _averaged(single: pd.DataFrame) -> pd.DataFrame:
+    """The mean of each unit (row) and activation (column) over its seeds: those that every activation with any score
+    there has, so that what one of them lacks is no difference."""
+    if single.empty:
+        return pd.DataFrame()
+    takes_part = single.notna().groupby(level="unit").transform("any")
+    return single[(single.notna() | ~takes_part).all(axis="columns")].groupby(level="unit", sort=False).mean()
+
+
 def _values(rows: pd.DataFrame, column: str, penalties: Array | None) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Each run's score, nan where it has none, and which runs diverged; these get their ``penalties``, if any."""
     raw = rows[column].to_numpy(dtype=float)
     finite = _finite(raw)
     done = rows["status"].isin(SCORED).to_numpy()
-    diverged: npt.NDArray[np.bool_] = (rows["status"] == Status.DIVERGED).to_numpy() | (done & ~finite)
+    remark = f"remark/{column.rsplit('/', 1)[-1]}"
+    explained = rows[remark].fillna("").ne("").to_numpy() if remark in rows else np.zeros(len(rows), dtype=bool)
+    broke = ~finite & ~(explained & np.isnan(raw))
+    diverged: npt.NDArray[np.bool_] = (rows["status"] == Status.DIVERGED).to_numpy() | (done & broke)
     value = np.where(done & finite, raw, np.nan)
     if penalties is not None:
         value[diverged] = penalties[diverged]
     return value, diverged
-
-
-def _splits(rows: pd.DataFrame) -> pd.Series:
-    """The split's hash; a run that never started takes that of another activation at its repeat, fold and seed."""
-    split = rows["split_hash"].astype(object).where(rows["split_hash"].notna() & (rows["split_hash"] != ""), None)
-    place = list(zip(*(rows[name] for name in ("repeat", "fold", "seed")), strict=True))
-    known: dict[tuple[object, ...], set[str]] = {}
-    for key, value in zip(place, split, strict=True):
-        if value is not None:
-            known.setdefault(key, set()).add(value)
-    filled = []
-    for key, value, label in zip(place, split, rows["activation"], strict=True):
-        others = known.get(key, set())
-        if value is None:
-            # Not known what it would have been: a split of its own, which pairs with nothing.
-            value = next(iter(others)) if len(others) == 1 else f"unknown {label} {key[0]}-{key[1]}"
-        filled.append(value)
-    return pd.Series(filled, index=rows.index, dtype=object)
 
 
 def _references(rows: pd.DataFrame, metric: Metric) -> Array:
@@ -286,25 +297,6 @@ def _references(rows: pd.DataFrame, metric: Metric) -> Array:
         return np.full(len(rows), fixed)
     recorded = rows[metric.reference_column].to_numpy(dtype=float)
     return np.where(np.isnan(recorded), fixed, recorded)
-
-
-def _mean(rows: pd.DataFrame, name: str) -> float:
-    return _mean_of(rows[name].to_numpy(dtype=float)) if name in rows else math.nan
-
-
-def _mean_of(values: Array) -> float:
-    return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
-
-
-def _ratio(rows: pd.DataFrame) -> tuple[float, bool]:
-    """n2/n1 of the corrected tests. The validation part counts as training: the fold's procedure saw it, and only so
-    is n2/(n1+n2) the share of the data that a split holds out."""
-    n_train, n_validation, n_heldout = (_mean(rows, name) for name in ("n_train", "n_validation", "n_heldout"))
-    seen = n_train + (0.0 if math.isnan(n_validation) else n_validation)
-    if seen > 0 and n_heldout > 0:
-        return n_heldout / seen, True
-    folds = rows["fold"].nunique()
-    return (1 / (folds - 1), False) if folds > 1 else (math.nan, False)
 
 
 def _pooled(variances: pd.Series, counts: pd.Series) -> float:
@@ -329,6 +321,7 @@ def pair(table: Scores, activation: str, control: str) -> Pairs:
         column=table.column,
         x=both[activation].to_numpy(dtype=float),
         y=both[control].to_numpy(dtype=float),
+        unit=table.unit,
         ratio=table.ratio,
         ratio_known=table.ratio_known,
         n_heldout=table.n_heldout,

@@ -220,7 +220,10 @@ def _start_tags(history: FoldHistory) -> dict[str, str]:
     for name, reference in start.references.items():
         tags[metric_key(schema.REFERENCE_PREFIX + name)] = repr(reference)
     for predictor, scores in start.floors.items():
-        tags |= {metric_key(f"{schema.FLOOR_PREFIX}{name}.{predictor}"): repr(scores[name]) for name in scores}
+        for name, score in scores.items():
+            named = f"{schema.FLOOR_PREFIX}{name}.{predictor}"
+            # Where MLflow takes no such name, the words come after the number.
+            tags[metric_key(named)] = repr(score) if metric_key(named) == named else f"{score!r} {predictor}"
     if start.case:
         tags[schema.CASE] = start.case
     stages = Counter(epoch.stage for epoch in history.epochs if epoch.stage)

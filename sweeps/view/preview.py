@@ -25,6 +25,7 @@ from trainer.spec import FoldSpec, Options
 ITEMS = {
     "breast_cancer": 569,
     "cifar10": 50_000,
+    "cifar10_sheets": 50_000,
     "cifar100": 50_000,
     "cifar100_sheets": 50_000,
     "diabetes": 442,

@@ -12,6 +12,7 @@ from trainer import preflight
 from trainer.datasets.digits import digits
 from trainer.datasets.reader import Dataset
 from trainer.datasets.validation import validate_dataset
+from trainer.rehearsal import Rehearsed
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, SplitSpec, TrainingSpec
 
 PLUG_INS = """
@@ -110,9 +111,9 @@ def test_a_batch_too_small_for_the_model_is_told() -> None:
 def test_each_model_is_built_once_however_many_folds_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
 
-    def rehearse(spec: FoldSpec, *rest: object, resume: bool) -> list[str]:
+    def rehearse(spec: FoldSpec, *rest: object, resume: bool) -> Rehearsed:
         built.append(spec.activation.name)
-        return []
+        return Rehearsed([], [])
 
     monkeypatch.setattr(preflight, "_rehearse", rehearse)
     specs = [dataclasses.replace(spec(name), fold=fold) for name in ("relu", "elu") for fold in range(4)]

@@ -40,7 +40,7 @@ def in_own_order(
     test: NDArray[np.int64],
     classes: tuple[str, ...],
 ) -> Content:
-    """CIFAR-100 in an order that depends on the images alone: by part, class and SHA-256 of the pixels. So the official
+    """Images in an order that depends on the images alone: by part, class and SHA-256 of the pixels. So the official
     files and the sheets, which do not keep the official order, give one data set with one digest and the same folds."""
     sums = [hashlib.sha256(image.tobytes()).digest() for image in items]
     order = np.array(sorted(range(len(items)), key=lambda place: (test[place], labels[place], sums[place])), np.int64)

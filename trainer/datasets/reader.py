@@ -43,12 +43,33 @@ Standardise = Literal["constants", "fold"]
 
 @dataclass(frozen=True, kw_only=True)
 class Mesh:
-    """A structured mesh of unit spacing, whose nodes are items; an item's coordinates are its indices on it."""
+    """A structured mesh whose nodes are items: an item's coordinate on an axis rises with its index there, and depends
+    on no other. The spacing counts as one, whatever the coordinates say."""
 
     shape: tuple[int, ...]
     """Nodes along each coordinate."""
     nodes: NDArray[np.int64]
     """Item number of each node, in C order of ``shape``."""
+    centres: NDArray[np.float64] | None = None
+    """[cells, k], in C order of (shape - 1): the values in the middle of each cell, where the function that the values
+    are of is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """What items that are windows of time series, [1, steps, series], know of time. Steps are counted as in the data
+    set's ``order``, which has the last one that a window shows."""
+
+    first: NDArray[np.int64]
+    """[n], the first step of each window."""
+    ahead: NDArray[np.int64]
+    """[n], the step that the value is of, after the window."""
+    known: NDArray[Any]
+    """[n, 1], the value at the last step that the window shows, unrounded and in the value's own units."""
+    series: NDArray[np.int64]
+    """[n], the history that each window is of: windows of one may share steps."""
+    column: int
+    """Which feature of an item is the value's own past."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +94,8 @@ class Dataset:
     """[k, n], True for the held-out part of each of k published splits, if there are any."""
     order: NDArray[np.int64] | None = None
     """[n], where items have one: their time, or their place in a recording."""
+    windows: Windows | None = None
+    """Where items are windows of time series, and values what comes after."""
     mesh: Mesh | None = None
     vocabulary: int | None = None
     """Numbers that tokens go up to, exclusive; None where items are no tokens."""

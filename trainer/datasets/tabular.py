@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainer.datasets.content import Content, content_digest
-from trainer.datasets.options import choose
+from trainer.datasets.options import Option, choose, describe
 from trainer.datasets.reader import About, Dataset
 from trainer.spec import Scalar
+
+TARGET = {
+    "target": Option(
+        default="class",
+        meaning="class: the target's range is cut into classes; quantity: the target as it is, for the task regression",
+        accepts=("class", "quantity"),
+    )
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,21 +36,38 @@ class Table:
     cuts: tuple[float, ...] = ()
     """Where the target is a quantity: the values that part its classes, each the least of the class above it."""
 
+    @property
+    def declared(self) -> Mapping[str, Option]:
+        """Whether the target is a class or the quantity itself, where it is one."""
+        return TARGET if self.cuts else {}
+
     def load(self, root: Path | None, options: Mapping[str, Scalar]) -> Dataset:
-        choose(self.name, {}, options)
+        chosen = choose(self.name, self.declared, options)
         bunch = self.raw()
         items = np.asarray(bunch.data, np.float32)[:, None, None, :]
+        if self.cuts and chosen.text("target") == "quantity":
+            return self._dataset(items, np.zeros(len(items), np.int64), (), np.asarray(bunch.target)[:, None])
         labels = np.searchsorted(self.cuts, bunch.target, side="right") if self.cuts else bunch.target
         labels = np.asarray(labels, np.int64)
         Content(items=items, labels=labels, classes=self.classes).check(self.name)
+        return self._dataset(items, labels, self.classes, None)
+
+    def _dataset(
+        self,
+        items: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        classes: tuple[str, ...],
+        values: NDArray[np.float64] | None,
+    ) -> Dataset:
         return Dataset(
             name=self.name,
             items=items,
-            labels=labels,
-            classes=self.classes,
+            labels=labels if classes else None,
+            classes=classes,
+            values=values,
             kind="table",
             standardise="fold",
-            digest=content_digest(items, labels, self.classes, {}),
+            digest=content_digest(items, labels, classes, {}, values),
         )
 
     def prepare(self, root: Path | None, options: Mapping[str, Scalar]) -> Dataset:
@@ -90,6 +116,7 @@ diabetes = Table(
         source="Comes with the package scikit-learn (sklearn.datasets.load_diabetes, unscaled). Its target is a "
         "quantity; the cut at the median, 140.5, into two classes of 221 patients is ours.",
         needs="",
+        options=describe(TARGET),
     ),
     raw=_diabetes,
     classes=("below the median", "above the median"),

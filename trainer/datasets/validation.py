@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.datasets.reader import Dataset
+from trainer.datasets.reader import Dataset, Windows
 
 EXACT = 2**24
 """Whole numbers up to this are exact in float32."""
@@ -34,9 +34,31 @@ def _shapes(got: Dataset) -> Iterator[str]:
     of_each = {f"group {name!r}": array for name, array in got.groups.items()}
     if got.fixed_heldout is not None:
         of_each["fixed_heldout"] = got.fixed_heldout  # type: ignore[assignment]  # its shape is what is looked at
+    if got.windows is not None:
+        yield from _windows(got, got.windows)
     for name, array in of_each.items():
         if np.shape(array) != got.items.shape[:1]:
             yield f"{name} has shape {np.shape(array)}; accepts one of each of the {len(got.items)} items"
+
+
+def _windows(got: Dataset, windows: Windows) -> Iterator[str]:
+    if got.order is None or got.values is None:
+        yield "has windows, and no order or no values; accepts both: the step that a window ends at, what comes after"
+        return
+    steps = {"order": got.order, "first": windows.first, "ahead": windows.ahead, "series": windows.series}
+    wrong = {
+        f"windows.{name}": np.shape(array) for name, array in steps.items() if np.shape(array) != (len(got.items),)
+    }
+    if np.shape(windows.known) != np.shape(got.values):
+        wrong["windows.known"] = np.shape(windows.known)
+    for name, shape in wrong.items():
+        yield f"{name} has shape {shape}; accepts one of each of the {len(got.items)} items (known: as values)"
+    if not wrong and not ((windows.first <= got.order) & (got.order < windows.ahead)).all():
+        yield "windows do not go from first over order to ahead; accepts first <= order < ahead"
+    if not wrong and not np.isfinite(windows.known).all():
+        yield "windows.known holds NaN or infinite values; leave such items out"
+    if not 0 <= windows.column < np.shape(got.items)[-1]:
+        yield f"windows.column is {windows.column}; accepts a feature of the items, 0 to {np.shape(got.items)[-1] - 1}"
 
 
 def _targets(got: Dataset) -> Iterator[str]:

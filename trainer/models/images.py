@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
@@ -79,3 +81,20 @@ def tiny_cnn(*, channels: int, classes: int, width: int = 8) -> nn.Module:
         nn.Flatten(),
         nn.Linear(2 * width, classes),
     )
+
+
+def small_cnn(
+    *, channels: int, classes: int, input_shape: tuple[int, int, int], width: int = 32, dropout: float = 0.25
+) -> nn.Module:
+    """Two blocks of a 5x5 convolution, the activation, batch normalisation, a 2x2 max-pool and dropout, then a linear
+    layer: what ALReLU's author uses for images. Published of it are the block's order and its 32 feature maps; the
+    ``dropout`` is a guess. ``width``: feature maps of both convolutions."""
+    arguments.count("small_cnn", "width", width)
+    arguments.real("small_cnn", "dropout", dropout, low=0.0, below=1.0)
+    layers: list[nn.Module] = []
+    before, (_, height, columns) = channels, input_shape
+    for _ in range(2):
+        layers += [nn.Conv2d(before, width, kernel_size=5, padding=2), nn.ReLU(), nn.BatchNorm2d(width)]
+        layers += [nn.MaxPool2d(2, ceil_mode=True), nn.Dropout(dropout)]
+        before, height, columns = width, math.ceil(height / 2), math.ceil(columns / 2)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width * height * columns, classes))

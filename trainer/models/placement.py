@@ -92,7 +92,7 @@ class Placing:
     def __call__(self, channels: int | None = None, *, axis: int = 1) -> nn.Module:
         """For a model that builds its places itself. What the activation draws for itself is drawn apart, so that the
         model's weights do not depend on it."""
-        with _generators_kept():
+        with generators_kept():
             return self.place(channels, axis)
 
     def place(self, channels: int | None, axis: int) -> nn.Module:
@@ -100,13 +100,17 @@ class Placing:
         self._made.add(module)
         return module
 
+    def made(self, module: nn.Module) -> bool:
+        """Whether ``module`` is the activation of a place."""
+        return module in self._made
+
     def names(self, model: nn.Module) -> tuple[str, ...]:
         """Names of the places in ``model``, in the order of registration."""
         return tuple(name for name, module in model.named_modules() if module in self._made)
 
 
 @contextmanager
-def _generators_kept() -> Iterator[None]:
+def generators_kept() -> Iterator[None]:
     """Leaves torch's, numpy's and Python's own global generators as they were."""
     of_numpy, of_python = np.random.get_state(), random.getstate()
     with torch.random.fork_rng(devices=[]):
@@ -149,38 +153,6 @@ def keywords(function: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
         [item.name for item in named if item.default is item.empty],
         any(item.kind is item.VAR_KEYWORD for item in parameters),
     )
-
-
-def replace_relus(model: nn.Module, placing: Placing) -> None:
-    """Puts an activation in the place of every ``nn.ReLU`` module.
-
-    A ReLU that stands in two places is replaced by one module in both. The features at a place are those of the sized
-    layer that was registered last before it: on axis 1 after a convolution or batch normalisation, on the last axis
-    after a linear layer, a layer normalisation, an embedding or a recurrent layer.
-    """
-    features: tuple[int | None, int] = (None, 1)
-    replaced: dict[nn.Module, nn.Module] = {}
-    for name, module in list(model.named_modules(remove_duplicate=False)):
-        if type(module) is nn.ReLU:
-            if module not in replaced:
-                replaced[module] = placing.place(*features)
-            parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, replaced[module])
-        else:
-            features = _features(module) or features
-
-
-def _features(module: nn.Module) -> tuple[int, int] | None:
-    """How many features a layer gives and on which axis; None for a layer that has no say in it."""
-    for attribute in ("num_features", "out_channels", "num_channels"):
-        if isinstance(width := getattr(module, attribute, None), int):
-            return width, 1
-    for attribute in ("out_features", "embedding_dim", "hidden_size"):
-        if isinstance(width := getattr(module, attribute, None), int):
-            return width, -1
-    if isinstance(module, nn.LayerNorm):
-        return module.normalized_shape[-1], -1
-    return None
 
 
 def activation_modules(model: nn.Module) -> dict[str, nn.Module]:

@@ -57,7 +57,7 @@ def derived(spec: FoldSpec, dataset: Dataset, device: torch.device, root: Path |
 
 def deal(kind: type[Task], dataset: Dataset, spec: FoldSpec) -> Split:
     """The fold's split, as the task wants its items dealt. Raises :class:`DataError`."""
-    return split(
+    dealt = split(
         dataset,
         spec.split,
         kind.strata(dataset, **spec.task_options),
@@ -68,6 +68,9 @@ def deal(kind: type[Task], dataset: Dataset, spec: FoldSpec) -> Split:
         may_train=kind.may_train(dataset, **spec.task_options),
         cases=kind.cases(dataset, **spec.task_options),
     )
+    if problem := kind.misdealt(dataset, dealt, **spec.task_options):
+        raise DataError(f"data set {dataset.name!r}, task {spec.task}, fold {spec.fold}: {problem}")
+    return dealt
 
 
 class Task(nn.Module, ABC):
@@ -144,6 +147,11 @@ class Task(nn.Module, ABC):
         """With the scheme "cases", what each of the folds is."""
         return ()
 
+    @classmethod
+    def misdealt(cls, dataset: Dataset, split: Split, **options: Scalar) -> str:
+        """What makes a fold's split dishonest for the task, and what to write instead; "" where nothing does."""
+        return ""
+
     # -- training ------------------------------------------------------------------------------------------------------
 
     @property
@@ -152,7 +160,8 @@ class Task(nn.Module, ABC):
         """Numbers that the model gives for one item."""
 
     def dealt(self, split: Split) -> None:
-        """Told the fold's split, before all that follows."""
+        """Told the fold's split, before all that follows. Raises :class:`~trainer.errors.DataError` for one on which
+        nothing could be measured."""
 
     def trained_on(self, split: Split) -> NDArray[np.int64]:
         """Which items of the training part the model is trained on, ascending."""
@@ -189,6 +198,11 @@ class Task(nn.Module, ABC):
     def measure(self, outputs: Tensor, targets: Tensor, part: str) -> dict[str, float]:
         """The metrics of a whole part ("train", "validation" or "heldout"), at least the loss; a task may leave out
         those that it does not measure there. One transfer from the device for all of them."""
+
+    def cautions(self, view: View) -> tuple[str, ...]:
+        """What people should know of the model and its activation in this task before they train it, in evaluation mode
+        and on a few items: no reason to refuse them."""
+        return ()
 
     # -- what is written down ------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Public help for tests: training that only pretends, here; and, in modules of their own because they load torch,
-suites that every part that is named by import path should pass (:mod:`trainer.testing.tasks`)."""
+suites that every part that is named by import path should pass (:mod:`trainer.testing.tasks`,
+:mod:`trainer.testing.networks`)."""
 
 from trainer.testing.pretended import (
     HELDOUT,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.report import amounts, figure_style
+from analysis.report import amounts, figure_style, floors
 from analysis.report.figure_style import FAINT, INK, MUTED, PALETTE, Plot
+from analysis.report.figures import floors as lines
 from analysis.report.figures.comparisons import WORD_COLOURS, WORD_MARKERS, difference, ranged, suffix
 from analysis.report.findings import Findings
 from analysis.runs.published import parts_of
 from analysis.runs.wording import counted
+from analysis.statistics.floors import Floor
 from analysis.statistics.verdict import Verdict, Word
 
 NAME = "figure-1-answer"
@@ -126,13 +129,17 @@ def difference_figure(findings: Findings, place: Shown, name: str) -> Plot:
     control = figure_style.clip(controls.pop(), 12) if len(controls) == 1 else "the control"
     used: dict[str, Any] = {}
     off = False
-    with figure_style.new_figure(0.62 + LEGEND_IN + height_of(place), width_of(sets)) as figure:
+    below = lines.Lines.of(floors.primary(findings), sets)
+    named = not place.scores  # else the figure beside it names them
+    height = 0.62 + LEGEND_IN + height_of(place) + (below.height_in if named else 0.0)
+    with figure_style.new_figure(height, width_of(sets)) as figure:
         panels = panels_of(figure, place, titled=True)
         for panel, dataset in zip(panels, sets, strict=True):
             mine = [found for label in labels if (found := findings.verdict(dataset, label)) is not None]
-            off |= differences(findings, panel, mine, labels, used)
+            off |= differences(findings, panel, mine, labels, used, below)
         name_axis(panels, f"difference to {control}{f' ({unit})' if unit else ''}")
         columns = 4 if len(sets) > 1 else 3
+        used |= below.handles if named else {}
         figure.legend(
             list(used.values()), list(used), loc="outside lower center", ncols=columns, handlelength=1, columnspacing=1
         )
@@ -140,7 +147,7 @@ def difference_figure(findings: Findings, place: Shown, name: str) -> Plot:
             figure,
             name=name,
             title="Difference to the control, right is better",
-            caption=caption(findings, sets, off=off, first=name == NAME),
+            caption=caption(findings, sets, off=off, first=name == NAME, floors=below.caption),
             data=numbers(findings, sets, labels),
         )
 
@@ -148,12 +155,15 @@ def difference_figure(findings: Findings, place: Shown, name: str) -> Plot:
 def score_figure(findings: Findings, place: Shown, name: str) -> Plot:
     sets, labels, _ = place
     off = False
-    with figure_style.new_figure(0.62 + height_of(place), width_of(sets)) as figure:
+    below = lines.Lines.of(floors.primary(findings), sets)
+    with figure_style.new_figure(0.62 + height_of(place) + below.height_in, width_of(sets)) as figure:
         panels = panels_of(figure, place, titled=False)
         for panel, dataset in zip(panels, sets, strict=True):
-            off |= splits(findings, panel, dataset, labels)
+            off |= splits(findings, panel, dataset, labels, below)
         part = parts_of(findings.claimed, findings.metric.name)
         name_axis(panels, f"{part} {amounts.label(findings.metric)}")
+        if below.handles:
+            figure.legend(list(below.handles.values()), list(below.handles), loc="outside lower center", ncols=1)
         long = [
             findings.scores(dataset).values.rename_axis("split").reset_index().melt("split", var_name="activation")
             for dataset in sets
@@ -161,10 +171,11 @@ def score_figure(findings: Findings, place: Shown, name: str) -> Plot:
         return figure_style.render(
             figure,
             name=name,
-            title=f"{part.capitalize()} {findings.metric.name} of every split",
+            title=f"{part.capitalize()} {findings.metric.name} of every {findings.unit}",
             caption=(
-                "A point a split, a line joins one split, a diamond is the mean over those that all have"
-                f"{OFF if off else ''}."
+                f"A point a {findings.unit}, a line joins one {findings.unit}, a diamond is the mean over those that "
+                "all have"
+                f"{below.caption}{OFF if off else ''}."
             ),
             data=pd.concat(
                 [frame.assign(dataset=dataset) for frame, dataset in zip(long, sets, strict=True)], ignore_index=True
@@ -177,7 +188,12 @@ def width_of(sets: list[str]) -> float:
 
 
 def differences(
-    findings: Findings, panel: Any, verdicts: list[Verdict], labels: list[str], used: dict[str, Any]
+    findings: Findings,
+    panel: Any,
+    verdicts: list[Verdict],
+    labels: list[str],
+    used: dict[str, Any],
+    below: lines.Lines,
 ) -> bool:
     """A row a verdict: difference, interval and zone of practical equivalence; whether any lies off the scale."""
     times = amounts.scale(findings.metric)
@@ -206,6 +222,10 @@ def differences(
     # A word that rests on the zone shows where the zone ends.
     zone = max((times * float(v.extras["rope"]) for v in verdicts if v.word is Word.EQUIVALENT), default=0.0)
     scale = (min(low, -ZONE_ROOM * zone), max(high, ZONE_ROOM * zone))
+    for dataset in {found.dataset for found in verdicts}:
+        place = floor_places(findings, dataset)
+        scale = below.widened(dataset, place, scale)
+        below.draw(panel, dataset, place, scale)
     # A mean off the scale is told, rather than the end of its interval there.
     told = {row for value, row in means_at if not scale[0] <= value <= scale[1]}
     off = figure_style.mark_off_scale(panel, *transposed(means_at), scale, form="mean {:.3g}")
@@ -213,12 +233,20 @@ def differences(
     return figure_style.mark_off_scale(panel, *transposed(rest), scale) or off
 
 
+def floor_places(findings: Findings, dataset: str) -> Callable[[Floor], float]:
+    """Where a floor lies among the differences: as far from the control's mean as its score is."""
+    shared, control = findings.scores(dataset).shared, findings.plan_of(dataset).declaration.control
+    middle = float(shared[control].mean()) if control in shared else math.nan
+    times = amounts.scale(findings.metric)
+    return lambda floor: times * floor.metric.sign * (floor.value - middle)
+
+
 def transposed(places: list[tuple[float, int]]) -> tuple[Any, Any]:
     values, rows = np.reshape(places, (-1, 2)).T
     return values, rows
 
 
-def splits(findings: Findings, panel: Any, dataset: str, labels: list[str]) -> bool:
+def splits(findings: Findings, panel: Any, dataset: str, labels: list[str], below: lines.Lines) -> bool:
     """A point a split, thin lines through the points of one, a diamond for the mean; whether any lies off the
     scale."""
     metric = findings.plan_of(dataset).primary
@@ -238,18 +266,21 @@ def splits(findings: Findings, panel: Any, dataset: str, labels: list[str]) -> b
         least=None if metric.low is None else times * metric.low,
         most=None if metric.high is None else times * metric.high,
     )
+    ends = below.widened(dataset, lambda floor: times * floor.value, ends)
+    below.draw(panel, dataset, lambda floor: times * floor.value, ends)
     return figure_style.mark_off_scale(panel, values.ravel(), grid.ravel(), ends)
 
 
-def caption(findings: Findings, sets: list[str], *, off: bool, first: bool) -> str:
+def caption(findings: Findings, sets: list[str], *, off: bool, first: bool, floors: str) -> str:
     verdicts = [found for found in findings.verdicts if found.dataset in sets]
     band = any(math.isfinite(float(found.extras.get("rope", math.nan))) for found in verdicts)
     more = len(findings.datasets) - len(sets) if first else 0
     return (
-        f"Mean difference over n = {ranged({found.n for found in verdicts}, 'paired split')} with its "
+        f"Mean difference over n = {ranged({found.n for found in verdicts}, f'paired {findings.unit}')} with its "
         f"{100 * (1 - findings.alpha):g} % interval, right is better"
         + ("; grey: zone of practical equivalence" if band else "")
         + (f"; {counted(more, 'more data set', 'more data sets')} under Differences and means" if more else "")
+        + floors
         + (OFF if off else "")
         + "."
     )

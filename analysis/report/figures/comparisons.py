@@ -140,7 +140,7 @@ def rope_widths(findings: Findings) -> list[Plot]:
                     caption=(
                         "Each row runs from probability 0 (bottom) to 1 (top)"
                         f"{'; the vertical line is the width in use' if banded(shown) else ''}. "
-                        f"n = {ranged({v.n for v in shown}, 'paired split')}, Bayesian correlated t."
+                        f"n = {ranged({v.n for v in shown}, f'paired {findings.unit}')}, Bayesian correlated t."
                     ),
                     data=pd.concat(rows, ignore_index=True),
                 )

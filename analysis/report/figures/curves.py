@@ -1,14 +1,15 @@
-"""Learning curves over a data set's runs, and the gap between what was trained on and what was not.
+"""Learning curves over a data set's runs.
 
-Runs that stop early never leave a mean: a curve is the best value so far, carried forward to the end. Bands are
-pointwise 95 % ranges over runs, not simultaneous ones.
+Runs that stop early never leave a mean: a curve is the best value so far, carried forward to the end. Where training
+has stages, epochs are numbered through and the best value is that of the stage, since their losses are of different
+things. Bands are pointwise 95 % ranges over runs, not simultaneous ones.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from analysis.report.figure_style import INK, MUTED, Plot
 from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings, shared_folds
 from analysis.runs.metric import Metric
-from analysis.runs.schema import SCORED, Status
+from analysis.runs.schema import LEARNING_RATE
 
 Array = npt.NDArray[np.float64]
 SECONDS = ("seconds/train", "seconds/evaluate")
@@ -47,12 +48,26 @@ def of_shared(curves: pd.DataFrame) -> pd.DataFrame:
     return curves if kept.empty else kept
 
 
-def best_so_far(values: Array, metric: Metric) -> Array:
-    """Each run's best value up to each epoch, carried forward beyond its end; (runs, epochs)."""
+def best_so_far(values: Array, metric: Metric, ends: Sequence[int] = ()) -> Array:
+    """Each run's best value up to each epoch, carried forward beyond its end, anew after each of the epochs ``ends``;
+    (runs, epochs)."""
     signed = np.where(np.isfinite(values), values, np.nan) * metric.sign
     filled = np.where(np.isnan(signed), -np.inf, signed)
-    best = np.maximum.accumulate(filled, axis=1) if filled.size else filled
+    parts = np.split(filled, [end for end in ends if 0 < end < values.shape[1]], axis=1)
+    best = np.concatenate([np.maximum.accumulate(part, axis=1) for part in parts], axis=1) if filled.size else filled
     return np.where(np.isinf(best), np.nan, best) * metric.sign
+
+
+def stages(rows: pd.DataFrame) -> list[tuple[str, int]]:
+    """Name and last epoch of each stage of the longest of the runs; empty where there is one stage."""
+    found: list[tuple[str, int]] = []
+    for text in rows["stages"].dropna().unique() if "stages" in rows else ():
+        ends: list[tuple[str, int]] = []
+        for part in filter(None, str(text).split(", ")):
+            name, _, epochs = part.rpartition(" ")
+            ends.append((name, int(epochs) + (ends[-1][1] if ends else 0)))
+        found = max(found, ends, key=lambda one: one[-1][1] if one else 0)
+    return found if len(found) > 1 else []
 
 
 def band(values: Array) -> pd.DataFrame:
@@ -71,16 +86,18 @@ def band(values: Array) -> pd.DataFrame:
     )
 
 
-def at_times(curves: pd.DataFrame, metric: Metric, points: int = POINTS) -> pd.DataFrame:
-    """Best validation value so far against the time of training and evaluation, median over runs: columns seconds,
+def at_times(
+    curves: pd.DataFrame, metric: Metric, points: int = POINTS, *, part: str = "validation", ends: Sequence[int] = ()
+) -> pd.DataFrame:
+    """Best value of a part so far against the time of training and evaluation, median over runs: columns seconds,
     median, low, high. An epoch counts from when it has ended."""
     present = [name for name in SECONDS if name in curves]
-    column = f"validation/{metric.name}"
+    column = f"{part}/{metric.name}"
     if not present or column not in curves or curves.empty:
         return pd.DataFrame(columns=["seconds", "median", "low", "high"], dtype=float)
     timed = curves.assign(_elapsed=curves[present].fillna(0.0).sum(axis=1))
     elapsed = np.nancumsum(matrix(timed, "_elapsed"), axis=1)
-    best = best_so_far(matrix(curves, column), metric)
+    best = best_so_far(matrix(curves, column), metric, ends)
     grid = np.linspace(0.0, float(elapsed.max()), points)
     sampled = np.full((len(best), points), np.nan)
     for row in range(len(best)):
@@ -93,29 +110,66 @@ def at_times(curves: pd.DataFrame, metric: Metric, points: int = POINTS) -> pd.D
     return pd.DataFrame({"seconds": grid[kept], "median": median, "low": low, "high": high})
 
 
-def watched(findings: Findings) -> Metric | None:
-    """What the learning curves are of: the primary metric, or the first other one of which there are curves."""
+class Watched(NamedTuple):
+    """What the learning curves are of."""
+
+    part: str
+    metric: Metric
+
+    @property
+    def column(self) -> str:
+        return f"{self.part}/{self.metric.name}"
+
+
+def watched(findings: Findings) -> Watched | None:
+    """The primary metric of the validation part, or the first other one of which there are curves; where nothing was
+    kept for validation, of the training part."""
     metrics = [findings.metric, *findings.metrics]
-    return next((metric for metric in metrics if f"validation/{metric.name}" in findings.curves), None)
+    return next(
+        (
+            found
+            for part in ("validation", "train")
+            for metric in metrics
+            if (found := Watched(part, metric)).column in findings.curves
+            and findings.curves[found.column].notna().any()
+        ),
+        None,
+    )
 
 
 def epochs(findings: Findings) -> list[Plot]:
-    """Validation curves by epoch, one figure a data set."""
-    metric = watched(findings)
+    """Curves by epoch, one figure a data set."""
+    seen = watched(findings)
     return [
-        _epochs(findings, dataset, metric, at)
+        _epochs(findings, dataset, seen, at)
         for at, dataset in enumerate(findings.datasets)
-        if metric is not None and (findings.curves["dataset"] == dataset).any()
+        if seen is not None and (findings.curves["dataset"] == dataset).any()
     ]
 
 
-def _epochs(findings: Findings, dataset: str, metric: Metric, at: int) -> Plot:
+class Panel(NamedTuple):
+    """What a figure of curves by epoch shows."""
+
+    labels: Sequence[str]
+    control: str
+    best: Mapping[str, pd.DataFrame]
+    alive: Mapping[str, Array]
+    metric: Metric
+    longest: int
+    stages: Sequence[tuple[str, int]]
+    rate: pd.DataFrame
+    """Median learning rate by epoch, columns epoch and median; empty where it was not recorded, or never moves."""
+
+
+def _epochs(findings: Findings, dataset: str, seen: Watched, at: int) -> Plot:
     labels = list(findings.plan_of(dataset).activations)
     control = findings.plan_of(dataset).declaration.control
     mine = of_shared(findings.curves[findings.curves["dataset"] == dataset])
+    found = stages(findings.claimed[findings.claimed["dataset"] == dataset])
+    ends = [end for _, end in found]
     parts = {label: mine[mine["activation"] == label] for label in labels}
-    raw = {label: matrix(parts[label], f"validation/{metric.name}") for label in labels}
-    best = {label: band(best_so_far(raw[label], metric)) for label in labels}
+    raw = {label: matrix(parts[label], seen.column) for label in labels}
+    best = {label: band(best_so_far(raw[label], seen.metric, ends)) for label in labels}
     alive = {label: np.isfinite(raw[label]).sum(axis=0) for label in labels}
     data = pd.concat(
         [
@@ -129,15 +183,21 @@ def _epochs(findings: Findings, dataset: str, metric: Metric, at: int) -> Plot:
     )
     longest = int(data["epoch"].max())
     runs = {int(raw[label].shape[0]) for label in labels if raw[label].shape[0]}
-    draw = _together if len(labels) <= figure_style.FEW else _apart
+    together = len(labels) <= figure_style.FEW
+    best = {label: broken(best[label], ends[:-1]) for label in labels}
+    shown = Panel(labels, control, best, alive, seen.metric, longest, found, learning_rate(mine))
     caption = (
-        f"Best validation/{metric.name} so far on the validation part, carried forward after a run has stopped: "
+        f"Best {seen.column} so far{' of the stage' if found else ''}, carried forward after a run has stopped: "
         f"median and pointwise (not simultaneous) 95 % range over "
         f"{ranged(runs, 'run')}, of the folds that all have. "
-        + ("Below: runs still training." if draw is _together else f"Dotted: {control}. Grey: share still training.")
+        + ("Nothing was kept for validation. " if seen.part == "train" else "")
+        + (f"A line where a stage ends: {', '.join(f'{name} to {end}' for name, end in found)}. " if found else "")
+        + ("Below: runs still training" if together else f"Dotted: {control}. Grey: share still training")
+        + (", and the learning rate." if together and len(shown.rate) else ".")
     )
-    with figure_style.new_figure(3.6 if draw is _together else 0.7 + 1.25 * math.ceil(len(labels) / 4)) as figure:
-        draw(figure, labels, control, best, alive, metric, longest)
+    few = 3.6 + (0.7 if len(shown.rate) else 0.0)
+    with figure_style.new_figure(few if together else 0.7 + 1.25 * math.ceil(len(labels) / 4)) as figure:
+        (_together if together else _apart)(figure, shown)
         return figure_style.render(
             figure,
             name=f"figure-4-epochs{'' if at == 0 else f'-{at + 1}'}",
@@ -147,73 +207,100 @@ def _epochs(findings: Findings, dataset: str, metric: Metric, at: int) -> Plot:
         )
 
 
-def _together(
-    figure: Any,
-    labels: Sequence[str],
-    control: str,
-    best: dict[str, pd.DataFrame],
-    alive: dict[str, Array],
-    metric: Metric,
-    longest: int,
-) -> None:
-    colours = figure_style.colours(labels, control)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    for label in labels:
-        frame, colour = best[label], colours[label]
+def broken(frame: pd.DataFrame, ends: Sequence[int]) -> pd.DataFrame:
+    """With a row of nothing after each of the epochs ``ends``, so that no line joins two stages."""
+    gaps = pd.DataFrame({"epoch": [end + 0.5 for end in ends]}, dtype=float)
+    return pd.concat([frame, gaps]).sort_values("epoch", ignore_index=True) if len(gaps) else frame
+
+
+def learning_rate(curves: pd.DataFrame) -> pd.DataFrame:
+    if LEARNING_RATE not in curves or curves[LEARNING_RATE].nunique() < 2:
+        return pd.DataFrame(columns=["epoch", "median"])
+    found = curves.dropna(subset=[LEARNING_RATE]).groupby("epoch")[LEARNING_RATE].median()
+    return found.rename("median").reset_index()
+
+
+def mark_stages(panel: Any, found: Sequence[tuple[str, int]], *, named: bool) -> None:
+    """A line where a stage ends, and the stages' names at the top of the panel."""
+    start = 0
+    for name, end in found:
+        if (name, end) != found[-1]:
+            panel.axvline(end + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
+        if named:
+            middle = (start + end + 1) / 2
+            panel.text(
+                middle,
+                1.0,
+                figure_style.clip(name, 16),
+                ha="center",
+                va="bottom",
+                fontsize=8,
+                transform=panel.get_xaxis_transform(),
+            )
+        start = end
+
+
+def _together(figure: Any, shown: Panel) -> None:
+    colours = figure_style.colours(shown.labels, shown.control)
+    rows = 3 if len(shown.rate) else 2
+    upper, lower, *rate = figure.subplots(rows, 1, sharex=True, height_ratios=[4, 1, 1][:rows])
+    for label in shown.labels:
+        frame, colour, alive = shown.best[label], colours[label], shown.alive[label]
         upper.fill_between(frame["epoch"], frame["low"], frame["high"], color=colour, alpha=0.12, linewidth=0)
         upper.plot(frame["epoch"], frame["median"], color=colour, label=figure_style.clip(label))
-        lower.step(np.arange(1, len(alive[label]) + 1), alive[label], where="mid", color=colour, linewidth=1.0)
-    upper.set_ylabel(f"best {metric.label}")
-    upper.set_xlim(1, max(longest, 2))
-    figure_style.stop_at_bounds(upper, metric)
+        lower.step(np.arange(1, len(alive) + 1), alive, where="mid", color=colour, linewidth=1.0)
+    for panel in rate:
+        panel.step(shown.rate["epoch"], shown.rate["median"], where="mid", color=INK, linewidth=1.0)
+        panel.set_yscale("log")
+        panel.set_ylabel("rate")
+    for panel in (upper, lower, *rate):
+        mark_stages(panel, shown.stages, named=panel is upper)
+    upper.set_ylabel(f"best {shown.metric.label}")
+    upper.set_xlim(1, max(shown.longest, 2))
+    figure_style.stop_at_bounds(upper, shown.metric)
     lower.set_ylim(bottom=0)
     lower.set_ylabel("running")
-    lower.set_xlabel("epoch")
-    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    last = rate[0] if rate else lower
+    last.set_xlabel("epoch")
+    last.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=4)
 
 
-def _apart(
-    figure: Any,
-    labels: Sequence[str],
-    control: str,
-    best: dict[str, pd.DataFrame],
-    alive: dict[str, Array],
-    metric: Metric,
-    longest: int,
-) -> None:
-    panels = figure.subplots(math.ceil(len(labels) / 4), 4, sharex=True, sharey=True, squeeze=False)
-    for panel in panels.flat[len(labels) :]:
+def _apart(figure: Any, shown: Panel) -> None:
+    panels = figure.subplots(math.ceil(len(shown.labels) / 4), 4, sharex=True, sharey=True, squeeze=False)
+    for panel in panels.flat[len(shown.labels) :]:
         panel.set_visible(False)
-    for panel, label in zip(panels.flat, labels, strict=False):
-        frame = best[label]
+    for panel, label in zip(panels.flat, shown.labels, strict=False):
+        frame, alive, control = shown.best[label], shown.alive[label], shown.best[shown.control]
         panel.fill_between(
             frame["epoch"], frame["low"], frame["high"], color=figure_style.PALETTE[0], alpha=0.25, linewidth=0
         )
-        panel.plot(best[control]["epoch"], best[control]["median"], ":", color=INK, linewidth=1.0)
+        panel.plot(control["epoch"], control["median"], ":", color=INK, linewidth=1.0)
         panel.plot(frame["epoch"], frame["median"], color=figure_style.PALETTE[0])
         panel.fill_between(
-            np.arange(1, len(alive[label]) + 1),
-            0.17 * alive[label] / max(1, int(np.max(alive[label], initial=1))),
+            np.arange(1, len(alive) + 1),
+            0.17 * alive / max(1, int(np.max(alive, initial=1))),
             color=MUTED,
             alpha=0.25,
             linewidth=0,
             step="mid",
             transform=panel.get_xaxis_transform(),
         )
+        mark_stages(panel, shown.stages, named=False)
         panel.set_title(figure_style.clip(label, 20), loc="left", fontsize=8.5)
-        panel.set_xlim(1, max(longest, 2))
-    figure_style.stop_at_bounds(panels[0, 0], metric)  # the others share its axis
+        panel.set_xlim(1, max(shown.longest, 2))
+    figure_style.stop_at_bounds(panels[0, 0], shown.metric)  # the others share its axis
     figure.supxlabel("epoch", fontsize=9)
-    figure.supylabel(f"best {metric.label}", fontsize=9)
+    figure.supylabel(f"best {shown.metric.label}", fontsize=9)
 
 
 def times(findings: Findings) -> list[Plot]:
-    """Best validation value so far against training time."""
-    metric = watched(findings)
+    """Best value so far against training time."""
+    seen = watched(findings)
     plots: list[Plot] = []
-    if metric is None:
+    if seen is None:
         return plots
+    metric = seen.metric
     for at, group in enumerate(figure_style.groups(findings.datasets)):
         labels = [label for label in findings.labels if any(label in findings.plan_of(d).activations for d in group)]
         colours, dashes = figure_style.colours(labels, findings.control), figure_style.dashes(labels, findings.control)
@@ -223,8 +310,9 @@ def times(findings: Findings) -> list[Plot]:
             handles: dict[str, Any] = {}
             for panel, dataset in zip(panels, group, strict=True):
                 mine = of_shared(findings.curves[findings.curves["dataset"] == dataset])
+                ends = [end for _, end in stages(findings.claimed[findings.claimed["dataset"] == dataset])]
                 for label in labels:
-                    frame = at_times(mine[mine["activation"] == label], metric)
+                    frame = at_times(mine[mine["activation"] == label], metric, part=seen.part, ends=ends)
                     if frame.empty:
                         continue
                     (handles[figure_style.clip(label)],) = panel.plot(
@@ -248,101 +336,11 @@ def times(findings: Findings) -> list[Plot]:
                     name=f"figure-4-times{'' if at == 0 else f'-{at + 1}'}",
                     title="Learning curves against training time",
                     caption=(
-                        f"Best validation/{metric.name} so far against the run's own seconds of training and "
+                        f"Best {seen.column} so far against the run's own seconds of training and "
                         "evaluation; median over runs of the folds that all have, a stopped run carried forward. A "
                         f"curve that is {metric.better} at the same time learns faster on this machine."
                     ),
                     data=pd.concat(rows, ignore_index=True),
-                )
-            )
-    return plots
-
-
-def gaps(findings: Findings) -> pd.DataFrame:
-    """How much better the training part does than the validation part at the declared checkpoint, by run: dataset,
-    activation, repeat, fold, train, validation, gap (positive: better on the training part, for a loss lower there),
-    measured (``at rest`` in evaluation mode, ``running``: the epoch's average while weights moved, or ``as
-    published``)."""
-    name = findings.plan.declaration.metric
-    columns = ["dataset", "activation", "repeat", "fold", "run_id", "best_epoch"]
-    done = findings.claimed[findings.claimed["status"].isin(SCORED)]
-    frame = done[columns].copy()
-    if f"validation/{name}" not in done:
-        return frame.iloc[:0].assign(train=np.nan, validation=np.nan, gap=np.nan, measured="")
-    frame["validation"] = done[f"validation/{name}"].astype(float)
-    rest = f"train_clean/{name}"
-    frame["train"] = done[rest].astype(float) if rest in done else np.nan
-    frame["measured"] = np.where(frame["train"].notna(), "at rest", "running")
-    if (done["status"] == Status.IMPORTED).any() and f"train/{name}" in done:
-        typed = (done["status"] == Status.IMPORTED) & frame["train"].isna()
-        frame.loc[typed, "train"] = done.loc[typed, f"train/{name}"].astype(float)
-        frame.loc[typed, "measured"] = "as published"
-    if frame["train"].isna().any() and f"train/{name}" in findings.curves:
-        moving = findings.curves.loc[
-            findings.curves["epoch"] == findings.curves["best_epoch"], ["run_id", f"train/{name}"]
-        ].set_index("run_id")[f"train/{name}"]
-        frame["train"] = frame["train"].fillna(frame["run_id"].map(moving))
-    frame["gap"] = findings.metric.sign * (frame["train"] - frame["validation"])
-    return frame.dropna(subset=["gap"]).reset_index(drop=True)
-
-
-def difference_of(metric: Metric, other: str = "validation") -> str:
-    """The gap in words, the way round in which positive means better on the training part."""
-    return f"{other} − train" if metric.better == "lower" else f"train − {other}"
-
-
-def measured_at(findings: Findings) -> str:
-    return "as published" if (findings.claimed["status"] == Status.IMPORTED).all() else "at the declared checkpoint"
-
-
-def gap_figure(findings: Findings, frame: pd.DataFrame) -> list[Plot]:
-    plots = []
-    name = findings.plan.declaration.metric
-    for at, group in enumerate(figure_style.groups(findings.datasets)):
-        mine = frame[frame["dataset"].isin(group)]
-        if mine.empty:
-            continue
-        labels = [label for label in findings.labels if (mine["activation"] == label).any()]
-        colours = figure_style.colours(labels, findings.control)
-        order = {label: row for row, label in enumerate(labels)}
-        with figure_style.new_figure(3.0 + 0.17 * math.ceil(len(labels) / 4)) as figure:
-            panels = figure_style.columns(figure, group, sharey=False)[0]
-            handles: dict[str, Any] = {}
-            for panel, dataset in zip(panels, group, strict=True):
-                for label, part in mine[mine["dataset"] == dataset].groupby("activation", sort=False):
-                    handles[str(label)] = panel.scatter(
-                        part["train"],
-                        part["gap"],
-                        s=11,
-                        alpha=0.75,
-                        linewidths=0,
-                        color=colours[str(label)],
-                        marker=figure_style.MARKERS[
-                            (order[str(label)] // len(figure_style.PALETTE)) % len(figure_style.MARKERS)
-                        ],
-                    )
-                panel.set_xlabel(f"train {findings.metric.label}")
-                figure_style.stop_at_bounds(panel, findings.metric, "x")
-            panels[0].set_ylabel(difference_of(findings.metric))
-            drawn = [label for label in labels if label in handles]
-            figure.legend(
-                [handles[label] for label in drawn],
-                [figure_style.clip(label) for label in drawn],
-                loc="outside lower center",
-                ncols=4,
-                markerscale=1.6,
-            )
-            plots.append(
-                figure_style.render(
-                    figure,
-                    name=f"figure-5-gap{'' if at == 0 else f'-{at + 1}'}",
-                    title=f"Gap from train to validation, against train {name}",
-                    caption=(
-                        f"One point a run, {measured_at(findings)}. A small gap beside a "
-                        f"{'high' if findings.metric.better == 'lower' else 'low'} train {name} is a model that fits "
-                        "less, not one that generalises better."
-                    ),
-                    data=mine.drop(columns="best_epoch"),
                 )
             )
     return plots

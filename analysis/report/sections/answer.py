@@ -13,12 +13,13 @@ from analysis.report.conclusion import DECIDED
 from analysis.report.figures import answer as figure
 from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings
-from analysis.report.sections import declaration, robustness
+from analysis.report.sections import declaration, floors, robustness
 from analysis.report.sections import power as planning
 from analysis.report.spending import Spent, hours_of, spent
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
 from analysis.statistics.power import NextStep
+from analysis.statistics.units import Unit
 from analysis.statistics.verdict import Verdict
 
 SHOWN = 3
@@ -39,11 +40,12 @@ def section(findings: Findings) -> Section:
     more = len(told) - SHOWN
     facts = {
         "What to use": [conclusion.choice(findings)],
+        "Against trivial predictors": floors.facts(findings),
         "What it cost": [cost.said],
         "What would decide the rest": decide(findings, steps, cost),
         "Where it is weak": weak(findings),
     }
-    said = conclusion.sentences(findings)
+    said = [*conclusion.sentences(findings), *([text] if (text := floors.unbeaten(findings)) else [])]
     screen = Screen(
         question=question(findings),
         answer=said,
@@ -118,14 +120,20 @@ def decide(findings: Findings, steps: list[NextStep], cost: Spent) -> list[str]:
         return []
     if all(found.word in DECIDED for found in findings.verdicts):
         return ["Nothing is open. A verdict speaks of its data set and model: further hours tell more on others."]
+    if not steps and (over_cases := planning.cases(findings)):
+        rest = len(over_cases) - 1
+        return [
+            over_cases[0],
+            *([f"{counted(rest, 'more comparison')} under Power and the next step."] if rest else []),
+        ]
     if not steps:
         return ["Nothing can be planned from these numbers: a spread over paired splits of one's own runs is missing."]
     several = len(findings.datasets) > 1
     within = [step for step in steps if step.reachable]
     beyond = [step.activation + (f" on {step.dataset}" if several else "") for step in steps if not step.reachable]
     said = [
-        f"{step.activation}{f' on {step.dataset}' if several else ''}: {counted(step.repeats, 'repeat')} of "
-        f"{counted(step.folds, 'fold')}, {step.trainings} trainings{hours_of(step.hours, cost.device, ', about ')}"
+        f"{step.activation}{f' on {step.dataset}' if several else ''}: {design_of(findings, step)}, "
+        f"{step.trainings} trainings{hours_of(step.hours, cost.device, ', about ')}"
         f"{' (to show it equivalent)' if step.aim == 'equivalence' else ''}."
         for step in within[:2]
     ]
@@ -141,6 +149,12 @@ def decide(findings: Findings, steps: list[NextStep], cost: Spent) -> list[str]:
     elif beyond:
         said.append(f"{listed(beyond, 3)}: no number of repeats.")
     return said
+
+
+def design_of(findings: Findings, step: NextStep) -> str:
+    if findings.scores(step.dataset).unit is Unit.SEED:
+        return counted(step.repeats, "seed")
+    return f"{counted(step.repeats, 'repeat')} of {counted(step.folds, 'fold')}"
 
 
 def warnings(findings: Findings) -> list[str]:
@@ -166,12 +180,15 @@ def weak(findings: Findings) -> list[str]:
     if not findings.verdicts:
         return []
     counts = [found.n for found in findings.verdicts]
-    seeds = max((findings.scores(dataset).seeds for dataset in findings.datasets), default=1)
-    splits = ranged(set(counts), "paired split")
+    tables = [findings.scores(dataset) for dataset in findings.datasets]
+    seeds = max((table.seeds for table in tables if table.unit is not Unit.SEED), default=0)
+    splits = ranged(set(counts), f"paired {findings.unit}")
     sets = len(findings.datasets)
     points = [f"{splits} on {'1 data set' if sets == 1 else f'each of {sets} data sets'}, one model."]
     if seeds == 1 and not bool((findings.claimed["status"] == Status.IMPORTED).all()):
-        points.append("One seed a split: the luck of a seed is in every difference.")
+        points.append(f"One seed a {findings.unit}: the luck of a seed is in every difference.")
+    if all(table.unit is Unit.SEED for table in tables):
+        points.append("One split, the same in every run: what is hard or easy in it is in every number.")
     return points + [line for line in (turned(findings), tuned(findings), lost(findings), zone(findings)) if line]
 
 

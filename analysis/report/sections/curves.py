@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.report.blocks import Block, Drawn, Section, Tabled, Text
-from analysis.report.figures import curves
+from analysis.report.figures import curves, gaps
 from analysis.report.findings import Findings, shared_folds
 from analysis.report.tables import Table, decimals
 from analysis.runs.published import parts_of
@@ -21,7 +21,7 @@ def section(findings: Findings) -> Section | None:
 
 def generalisation(findings: Findings) -> Section | None:
     """None where train and validation metrics of one checkpoint were not both recorded."""
-    frame = curves.gaps(findings)
+    frame = gaps.gaps(findings)
     if frame.empty:
         return None
     blocks: list[Block] = []
@@ -34,7 +34,7 @@ def generalisation(findings: Findings) -> Section | None:
         )
     if (frame["measured"] == "as published").any():
         blocks.append(Text("Train values are as published: how they were measured is not known."))
-    blocks += [Drawn(plot) for plot in curves.gap_figure(findings, frame)]
+    blocks += [Drawn(plot) for plot in gaps.gap_figure(findings, frame)]
     blocks.append(Tabled(gap_table(findings, frame)))
     tested = gap_tests(findings)
     if tested is not None:
@@ -57,7 +57,7 @@ def gap_table(findings: Findings, frame: pd.DataFrame) -> Table:
         name="table-7-gap",
         title="Gap from train to validation",
         caption=(
-            f"{name}, {curves.difference_of(findings.metric)}, {curves.measured_at(findings)}: mean and sd over n "
+            f"{name}, {gaps.difference_of(findings.metric)}, {gaps.measured_at(findings)}: mean and sd over n "
             "runs, of the folds that all have; no test."
         ),
         frame=result,
@@ -93,9 +93,9 @@ def gap_tests(findings: Findings) -> Table | None:
         name="table-7-gap-tests",
         title=f"Gap from train to {scored}, against the control's",
         caption=(
-            f"{name}, {curves.difference_of(findings.metric, scored)}: difference to the control's on n paired splits, "
-            f"positive where the gap is smaller; corrected resampled t, two-sided, Holm over {len(frame)}. "
-            "Exploratory: a family of its own, not declared."
+            f"{name}, {gaps.difference_of(findings.metric, scored)}: difference to the control's on n paired "
+            f"{findings.unit}s, positive where the gap is smaller; corrected resampled t, two-sided, Holm over "
+            f"{len(frame)}. Exploratory: a family of its own, not declared."
         ),
         frame=frame[columns],
         formats={

@@ -9,6 +9,7 @@ from analysis.report.blocks import Block, Facts, Section
 from analysis.report.findings import Findings
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
+from analysis.statistics.bayes import SHARE_OF_ERROR, SHARE_OF_REFERENCE
 
 
 def section(findings: Findings) -> Section:
@@ -104,10 +105,26 @@ def rope(findings: Findings, study: str) -> str:
     widths = [float(v.extras["rope"]) for v in findings.verdicts if v.dataset in datasets and "rope" in v.extras]
     used = sorted({width for width in widths if math.isfinite(width)})
     if not used:
-        return "none: none was declared, and neither seeds nor items give one"
+        return "none: none was declared, and neither seeds, items nor knowing nothing give one"
     text = ", ".join(f"± {value:.4g}" for value in used)
-    rule = "max(0.1 seed sd, one held-out item)" if plan.primary.share_of_items else "0.1 seed sd"
-    return f"{text} {name}, by default (none was declared): {rule}"
+    return f"{text} {name}, by default (none was declared): {default_zone(findings, datasets)}"
+
+
+def default_zone(findings: Findings, datasets: set[str]) -> str:
+    """What a zone that was not declared is made of, of what is known of the data sets' scores."""
+    tables = [findings.scores(dataset) for dataset in findings.datasets if dataset in datasets]
+    metric = tables[0].metric
+    error = metric.better == "lower" and metric.high is None and any(table.reference > 0 for table in tables)
+    parts = [
+        "0.1 seed sd" if any(table.seed_sd > 0 for table in tables) else "",
+        "one held-out item" if metric.share_of_items else "",
+        f"{100 * SHARE_OF_REFERENCE:g} % of what knowing nothing scores, but no more than {100 * SHARE_OF_ERROR:g} % "
+        "of the control's error"
+        if error
+        else "",
+    ]
+    known = [part for part in parts if part]
+    return f"the widest of {' and '.join(known)}" if len(known) > 1 else "".join(known)
 
 
 def when(findings: Findings, at: int) -> str:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
+from analysis.report.amounts import listed
 from analysis.report.blocks import Listing, Section
 from analysis.report.findings import Findings
+from analysis.runs.frames import REMARK
+from analysis.runs.plan import CASES, FIXED, PUBLISHED, TIME
 from analysis.runs.schema import SCORED, Status
 from analysis.runs.wording import counted
 from analysis.statistics.finding import Effect, Outcome
+from analysis.statistics.units import Unit
+
+NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+LAST = "last"  # the checkpoint rule that looks at nothing
+REMARKS = 12
+"""That are told; the rest is counted."""
 
 
 def section(findings: Findings) -> Section:
     claimed = findings.claimed
     items = [
-        "Training parts of folds overlap. The corrected tests allow for it by a rule of thumb that is right on "
-        "average, not for every data set.",
+        *designs(findings),
         f"{counted(len(findings.datasets), 'data set')}, one model each: a verdict speaks of these, trained like this.",
         seeds(findings),
         searched(findings),
@@ -30,15 +40,71 @@ def section(findings: Findings) -> Section:
             f"{lost} of {counted(len(claimed), 'planned run')} without a score that counts as measured: "
             "the section on integrity lists them."
         )
-    return Section(anchor="limits", title="Limits", blocks=[Listing([*filter(None, items), *doubts(findings)])])
+    said = [*filter(None, items), *remarks(findings), *doubts(findings)]
+    return Section(anchor="limits", title="Limits", blocks=[Listing(said)])
+
+
+OVERLAP = (
+    "Training parts of folds overlap. The corrected tests allow for it by a rule of thumb that is right on average, "
+    "not for every data set."
+)
+BY_SCHEME = {
+    TIME: "Along time: one time axis is one sample. Folds are stretches of the same history, and repeats over seeds "
+    "measure the luck of training alone; nothing here says how another series, or another decade, would come out.",
+    FIXED: "One held-out part, the same in every run: what is hard or easy in it is in every number, and repeats "
+    "measure the luck of training alone.",
+    PUBLISHED: "Published splits hold out overlapping parts, as repeats do. The correction takes n2/n1 from the sizes "
+    "of the parts as the runs had them{ratio}.",
+    CASES: "Cases are the unit: a verdict speaks of cases like these, each with its own training items. Their held-out "
+    "parts may share items, which no test here corrects for.",
+}
+
+
+def designs(findings: Findings) -> list[str]:
+    """What the way in which items are dealt leaves open, and the data sets of which that is so."""
+    said: dict[str, list[str]] = {}
+    for dataset in findings.datasets:
+        table = findings.scores(dataset)
+        if table.ratio:
+            said.setdefault(OVERLAP, []).append(dataset)
+        ratio = f", {table.ratio:.3f}" if math.isfinite(table.ratio) else ""
+        scheme = findings.plan_of(dataset).scheme
+        text = BY_SCHEME.get(scheme, BY_SCHEME[FIXED] if table.unit is Unit.SEED else "").format(ratio=ratio)
+        if text:
+            said.setdefault(text, []).append(dataset)
+    every = len(findings.datasets)
+    return [text if len(names) == every else f"{listed(names, 3)}: {text}" for text, names in said.items()]
+
+
+def remarks(findings: Findings) -> list[str]:
+    """What tasks remarked on their metrics, counted: why there is no value, or what looks wrong with it."""
+    claimed, said = findings.claimed, []
+    for column in (str(name) for name in claimed if str(name).startswith(REMARK)):
+        metric = column.removeprefix(REMARK)
+        rows = claimed[claimed[column].fillna("") != ""]
+        for _, mine in rows.groupby(rows[column].str.replace(NUMBER, "#", regex=True), sort=False):
+            text = mine[column].iloc[0]
+            example = "" if mine[column].nunique() == 1 else "for example, "
+            names = [f"{label} ({count})" for label, count in mine["activation"].value_counts(sort=False).items()]
+            held = f"heldout/{metric}"
+            absent = int(mine[held].isna().sum()) if held in mine else 0
+            without = f", {absent} of them without a value" if absent else ""
+            said.append(
+                f"{metric}, {counted(len(mine), 'run')}{without}: {example}{str(text).rstrip('.')}. {listed(names, 4)}."
+            )
+    more = len(said) - REMARKS
+    return [*said[:REMARKS], *([f"{counted(more, 'further remark')} in the appendix."] if more > 0 else [])]
 
 
 def seeds(findings: Findings) -> str:
     if (findings.claimed["status"] == Status.IMPORTED).all():
         return "Seeds are not stated: differences between splits and between seeds cannot be told apart."
-    most = max((findings.scores(dataset).seeds for dataset in findings.datasets), default=1)
-    can = "can" if most > 1 else "cannot"
-    return f"{counted(most, 'seed')} a split: differences between splits and between seeds {can} be told apart."
+    tables = [table for name in findings.datasets if (table := findings.scores(name)).unit is not Unit.SEED]
+    if not tables:
+        return ""
+    most = max(table.seeds for table in tables)
+    can, unit = "can" if most > 1 else "cannot", tables[0].unit
+    return f"{counted(most, 'seed')} a {unit}: differences between {unit}s and between seeds {can} be told apart."
 
 
 def searched(findings: Findings) -> str:
@@ -69,6 +135,8 @@ def held_out(findings: Findings) -> str:
         return ""
     if not claimed["verifiable"].astype(bool).all():
         return "Imported numbers: what was held out, and from what, cannot be checked."
+    if (claimed["n_validation"] == 0).all() and (claimed["rule"] == LAST).all():
+        return "No part was kept for validation: nothing chose an epoch, and the model of the last one is scored."
     if not (claimed["n_validation"].fillna(0) > 0).any():
         return "The runs record no validation part, so what early stopping and the checkpoint looked at is not known."
     return (

@@ -41,7 +41,8 @@ def equivalence(findings: Findings) -> Table | None:
         title="Practical equivalence",
         caption=(
             "A low p speaks for a difference within ± the half-width: the larger p of two one-sided corrected "
-            f"resampled t tests over n paired splits, then by Holm over {counted(findings.family, 'comparison')}."
+            f"resampled t tests over n paired {findings.unit}s, then by Holm over "
+            f"{counted(findings.family, 'comparison')}."
         ),
         frame=frame,
         formats={"rope": ".4g", "p_equivalence": "p", "p_equivalence_adjusted": "p", "n": "d"},

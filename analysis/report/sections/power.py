@@ -14,6 +14,7 @@ from analysis.runs.wording import counted
 from analysis.statistics import outlook, power
 from analysis.statistics.power import NextStep
 from analysis.statistics.scores import pair
+from analysis.statistics.units import Unit
 from analysis.statistics.verdict import Verdict, Word
 
 TARGET = 0.8
@@ -34,7 +35,9 @@ def section(findings: Findings) -> Section | None:
             )
         )
         blocks.append(Tabled(table(frame, findings.family)))
-    unplanned = [found for found in findings.verdicts if found.word not in DECIDED and found not in open_rows]
+    blocks += [Text(line) for line in cases(findings)]
+    spoken = [*open_rows, *open_cases(findings)]
+    unplanned = [found for found in findings.verdicts if found.word not in DECIDED and found not in spoken]
     if unplanned:
         named = [f"{found.dataset}, {found.activation} against {found.control}" for found in unplanned]
         more = f"; and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
@@ -87,8 +90,32 @@ def planned(findings: Findings, found: Verdict, fold_seconds: dict[str, float]) 
 
 
 def open_(findings: Findings) -> list[Verdict]:
-    """Comparisons that a next step can be planned for."""
+    """Comparisons for which further trainings can be planned."""
+    return [found for found in undecided(findings) if findings.scores(found.dataset).unit is not Unit.CASE]
+
+
+def open_cases(findings: Findings) -> list[Verdict]:
+    """Comparisons over cases, of which further trainings make no more."""
+    return [found for found in undecided(findings) if findings.scores(found.dataset).unit is Unit.CASE]
+
+
+def undecided(findings: Findings) -> list[Verdict]:
     return [found for found in findings.verdicts if found.word in (Word.UNDECIDED, Word.CANNOT_TELL) and found.n >= 2]
+
+
+def cases(findings: Findings) -> list[str]:
+    """How many cases would decide what is open over cases."""
+    said = []
+    for found in open_cases(findings):
+        goal = power.Goal(abs(found.estimate), rope_of(found), findings.alpha, max(1, findings.family))
+        needed = power.units_needed(findings.pair_of(found), goal, target=TARGET)
+        told = "tell the observed difference" if goal.aim == "difference" else "show the two to be equivalent"
+        which = f"{needed} cases like these {found.n}" if needed else "no number of cases"
+        said.append(
+            f"{found.activation} against {found.control} on {found.dataset}: {which} would {told} with "
+            f"{100 * TARGET:g} % power. Repeats add no cases: they only average out the luck of a seed."
+        )
+    return said
 
 
 def next_steps(findings: Findings) -> list[NextStep]:

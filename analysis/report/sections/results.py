@@ -8,6 +8,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from analysis.report import floors
 from analysis.report.blocks import Block, Drawn, Section, Tabled
 from analysis.report.figures import answer, comparisons
 from analysis.report.findings import Findings
@@ -17,8 +18,10 @@ from analysis.runs.metric import counting
 from analysis.runs.published import parts_of
 from analysis.runs.schema import ACTIVATION_PARAM, DEGREES, TRAINING_PARAM
 from analysis.statistics import claims, effects
+from analysis.statistics.floors import Floor
 
 LONG = 30
+FLOOR = "floor: "
 LEAST_FOR_ALL = 10
 """Paired splits from which on effect sizes of ranks and of the spread are told."""
 METHODS = (
@@ -52,13 +55,13 @@ def section(findings: Findings) -> Section:
 
 def means(findings: Findings) -> Table:
     name, looked = findings.metric.name, counting(findings.plan.metrics, findings.metric.name)
-    rows = []
+    rows, primary_floors = [], floors.primary(findings)
     for dataset in findings.datasets:
         table = findings.scores(dataset)
         shared = table.shared
         of_set = findings.claimed[findings.claimed["dataset"] == dataset]
         known = looked.reference_column in of_set and of_set[looked.reference_column].notna().any()
-        chance = float(of_set[looked.reference_column].mean()) if known else math.nan
+        chance = float(of_set[looked.reference_column].mean()) if known else looked.reference
         for label in table.values.columns:
             values = shared[label].to_numpy(dtype=float) if label in shared else np.empty(0)
             low, high = (
@@ -85,6 +88,7 @@ def means(findings: Findings) -> Table:
                     "note": table.sharing if len(values) < len(table.values) else "",
                 }
             )
+        rows += [floor_row(floor) for floor in primary_floors.get(dataset, [])]
     frame = pd.DataFrame(rows)
     digits = decimals(frame["mean"])
     return Table(
@@ -92,9 +96,16 @@ def means(findings: Findings) -> Table:
         main=True,
         title=f"{parts_of(findings.claimed, name).capitalize()} {name} by activation",
         caption=(
-            "n counts the splits that all activations have. Interval of the mean with the standard error corrected for "
-            "overlapping training parts; no test."
+            f"n counts the {findings.unit}s that all activations have. Interval of the mean with the standard error "
+            "corrected for overlapping training parts; no test."
+            + (" In grey: predictors without a network." if primary_floors else "")
         ),
+        marked={
+            (row, str(name)): "grey"
+            for row, label in enumerate(frame["activation"])
+            for name in frame.columns
+            if str(label).startswith(FLOOR)
+        },
         frame=frame,
         formats={
             **dict.fromkeys(("mean", "sd", "low", "high", "min", "max"), f".{digits}f"),
@@ -108,6 +119,13 @@ def means(findings: Findings) -> Table:
             "chance": "knowing nothing" if looked == findings.metric else f"knowing nothing, {looked.name}",
         },
     )
+
+
+def floor_row(floor: Floor) -> dict[str, object]:
+    return {
+        **{"dataset": floor.dataset, "activation": f"{FLOOR}{floor.predictor}", "mean": floor.value, "n": floor.n},
+        "note": "",
+    }
 
 
 def improvements(findings: Findings) -> Table:
@@ -129,9 +147,10 @@ def improvements(findings: Findings) -> Table:
         name="table-3-improvement",
         title="Against the best other activation, by equation (1) of the DSReLU paper",
         caption=(
-            f"{equation} on means over splits and, as the paper does, on the best split; for the activation that "
-            "leads, the best other is the runner-up. Beside it the mean paired difference to that other with its "
-            "corrected interval, positive is better; the other was picked after the fact, so nothing is tested here."
+            f"{equation} on means over {findings.unit}s and, as the paper does, on the best {findings.unit}; for the "
+            "activation that leads, the best other is the runner-up. Beside it the mean paired difference to that "
+            "other with its corrected interval, positive is better; the other was picked after the fact, so nothing is "
+            "tested here."
         ),
         frame=frame,
         formats={
@@ -163,8 +182,8 @@ def sizes(findings: Findings) -> Table:
         name="table-4-effects",
         title="Effect sizes",
         caption=(
-            "Against the control over n paired splits, without a test. Error change: −10 % is a tenth fewer errors"
-            + ("; A12: chance that a split does better than one of the control." if "a12" in frame else ".")
+            f"Against the control over n paired {findings.unit}s, without a test. Error change: −10 % is a tenth fewer "
+            "errors" + ("; A12: chance that a split does better than one of the control." if "a12" in frame else ".")
         ),
         frame=frame,
         formats={

@@ -41,7 +41,7 @@ NOT_COMPARED = "not compared"
 METHODS = (
     "Robustness: one choice is changed at a time, otherwise the rule of the verdicts holds, with Holm over the same "
     "family; the plain t differs in its variance alone, and other metrics have the zone of equivalence that seeds or "
-    "items give them, if any.",
+    "items, or what knowing nothing scores give them, if any.",
     "A verdict changes where a claim comes, goes or turns; undecided and cannot tell at this n both leave it open. "
     "Words are compared only where both could have come out.",
 )
@@ -105,14 +105,21 @@ def alternatives(findings: Findings) -> dict[str, list[Verdict]]:
         runs["diverged runs: left out"] = partial(claims.compare, findings.cube, handling="complete")
     runs[PLAIN] = partial(robustness.plain, findings.cube)
     for name in (metric.name for metric in findings.metrics):
-        if name != declared.metric and f"heldout/{name}" in findings.cube:
+        if name != declared.metric and measured(findings.claimed, name):
             runs[f"metric: {name.replace('_', ' ')}"] = partial(unscaled, findings.cube, name)
     result = {}
     for name, run in runs.items():
         verdicts = [found for plan in findings.plans for found in run(plan)]
+        if not verdicts:
+            continue
         m = max(findings.family, len(verdicts))
         result[name] = qualified.carried(claims.decide_all(verdicts, m=m, alpha=findings.alpha), findings.verdicts)
     return result
+
+
+def measured(rows: pd.DataFrame, metric: str) -> bool:
+    """Whether any run has a value of the metric on its held-out part."""
+    return f"heldout/{metric}" in rows and bool(rows[f"heldout/{metric}"].notna().any())
 
 
 def unscaled(cube: pd.DataFrame, metric: str, plan: Plan) -> list[Verdict]:
@@ -187,7 +194,8 @@ def gains(findings: Findings) -> Table:
         title="Equation (1) under every checkpoint rule",
         caption=(
             "For the activation with the best mean under the declared rule: by how many per cent of the runner-up's "
-            "score it is better, over n splits, on means and on the best split. Picked after the fact; no test."
+            f"score it is better, over n {findings.unit}s, on means and on the best one. Picked after the fact; no "
+            "test."
         ),
         frame=frame[kept],
         formats={"score": ".4f", "runner_up_score": ".4f", "percent": "+.2f", "n": "d"},

@@ -12,6 +12,7 @@ from analysis.report.tables import Table, decimals
 from analysis.runs.published import parts_of
 from analysis.runs.wording import counted
 from analysis.statistics import design
+from analysis.statistics.units import Unit
 from analysis.statistics.verdict import Verdict, Word
 
 CLASSES = {Word.BETTER: "better", Word.WORSE: "worse", Word.EQUIVALENT: "equivalent"}
@@ -34,7 +35,20 @@ METHODS = (
 def section(findings: Findings) -> Section | None:
     if not findings.verdicts:
         return None
-    return Section(anchor="verdicts", title="Verdicts", blocks=[Tabled(table(findings))], methods=METHODS)
+    methods = (*METHODS, *(text for unit, text in UNITS.items() if unit in units_of(findings)))
+    return Section(anchor="verdicts", title="Verdicts", blocks=[Tabled(table(findings))], methods=methods)
+
+
+UNITS = {
+    Unit.CASE: "Where folds are cases, a case is the unit: its repeats are averaged, n counts cases, and n2/n1 is 0, "
+    "since cases train on items of their own.",
+    Unit.SEED: "Where every run has the same split, a seed is the unit: n counts seeds, n2/n1 is 0, and a verdict "
+    "speaks of the luck of training on this split alone.",
+}
+
+
+def units_of(findings: Findings) -> set[Unit]:
+    return {table.unit for dataset in findings.datasets if not (table := findings.scores(dataset)).ratio}
 
 
 def note(found: Verdict) -> str:
@@ -74,10 +88,10 @@ def table(findings: Findings) -> Table:
         main=True,
         title="Verdicts",
         caption=(
-            f"Mean paired difference of {parts_of(findings.claimed, name)} {name} to the control over n splits, "
-            f"positive is better, with its {level} interval. p by the corrected resampled t, two-sided, after Holm "
-            f"over {counted(findings.family, 'comparison')}; P by the Bayesian correlated t; tells: the smallest true "
-            "difference with 80 % power."
+            f"Mean paired difference of {parts_of(findings.claimed, name)} {name} to the control over n "
+            f"{findings.unit}s, positive is better, with its {level} interval. p by the corrected resampled t, "
+            f"two-sided, after Holm over {counted(findings.family, 'comparison')}; P by the Bayesian correlated t; "
+            "tells: the smallest true difference with 80 % power."
         ),
         frame=frame,
         formats={

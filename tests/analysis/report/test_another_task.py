@@ -82,9 +82,12 @@ def test_checks_of_single_items_pass_over_a_metric_that_counts_none(study: Study
     assert "did not train" in " ".join(low.loc[low["check"] == "better than knowing nothing", "finding"])
 
 
-def test_no_default_equivalence_is_made_up_of_items(study: Study) -> None:
+def test_the_default_equivalence_of_an_error_comes_from_what_knowing_nothing_scores(study: Study) -> None:
     text = build.markdown([declaration.section(gather(study))], title="", digest="")
-    assert "none was declared, and neither seeds nor items give one" in text
+    assert "± 0.25 depth, by default (none was declared): 1 % of what knowing nothing scores" in text
+    cube = study.cube.drop(columns="reference/depth")
+    unknown = build.markdown([declaration.section(gather(dataclasses.replace(study, cube=cube)))], title="", digest="")
+    assert "none was declared, and neither seeds, items nor knowing nothing give one" in unknown
 
 
 def test_the_change_of_the_error_is_measured_from_the_least_there_can_be(study: Study) -> None:

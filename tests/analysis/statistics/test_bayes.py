@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import baycomp
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from analysis.runs.metric import find
+from analysis.runs.metric import Metric, find
 from analysis.runs.plan import unstated_metrics
 from analysis.statistics import bayes, frequentist, rule
 from analysis.statistics.scores import of_arrays
@@ -59,10 +60,31 @@ def test_words() -> None:
 
 
 def test_default_width() -> None:
-    assert bayes.default_rope(seed_sd=0.02, item=1e-4) == pytest.approx(0.002)
-    assert bayes.default_rope(seed_sd=0.0001, item=0.001) == pytest.approx(0.001)
-    assert bayes.default_rope(seed_sd=math.nan, item=0.002) == pytest.approx(0.002)
-    assert math.isnan(bayes.default_rope(seed_sd=math.nan, item=math.nan))
+    share = Metric(name="hits", better="higher", low=0.0, high=1.0, share_of_items=True)
+
+    def width(
+        metric: Metric, *, seed_sd: float = math.nan, items: float = math.nan, reference: float = math.nan
+    ) -> float:
+        pairs = of_arrays([0.5, 0.6], [0.5, 0.5], ratio=0.25, metric=metric, n_heldout=items)
+        return bayes.default_rope(dataclasses.replace(pairs, seed_sd=seed_sd, reference=reference))
+
+    assert width(share, seed_sd=0.02, items=10_000) == pytest.approx(0.002)
+    assert width(share, seed_sd=0.0001, items=1_000) == pytest.approx(0.001)
+    assert width(share, items=500, reference=0.5) == pytest.approx(0.002)
+    assert math.isnan(width(Metric(name="skill", better="higher", high=1.0), reference=0.5))
+
+
+def test_the_default_width_of_an_error_comes_from_knowing_nothing_and_from_the_control() -> None:
+    error = Metric(name="error", better="lower", low=0.0)
+    pairs = of_arrays([5.0, 6.0], [5.0, 5.0], ratio=0.25, metric=error)
+    assert math.isnan(bayes.default_rope(pairs))
+    known = dataclasses.replace(pairs, reference=15.4)
+    assert bayes.default_rope(known) == pytest.approx(0.154)
+    assert bayes.default_rope(dataclasses.replace(known, seed_sd=3.0)) == pytest.approx(0.3)
+    solved = dataclasses.replace(known, y=np.array([0.4, 0.6]))
+    assert bayes.default_rope(solved) == pytest.approx(0.025)
+    bounded = dataclasses.replace(known, metric=dataclasses.replace(error, high=20.0))
+    assert math.isnan(bayes.default_rope(bounded))
 
 
 def test_an_item_is_a_width_for_an_accuracy_alone() -> None:

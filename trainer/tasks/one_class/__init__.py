@@ -1,0 +1,1 @@
+"""Telling what belongs to one class from what does not, having seen that class alone."""
