@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from sklearn.covariance import LedoitWolf
 from torch import Tensor, nn
 
 from trainer.datasets.reader import Dataset
@@ -18,7 +21,9 @@ from trainer.features.facts import BACKBONES
 from trainer.tasks.anomaly import facts
 from trainer.tasks.anomaly.kinds import Kinds
 from trainer.tasks.anomaly.method import Chosen, Method
-from trainer.tasks.view import Place
+from trainer.tasks.view import PartName, Place, View
+
+PARTS: tuple[PartName, PartName] = ("train", "heldout")
 
 
 class Flow(Method):
@@ -58,6 +63,11 @@ class Flow(Method):
         size = (made[..., :-1] ** 2).sum(dim=-1).flatten(1).mean(dim=1)
         volume = made[..., -1].flatten(1).mean(dim=1)
         return torch.stack([size, volume], dim=1) / self._numbers
+
+    def trivial(self, view: View) -> dict[str, NDArray[np.float64]]:
+        """One Gaussian in place of the flow, of the pictures as they stand."""
+        known, new = (view.part(name).inputs()[:, 0, 0].double().cpu().numpy() for name in PARTS)
+        return {"one Gaussian of the frozen features": LedoitWolf().fit(known).mahalanobis(new)}
 
     def loss(self, rows: Tensor, targets: Tensor) -> Tensor:
         """Mean of (|z|^2 / 2 - log|det J|) / numbers: the negative logarithm of the likelihood, less a constant."""

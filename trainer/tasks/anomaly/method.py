@@ -60,6 +60,10 @@ class Method(ABC):
     def checked(self, view: View) -> None:  # noqa: B027  # a method may have nothing to ask of a model
         """Before the first epoch. Raises ValueError for a model that the method cannot use."""
 
+    def trivial(self, view: View) -> dict[str, NDArray[np.float64]]:
+        """Predictor that trains no network -> its scores [items of the held-out part]."""
+        return {}
+
     def measure(self, rows: Tensor, targets: Tensor) -> dict[str, float]:
         """Metrics beside the loss and those of the scores."""
         return {}

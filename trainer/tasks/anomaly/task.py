@@ -217,9 +217,14 @@ class Anomaly(Task):
     def floors(self, view: View) -> dict[str, dict[str, float]]:
         train, heldout = view.part("train"), view.part("heldout")
         known, new = (part.index.cpu().numpy() for part in (train, heldout))
+        numbers = heldout.targets.cpu().numpy()
+        found = {
+            predictor: {name: self._ranked(scores, numbers)[name] for name in ("auroc", "average_precision")}
+            for predictor, scores in self.method.trivial(view).items()
+        }
         known, new = known[self.kinds.normal[self._labels[known]]], new[~self.kinds.pretraining[self._labels[new]]]
         anomalous = self.kinds.anomalous[self._labels[new]]
-        return floors.measured(self._statistics[known], self._statistics[new], anomalous)
+        return found | floors.measured(self._statistics[known], self._statistics[new], anomalous)
 
     def references(self, train: Tensor, heldout: Tensor) -> dict[str, float]:
         numbers = heldout.cpu().numpy()

@@ -82,6 +82,7 @@ def test_scores_are_of_the_held_out_pictures_and_metrics_of_the_scores(
     start = history.start
     assert start.floors["mean grey value, more is a defect"]["auroc"] == 1.0  # the squares are bright
     assert start.floors["mean grey value, less is a defect"]["auroc"] == 0.0
+    assert ("one Gaussian of the frozen features" in start.floors) == (method == "flow")
     assert not any("size" in name for name in start.floors)  # which is the same for all
     assert "validation/auroc" not in history.epochs[-1].metrics
     if method == "gaussian":
