@@ -32,6 +32,8 @@ ACTIVATIONS: dict[str, str] = {
 }
 
 MODELS: dict[str, str] = {
+    "cloner": "trainer.models.cloner:cloner",
+    "flow": "trainer.models.flow:flow",
     "googlenet": "trainer.models.cifar:googlenet",
     "gru": "trainer.models.recurrent:gru",
     "lstm": "trainer.models.recurrent:lstm",
@@ -92,6 +94,7 @@ DATASETS: dict[str, str] = {
 
 
 TASKS: dict[str, str] = {
+    "anomaly": "trainer.tasks.anomaly.task:Anomaly",
     "classification": "trainer.tasks.classification.task:Classification",
     "regression": "trainer.tasks.regression.task:Regression",
     "one_class": "trainer.tasks.one_class.task:OneClass",
@@ -99,6 +102,7 @@ TASKS: dict[str, str] = {
 }
 
 DESCRIPTIONS: dict[str, str] = {
+    "anomaly": "trainer.tasks.anomaly.facts:describe",
     "classification": "trainer.tasks.classification.facts:describe",
     "regression": "trainer.tasks.regression.facts:describe",
     "one_class": "trainer.tasks.one_class.facts:describe",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,6 @@ class Picture:
     mask: Path | None
     test: bool | None
     """Whether it is of the part that the data set holds out; None where it declares none."""
-    size: tuple[int, int] | None = None
-    """(height, width) where the file itself was made smaller."""
 
 
 def converted(
@@ -69,7 +67,7 @@ def converted(
         labels=np.array([classes.index(picture.kind) for picture in pictures], np.int64),
         classes=tuple(classes),
         masks=_masks(name, source, pictures, side, store),
-        sizes=np.array([picture.size or _size(picture.path) for picture in pictures], np.int64),
+        sizes=np.array([_size(picture.path) for picture in pictures], np.int64),
         marks=marks,
         note=note,
         remarks=(
@@ -96,27 +94,23 @@ def scaling(chosen: Chosen) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def _masks(name: str, source: str, pictures: Sequence[Picture], side: int, store: Store) -> NDArray[np.bool_] | None:
     """[n, side, side]; None where no picture has a mask."""
-    masked: Mapping[Path, int] = {
-        picture.mask: place for place, picture in enumerate(pictures) if picture.mask is not None
-    }
+    masked = {picture.mask: place for place, picture in enumerate(pictures) if picture.mask is not None}
     if not masked:
         return None
-    masks: NDArray[np.bool_] = store.array("masks", (len(pictures), side, side), np.bool_)
     found = np.zeros((len(masked), side, side), np.uint8)
-    decode_into(
-        found, list(masked), lambda path: decode(path, name=name, source=source, size=(side, side), mode="L")[0]
-    )
-    for place, mask in zip(masked.values(), found, strict=True):
-        # Some people write 0 and 1, not 0 and 255; and a defect smaller than a pixel is one all the same.
-        least = min(COVERED * _brightest(pictures[place].mask), float(mask.max()))
-        masks[place] = mask >= max(least, 1.0)
+    decode_into(found, list(masked), lambda path: _mask(decode(path, name=name, source=source, mode="L")[0], side))
+    masks: NDArray[np.bool_] = store.array("masks", (len(pictures), side, side), np.bool_)
+    masks[list(masked.values())] = found.astype(bool)
     return masks
 
 
-def _brightest(path: Path | None) -> int:
-    assert path is not None
-    with Image.open(path) as opened:
-        return int(np.asarray(opened.convert("L")).max())
+def _mask(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """1 where a pixel of the smaller picture is covered by the defect. Some people write 0 and 1, not 0 and 255; and a
+    defect that covers no pixel is one all the same."""
+    marked = 2 * pixels.astype(np.float32) >= max(int(pixels.max()), 1)
+    covered = Image.fromarray(marked.astype(np.float32)).resize((side, side), Image.Resampling.BILINEAR)
+    share = np.asarray(covered)
+    return ((share >= min(COVERED, float(share.max()))) & (share > 0)).astype(np.uint8)
 
 
 def _size(path: Path) -> tuple[int, int]:

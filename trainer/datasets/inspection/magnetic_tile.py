@@ -34,7 +34,7 @@ KINDS = {
     "MT_Uneven": "uneven",
 }
 _FULL = {FREE: 952, "MT_Blowhole": 115, "MT_Break": 85, "MT_Crack": 57, "MT_Fray": 32, "MT_Uneven": 103}
-_COLUMNS = ("file", "original_width", "original_height", "differnet_part")
+_COLUMNS = ("file", "differnet_part")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +60,13 @@ class MagneticTile(FileReader):
     def convert(self, files: Files, chosen: Chosen, store: Store) -> Content:
         images = [path for path in files.watched if path.suffix == ".jpg"]
         listed = [path for path in files.watched if path.name in (_LIST, _TABLE)]
-        train, sizes = self._split(listed[0], files.folder, images) if listed else (None, {})
+        train = self._train(listed[0], files.folder, images) if listed else None
         pictures = [
             Picture(
                 path=path,
                 kind=KINDS[path.relative_to(files.folder).parts[0]],
                 mask=None if (good := path.relative_to(files.folder).parts[0] == FREE) else path.with_suffix(".png"),
                 test=None if train is None else not good or path.name not in train,
-                size=sizes.get(path.name),
             )
             for path in images
         ]
@@ -99,11 +98,8 @@ class MagneticTile(FileReader):
             raise missing(self.name, mask, expected=f"the mask of the defect in {path.name}", source=_SOURCE)
         return mask
 
-    def _split(
-        self, listed: Path, folder: Path, images: list[Path]
-    ) -> tuple[frozenset[str], dict[str, tuple[int, int]]]:
-        """Names of the training files, and the sizes of files that were made smaller."""
-        sizes: dict[str, tuple[int, int]] = {}
+    def _train(self, listed: Path, folder: Path, images: list[Path]) -> frozenset[str]:
+        """Names of the training files."""
         try:
             text = listed.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
@@ -116,10 +112,6 @@ class MagneticTile(FileReader):
                 expected = f"the columns {', '.join(_COLUMNS)}"
                 raise damaged(self.name, listed, "it lacks lines or columns", expected=expected, source=_SPLIT_SOURCE)
             train = frozenset(Path(row["file"]).name for row in rows if row["differnet_part"] == "train")
-            try:
-                sizes = {Path(r["file"]).name: (int(r["original_height"]), int(r["original_width"])) for r in rows}
-            except (TypeError, ValueError) as error:
-                raise damaged(self.name, listed, str(error), expected="whole numbers", source=_SPLIT_SOURCE) from error
         here = {path.name for path in images if path.relative_to(folder).parts[0] == FREE}
         if absent := sorted(train - here):
             raise DataError(
@@ -129,7 +121,7 @@ class MagneticTile(FileReader):
         if not train or train == here:
             what = "no training image" if not train else "every image without a defect for training"
             raise damaged(self.name, listed, f"it names {what}", expected="761 of 952 file names", source=_SPLIT_SOURCE)
-        return train, sizes
+        return train
 
 
 def _images(folder: Path) -> list[Path]:
