@@ -51,3 +51,16 @@ def order(indices: Tensor, *, study_seed: int, repeat: int, fold: int, epoch: in
     """``indices`` in the order of one epoch, on their device; the same on every device and for every activation."""
     generator = torch.Generator().manual_seed(seeds.seed("order", study_seed, repeat, fold, epoch))
     return indices[torch.randperm(len(indices), generator=generator).to(indices.device)]
+
+
+class Rows:
+    """Rows of one tensor, put together batch by batch; their shape and type are the first batch's."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.rows = torch.empty(0)
+
+    def put(self, first: int, end: int, rows: Tensor) -> None:
+        if first == 0:
+            self.rows = torch.empty(self._count, *rows.shape[1:], dtype=rows.dtype, device=rows.device)
+        self.rows[first:end] = rows

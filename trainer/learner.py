@@ -25,8 +25,9 @@ from trainer.models import build, initialisation, placement
 from trainer.optimisation import optimizer
 from trainer.optimisation.schedule import Schedule
 from trainer.selection import Weights
-from trainer.spec import FoldSpec, TrainingSpec
+from trainer.spec import FoldSpec
 from trainer.splits import Split
+from trainer.tasks import task as tasks
 from trainer.tasks.task import Task
 from trainer.tasks.view import Part, PartName, Stage
 
@@ -76,7 +77,7 @@ class Learner:
             model = model.to(self.device)
         self.model: nn.Module = model
         self.progress = progress.tie(self.model)
-        self.stages = stages(task, spec.training)
+        self.stages = tasks.stages(task, spec.training)
         self._ends = list(itertools.accumulate(stage.epochs for stage in self.stages))
         self._enter(0)
 
@@ -139,7 +140,7 @@ class Learner:
             self.trained_on, study_seed=spec.study_seed, repeat=spec.repeat, fold=spec.fold, epoch=epoch
         )
         edges = batches.bounds(len(order), self.stage.training.batch)
-        seen = _Rows(len(order))
+        seen = batches.Rows(len(order))
         self.begin(epoch, len(edges))
         place = (spec.repeat, spec.fold, epoch)
         self.augmentation.begin_epoch(len(order), edges, self.device, *place, study_seed=spec.study_seed)
@@ -258,7 +259,7 @@ class Learner:
         device.set_precision(self.spec.training.precision)
         self.model.eval()
         self.task.eval()
-        seen = _Rows(count)
+        seen = batches.Rows(count)
         for first, end in batches.bounds(count, self.spec.training.evaluate_batch):
             seen.put(first, end, self._forward(items(first, end)))
         return seen.rows
@@ -328,28 +329,3 @@ class Learner:
         torch.set_rng_state(state["generators"]["cpu"])
         if self.device.type == "cuda" and "cuda" in state["generators"]:
             torch.cuda.set_rng_state(state["generators"]["cuda"], self.device)
-
-
-class _Rows:
-    """Rows of one tensor, put together batch by batch; their shape and type are the first batch's."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self.rows = torch.empty(0)
-
-    def put(self, first: int, end: int, rows: Tensor) -> None:
-        if first == 0:
-            self.rows = torch.empty(self._count, *rows.shape[1:], dtype=rows.dtype, device=rows.device)
-        self.rows[first:end] = rows
-
-
-def stages(task: Task, training: TrainingSpec) -> tuple[Stage, ...]:
-    """The task's stages that have epochs. Raises ValueError where theirs are not the training's together."""
-    found = task.stages(training)
-    if (total := sum(stage.epochs for stage in found)) != training.epochs or min(stage.epochs for stage in found) < 0:
-        told = ", ".join(f"{stage.name or 'training'} {stage.epochs}" for stage in found)
-        raise ValueError(
-            f"the task's stages ({told}) have {total} epochs; accepts stages that come to training.epochs, "
-            f"{training.epochs}"
-        )
-    return tuple(stage for stage in found if stage.epochs)

@@ -73,6 +73,18 @@ def deal(kind: type[Task], dataset: Dataset, spec: FoldSpec) -> Split:
     return dealt
 
 
+def stages(task: Task, training: TrainingSpec) -> tuple[Stage, ...]:
+    """The task's stages that have epochs. Raises ValueError where theirs are not the training's together."""
+    found = task.stages(training)
+    if (total := sum(stage.epochs for stage in found)) != training.epochs or min(stage.epochs for stage in found) < 0:
+        told = ", ".join(f"{stage.name or 'training'} {stage.epochs}" for stage in found)
+        raise ValueError(
+            f"the task's stages ({told}) have {total} epochs; accepts stages that come to training.epochs, "
+            f"{training.epochs}"
+        )
+    return tuple(stage for stage in found if stage.epochs)
+
+
 class Task(nn.Module, ABC):
     """What a fold solves. Its parameters and buffers are saved and restored with the checkpoint, on the fold's device.
 
