@@ -121,7 +121,7 @@ def test_a_fold_that_was_left_goes_on_to_the_same_bits(
 def test_a_killed_fold_goes_on_to_the_same_bits(
     fold: Callable[..., FoldSpec], trained_on: Callable[..., Any], tmp_path: Path
 ) -> None:
-    spec = fold("flow", epochs=300)
+    spec = fold("flow", epochs=100)
     whole, parted = trained_on(spec, where="whole"), trained_on(spec, where="parted")
     expected = trained(whole)
     text = tmp_path / "pack.json"
@@ -139,7 +139,7 @@ def test_a_killed_fold_goes_on_to_the_same_bits(
     child.wait()
     history = journal.read_fold(folder)
     assert history is not None
-    assert 5 <= len(history.epochs) < 300
+    assert 5 <= len(history.epochs) < 100
     assert numbers(trained(parted)) == numbers(expected)
 
 
