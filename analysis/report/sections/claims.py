@@ -50,10 +50,10 @@ def known() -> tuple[Claim, ...]:
 
 def matches(claim: Claim, plan: Plan) -> bool:
     """Whether a study asks what the claim is of: its task, data set and model."""
-    task, data = plan.task.split("(", 1)[0], plan.dataset.split("(", 1)[0]
-    return (
-        claim.task == task and key(data).startswith(claim.dataset) and claim.model in key(f"{plan.model} {plan.task}")
-    )
+    task, data = plan.task.split("(", 1)[0], key(plan.dataset.split("(", 1)[0])
+    named = key(f"{plan.model} {plan.task}")  # a method may be an option of the task
+    same_data = data.startswith(claim.dataset) and not data[len(claim.dataset) :][:1].isdigit()
+    return claim.task == task and same_data and claim.model in named
 
 
 def labels_of(findings: Findings, dataset: str, activation: str) -> list[str]:

@@ -455,6 +455,8 @@ def test_claims_are_matched_by_task_data_and_model_and_else_absent() -> None:
     assert [claim.paper for claim in claims.known() if claims.matches(claim, plan)] == ["LELU"]
     mobile = dataclasses.replace(plan, task="classification", dataset="cifar10(n=2000)", model="mobilenet(width=0.25)")
     assert [claim.value for claim in claims.known() if claims.matches(claim, mobile)] == [0.37]
+    hundred = dataclasses.replace(mobile, dataset="cifar100(n=2000)")
+    assert not any(claims.matches(claim, hundred) for claim in claims.known())
     assert claims.section(gather(simulated.study(seed=1, activations=("relu", "apalu"), epochs=3))) is None
 
 
