@@ -11,8 +11,8 @@ from slurm.yaml_reader import Path
 from sweeps.study.default_spaces import PARAMETERS, Takes
 from sweeps.study.sections import Activation, Confirm, Folds, Search, Training, TunedForAll
 from sweeps.study.space import Domain, Space
+from sweeps.study.training_conflicts import conflicts
 from trainer.activations.arguments import WrongArgument
-from trainer.optimisation.facts import milestones
 from trainer.spec import Scalar
 from trainer.tasks.description import LAST, Description
 
@@ -44,7 +44,14 @@ def contradictions(study: Values) -> Iterator[tuple[Path, object, str]]:
     yield from labels
     spaces = study.spaces
     yield from _validation(study)
-    yield from _optimisation(study.training, study.folds)
+    yield from conflicts(
+        study.training,
+        study.activations,
+        study.spaces,
+        epochs={"training.epochs": study.training.epochs}
+        | ({"search.epochs": study.search_epochs} if study.search is not None else {}),
+        folds=study.folds,
+    )
     for index, item in enumerate(study.activations):
         yield from _parameters(("activations", index), item)
     searched = any(not domains.empty for domains in spaces)
@@ -91,36 +98,6 @@ def _validation(study: Values) -> Iterator[tuple[Path, object, str]]:
         yield ("training", "patience"), training.patience, f"accepts null {none}"
     if study.search is not None:
         yield ("search",), Phrase("a search"), f"accepts none {none}; give folds.validation a share"
-
-
-def _optimisation(training: Training, folds: Folds) -> Iterator[tuple[Path, object, str]]:
-    """What an optimiser or a schedule cannot do with the other fields."""
-    if training.nesterov and (training.optimizer != "sgd" or training.momentum == 0):
-        yield ("training", "nesterov"), True, "accepts false, unless the optimizer is sgd with a momentum above 0"
-    if training.init_gain != "scheme" and training.init == "default":
-        accepted = "accepts scheme with init: default; name an init, as he_normal"
-        yield ("training", "init_gain"), training.init_gain, accepted
-    name, options = training.schedule.name, training.schedule.options
-    where: Path = ("training", "schedule")
-    warmup = options.get("warmup", 0.0)
-    if isinstance(warmup, float) and warmup >= training.epochs:
-        yield (*where, "warmup"), warmup, f"accepts fewer than the {training.epochs} epochs of the training"
-    if name == "multistep":
-        last = milestones(str(options["milestones"]), training.epochs)[-1]
-        if last >= training.epochs:
-            yield (
-                (*where, "milestones"),
-                options["milestones"],
-                f"accepts epochs before the last, {training.epochs}: from then on nothing is trained",
-            )
-    if name == "plateau" and options["on"] == "validation" and folds.validation == 0:
-        yield (*where, "on"), "validation", "accepts train with folds.validation: 0, since nothing is validated"
-    if name == "one_cycle" and training.patience is not None:
-        yield (
-            ("training", "patience"),
-            training.patience,
-            "accepts null with schedule: one_cycle, whose low rates are at its end",
-        )
 
 
 def _labels(study: Values) -> Iterator[tuple[Path, object, str]]:

@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from slurm.messages import Problems, nearest, refusal
+from slurm.messages import Problems, refusal
 from sweeps.study.consistency import Values, contradictions
 from sweeps.study.field_types import TASK
-from sweeps.study.recipes import RECIPES, written_into
+from sweeps.study.recipes import written_out
 from sweeps.study.sections import (
     NAME,
     SEARCH_SHARE,
@@ -111,7 +111,7 @@ class Study(Section):
             out["confirm"] = {"repeats": repeats} if type(repeats) is int and repeats >= 1 else {}
         if isinstance(out.get("search"), Mapping):
             fill(out, "search", {"share": 0.0 if (info.context or {}).get(WRITTEN_OUT) else _search_share(out)})
-        _fill_training(out, written_out=bool((info.context or {}).get(WRITTEN_OUT)))
+        _fill_training(out, of_before=bool((info.context or {}).get(WRITTEN_OUT)))
         task = _task(info)
         fill(out, "report", {"metric": task.primary})
         if not task.stratifies:
@@ -234,27 +234,23 @@ def _task(info: ValidationInfo) -> Description:
     return found
 
 
-def _fill_training(raw: dict[str, Any], *, written_out: bool) -> None:
+def _fill_training(raw: dict[str, Any], *, of_before: bool) -> None:
     """Writes a recipe's fields into ``training``, and what weight decay is for where the study has one: never the
     activations' own parameters, which it would draw to a value that means nothing to them."""
     training = raw.get("training", {})
     if not isinstance(training, Mapping):
         return
-    if "recipe" in training:
-        if training["recipe"] not in RECIPES:
-            raise refusal(
-                f"training.recipe: got {training['recipe']!r}; accepts {', '.join(RECIPES)}"
-                f"{nearest(str(training['recipe']), RECIPES)}",
-                whole=True,
-            )
-        raw["training"] = training = written_into(training)
+    raw["training"] = training = written_out(training)
+    named = training.get("schedule")
+    if (named.get("name") if isinstance(named, Mapping) else named) == "one_cycle":
+        training.setdefault("patience", None)  # its low rates are at its end
     of_each = [item.get("training") for item in _items(raw.get("activations")) if isinstance(item, Mapping)]
     tuned = raw.get("space")
     of_each += [tuned.get("training")] if isinstance(tuned, Mapping) else []
     decays = training.get("weight_decay") not in (None, 0, 0.0) or any(
         isinstance(values, Mapping) and "weight_decay" in values for values in of_each
     )
-    if decays and not written_out:
+    if decays and not of_before:
         raw["training"] = {"decay": "no_activation", **training}
 
 

@@ -43,7 +43,11 @@ RECIPE = {
     "init": "he_normal",
     "init_gain": "own",
 }
-SCHEDULED = [scheduled("plateau", on="train", patience=1, min_delta=1.0), scheduled("cosine"), scheduled("one_cycle")]
+SCHEDULED = [
+    scheduled("plateau", watch="train", patience=1, min_delta=1.0),
+    scheduled("cosine"),
+    scheduled("one_cycle"),
+]
 
 
 def images(count: int = 12, channels: int = 3, dtype: type = np.uint8) -> Dataset:

@@ -21,7 +21,7 @@ SCHEDULES: dict[str, Declared] = {
         "end": Number(default=1e4, low=1.0),
     },
     "plateau": {
-        "on": Word(default="validation", accepts=("validation", "train")),
+        "watch": Word(default="validation", accepts=("validation", "train")),
         "factor": Number(default=0.1, low=0.0, open_ended=True, below=1.0),
         "patience": Number(default=10, low=1, whole=True),
         "cooldown": Number(default=0, low=0, whole=True),
@@ -37,7 +37,7 @@ SCHEDULES: dict[str, Declared] = {
 - ``multistep``: times ``gamma`` after each of the ``milestones``, which are epochs (60) or shares of all epochs (0.3)
 - ``one_cycle``: step by step from ``lr / start`` up to ``lr`` over the share ``rise`` of all steps, then down to
   ``lr / start / end``; the momentum stays
-- ``plateau``: times ``factor``, down to ``floor``, once the loss of the part ``on`` has not fallen by more than
+- ``plateau``: times ``factor``, down to ``floor``, once the loss of the part ``watch`` has not fallen by more than
   ``min_delta`` for ``patience`` epochs; then it rests for ``cooldown`` epochs (as Keras counts them)
 """
 

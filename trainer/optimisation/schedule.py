@@ -48,7 +48,7 @@ class Schedule:
 
     def end_epoch(self, metrics: Mapping[str, float]) -> None:
         """Told what was measured after an epoch, as ``part/metric``."""
-        loss = metrics.get(f"{self._options.get('on')}/loss")
+        loss = metrics.get(f"{self._options.get('watch')}/loss")
         if self._plateau is not None and loss is not None and self._epoch >= self._warmup:
             self._plateau.step(loss)
 

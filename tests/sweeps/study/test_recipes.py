@@ -53,17 +53,19 @@ def test_weight_decay_spares_activations_unless_a_study_says_otherwise_or_is_of_
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        ("{recipe: resnet-cifra}", "training.recipe: got 'resnet-cifra'; accepts resnet-cifar"),
+        ("{recipe: resnet-cifra}", 'study:4: training.recipe: got "resnet-cifra"; accepts resnet-cifar'),
         ("{schedule: cosin}", "training.schedule: schedule: got 'cosin'; accepts none, cosine"),
         (
             "{schedule: {name: cosine, warm: 3}}",
             "cosine.warm: got 3; unknown key; accepts floor, warmup",
         ),
         ("{schedule: {name: multistep, milestones: [9, 3]}}", "accepts ascending numbers above 0"),
-        ("{epochs: 9, schedule: {name: multistep, milestones: [3, 9]}}", "accepts epochs before the last, 9"),
-        ("{epochs: 4, schedule: {name: cosine, warmup: 4}}", "accepts fewer than the 4 epochs of the training"),
-        ("{schedule: one_cycle}", "training.patience: got 15; accepts null with schedule: one_cycle"),
-        ("{nesterov: true}", "training.nesterov: got true; accepts false, unless the optimizer is sgd"),
+        ("{epochs: 9, schedule: {name: multistep, milestones: [3, 9]}}", "accepts epochs below training.epochs, 9"),
+        ("{epochs: 4, schedule: {name: cosine, warmup: 4}}", "accepts less than training.epochs, 4"),
+        ("{schedule: one_cycle, patience: 9}", "training.patience: got 9; accepts null with schedule: one_cycle"),
+        ("{nesterov: true}", "training.nesterov: got true; accepts false with optimizer: adam"),
+        ("{schedule: {name: cosine, floor: 0.01}, lr: 1e-3}", "schedule.floor: got 0.01; accepts at most lr, 0.001"),
+        ("{schedule: plateau, evaluate_every: 2}", "training.evaluate_every: got 2; accepts 1 with a plateau"),
         ("{init_gain: own}", "accepts scheme with init: default"),
         ("{augment: flip}", "accepts a list of crop, flip"),
         ("{augment: [flop]}", "got 'flop'; accepts crop, flip"),
@@ -78,6 +80,22 @@ def test_what_is_refused_says_why(training: str, message: str) -> None:
     with pytest.raises(StudyError) as caught:
         load(LEAST + f"training: {training}")
     assert message in str(caught.value)
+
+
+def test_what_a_search_or_one_activation_would_train_with_is_looked_at_too() -> None:
+    nesterov = "training: {optimizer: sgd, nesterov: true}\nsearch: {samples: 2}\n"
+    with pytest.raises(StudyError, match="nesterov: got true; accepts false with optimizer: adam"):
+        load(LEAST + nesterov + "space: {training: {optimizer: {choice: [sgd, adam]}}}")
+    own = LEAST.replace("apalu", "{activation: apalu, training: {momentum: 0}}")
+    with pytest.raises(StudyError, match="accepts false with momentum: 0"):
+        load(own + "training: {optimizer: sgd, nesterov: true}")
+    steps = "training: {epochs: 9, schedule: {name: multistep, milestones: [5]}}\nsearch: {samples: 2, epochs: 3}\n"
+    with pytest.raises(StudyError, match=r"accepts epochs below search\.epochs, 3"):
+        load(LEAST + steps + "space: {training: {lr: {choice: [0.1, 0.2]}}}")
+
+
+def test_one_cycle_trains_to_its_end() -> None:
+    assert load(LEAST + "training: {schedule: one_cycle}").training.patience is None
 
 
 def test_a_plateau_on_a_part_that_is_not_there_is_refused() -> None:

@@ -242,7 +242,7 @@ def test_a_list_of_texts_in_the_data_is_its_text_with_commas():
         with pytest.raises(StudyError, match=r"data\.drop: got .* true, false, null or a list of texts"):
             load(LEAST.replace("digits", f"{{name: table, drop: {wrong}}}"))
     with pytest.raises(StudyError, match="lists and mappings are not passed on"):
-        load(LEAST + "model: {name: resnet18, widths: [a]}")
+        load(LEAST.replace("gelu", "{activation: gelu, params: {approximate: [tanh]}}"))
 
 
 def test_what_decides_a_number_is_in_the_digest_and_nothing_else():

@@ -98,7 +98,7 @@ def keras(
 def test_a_plateau_counts_as_keras_does(seed: int, cooldown: int, patience: int) -> None:
     losses = torch.rand(40, generator=torch.Generator().manual_seed(seed)).tolist()
     options = {"factor": 0.5, "patience": patience, "cooldown": cooldown, "floor": 1e-3}
-    found = rates("plateau", 40, 1, losses, on="train", min_delta=0.01, **options)
+    found = rates("plateau", 40, 1, losses, watch="train", min_delta=0.01, **options)
     assert [inside[0] for inside in found] == pytest.approx(keras(losses, delta=0.01, **options))  # type: ignore[arg-type]
 
 
