@@ -72,7 +72,7 @@ class OwnArrays(FileReader):
     name: str
     about: About
     declared: Mapping[str, Option]
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def find(self, root: Path, chosen: Chosen) -> Files:
         if not chosen.text("path"):
@@ -145,6 +145,7 @@ class OwnArrays(FileReader):
             values=None if classes else own_columns.quantities(named.path, named.told("values"), target),
             groups=groups,
             marks=marks,
+            vocabulary=int(items.max()) + 1 if kind == "tokens" else None,
             remarks=(
                 f"read as {kind}: {_sizes(raw)} as {_sizes(items)} an item",
                 *copies.remarks(marks[copies.MARK], lambda place: f"item {place}"),

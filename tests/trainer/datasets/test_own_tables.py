@@ -414,6 +414,7 @@ def test_arrays_by_name(saved: Path, options: dict[str, str], kind: str, shape: 
     assert sorted(found.items.ravel().tolist()) == pytest.approx(sorted(raw.ravel().tolist()), rel=1e-5)
     if options["items"] == "last":
         np.testing.assert_array_equal(found.items, raw.transpose(0, 3, 1, 2))
+    assert found.vocabulary == (int(raw.max()) + 1 if kind == "tokens" else None)
 
 
 @pytest.mark.parametrize("labels", ["y", "column", "names", "ids"])
