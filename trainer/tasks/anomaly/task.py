@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainer.datasets.reader import Dataset
-from trainer.errors import DataError
 from trainer.spec import Scalar
 from trainer.splits import Case, Split, Strata
 from trainer.tasks.anomaly import facts, floors, kinds
@@ -81,7 +80,6 @@ class Anomaly(Task):
     ) -> None:
         super().__init__(dataset)
         given = {name: value for name, value in locals().items() if name in _OPTIONS}
-        self.where = f"data set {dataset.name!r}, task {facts.NAME}"
         self.kinds = _kinds(dataset, given)
         self.apart = {f"auroc_{facts.slug(kind)}": self.kinds.of_kind(kind) for kind in facts.listed(kinds)}
         self.method = METHODS[method](dataset, self.kinds, given)
@@ -134,27 +132,30 @@ class Anomaly(Task):
     def cases(cls, dataset: Dataset, **options: Scalar) -> tuple[Case, ...]:
         return kinds.cases(dataset, _kinds(dataset, options))
 
+    @classmethod
+    def misdealt(cls, dataset: Dataset, split: Split, **options: Scalar) -> str:
+        assert dataset.labels is not None
+        found = _kinds(dataset, options)
+        held, trained = dataset.labels[split.heldout], dataset.labels[split.train]
+        if len(found.products) > 1 and split.case is None:
+            return (
+                f"{len(found.products)} products would be held out and learnt together; use folds: {{scheme: cases, "
+                f"folds: {len(found.products)}}}, or one product by the option category"
+            )
+        for what, there in (
+            ("held-out part of a fold has no normal picture", found.normal[held].any()),
+            ("held-out part of a fold has no picture with a defect", found.anomalous[held].any()),
+            ("training part of a fold has no normal picture", found.normal[trained].any()),
+        ):
+            if not there:
+                return f"the {what}; use other folds"
+        return ""
+
     # -- training ------------------------------------------------------------------------------------------------------
 
     @property
     def outputs(self) -> int:
         return self.method.outputs
-
-    def dealt(self, split: Split) -> None:
-        held, trained = self._labels[split.heldout], self._labels[split.train]
-        products = {self.kinds.names[number].rpartition("/")[0] for number in np.unique(held)}
-        if len(self.kinds.products) > 1 and split.case is None:
-            raise DataError(
-                f"{self.where}: {len(products)} products would be held out and learnt together; use folds: {{scheme: "
-                f"cases, folds: {len(self.kinds.products)}}}, or one product by the option category"
-            )
-        for what, there in (
-            ("held-out part of a fold has no normal picture", self.kinds.normal[held].any()),
-            ("held-out part of a fold has no picture with a defect", self.kinds.anomalous[held].any()),
-            ("training part of a fold has no normal picture", self.kinds.normal[trained].any()),
-        ):
-            if not there:
-                raise DataError(f"{self.where}: the {what}; use other folds")
 
     def trained_on(self, split: Split) -> NDArray[np.int64]:
         """Where there is another data set to pretrain on, that alone."""

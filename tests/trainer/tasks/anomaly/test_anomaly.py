@@ -174,7 +174,6 @@ def test_no_defect_trains_or_validates(fold: Callable[..., FoldSpec], root: Path
             for part in (dealt.train, dealt.validation):
                 assert not {"hole", "big-hole"} & set(names[part])
             made = kind(dataset, **spec.task_options)
-            made.dealt(dealt)
             trains = set(names[made.trained_on(dealt)])
             assert trains == ({"pretraining: checks", "pretraining: stripes"} if method == "gaussian" else {"good"})
 
@@ -231,6 +230,26 @@ def test_what_does_not_fit_is_told_in_one_message_before_anything_is_trained(
     (problem,) = tried([dataclasses.replace(spec, task_options=given)], root).problems
     for word in words:
         assert word in problem
+
+
+def test_a_fold_without_defects_is_told_before_it_is_trained(fold: Callable[..., FoldSpec], root: Path) -> None:
+    """Whose excerpt for the rehearsal has other numbers: 12 normal pictures come first in the data set."""
+    import shutil
+
+    assert tried([fold("flow", split=SplitSpec(scheme="fixed", folds=1, validation=0.0))], root).problems == []
+    for kind in ("hole", "big-hole"):
+        shutil.move(root / "mvtec" / "nut" / "test" / kind, root / kind)
+    shutil.copytree(root / "mvtec" / "nut" / "test" / "good", root / "own" / "good")
+    shutil.copytree(root / "hole", root / "own" / "hole")
+    for number in range(1, 4):
+        (root / "own" / "hole" / f"{number:03}.png").unlink()
+    data = DataSpec(name="image_folder", options={"folder": "own", "size": 32, "mode": "grey"})
+    specs = [
+        fold("flow", data=data, fold=number, split=SplitSpec(folds=2, validation=0.0, stratify=False))
+        for number in range(2)
+    ]
+    (problem,) = tried(specs, root).problems
+    assert "no picture with a defect" in problem
 
 
 def test_single_pixels_need_masks(fold: Callable[..., FoldSpec], root: Path) -> None:
