@@ -17,8 +17,12 @@ def studies(ctx: click.Context) -> None:
         from sweeps.study import shipped
         from sweeps.view import preview
 
-        for name, text in sorted(shipped.shipped().items()):
-            click.echo(f"{name:24} {preview.headline(text)}")
+        known = sorted(shipped.shipped().items())
+        for heading, small in (("For two CPU cores:", True), ("As in a paper, for GPUs or many cores:", False)):
+            click.echo(heading)
+            for name, text in known:
+                if preview.for_a_cpu(name) is small:
+                    click.echo(f"  {name:29} {preview.headline(text)}")
 
 
 @studies.command("show")

@@ -43,6 +43,11 @@ STEP_MS = 4.0
 at batch 32 and 32x32 pixels is expected to take on an H100, most of it launching kernels. Not a measurement."""
 
 
+def for_a_cpu(name: str) -> bool:
+    """Whether a shipped study is made to run in minutes on two cores."""
+    return name.endswith("-cpu") or name in ("digits", "smoke")
+
+
 def headline(text: str) -> str:
     """The first comment line of a study file: what it answers."""
     return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
