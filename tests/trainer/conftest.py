@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from trainer.codec import to_text
 from trainer.spec import (
     ActivationSpec,
     DataSpec,
@@ -56,3 +60,27 @@ def packed(tmp_path: Path) -> Callable[..., Pack]:
         return dataclasses.replace(Pack(launches=launches, data_root=None, device="cpu"), **changes)
 
     return make
+
+
+DIES = """
+import os, signal, sys
+from trainer import entry, journal
+write = journal.Writer.write
+def and_die(self, record):
+    write(self, record)
+    if isinstance(record, journal.Epoch) and record.epoch == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+journal.Writer.write = and_die
+entry.run(sys.argv[1])
+"""
+
+
+@pytest.fixture
+def killed_after() -> Callable[[Pack, int], None]:
+    """Trains a pack in a process of its own, which dies by SIGKILL as it has written an epoch's record."""
+
+    def run(pack: Pack, epoch: int) -> None:
+        done = subprocess.run([sys.executable, "-P", "-c", DIES, to_text(pack), str(epoch)], check=False)
+        assert done.returncode == -signal.SIGKILL
+
+    return run

@@ -130,7 +130,7 @@ def test_checkpoint_is_plain_tensors_and_numbers(small, packed, monkeypatch):
     folder = cut_once(monkeypatch, packed(small(activation=ActivationSpec(name="dsrelu"))), 2)
     state = torch.load(folder / "attempt-1" / checkpoint.FILE, weights_only=True)
     assert state["epoch"] == 2
-    assert state["learner"].keys() == {"model", "optimizer", "generators", "task", "inputs"}
+    assert state["learner"].keys() == {"model", "optimizer", "schedule", "generators", "task", "inputs"}
 
 
 @pytest.mark.parametrize("activation", ["relu", "dsrelu", "apalu"])

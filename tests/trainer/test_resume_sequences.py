@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,22 +74,13 @@ def kept(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", list(MODELS))
-def test_a_fold_that_is_killed_ends_as_one_that_was_not(small: Any, root: Path, tmp_path: Path, model: str) -> None:
+def test_a_fold_that_is_killed_ends_as_one_that_was_not(
+    small: Any, root: Path, tmp_path: Path, killed_after: Callable[[Pack, int], None], model: str
+) -> None:
     spec = specified(small, model)
     calm, killed = tmp_path / "calm", tmp_path / "killed"
     entry.run(to_text(pack(spec, root, calm)))
-    if (child := os.fork()) == 0:
-        write = journal.Writer.write
-
-        def and_die(self: journal.Writer, record: Any) -> None:
-            write(self, record)
-            if isinstance(record, journal.Epoch) and record.epoch == 2:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        journal.Writer.write = and_die  # type: ignore[method-assign]
-        entry.run(to_text(pack(spec, root, killed)))
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    killed_after(pack(spec, root, killed), 2)
     assert list(json.loads(entry.run(to_text(pack(spec, root, killed))))["folds"].values()) == ["finished"]
     history = journal.read_fold(killed)
     assert history.start is not None

@@ -64,6 +64,15 @@ def windows(*, steps: int = 120, length: int = 6) -> Dataset:
     )
 
 
+def pictures() -> Dataset:
+    """Noise, and for a third of the items a bright square in it."""
+    rng = np.random.default_rng(4)
+    items = rng.integers(60, 120, (36, 1, 32, 32)).astype(np.uint8)
+    items[24:, :, 8:18, 8:18] = 250
+    labels = np.repeat([0, 1], [24, 12])
+    return Dataset(name="noise", items=items, labels=labels, classes=("good", "hole"), digest="3" * 64)
+
+
 def examples() -> dict[str, list[Example]]:
     """At least one of each task that is shipped."""
     images = few_digits(classes=4)
@@ -90,6 +99,14 @@ def examples() -> dict[str, list[Example]]:
                 split=SplitSpec(scheme="time", folds=2, purge=6, stratify=False),
             )
             for target in ("difference", "level")
+        ],
+        "anomaly": [
+            Example(
+                task="anomaly",
+                dataset=pictures(),
+                model=ModelSpec(name="flow", options={"blocks": 2, "width": 16}),
+                options={"backbone": "resnet18", "weights": "random", "rotations": 2, "levels": "0,1"},
+            ),
         ],
         "one_class": [
             Example(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.report import findings as gathering
-from analysis.report.figures import curves as figures
+from analysis.report.figures.gaps import gaps
 from analysis.report.sections import curves, results
 from analysis.runs import simulated
 from analysis.runs.load import Study
@@ -84,7 +84,7 @@ def test_normalised_scores_ranks_and_the_table_of_means_agree() -> None:
     assert shown["note"].str.contains("3 of 5 splits").all()
     improved = results.improvements(found).frame
     assert improved.query("activation == 'dsrelu' and basis == 'mean'")["percent"].item() > 0
-    assert curves.gap_table(found, figures.gaps(found)).frame["n"].tolist() == [3, 3, 3]
+    assert curves.gap_table(found, gaps(found)).frame["n"].tolist() == [3, 3, 3]
 
 
 def test_the_gap_is_compared_on_what_both_have() -> None:

@@ -24,10 +24,12 @@ NARROW: dict[str, dict[str, Any]] = {
 SHAPES = {"svdd_lenet": [(1, 28, 28), (3, 32, 32)]}
 SUITED_OUTPUTS = {"svdd_lenet": 32}
 ASIDE = {"svdd_lenet": ("decoder.*",)}
-TOKENS = {"text_cnn": 50}
+TOKENS = {"text_cnn": 50, "text_gru": 50}
+OF_A_TASK = {"flow", "cloner"}
+"""Whose outputs are what the task anomaly reads, not numbers for an item."""
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - OF_A_TASK))
 def test_a_shipped_network_keeps_to_it(name: str) -> None:
     shapes = SHAPES.get(name, [(3, 20, 24), (1, 16, 16)])
     outputs, vocabulary = SUITED_OUTPUTS.get(name, 5), TOKENS.get(name)

@@ -187,8 +187,7 @@ class Anomaly(Task):
             self._remarks["loss"] = "nothing of the data set that the model learns to name is held out"
         scores = self.method.scores(rows)
         if part == "heldout" and scores is not None:
-            self._scores = scores.cpu().numpy()
-            found |= self._ranked(self._scores, numbers)
+            found |= self._ranked(scores.cpu().numpy(), numbers)
         return found
 
     def outcome(self, view: View) -> dict[str, float]:
@@ -235,14 +234,16 @@ class Anomaly(Task):
 
     def predictions(self, outputs: Tensor, targets: Tensor) -> dict[str, NDArray[Any]]:
         """``normal`` [n] bool, ``kind`` [n] text, ``labels`` [n] its number, ``score`` [n] float64, higher for what is
-        less normal."""
+        less normal: of the outputs, or of the outcome measured last where the method scores nothing by them."""
         numbers = targets.cpu().numpy()
-        assert self._scores is not None
+        of_rows = self.method.scores(outputs.double())
+        scores = self._scores if of_rows is None else of_rows.cpu().numpy()
+        assert scores is not None
         return {
             "normal": self.kinds.normal[numbers],
             "kind": np.array(self.kinds.names)[numbers],
             "labels": numbers,
-            "score": self._scores,
+            "score": scores,
         }
 
 

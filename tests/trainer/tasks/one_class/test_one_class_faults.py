@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer import catalogue, entry, journal, preflight
+from trainer import entry, journal, preflight
 from trainer.codec import to_text
 from trainer.datasets.digits import digits
 from trainer.errors import DataError
@@ -190,16 +188,6 @@ class Small(torch.nn.Module):
 # -- killed and resumed ------------------------------------------------------------------------------------------------
 
 
-class Thirds:
-    """The digits, of which every third is held out."""
-
-    about = digits.about
-
-    def load(self, root, options):
-        whole = digits.load(root, {})
-        return dataclasses.replace(whole, fixed_heldout=np.arange(len(whole.items)) % 3 == 0)
-
-
 def resolved(folder):
     history = journal.read_fold(Path(folder))
     return (
@@ -213,33 +201,24 @@ def resolved(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 2, 4], ids=["in stage 1", "at the border", "in stage 2"])
-def test_a_fold_that_is_killed_ends_as_one_that_was_not(one_class, tmp_path, monkeypatch, epoch):
-    monkeypatch.setitem(sys.modules, "thirds_lab", _Lab())
-    monkeypatch.setitem(catalogue.DATASETS, "thirds", "thirds_lab:reader")
+def test_a_fold_that_is_killed_ends_as_one_that_was_not(one_class, tmp_path, killed_after, epoch):
+    whole = digits.load(None, {})
+    thirds = {"x": whole.items[:, 0], "y": whole.labels, "held": np.arange(len(whole.items)) % 3 == 0}
+    np.savez(tmp_path / "digits.npz", **thirds)
+    names = {"path": "digits.npz", "items": "x", "labels": "y", "heldout": "held"}
     spec = dataclasses.replace(
         one_class(options={"autoencoder_epochs": 2}, split=SplitSpec(scheme="cases", folds=10, validation=0.0)).spec,
-        data=DataSpec(name="thirds"),
+        data=DataSpec(name="arrays", options=names),
         fold=7,
         activation=ActivationSpec(name="apalu"),
     )
 
     def pack(where):
         launch = Launch(spec=spec, folder=str(tmp_path / where))
-        return Pack(launches=(launch,), data_root=None, device="cpu")
+        return Pack(launches=(launch,), data_root=str(tmp_path), device="cpu")
 
     entry.run(to_text(pack("calm")))
-    if (child := os.fork()) == 0:
-        write = journal.Writer.write
-
-        def and_die(self, record):
-            write(self, record)
-            if isinstance(record, journal.Epoch) and record.epoch == epoch:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        journal.Writer.write = and_die
-        entry.run(to_text(pack("killed")))
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    killed_after(pack("killed"), epoch)
     result = json.loads(entry.run(to_text(pack("killed"))))
     assert list(result["folds"].values()) == ["finished"]
     assert journal.read_fold(tmp_path / "killed").start.resumed_epoch == epoch
@@ -249,10 +228,6 @@ def test_a_fold_that_is_killed_ends_as_one_that_was_not(one_class, tmp_path, mon
     records = resolved(tmp_path / "calm")[0]
     assert [stage for _, stage, _, _ in records] == ["autoencoder"] * 2 + ["one_class"] * 3
     assert resolved(tmp_path / "calm")[4] == "7"
-
-
-class _Lab:
-    reader = Thirds()
 
 
 def test_shortcuts_do_not_look_into_the_decoder(one_class):
