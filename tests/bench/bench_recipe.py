@@ -25,7 +25,7 @@ from trainer.tasks.classification.task import Classification
 
 def main() -> None:
     epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    dataset = cifar10_sheets.load(Path(os.environ["ACTSWEEP_DATA"]), {})
+    dataset = cifar10_sheets.load(Path(os.environ["ACTSWEEP_DATA"]), {"part": "all"})
     target = device.choose("auto")
     plain = {"epochs": epochs, "patience": None, "checkpoint_rule": "last"}
     for name, training in {
@@ -35,7 +35,7 @@ def main() -> None:
     }.items():
         spec = FoldSpec(
             study="bench", study_seed=1, phase="confirm", trial="relu", repeat=0, fold=0,
-            data=DataSpec(name="cifar10_sheets"),
+            data=DataSpec(name="cifar10_sheets", options={"part": "all"}),
             split=SplitSpec(scheme="fixed", folds=1, validation=0.0), activation=ActivationSpec(name="relu"),
             model=ModelSpec(name="resnet18", options={"stem": "small", "width": 16}),
             training=Training.model_validate(training).spec({}),
