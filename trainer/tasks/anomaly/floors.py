@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.datasets.reader import Dataset
-from trainer.tasks.anomaly.scores import area, precision
+from trainer.tasks.ranking import ranked
 
 NAMES = ("mean grey value", "standard deviation of grey values", "gradient", "size of the picture's file in pixels")
 DIRECTIONS = (("more is a defect", 1.0), ("less is a defect", -1.0))
@@ -40,5 +40,5 @@ def measured(
         scores = {f"{name}, {words}": sign * new for words, sign in DIRECTIONS}
         scores[f"{name}, distance from training"] = np.abs(new - known.mean())
         for predictor, score in scores.items():
-            found[predictor] = {"auroc": area(score, anomalous), "average_precision": precision(score, anomalous)}
+            found[predictor] = ranked(score, anomalous)
     return found

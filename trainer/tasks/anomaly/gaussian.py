@@ -24,8 +24,9 @@ from trainer.features import images
 from trainer.tasks.anomaly import facts, pretraining
 from trainer.tasks.anomaly.kinds import Kinds
 from trainer.tasks.anomaly.method import Chosen, Method
-from trainer.tasks.anomaly.scores import area, region_overlap
+from trainer.tasks.anomaly.scores import region_overlap
 from trainer.tasks.classification.task import Classification
+from trainer.tasks.ranking import area
 from trainer.tasks.view import Place, View
 
 SEED = 1024

@@ -7,25 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 FALSE_POSITIVES = 0.3
 """Share of normal pixels up to which the overlap is averaged (Bergmann et al., IJCV 2021, section 4.3)."""
 STEPS = 300
-
-
-def area(scores: NDArray[Any], anomalous: NDArray[np.bool_]) -> float:
-    """Under the ROC curve; NaN where a score is no finite number or one of the two sides is empty."""
-    if not np.isfinite(scores).all() or anomalous.all() or not anomalous.any():
-        return float("nan")
-    return float(roc_auc_score(anomalous, scores))
-
-
-def precision(scores: NDArray[Any], anomalous: NDArray[np.bool_]) -> float:
-    """Average precision; NaN as :func:`area`."""
-    if not np.isfinite(scores).all() or anomalous.all() or not anomalous.any():
-        return float("nan")
-    return float(average_precision_score(anomalous, scores))
 
 
 def region_overlap(maps: NDArray[Any], masks: NDArray[np.bool_]) -> float:

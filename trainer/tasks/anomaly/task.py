@@ -24,8 +24,8 @@ from trainer.tasks.anomaly.distillation import Distillation
 from trainer.tasks.anomaly.flow import Flow
 from trainer.tasks.anomaly.gaussian import Gaussian
 from trainer.tasks.anomaly.method import Method
-from trainer.tasks.anomaly.scores import area, precision
 from trainer.tasks.description import Description
+from trainer.tasks.ranking import area, ranked
 from trainer.tasks.task import Task
 from trainer.tasks.view import Place, View
 
@@ -202,10 +202,7 @@ class Anomaly(Task):
         told = normal | anomalous
         if not np.isfinite(scores[told]).all():
             self._remarks |= dict.fromkeys(("auroc", "average_precision"), "some scores are no finite numbers")
-        found = {
-            "auroc": area(scores[told], anomalous[told]),
-            "average_precision": precision(scores[told], anomalous[told]),
-        }
+        found = ranked(scores[told], anomalous[told])
         for name, classes in self.apart.items():
             some = normal | classes[numbers]
             found[name] = area(scores[some], anomalous[some])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-from trainer.tasks.one_class.scores import ranked
+from trainer.tasks.ranking import ranked
 
 COMPONENTS = 32
 LARGEST, SHRUNK = 64, 32

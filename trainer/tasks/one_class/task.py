@@ -23,7 +23,7 @@ from trainer.splits import Case, Split, Strata
 from trainer.tasks.description import Description
 from trainer.tasks.one_class import contrast, facts, floors, shortcuts
 from trainer.tasks.one_class.facts import AUTOENCODER, SPHERE
-from trainer.tasks.one_class.scores import ranked
+from trainer.tasks.ranking import ranked
 from trainer.tasks.task import Task
 from trainer.tasks.view import Place, Stage, View
 

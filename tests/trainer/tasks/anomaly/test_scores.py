@@ -11,8 +11,9 @@ from scipy import ndimage
 
 from trainer.tasks.anomaly import floors, gaussian
 from trainer.tasks.anomaly.facts import describe, slug
-from trainer.tasks.anomaly.scores import area, precision, region_overlap
+from trainer.tasks.anomaly.scores import region_overlap
 from trainer.tasks.classification import facts as classification
+from trainer.tasks.ranking import area, precision
 
 
 def test_an_area_of_nothing_is_no_number() -> None:
