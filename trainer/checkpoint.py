@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import io
 import logging
 import pickle
 import zipfile
@@ -60,6 +61,16 @@ def copied(value: Any, device: torch.device | None = None) -> Any:
     if type(value) in (list, tuple):
         return type(value)([copied(item, device) for item in value])
     return copy.deepcopy(value)
+
+
+def through_a_file(state: State) -> State:
+    """``state`` as a checkpoint gives it back, on the CPU. Raises :class:`pickle.UnpicklingError` for what none can
+    hold."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    read: State = torch.load(file, map_location="cpu", weights_only=True)
+    return read
 
 
 def newest(fold: Path, digest: str, *, before: int) -> State | None:

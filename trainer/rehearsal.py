@@ -7,7 +7,6 @@ write instead.
 
 from __future__ import annotations
 
-import io
 import pickle
 import re
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from trainer import batches, plain_state, probe
+from trainer import batches, checkpoint, plain_state, probe
 from trainer.datasets.reader import Dataset
 from trainer.excerpt import Excerpt, take
 from trainer.learner import Learner
@@ -228,7 +227,7 @@ class _Rehearsal:
         """A second step in this learner, and in another one that begins with this one's checkpoint."""
         after = self._snapshot(learner)
         try:
-            state = _through_a_file(learner.state())
+            state = checkpoint.through_a_file(learner.state())
         except pickle.UnpicklingError as error:
             yield (
                 f"{self._who()}: its state cannot be read back from a checkpoint, which holds tensors, numbers, texts, "
@@ -314,14 +313,6 @@ def _lost(before: Snapshot, after: Snapshot, restored: Snapshot) -> set[Place]:
         for place in plain_state.changed(before, after)
         if place.kind != "attribute" or restored.get(place) != after[place]
     }
-
-
-def _through_a_file(state: dict[str, Any]) -> dict[str, Any]:
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    read: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    return read
 
 
 def _refused(error: Exception) -> str:

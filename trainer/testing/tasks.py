@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer import batches, catalogue, device
+from trainer import batches, catalogue, checkpoint, device
 from trainer.datasets.reader import Dataset
 from trainer.learner import Learner
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, SplitSpec, TrainingSpec
@@ -193,7 +193,7 @@ def resumes_bit_for_bit(example: Example) -> None:
     whole, states = example.fitted(), []
     for epoch in range(1, example.training.epochs + 1):
         whole.train(epoch, lambda: None)
-        states.append(_through_a_file(whole.state()))
+        states.append(checkpoint.through_a_file(whole.state()))
     ended = _measured(whole)
     for done, state in enumerate(states, start=1):
         resumed = example.learner()
@@ -293,14 +293,6 @@ def _disturbed(dataset: Dataset, split: Split) -> Dataset:
         name: np.asarray(array)[order] for name in names if (array := getattr(dataset, name)) is not None
     }
     return dataclasses.replace(dataset, **moved)
-
-
-def _through_a_file(state: dict[str, Any]) -> dict[str, Any]:
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    read: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    return read
 
 
 def _same(one: Any, other: Any, when: str) -> None:
