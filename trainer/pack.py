@@ -14,7 +14,6 @@ import torch
 
 from trainer import attempt, catalogue, device, staging
 from trainer.batches import Resident, resident
-from trainer.codec import to_text
 from trainer.datasets.reader import Dataset, Reader
 from trainer.errors import DataError, Superseded, UnknownName
 from trainer.fold import Fold
@@ -94,7 +93,7 @@ class _Run:
         self._guard(name, begin)
 
     def _load(self, spec: FoldSpec) -> Loaded:
-        key = f"{to_text(spec.data)} {spec.task} {sorted(spec.task_options.items())}"
+        key = spec.trained_data
         if key not in self.loaded:
             reader: Reader = catalogue.resolve("data set", spec.data.name, catalogue.DATASETS)
             root = None if self.pack.data_root is None else Path(self.pack.data_root)

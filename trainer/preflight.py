@@ -56,7 +56,7 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
     resumed: set[tuple[str, str, str]] = set()
     for spec in specs:
         try:
-            key = f"{to_text(spec.data)} {spec.task} {sorted(spec.task_options.items())}"
+            key = spec.trained_data
             if key not in datasets:
                 datasets[key] = _read(spec, data_root, device)
             place = (f"{key} {to_text(spec.split)}", spec.repeat, spec.fold)

@@ -167,6 +167,11 @@ class FoldSpec:
         return codec.digest(self)
 
     @property
+    def trained_data(self) -> str:
+        """Equal for folds whose tasks train on one and the same data set."""
+        return f"{codec.to_text(self.data)} {self.task} {sorted(self.task_options.items())}"
+
+    @property
     def folder(self) -> str:
         """Name of the fold's folder below its trial's."""
         return f"fold-{self.repeat}-{self.fold}"
