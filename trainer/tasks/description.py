@@ -6,16 +6,17 @@ the user's own is described by its class, in a process of its own: :mod:`trainer
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from trainer import catalogue
-from trainer.errors import UnknownName
+from trainer.errors import SpecError, UnknownName
 from trainer.spec import Options
 from trainer.tasks.metric import LOSS, Metric
 
@@ -73,6 +74,16 @@ class Description:
         part has it, the declared one."""
         by_primary = (RULE_PREFIX + self.primary,) if self.primary in self.validated else ()
         return tuple(dict.fromkeys((RULE_PREFIX + LOSS, *by_primary, declared)))
+
+
+def refuse_unknown(task: str, options: Options, known: Iterable[str]) -> None:
+    """Raises :class:`SpecError` for an option that is not among the ``known``, naming the nearest."""
+    names = list(known)
+    for option in options:
+        if option not in names:
+            near = difflib.get_close_matches(option, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SpecError(f"task {task}: unknown option {option!r}; accepts {', '.join(names)}{hint}")
 
 
 def describe(name: str, options: Options | None = None) -> Description:

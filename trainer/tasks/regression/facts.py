@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
 from trainer.errors import SpecError
 from trainer.spec import Options, Scalar
-from trainer.tasks.description import Description
+from trainer.tasks.description import Description, refuse_unknown
 from trainer.tasks.metric import LOSS, Metric
 
 LOSSES = ("mse", "mae", "huber")
@@ -40,11 +39,7 @@ def describe(options: Options) -> Description:
 
 
 def check(options: Options) -> None:
-    for name in options:
-        if name not in DEFAULTS:
-            near = difflib.get_close_matches(name, DEFAULTS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise SpecError(f"task regression: unknown option {name!r}; accepts {', '.join(DEFAULTS)}{hint}")
+    refuse_unknown("regression", options, DEFAULTS)
     given = {**DEFAULTS, **options}
     if given["loss"] not in LOSSES:
         raise SpecError(f"task regression: loss is {given['loss']!r}; accepts {', '.join(LOSSES)}")
