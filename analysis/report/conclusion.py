@@ -16,6 +16,9 @@ DECIDED = (Word.BETTER, Word.WORSE, Word.EQUIVALENT)
 NAMED, FEWER = 3, 2
 """Activations of one kind that are named; the rest are counted. Fewer of those that are worse."""
 
+ROUNDING = 1e-12
+"""Of the largest difference, what is left of a mean that would be 0 but for rounding."""
+
 
 def sentences(findings: Findings) -> list[str]:
     """The answer: what is decided, then how the rest stand."""
@@ -95,11 +98,12 @@ def undecided(findings: Findings, rest: Sequence[Verdict], *, alone: bool) -> li
         return [f"{len(rest)} of {counted(len(findings.verdicts), 'comparison')} {are} open{design}."]
     metric = metric_of(findings, lead)
     where = f" on {lead.dataset}" if len(findings.datasets) > 1 else ""
-    if lead.estimate > 0:
+    level = level_on_average(findings, lead)
+    if lead.estimate > 0 and not level:
         by = f"{amount(lead.estimate, metric)}{ahead(findings, lead)}"
         head = f"{lead.activation} leads {lead.control}{where} by {by}"
     else:
-        behind = "level" if lead.estimate == 0 else f"{amount(-lead.estimate, metric)} behind"
+        behind = "level" if level else f"{amount(-lead.estimate, metric)} behind"
         head = f"{lead.activation} comes nearest to {lead.control}{where}, {behind} on average"
     others = len(rest) - 1
     said = [f"Not decided: {head}{why_open(findings, lead)}."]
@@ -119,6 +123,12 @@ def standing(findings: Findings, found: Verdict) -> float:
     own standard error, since one point weighs differently on each."""
     error = float(found.extras.get("scale", math.nan))
     return found.estimate / error if len(findings.datasets) > 1 and error > 0 else found.estimate
+
+
+def level_on_average(findings: Findings, found: Verdict) -> bool:
+    """Whether the differences come to nothing but what rounding leaves of their sum."""
+    d = findings.pair_of(found).d
+    return abs(found.estimate) <= ROUNDING * max(map(abs, d), default=0.0)
 
 
 def ahead(findings: Findings, found: Verdict) -> str:

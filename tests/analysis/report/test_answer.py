@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -313,3 +314,11 @@ def test_every_key_that_is_cited_has_its_entry(
     cited = {key for group in re.findall(r"\\cite\{([^}]*)\}", methods) for key in group.split(",")}
     assert cited == set(re.findall(r"^@\w+\{(\w+),", references, re.MULTILINE))
     assert "% " not in methods.replace(r"\%", "")
+
+
+@pytest.mark.parametrize(("differences", "level"), [([0.1, 0.2, -0.3], True), ([0.1, 0.2, -0.2], False), ([0.0], True)])
+def test_a_lead_that_is_rounding_alone_is_none(differences: list[float], level: bool) -> None:
+    d = pd.Series(differences)
+    findings = SimpleNamespace(pair_of=lambda found: SimpleNamespace(d=d))
+    found = SimpleNamespace(estimate=float(d.mean()))
+    assert conclusion.level_on_average(findings, found) is level  # type: ignore[arg-type]
