@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from trainer import entry, journal
 from trainer.codec import to_text
 from trainer.spec import (
     ActivationSpec,
@@ -82,5 +84,37 @@ def killed_after() -> Callable[[Pack, int], None]:
     def run(pack: Pack, epoch: int) -> None:
         done = subprocess.run([sys.executable, "-P", "-c", DIES, to_text(pack), str(epoch)], check=False)
         assert done.returncode == -signal.SIGKILL
+
+    return run
+
+
+@pytest.fixture
+def left_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pack, int], None]:
+    """Trains a pack until a SIGTERM that comes with an epoch's record."""
+
+    def run(pack: Pack, epoch: int) -> None:
+        write = journal.Writer.write
+
+        def and_leave(self: journal.Writer, record: journal.Record) -> None:
+            write(self, record)
+            if isinstance(record, journal.Epoch) and record.epoch == epoch:
+                signal.raise_signal(signal.SIGTERM)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(journal.Writer, "write", and_leave)
+            assert json.loads(entry.run(to_text(pack)))["interrupted"]
+
+    return run
+
+
+@pytest.fixture
+def history_of() -> Callable[[Pack], journal.FoldHistory]:
+    """Trains a pack of one fold, and gives what its journal came to."""
+
+    def run(pack: Pack) -> journal.FoldHistory:
+        entry.run(to_text(pack))
+        history = journal.read_fold(Path(pack.launches[0].folder))
+        assert history is not None
+        return history
 
     return run

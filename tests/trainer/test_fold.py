@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import json
 import math
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -33,20 +32,6 @@ def numbers(history):
         history.end.status,
         {rule: dataclasses.asdict(outcome) for rule, outcome in history.end.outcomes.items()},
     )
-
-
-def interrupted(monkeypatch, pack, epoch):
-    """Trains until a SIGTERM that comes with the record of an epoch."""
-    write = journal.Writer.write
-
-    def and_leave(self, record):
-        write(self, record)
-        if isinstance(record, journal.Epoch) and record.epoch == epoch:
-            signal.raise_signal(signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(journal.Writer, "write", and_leave)
-        assert json.loads(entry.run(to_text(pack)))["interrupted"]
 
 
 def stopped(monkeypatch, pack, epoch):
@@ -308,10 +293,10 @@ def test_an_activation_may_replace_its_buffers(small, packed):
     assert result["folds"] == {"relu-0/fold-0-0": "finished"}, history.end.reason
 
 
-def test_what_a_node_lacks_does_not_end_the_fold_nor_its_checkpoints(small, packed, monkeypatch):
+def test_what_a_node_lacks_does_not_end_the_fold_nor_its_checkpoints(small, packed, left_after, monkeypatch):
     pack = packed(small(epochs=50))
     folder = Path(pack.launches[0].folder)
-    interrupted(monkeypatch, pack, 3)
+    left_after(pack, 3)
     saved = sorted(path.name for path in folder.rglob("*.pt"))
 
     def unmounted(self, root, options):
@@ -414,11 +399,11 @@ def test_more_epochs_between_validations_than_there_are_leave_the_last(small, pa
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3, 4])
-def test_a_signal_between_validations_costs_no_digit(small, packed, monkeypatch, epoch):
+def test_a_signal_between_validations_costs_no_digit(small, packed, left_after, epoch):
     spec = small(epochs=5, evaluate_every=2, clean_train=True, lr=0.1)
     _, [calm] = trained(packed(spec, where="calm"))
     pack = packed(spec)
-    interrupted(monkeypatch, pack, epoch)
+    left_after(pack, epoch)
     _, [history] = trained(pack)
     assert (history.attempts, history.start.resumed_epoch) == (2, epoch)
     assert numbers(history) == numbers(calm)
@@ -436,11 +421,11 @@ def test_a_fold_stopped_between_validations_is_validated_where_it_stopped(small,
     assert history.end.outcomes["validation_loss"].epoch == min(losses, key=losses.get)
 
 
-def test_a_stop_after_a_signal_scores_what_a_stop_alone_scores(small, packed, monkeypatch):
+def test_a_stop_after_a_signal_scores_what_a_stop_alone_scores(small, packed, left_after, monkeypatch):
     spec = small(epochs=9, evaluate_every=2)
     alone = stopped(monkeypatch, packed(spec, where="alone"), 3)
     pack = packed(spec)
-    interrupted(monkeypatch, pack, 1)
+    left_after(pack, 1)
     assert numbers(stopped(monkeypatch, pack, 3)) == numbers(alone)
 
 
@@ -452,7 +437,7 @@ def test_patience_is_counted_in_epochs_however_rarely_they_are_validated(small, 
     assert history.end.epochs - min(losses, key=losses.get) == 4
 
 
-def test_without_a_validation_part_the_last_epoch_is_scored(small, packed, monkeypatch):
+def test_without_a_validation_part_the_last_epoch_is_scored(small, packed, left_after):
     spec = small(epochs=4, checkpoint_rule="last", patience=2)
     spec = dataclasses.replace(spec, split=dataclasses.replace(spec.split, validation=0.0))
     pack = packed(spec, where="calm")
@@ -464,16 +449,16 @@ def test_without_a_validation_part_the_last_epoch_is_scored(small, packed, monke
     assert {name.partition("/")[0] for name in history.end.outcomes["last"].metrics} == {"heldout", "train_clean"}
     assert (Path(pack.launches[0].folder) / "attempt-1" / "predictions.npz").exists()
     again = packed(spec)
-    interrupted(monkeypatch, again, 2)
+    left_after(again, 2)
     assert numbers(trained(again)[1][0]) == numbers(history)
 
 
 @pytest.mark.parametrize("name", ["wine", "digits"])
-def test_a_fold_that_learnt_its_standardisation_goes_on_with_it(small, packed, monkeypatch, name):
+def test_a_fold_that_learnt_its_standardisation_goes_on_with_it(small, packed, left_after, name):
     spec = small(data=DataSpec(name=name), batch=32)
     _, [calm] = trained(packed(spec, where="calm"))
     pack = packed(spec)
-    interrupted(monkeypatch, pack, 1)
+    left_after(pack, 1)
     _, [history] = trained(pack)
     assert history.end.status == "finished", history.end.reason
     assert history.start.resumed_epoch == 1
@@ -503,7 +488,7 @@ class Narrow(nn.Module):
         return x.relu()
 
 
-def test_fp64_trains_in_float64(small, packed, monkeypatch):
+def test_fp64_trains_in_float64(small, packed, left_after):
     spec = small(precision="fp64", activation=ActivationSpec(name="lab:Narrow"), lr=0.05)
     one = a_learner(spec)
     assert {tensor.dtype for tensor in one.weights().values() if tensor.is_floating_point()} == {torch.float64}
@@ -511,7 +496,7 @@ def test_fp64_trains_in_float64(small, packed, monkeypatch):
     _, [calm] = trained(packed(spec, where="calm"))
     assert calm.end.status == "finished", calm.end.reason
     pack = packed(spec)
-    interrupted(monkeypatch, pack, 2)
+    left_after(pack, 2)
     _, [history] = trained(pack)
     assert history.start.resumed_epoch == 2
     assert numbers(history) == numbers(calm)

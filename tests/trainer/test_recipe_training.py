@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from trainer import entry, journal
 from trainer.augmentation.apply import Augmentation
 from trainer.augmentation.facts import AUGMENTATIONS
-from trainer.codec import to_text
 from trainer.datasets.reader import Dataset
 from trainer.inputs import Inputs
 from trainer.models.initialisation import GAINS, even_out, initialise, own_gain
@@ -23,7 +18,7 @@ from trainer.models.placement import factory
 from trainer.optimisation.facts import SCHEDULES
 from trainer.part_options import filled
 from trainer.preflight import problems
-from trainer.spec import ActivationSpec, AugmentSpec, FoldSpec, Pack, ScheduleSpec, SplitSpec
+from trainer.spec import ActivationSpec, AugmentSpec, FoldSpec, ScheduleSpec, SplitSpec
 
 CPU = torch.device("cpu")
 
@@ -71,40 +66,33 @@ def augmentation(specs: tuple[AugmentSpec, ...], data: Dataset, epoch: int = 1, 
     return made
 
 
-def trained(pack: Pack) -> journal.FoldHistory:
-    entry.run(to_text(pack))
-    history = journal.read_fold(Path(pack.launches[0].folder))
-    assert history is not None
-    return history
-
-
-def leave_after(monkeypatch: pytest.MonkeyPatch, pack: Pack, epoch: int) -> None:
-    write = journal.Writer.write
-
-    def and_leave(self: journal.Writer, record: journal.Record) -> None:
-        write(self, record)
-        if isinstance(record, journal.Epoch) and record.epoch == epoch:
-            signal.raise_signal(signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(journal.Writer, "write", and_leave)
-        assert json.loads(entry.run(to_text(pack)))["interrupted"]
-
-
 @pytest.mark.parametrize("schedule", SCHEDULED, ids=lambda schedule: schedule.name)
 def test_a_resumed_fold_has_the_same_rates_draws_and_numbers(
-    small, packed, monkeypatch, schedule: ScheduleSpec
+    small, packed, left_after, history_of, schedule: ScheduleSpec
 ) -> None:
     spec: FoldSpec = small(epochs=4, schedule=schedule, **RECIPE)
-    calm = trained(packed(spec, where="calm"))
+    calm = history_of(packed(spec, where="calm"))
     pack = packed(spec)
-    leave_after(monkeypatch, pack, 2)
-    resumed = trained(pack)
+    left_after(pack, 2)
+    resumed = history_of(pack)
     assert resumed.start.resumed_epoch == 2
     told = [(one.metrics, one.learning_rate) for one in calm.epochs]
     assert [(one.metrics, one.learning_rate) for one in resumed.epochs] == told
     assert resumed.end.outcomes == calm.end.outcomes
     assert len({rate for _, rate in told}) > 1
+
+
+@pytest.mark.slow
+def test_a_fold_that_is_killed_has_the_same_rates_draws_and_numbers(small, packed, killed_after, history_of) -> None:
+    spec: FoldSpec = small(epochs=4, schedule=SCHEDULED[0], **RECIPE)
+    calm = history_of(packed(spec, where="calm"))
+    pack = packed(spec)
+    killed_after(pack, 2)
+    resumed = history_of(pack)
+    assert resumed.start.resumed_epoch in (1, 2)
+    told = [(one.metrics, one.learning_rate) for one in calm.epochs]
+    assert [(one.metrics, one.learning_rate) for one in resumed.epochs] == told
+    assert resumed.end.outcomes == calm.end.outcomes
 
 
 @pytest.mark.parametrize(
@@ -235,9 +223,9 @@ def test_label_smoothing_is_refused_where_there_are_no_classes(small) -> None:
     assert "training.label_smoothing: got 0.1; accepts 0 with a task that has no classes" in words
 
 
-def test_evaluation_is_never_augmented(small, packed) -> None:
-    plain = trained(packed(small(epochs=1, lr=1e-30), where="plain"))
-    changed = trained(packed(small(epochs=1, lr=1e-30, augment=augment("flip", "cutout", "mixup"))))
+def test_evaluation_is_never_augmented(small, packed, history_of) -> None:
+    plain = history_of(packed(small(epochs=1, lr=1e-30), where="plain"))
+    changed = history_of(packed(small(epochs=1, lr=1e-30, augment=augment("flip", "cutout", "mixup"))))
     heldout = [history.end.outcomes["last"].metrics["heldout/loss"] for history in (plain, changed)]
     assert heldout[0] == pytest.approx(heldout[1], rel=0.2)
     assert plain.epochs[0].metrics["train/loss"] != changed.epochs[0].metrics["train/loss"]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -305,25 +303,33 @@ def test_activations_are_dealt_the_same_and_seeds_are_not(forecast) -> None:
 
 @pytest.mark.parametrize("model", ["mlp", "gru"])
 @pytest.mark.parametrize("target", ["difference", "level"])
-def test_a_signal_after_an_epoch_costs_no_digit(forecast, packed, monkeypatch, model: str, target: str) -> None:
+def test_a_signal_after_an_epoch_costs_no_digit(forecast, packed, left_after, model: str, target: str) -> None:
     spec = forecast(task={"target": target}, model=ModelSpec(name=model))
     calm, numbers = ended(packed(spec, where="calm"))
-    write = journal.Writer.write
-
-    def and_leave(self: journal.Writer, record: journal.Record) -> None:
-        write(self, record)
-        if isinstance(record, journal.Epoch) and record.epoch == 1:
-            signal.raise_signal(signal.SIGTERM)
-
     pack = packed(spec)
-    with monkeypatch.context() as patch:
-        patch.setattr(journal.Writer, "write", and_leave)
-        assert json.loads(entry.run(to_text(pack)))["interrupted"]
+    left_after(pack, 1)
     resumed, again = ended(pack)
     assert resumed.start.resumed_epoch == 1
     assert [one.metrics for one in resumed.epochs] == [one.metrics for one in calm.epochs]
     assert resumed.end.outcomes == calm.end.outcomes
     assert all(np.array_equal(again[name], numbers[name]) for name in numbers)
+
+
+@pytest.mark.slow
+def test_a_fold_that_is_killed_ends_as_one_that_was_not(forecast, packed, killed_after, tmp_path: Path) -> None:
+    made = history(160)
+    lines = [f"{int(time)},{row[0]},{row[1]}" for time, row in zip(made.times[:160], made.rows[:160], strict=True)]
+    (tmp_path / "walk.csv").write_text("\n".join(["day,price,noise", *lines]) + "\n")
+    options = {"path": "walk.csv", "time": "day", "target": "price", "window": 5}
+    spec = forecast(data=DataSpec(name="series", options=options), epochs=4)
+    calm, numbers = ended(packed(spec, where="calm", data_root=str(tmp_path)))
+    pack = packed(spec, data_root=str(tmp_path))
+    killed_after(pack, 2)
+    resumed, again = ended(pack)
+    assert resumed.start.resumed_epoch == 2
+    assert [one.metrics for one in resumed.epochs] == [one.metrics for one in calm.epochs]
+    assert resumed.end.outcomes == calm.end.outcomes
+    assert all(np.array_equal(numbers[name], again[name]) for name in numbers)
 
 
 @pytest.mark.parametrize("target", ["difference", "level"])

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from trainer import entry, journal
-from trainer.codec import to_text
+from trainer import journal
 from trainer.datasets.reader import Dataset
 from trainer.preflight import problems
-from trainer.spec import DataSpec, FoldSpec, ModelSpec, Pack, SplitSpec, TrainingSpec
+from trainer.spec import DataSpec, FoldSpec, ModelSpec, SplitSpec, TrainingSpec
 from trainer.tasks.metric import Metric
 from trainer.tasks.task import Task
 from trainer.tasks.view import Place, Stage, View
@@ -117,56 +113,38 @@ def staged(small: Callable[..., FoldSpec]) -> Callable[..., FoldSpec]:
     return make
 
 
-def trained(pack: Pack) -> journal.FoldHistory:
-    entry.run(to_text(pack))
-    history = journal.read_fold(Path(pack.launches[0].folder))
-    assert history is not None
-    return history
-
-
-def leave_after(monkeypatch: pytest.MonkeyPatch, pack: Pack, epoch: int) -> None:
-    write = journal.Writer.write
-
-    def and_leave(self: journal.Writer, record: journal.Record) -> None:
-        write(self, record)
-        if isinstance(record, journal.Epoch) and record.epoch == epoch:
-            signal.raise_signal(signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(journal.Writer, "write", and_leave)
-        assert json.loads(entry.run(to_text(pack)))["interrupted"]
-
-
 def numbers(history: journal.FoldHistory) -> object:
     assert history.end is not None
     return [(one.epoch, one.stage, one.metrics) for one in history.epochs], history.end.outcomes, history.start.floors
 
 
-def test_epochs_are_numbered_through_and_name_their_stage(staged, packed) -> None:
-    history = trained(packed(staged()))
+def test_epochs_are_numbered_through_and_name_their_stage(staged, packed, history_of) -> None:
+    history = history_of(packed(staged()))
     assert [one.stage for one in history.epochs] == ["coding"] * 2 + ["drawing"] * 3
     assert [one.epoch for one in history.epochs] == [1, 2, 3, 4, 5]
 
 
-def test_floors_outcome_and_remarks_are_written_down(staged, packed) -> None:
-    history = trained(packed(staged()))
+def test_floors_outcome_and_remarks_are_written_down(staged, packed, history_of) -> None:
+    history = history_of(packed(staged()))
     assert set(history.start.floors) == {"mean row"}
     assert history.end.remarks == {"spread": "told of the outcome"}
     assert {"heldout/spread", "heldout/doubled"} <= history.end.outcomes["last"].metrics.keys()
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3, 4])
-def test_a_signal_in_either_stage_or_between_them_costs_no_digit(staged, packed, monkeypatch, epoch: int) -> None:
-    calm = trained(packed(staged(), where="calm"))
+def test_a_signal_in_either_stage_or_between_them_costs_no_digit(
+    staged, packed, left_after, history_of, epoch: int
+) -> None:
+    calm = history_of(packed(staged(), where="calm"))
     pack = packed(staged())
-    leave_after(monkeypatch, pack, epoch)
-    history = trained(pack)
+    left_after(pack, epoch)
+    history = history_of(pack)
     assert history.start.resumed_epoch == epoch
     assert numbers(history) == numbers(calm)
 
 
-def test_a_stage_without_epochs_is_left_out(staged, packed) -> None:
-    history = trained(packed(staged({"first": 0})))
+def test_a_stage_without_epochs_is_left_out(staged, packed, history_of) -> None:
+    history = history_of(packed(staged({"first": 0})))
     assert {one.stage for one in history.epochs} == {"drawing"}
 
 
@@ -187,8 +165,8 @@ def test_an_option_that_a_task_does_not_take_is_refused_with_the_nearest(staged)
     assert "unknown option 'frist', accepts first, shifted, width; did you mean 'first'?" in words
 
 
-def test_folds_train_on_what_the_task_makes_of_the_data(staged, packed) -> None:
-    plain, shifted = (trained(packed(staged({"shifted": shift}), where=f"{shift}")) for shift in (0.0, 3.0))
+def test_folds_train_on_what_the_task_makes_of_the_data(staged, packed, history_of) -> None:
+    plain, shifted = (history_of(packed(staged({"shifted": shift}), where=f"{shift}")) for shift in (0.0, 3.0))
     assert plain.start.data_digest != shifted.start.data_digest
     assert plain.start.split_hash != shifted.start.split_hash
     assert plain.start.digest != shifted.start.digest

@@ -5,11 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +17,7 @@ from trainer import entry, journal
 from trainer.codec import to_text
 from trainer.fold import PREDICTIONS
 from trainer.preflight import tried
-from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, SplitSpec
+from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Pack, SplitSpec
 from trainer.tasks.anomaly.facts import METHODS
 
 OWN = {
@@ -95,21 +90,15 @@ def test_scores_are_of_the_held_out_pictures_and_metrics_of_the_scores(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_fold_that_was_left_goes_on_to_the_same_bits(
-    method: str, fold: Callable[..., FoldSpec], trained_on: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    method: str,
+    fold: Callable[..., FoldSpec],
+    trained_on: Callable[..., Any],
+    left_after: Callable[[Pack, int], None],
 ) -> None:
     spec = fold(method)
     whole, parted = trained_on(spec, where="whole"), trained_on(spec, where="parted")
     expected = trained(whole)
-    write = journal.Writer.write
-
-    def and_leave(self: journal.Writer, record: Any) -> None:
-        write(self, record)
-        if isinstance(record, journal.Epoch) and record.epoch == 2:
-            signal.raise_signal(signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(journal.Writer, "write", and_leave)
-        assert json.loads(entry.run(to_text(parted)))["interrupted"]
+    left_after(parted, 2)
     resumed = trained(parted)
     assert numbers(resumed) == numbers(expected)
     assert resumed.start.resumed_epoch == 2 or len(journal.attempts(Path(parted.launches[0].folder))) == 2
@@ -118,28 +107,20 @@ def test_a_fold_that_was_left_goes_on_to_the_same_bits(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
 def test_a_killed_fold_goes_on_to_the_same_bits(
-    fold: Callable[..., FoldSpec], trained_on: Callable[..., Any], tmp_path: Path
+    method: str,
+    fold: Callable[..., FoldSpec],
+    trained_on: Callable[..., Any],
+    killed_after: Callable[[Pack, int], None],
 ) -> None:
-    spec = fold("flow", epochs=100)
+    spec = fold(method, epochs=8)
     whole, parted = trained_on(spec, where="whole"), trained_on(spec, where="parted")
     expected = trained(whole)
-    text = tmp_path / "pack.json"
-    text.write_text(to_text(parted))
-    folder = Path(parted.launches[0].folder)
-    command = "import pathlib, sys; from trainer import entry; entry.run(pathlib.Path(sys.argv[1]).read_text())"
-    child = subprocess.Popen([sys.executable, "-c", command, str(text)], env=dict(os.environ))
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and child.poll() is None:
-        history = journal.read_fold(folder)
-        if history is not None and len(history.epochs) >= 5:
-            break
-        time.sleep(0.02)
-    child.kill()
-    child.wait()
-    history = journal.read_fold(folder)
+    killed_after(parted, 5)
+    history = journal.read_fold(Path(parted.launches[0].folder))
     assert history is not None
-    assert 5 <= len(history.epochs) < 100
+    assert 5 <= len(history.epochs) < 8
     assert numbers(trained(parted)) == numbers(expected)
 
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,40 +99,22 @@ def test_a_curve_has_its_floors_and_says_of_a_score_why_it_is_none(on_a_curve, p
     assert metrics["heldout/loss"] == metrics["heldout/mae"]
 
 
-def test_it_resumes_to_the_last_bit_after_a_signal(on_a_curve, of_a_table, packed, monkeypatch) -> None:
+def test_it_resumes_to_the_last_bit_after_a_signal(on_a_curve, of_a_table, packed, left_after) -> None:
     for name, spec in (("curve", on_a_curve()), ("table", of_a_table())):
         calm = run(packed(spec, where=f"{name}-calm"))
         pack = packed(spec, where=name)
-        write = journal.Writer.write
-
-        def and_leave(self, record, write=write):
-            write(self, record)
-            if isinstance(record, journal.Epoch) and record.epoch == 2:
-                signal.raise_signal(signal.SIGTERM)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(journal.Writer, "write", and_leave)
-            assert json.loads(entry.run(to_text(pack)))["interrupted"]
+        left_after(pack, 2)
         resumed = run(pack)
         assert resumed.start.resumed_epoch == 2
         assert numbers(resumed) == numbers(calm)
 
 
 @pytest.mark.slow
-def test_it_resumes_to_the_last_bit_after_being_killed(on_a_curve, packed) -> None:
+def test_it_resumes_to_the_last_bit_after_being_killed(on_a_curve, packed, killed_after) -> None:
     spec = on_a_curve(epochs=80)
     calm = run(packed(spec, where="calm"))
     pack = packed(spec)
-    folder = Path(pack.launches[0].folder)
-    code = "import sys; from trainer import entry; entry.run(sys.stdin.read())"
-    with subprocess.Popen([sys.executable, "-P", "-c", code], stdin=subprocess.PIPE) as child:
-        assert child.stdin is not None
-        child.stdin.write(to_text(pack).encode())
-        child.stdin.close()
-        deadline = time.monotonic() + 60
-        while not (folder / "attempt-1" / "checkpoint.pt").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        child.kill()
+    killed_after(pack, 30)
     resumed = run(pack)
     assert 0 < resumed.start.resumed_epoch < 80
     assert numbers(resumed) == numbers(calm)
