@@ -14,6 +14,7 @@ from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
 from sweeps.driver import decisions, trial_result
+from sweeps.driver.budget import Budget
 from sweeps.driver.early_stopping import EarlyStopping
 from sweeps.driver.failures import Failures
 from sweeps.driver.new_trials import NewTrials
@@ -76,6 +77,7 @@ class Driver:
         self._track_at = 0.0
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
+        self.budget = Budget(study)
         self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials)
         self.on_tick: Callable[[], None] = lambda: None
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sweeps.driver import decisions
 from sweeps.folder import decided, layout
 from sweeps.folder.ledger import Ledger
-from sweeps.folder.records import Exhausted, FoldKey, Selected, TrialAdded
+from sweeps.folder.records import Exhausted, FoldKey, FoldsAdded, Selected, TrialAdded
 from sweeps.folder.state import State
 from sweeps.search.per_activation import Searches
 from sweeps.study import planner
@@ -96,6 +96,7 @@ class NewTrials:
     def _add(self, label: str, phase: Phase, index: int, params: Options, training: Options, config: Options) -> None:
         name = layout.trial_name(label, phase, index)
         specs = planner.fold_specs(self._study, phase=phase, trial=name, label=label, params=params, training=training)
+        first = planner.rounds(self._study, phase)[0]
         trial = TrialAdded(
             trial=name,
             label=label,
@@ -104,12 +105,25 @@ class NewTrials:
             index=index,
             params=specs[0].activation.params,
             training=dict(training),
-            folds=tuple(f"{name}/{spec.folder}" for spec in specs),
+            folds=tuple(f"{name}/{spec.folder}" for spec in specs if (spec.repeat, spec.fold) in first),
             config=config,
         )
         self._ledger.write(trial)
         self._remember(trial)
         self._write(trial)
+
+    def add_round(self, trial: str) -> bool:
+        """Gives a trial that is over its next round of folds; False where it has had its last."""
+        known = self._state.trials[trial]
+        rounds = planner.rounds(self._study, known.phase)
+        number = self._state.rounds.get(trial, 0) + 1
+        if number >= len(rounds):
+            return False
+        folds = tuple(f"{trial}/fold-{repeat}-{fold}" for repeat, fold in rounds[number])
+        self._ledger.write(FoldsAdded(trial=trial, round=number, folds=folds))
+        decided.write(self._trials, self._state, trial)
+        self._write(self._state.trials[trial])
+        return True
 
     def _remember(self, trial: TrialAdded) -> None:
         specs = planner.fold_specs(

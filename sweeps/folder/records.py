@@ -201,6 +201,60 @@ class Selected:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoldsAdded:
+    """A trial that was over goes on with its next round of folds. What its search was told of the first round stays
+    told; of later rounds it hears nothing."""
+
+    kind: Literal["folds_added"] = "folds_added"
+    trial: str
+    round: int
+    """From 1; round 0 is what the trial was added with."""
+    folds: tuple[FoldKey, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raced:
+    """A look at the race of one activation's settings after a round of folds; ``dropped`` get no further one."""
+
+    kind: Literal["raced"] = "raced"
+    label: str
+    round: int
+    """That was looked at, from 0."""
+    compared: tuple[str, ...]
+    """Trials that were in the race until now."""
+    dropped: Mapping[str, str]
+    """Trial -> by which comparison, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """A look at the planned comparisons of the confirm phase after so many repeats."""
+
+    kind: Literal["looked"] = "looked"
+    look: int
+    """From 0."""
+    repeats: int
+    """Repeats that every comparison that was still open has by now."""
+    decided: Mapping[str, str]
+    """Comparison -> its word, of those that were decided at this look."""
+    open: tuple[str, ...]
+    """Comparisons that are not decided yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetReached:
+    """What would come next could pass the budget; ``what`` was not started. The study ends with what it has, unless the
+    budget is raised."""
+
+    kind: Literal["budget_reached"] = "budget_reached"
+    what: str
+    spent_s: float
+    """Device seconds spent."""
+    asked_s: float
+    """Device seconds, at most, that it would have taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Paused:
     """The user stopped the sweep: its jobs were cancelled and are free to be submitted again by a later driver."""
 
@@ -228,6 +282,10 @@ LedgerRecord = (
     | Completed
     | Reopened
     | Selected
+    | FoldsAdded
+    | Raced
+    | Looked
+    | BudgetReached
     | Paused
     | Finished
 )
@@ -245,6 +303,10 @@ _TYPES: tuple[type[LedgerRecord], ...] = (
     Completed,
     Reopened,
     Selected,
+    FoldsAdded,
+    Raced,
+    Looked,
+    BudgetReached,
     Paused,
     Finished,
 )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sweeps.folder.records import (
+    BudgetReached,
     Completed,
     Exhausted,
     Finished,
     FoldKey,
+    FoldsAdded,
     GaveUp,
     JobOver,
     LedgerRecord,
+    Looked,
     Opened,
     Paused,
+    Raced,
     Reopened,
     Reported,
     Selected,
@@ -51,10 +56,16 @@ class State:
     """Trial -> last epoch told."""
     stopping: dict[str, Stopping] = field(default_factory=dict)
     completed: dict[str, Completed] = field(default_factory=dict)
+    rounds: dict[str, int] = field(default_factory=dict)
+    """Trial -> its last round of folds, of those that have got another than the first."""
     reopened: set[str] = field(default_factory=set)
-    """Trials with another try: searcher and scheduler hear of them no more."""
+    """Trials with another try or another round of folds: searcher and scheduler hear of them no more."""
     reopenings: list[Reopened] = field(default_factory=list)
     selected: dict[str, Selected] = field(default_factory=dict)
+    races: dict[str, list[Raced]] = field(default_factory=dict)
+    """Label -> looks at the race of its settings."""
+    looks: list[Looked] = field(default_factory=list)
+    budget_reached: BudgetReached | None = None
     cancelled: set[str] = field(default_factory=set)
     """Jobs that a pause cancelled: their folds are free again and lost nothing."""
     finished: bool = False
@@ -85,6 +96,14 @@ class State:
             self._reopened(record)
         elif isinstance(record, Selected):
             self.selected[record.label] = record
+        elif isinstance(record, FoldsAdded):
+            self._folds_added(record)
+        elif isinstance(record, Raced):
+            self.races.setdefault(record.label, []).append(record)
+        elif isinstance(record, Looked):
+            self.looks.append(record)
+        elif isinstance(record, BudgetReached):
+            self.budget_reached = record
         elif isinstance(record, Paused):
             self.cancelled.update(self.folds_of)
         elif isinstance(record, Finished):
@@ -107,6 +126,14 @@ class State:
             if record.node is not None and record.nodes_fault:
                 self.nodes.setdefault(fold, []).append(record.node)
 
+    def _folds_added(self, record: FoldsAdded) -> None:
+        trial = self.trials[record.trial]
+        self.trials[record.trial] = dataclasses.replace(trial, folds=(*trial.folds, *record.folds))
+        self.rounds[record.trial] = record.round
+        self.reopened.add(record.trial)
+        del self.completed[record.trial]
+        self.finished = False
+
     def _reopened(self, record: Reopened) -> None:
         self.reopened.update(record.trials)
         self.reopenings.append(record)
@@ -122,6 +149,11 @@ class State:
 
     def unfinished(self) -> list[TrialAdded]:
         return [trial for trial in self.trials.values() if trial.trial not in self.completed]
+
+    @property
+    def dropped(self) -> dict[str, str]:
+        """Trials that lost their race -> by which comparison, in words."""
+        return {trial: why for looks in self.races.values() for look in looks for trial, why in look.dropped.items()}
 
     def of_phase(self, phase: Phase) -> list[TrialAdded]:
         return [trial for trial in self.trials.values() if trial.phase == phase]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sweeps.errors import LedgerError
-from sweeps.folder.records import Completed, LedgerRecord, Reopened, Reported, TrialAdded, TrialStatus
+from sweeps.folder.records import Completed, FoldsAdded, LedgerRecord, Reopened, Reported, TrialAdded, TrialStatus
 from sweeps.study.study import Study
 from trainer.spec import Options, Scalar
 
@@ -42,6 +42,8 @@ class Searches:
                 self.reported(trials[record.trial], record.epoch, record.metrics)
             elif isinstance(record, Reopened):
                 reopened.update(record.trials)
+            elif isinstance(record, FoldsAdded):
+                reopened.add(record.trial)
             elif isinstance(record, Completed) and record.trial not in reopened:
                 self.completed(trials[record.trial], record)
 

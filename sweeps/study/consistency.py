@@ -64,11 +64,12 @@ def contradictions(study: Values) -> Iterator[tuple[Path, object, str]]:
                 Phrase("a search space"),
                 "accepts one only with a search section; add search: {algorithm: random, samples: 10}",
             )
-        if study.confirm is not None:
+        if study.confirm is not None and study.confirm.until is None:
             yield (
                 ("confirm",),
-                study.confirm.model_dump(),
-                "accepts null where nothing is searched: all trials are of that phase; use folds.repeats",
+                study.confirm.model_dump(exclude_defaults=True),
+                "accepts null where nothing is searched: all trials are of that phase; use folds.repeats, or until: "
+                "decided",
             )
         return
     if not searched:
@@ -154,7 +155,7 @@ def _values(path: Path, activation: str, value: Scalar | Domain, takes: Takes) -
 
 
 def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]:
-    if search.share > 0 and study.confirm is not None and study.confirm.repeats == 0:
+    if search.share > 0 and study.confirm is not None and study.confirm.most == 0:
         yield (
             ("search", "share"),
             search.share,

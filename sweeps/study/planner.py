@@ -11,12 +11,15 @@ from analysis.runs.plan import Declaration, Plan
 from sweeps.study.study import Study, digest
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, Scheme, SplitSpec
 
+Place = tuple[int, int]
+"""Repeat and fold."""
+
 
 def phases(study: Study) -> tuple[Phase, ...]:
     if not study.searched():
         return ("confirm",)
     assert study.confirm is not None
-    return ("search", "confirm") if study.confirm.repeats else ("search",)
+    return ("search", "confirm") if study.confirm.most else ("search",)
 
 
 def claims_phase(study: Study) -> Phase:
@@ -38,19 +41,36 @@ def trials(study: Study, label: str, phase: Phase) -> int:
 
 
 def repeats(study: Study, phase: Phase) -> tuple[int, ...]:
-    """Repeat numbers of a phase. The confirm phase's follow the search's: other numbers, other splits."""
+    """Repeat numbers of a phase, as many as there may be at most. The confirm phase's follow the search's: other
+    numbers, other splits."""
     if not study.searched():
-        return tuple(range(study.folds.repeats)) if phase == "confirm" else ()
+        most = study.confirm.most if study.confirm is not None else study.folds.repeats
+        return tuple(range(most)) if phase == "confirm" else ()
     assert study.search is not None
     assert study.confirm is not None
     first = study.search.repeats
-    return tuple(range(first)) if phase == "search" else tuple(range(first, first + study.confirm.repeats))
+    return tuple(range(first)) if phase == "search" else tuple(range(first, first + study.confirm.most))
 
 
 def fold_numbers(study: Study, phase: Phase) -> tuple[int, ...]:
     """Folds of each repeat that a trial of the phase trains."""
     some = study.search.folds if study.search is not None and phase == "search" else None
     return tuple(range(some or study.folds.folds))
+
+
+def rounds(study: Study, phase: Phase) -> tuple[tuple[Place, ...], ...]:
+    """The folds of a trial, in the order in which it may get them: all in one round, but for settings that race, and
+    for comparisons that are repeated until they are decided. A trial always has the first round."""
+    places = [(repeat, fold) for repeat in repeats(study, phase) for fold in fold_numbers(study, phase)]
+    if phase == "search" and study.search is not None and study.search.race is not None:
+        first, step = study.search.race.first, study.search.race.step
+    elif phase == "confirm" and study.confirm is not None and study.confirm.until is not None:
+        step = len(fold_numbers(study, phase))
+        first = study.confirm.first * step
+    else:
+        first, step = len(places), 1
+    further = (places[start : start + step] for start in range(first, len(places), step))
+    return (tuple(places[:first]), *map(tuple, further))
 
 
 def fold_specs(
@@ -62,8 +82,8 @@ def fold_specs(
     params: Options | None = None,
     training: Options | None = None,
 ) -> list[FoldSpec]:
-    """Specifications of a trial's folds, by repeat, then fold. ``params`` and ``training`` are what the search chose;
-    the file's fixed ones are added here."""
+    """Specifications of all folds that a trial may get, by repeat, then fold. ``params`` and ``training`` are what the
+    search chose; the file's fixed ones are added here."""
     fixed_params, fixed_training = study.fixed(label)
     overrides = {"epochs": study.epochs(phase), **fixed_training, **(training or {})}
     return [

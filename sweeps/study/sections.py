@@ -120,14 +120,37 @@ class Scheduler(Section):
     name: Literal["none", "asha"] = "none"
     grace_epochs: int = Field(default=1, ge=1)
     reduction_factor: float = Field(default=3.0, gt=1)
+    options: dict[str, Option] = Field(default={})
+    """Further keyword arguments of the scheduler."""
 
 
 def _scheduler(raw: object) -> object:
     return {"name": raw} if isinstance(raw, str) else {"name": "none"} if raw is None else raw
 
 
+class Race(Section):
+    """Search trials train their folds round by round, and those that are shown to be worse get no further round."""
+
+    first: int = Field(default=2, ge=2)
+    """Folds that every setting trains."""
+    step: int = Field(default=1, ge=1)
+    """Folds of each further round."""
+    error: float = Field(default=0.05, gt=0, le=0.5)
+    """Most probability, for one activation's whole race, of dropping the setting that is truly the best."""
+
+
 class Search(Section):
     algorithm: Literal["random", "grid", "tpe"] = "random"
+    sampler: str | None = None
+    """Optuna's sampler, with algorithm: optuna."""
+    options: dict[str, Option] = Field(default={})
+    """Further keyword arguments of the searcher (of the sampler, with algorithm: optuna)."""
+    first: Literal["default", "none"] = "none"
+    """Whether the first setting that is tried is each activation's own: the defaults of what is searched."""
+    objectives: tuple[str, ...] = Field(default=(), strict=False)
+    """What an Optuna sampler of several objectives looks for, select_on first; empty: select_on alone."""
+    race: Race | None = None
+    """None: every setting trains all of its folds."""
     samples: int = Field(default=10, ge=1)
     """Settings drawn per activation, the same for each; times the size of its grid where it has one."""
     concurrent: int | None = Field(default=None, ge=1)
@@ -150,10 +173,54 @@ SEARCH_SHARE = 0.4
 claim on."""
 
 
+class Repeats(Section):
+    """How many repeats a comparison has at first, and at most."""
+
+    first: int = Field(default=2, ge=1)
+    most: int = Field(default=20, ge=2)
+
+
 class Confirm(Section):
     """The winners again, on fresh splits and seeds. 0 repeats: claims rest on the search phase and are exploratory."""
 
-    repeats: int = Field(default=1, ge=0)
+    repeats: Annotated[int, Field(ge=0)] | Repeats = 1
+    until: Literal["decided"] | None = None
+    """With repeats: {first, most}: each comparison gets further repeats until it is decided."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_and_most(cls, raw: object) -> object:
+        if isinstance(raw, Mapping) and raw.get("until") is not None and "repeats" not in raw:
+            return {**raw, "repeats": {}}
+        return raw
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Confirm:
+        if isinstance(self.repeats, Repeats) != (self.until is not None):
+            raise refusal(
+                "accepts repeats: {first: 2, most: 20} together with until: decided, or a number and no until"
+            )
+        if self.most < self.first:
+            raise refusal("accepts repeats with most no less than first")
+        return self
+
+    @property
+    def first(self) -> int:
+        """Repeats that every comparison has."""
+        return self.repeats.first if isinstance(self.repeats, Repeats) else self.repeats
+
+    @property
+    def most(self) -> int:
+        return self.repeats.most if isinstance(self.repeats, Repeats) else self.repeats
+
+
+class Budget(Section):
+    """What a study may cost; nothing is started that could pass it."""
+
+    gpu_hours: float = Field(gt=0, allow_inf_nan=False)
+    """Hours of one device, summed over all that are used; of a process, where there are none."""
+    margin: float = Field(default=1.25, ge=1, allow_inf_nan=False)
+    """Factor on measured times when it is asked whether something still fits."""
 
 
 class Activation(Section):
@@ -166,6 +233,8 @@ class Activation(Section):
     params: dict[str, Parameter] = Field(default={})
     space: dict[str, Searched] = Field(default={})
     training: Annotated[dict[str, SearchedOrFixed], AfterValidator(check_training)] = Field(default={})
+    where: tuple[str, ...] = Field(default=(), strict=False)
+    """Relations that every setting of its search fulfils, as "a > b"."""
 
     @model_validator(mode="before")
     @classmethod

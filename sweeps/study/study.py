@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -24,6 +24,7 @@ from sweeps.study.sections import (
     NAME,
     SEARCH_SHARE,
     Activation,
+    Budget,
     Cluster,
     Confirm,
     Data,
@@ -42,9 +43,9 @@ from trainer.spec import Options, Phase
 from trainer.tasks.description import LAST, Description, describe
 
 Mode = Literal["min", "max"]
-NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking"})
+NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking", "reuse"})
 """Keys that decide no number and no conclusion."""
-ADDED: dict[tuple[str, str], object] = {
+ADDED: dict[tuple[str, ...], object] = {
     ("training", "evaluate_every"): 1,
     ("training", "schedule"): {"name": "none", "warmup": 0.0},
     ("training", "nesterov"): False,
@@ -55,10 +56,19 @@ ADDED: dict[tuple[str, str], object] = {
     ("training", "init_gain"): "scheme",
     ("training", "augment"): [],
     ("search", "share"): 0.0,
+    ("search", "sampler"): None,
+    ("search", "options"): {},
+    ("search", "first"): "none",
+    ("search", "objectives"): [],
+    ("search", "race"): None,
+    ("search", "scheduler", "options"): {},
+    ("confirm", "until"): None,
     ("folds", "purge"): 0,
+    ("budget",): None,
+    ("activations", "where"): [],
 }
 """Keys that came later, with what was done before they were there: so a study keeps the digest that an earlier version
-gave it."""
+gave it. A key below a list is one of each of its items."""
 WRITTEN_OUT = "written out"
 """Key of a validation's context: the text has all defaults written out. What it lacks came later and means what was
 done before."""
@@ -87,6 +97,9 @@ class Study(Section):
         str, Field(description="the label that all others are compared with (relu, where it is among them)")
     ]
     report: Report
+    budget: Budget | None = None
+    reuse: tuple[str, ...] = Field(default=(), strict=False)
+    """Other study folders, whose folds of the same specification are taken instead of trained."""
     cluster: Cluster = Cluster()
     tracking: Tracking = Tracking()
 
@@ -221,11 +234,21 @@ def resolved_yaml(study: Study) -> str:
 def digest(study: Study) -> str:
     """Identity of the study: 16 hexadecimal digits over everything that decides a number or the conclusion drawn."""
     plain = study.model_dump(mode="json", exclude=set(NOT_IDENTITY))
-    for (section, key), before in ADDED.items():
-        if plain[section] is not None and plain[section][key] == before:
-            del plain[section][key]
+    for (*sections, key), before in ADDED.items():
+        for section in _below(plain, sections):
+            if section[key] == before:
+                del section[key]
     canonical = json.dumps(plain, sort_keys=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _below(plain: Any, path: Sequence[str]) -> list[dict[str, Any]]:
+    """The mappings at a path of keys: none where one is null, one of each item where there is a list."""
+    if isinstance(plain, list):
+        return [found for item in plain for found in _below(item, path)]
+    if plain is None or not path:
+        return [] if plain is None else [plain]
+    return _below(plain[path[0]], path[1:])
 
 
 def _task(info: ValidationInfo) -> Description:
