@@ -38,6 +38,8 @@ class NewTrials:
     def ask(self) -> None:
         """Adds every suggestion that may be asked for now."""
         for label in self._searches.labels:
+            if label in self._searches.unpublished:
+                self._ledger.write(self._searches.publish(label))
             index = sum(trial.label == label for trial in self._state.of_phase("search"))
             while label not in self._state.exhausted and self._searches.ready(label, index):
                 config = self._searches.ask(label, index)

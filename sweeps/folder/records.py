@@ -86,6 +86,17 @@ class TrialAdded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Published:
+    """The setting that an activation by import path has where nothing is said, which its search tries first: as its
+    class said it then."""
+
+    kind: Literal["published"] = "published"
+    label: str
+    config: Options | None
+    """As a searcher would give it; None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Exhausted:
     """The searcher of a label has no further suggestion."""
 
@@ -271,6 +282,7 @@ class Finished:
 LedgerRecord = (
     Opened
     | Migrated
+    | Published
     | TrialAdded
     | Exhausted
     | Submitting
@@ -292,6 +304,7 @@ LedgerRecord = (
 _TYPES: tuple[type[LedgerRecord], ...] = (
     Opened,
     Migrated,
+    Published,
     TrialAdded,
     Exhausted,
     Submitting,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from slurm.messages import Phrase, nearest
 from slurm.yaml_reader import Path
+from sweeps.study import search_conflicts
 from sweeps.study.default_spaces import PARAMETERS, Takes
 from sweeps.study.sections import Activation, Confirm, Folds, Search, Training, TunedForAll
 from sweeps.study.space import Domain, Space
@@ -169,24 +170,7 @@ def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]
         )
     if search.folds is not None and search.folds > study.folds.folds:
         yield ("search", "folds"), search.folds, f"accepts at most folds.folds, {study.folds.folds}"
-    epochs = study.search_epochs
-    if search.scheduler.name == "asha" and search.scheduler.grace_epochs > epochs:
-        yield (
-            ("search", "scheduler", "grace_epochs"),
-            search.scheduler.grace_epochs,
-            f"accepts at most the epochs of the search, {epochs}",
-        )
-    for index, (item, domains) in enumerate(zip(study.activations, study.spaces, strict=True)):
-        for key, domain in domains.domains.items():
-            where = _where(index, item, key)
-            if search.algorithm == "grid" and domain.kind != "grid_search":
-                yield (
-                    where,
-                    domain,
-                    "accepts grid_search with search.algorithm: grid; list its values, or search at random",
-                )
-            if search.algorithm == "tpe" and domain.kind == "grid_search":
-                yield where, domain, "accepts no grid_search with search.algorithm: tpe; write choice instead"
+    yield from search_conflicts.conflicts(search, study.activations, study.spaces, study.training, study.search_epochs)
     budgets = {
         item.label: s.trials(search.samples)
         for item, s in zip(study.activations, study.spaces, strict=True)
@@ -200,10 +184,3 @@ def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]
             "accepts the same for every activation that is searched, or the comparison favours the one tuned most; "
             "change samples or the spaces, or set search.allow_unequal_budget: true and say so",
         )
-
-
-def _where(index: int, item: Activation, key: str) -> Path:
-    section, _, name = key.partition(".")
-    if section == "activation":
-        return ("activations", index, "space", name)
-    return ("activations", index, "training", name) if name in item.training else ("space", "training", name)

@@ -15,6 +15,7 @@ from sweeps.study import planner
 from sweeps.study.default_spaces import explain
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
+from sweeps.view import search_words
 from sweeps.view.progress import Size, sizes
 from sweeps.wording import counted, duration
 from trainer.codec import from_text
@@ -73,10 +74,12 @@ def design(study: Study) -> str:
         words = "; ".join(f"{key} {domain.words()}" for key, domain in domains.items()) or "nothing searched"
         tried = f"{counted(planner.trials(study, label, 'search'), 'setting')} tried; " if domains else ""
         lines.append(f"  {label}: {tried}{words}")
+        lines += [f"    {said}" for said in search_words.of_label(study, label)]
         for name, domain, why in explain(study.activation(label).activation):
             if domains.get(f"activation.{name}") == domain:
                 lines.append(f"    {name}: {why}")
     if study.searched():
+        lines.append(search_words.search(study))
         lines.append(f"winners by {study.select_on()}; claims rest on the {declared.claims_phase} phase")
         lines.append(seen_by_search(study))
     return "\n".join(lines)
