@@ -59,6 +59,19 @@ class Declaration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Race:
+    """How the settings of each activation raced in its search: equal rules for every one."""
+
+    rule: str
+    """Its name."""
+    folds: tuple[int, ...]
+    """That a setting has after each round, in order; the last is all of them. After each but that one, those that are
+    shown to be worse are dropped."""
+    error: float
+    """Most probability, for one activation, that the setting which is truly the best is dropped."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     schema: int = SCHEMA
     study: str
@@ -93,6 +106,8 @@ class Plan:
     """``validation/<metric>`` that a search chooses by; empty where nothing was searched."""
     search_share: float = 0.0
     """Share of the items that searches use and the confirm phase never holds out; 0: they use all, or there is none."""
+    search_race: Race | None = None
+    """None: every setting was to train all of its folds."""
     declaration: Declaration
 
     @property
@@ -103,7 +118,10 @@ class Plan:
 
 
 def to_json(plan: Plan) -> str:
-    return json.dumps(dataclasses.asdict(plan), sort_keys=True, indent=1)
+    plain = dataclasses.asdict(plan)
+    if plan.search_race is None:  # as before there were races
+        del plain["search_race"]
+    return json.dumps(plain, sort_keys=True, indent=1)
 
 
 def from_json(text: str) -> Plan:
@@ -121,6 +139,8 @@ def from_json(text: str) -> Plan:
             )
         raw["declaration"] = Declaration(**raw["declaration"])
         raw["metrics"] = tuple(Metric(**metric) for metric in raw["metrics"])
+        if (race := raw.get("search_race")) is not None:
+            raw["search_race"] = Race(**race | {"folds": tuple(race["folds"])})
         raw["activations"] = tuple(raw["activations"])
         raw["repeats"] = tuple(raw["repeats"])
         raw["search_varies"] = {label: tuple(names) for label, names in raw.get("search_varies", {}).items()}

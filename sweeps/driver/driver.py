@@ -19,6 +19,7 @@ from sweeps.driver.early_stopping import EarlyStopping
 from sweeps.driver.failures import Failures
 from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, own_names, pack_size, pack_text
+from sweeps.driver.racing import Races
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
 from sweeps.folder import decided, layout, own_code
@@ -78,7 +79,8 @@ class Driver:
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
         self.budget = Budget(study)
-        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials)
+        races = Races(study, self.ledger, self.journals, self.budget)
+        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races)
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping
 
 from analysis.runs.metric import Metric
-from analysis.runs.plan import Declaration, Plan
+from analysis.runs.plan import Declaration, Plan, Race
 from sweeps.study.study import Study, digest
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, Scheme, SplitSpec
 
+RACE_RULE = "Gupta's subset rule on corrected folds"
+"""By which settings are dropped from a race; what it is stands in :mod:`sweeps.search.racing`."""
 Place = tuple[int, int]
 """Repeat and fold."""
 
@@ -71,6 +74,14 @@ def rounds(study: Study, phase: Phase) -> tuple[tuple[Place, ...], ...]:
         first, step = len(places), 1
     further = (places[start : start + step] for start in range(first, len(places), step))
     return (tuple(places[:first]), *map(tuple, further))
+
+
+def race(study: Study) -> Race | None:
+    """How the settings of each search race, as it is declared; None where they do not."""
+    if study.search is None or study.search.race is None or not study.searched():
+        return None
+    folds = tuple(itertools.accumulate(map(len, rounds(study, "search"))))
+    return Race(rule=RACE_RULE, folds=folds, error=study.search.race.error)
 
 
 def fold_specs(
@@ -160,6 +171,7 @@ def plan(study: Study, declared_at: str, places: str = "") -> Plan:
         search_varies={label: tuple(study.space_of(label).domains) for label in searched},
         search_selects_on=study.select_on(),
         search_share=search_share(study),
+        search_race=race(study),
         declaration=Declaration(
             question=study.question,
             metric=study.report.metric,
