@@ -15,6 +15,7 @@ from pathlib import Path
 from slurm.jobs import Cluster, JobReport
 from sweeps.driver import decisions, trial_result
 from sweeps.driver.budget import Budget
+from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
 from sweeps.driver.failures import Failures
 from sweeps.driver.new_trials import NewTrials
@@ -79,6 +80,7 @@ class Driver:
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
         self.budget = Budget(study)
         self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials)
+        self._confirmation = Confirmation(study, self.ledger, self._new_trials, self.budget, path)
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()
@@ -209,6 +211,7 @@ class Driver:
 
     def _select(self) -> None:
         self._changed.update(self._new_trials.select())
+        self._confirmation.step(searching=self._new_trials.searching)
         if not self.state.unfinished() and not self._new_trials.searching and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
 
