@@ -14,6 +14,8 @@ from importlib import resources
 from typing import Any, Literal
 
 from analysis.errors import AnalysisError, DeclarationError, SourceError
+from analysis.runs import boundaries
+from analysis.runs.boundaries import Boundaries
 from analysis.runs.metric import Metric, find
 
 SCHEMA = 2
@@ -108,6 +110,9 @@ class Plan:
     """Share of the items that searches use and the confirm phase never holds out; 0: they use all, or there is none."""
     search_race: Race | None = None
     """None: every setting was to train all of its folds."""
+    until_decided: Boundaries | None = None
+    """Where each comparison is repeated until it is decided: when it counts as decided. ``repeats`` are then the most
+    that there may be. None: every comparison has all repeats."""
     declaration: Declaration
 
     @property
@@ -144,6 +149,7 @@ def from_json(text: str) -> Plan:
         raw["activations"] = tuple(raw["activations"])
         raw["repeats"] = tuple(raw["repeats"])
         raw["search_varies"] = {label: tuple(names) for label, names in raw.get("search_varies", {}).items()}
+        raw["until_decided"] = boundaries.of_raw(raw.get("until_decided"))
         return Plan(**raw)
     except (ValueError, TypeError, KeyError) as error:
         if isinstance(error, AnalysisError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from slurm.jobs import Cluster, JobReport
 from sweeps.driver import decisions, trial_result
 from sweeps.driver.budget import Budget
+from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
 from sweeps.driver.failures import Failures
 from sweeps.driver.new_trials import NewTrials
@@ -81,6 +82,7 @@ class Driver:
         self.budget = Budget(study)
         races = Races(study, self.ledger, self.journals, self.budget)
         self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races)
+        self._confirmation = Confirmation(study, self.ledger, self._new_trials, self.budget, path)
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()
@@ -211,6 +213,7 @@ class Driver:
 
     def _select(self) -> None:
         self._changed.update(self._new_trials.select())
+        self._confirmation.step(searching=self._new_trials.searching)
         if not self.state.unfinished() and not self._new_trials.searching and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
 

@@ -54,6 +54,7 @@ def contradictions(study: Values) -> Iterator[tuple[Path, object, str]]:
     )
     for index, item in enumerate(study.activations):
         yield from _parameters(("activations", index), item)
+    yield from _until_decided(study)
     searched = any(not domains.empty for domains in spaces)
     if study.search is None:
         if searched:
@@ -81,6 +82,36 @@ def contradictions(study: Values) -> Iterator[tuple[Path, object, str]]:
         return
     if not labels:  # a label that means two activations would tell wrong budgets
         yield from _search(study, study.search)
+
+
+REPEATABLE = ("kfold", "fixed")
+"""Schemes of which a further repeat is a further sample of the differences."""
+LEAST = 3
+"""Paired splits that a test needs."""
+
+
+def _until_decided(study: Values) -> Iterator[tuple[Path, object, str]]:
+    """What cannot be repeated until it is decided."""
+    if study.confirm is None or study.confirm.until is None:
+        return
+    where = ("confirm", "until")
+    if study.folds.scheme not in REPEATABLE:
+        yield (
+            where,
+            study.confirm.until,
+            f"accepts null with folds: {{scheme: {study.folds.scheme}}}: there a repeat trains the same splits with "
+            "another seed, which makes no further sample, so that no boundary holds; give confirm.repeats (or "
+            "folds.repeats, without a search) a number, or use scheme: kfold",
+        )
+    units = 1 if study.folds.scheme == "fixed" else study.folds.folds
+    if study.confirm.most * units < LEAST:
+        yield (
+            ("confirm", "repeats", "most"),
+            study.confirm.most,
+            f"accepts at least {-(-LEAST // units)} here: a test needs {LEAST} paired splits",
+        )
+    if len(study.activations) < 2:
+        yield where, study.confirm.until, "accepts null where there is no comparison; name another activation"
 
 
 def _validation(study: Values) -> Iterator[tuple[Path, object, str]]:

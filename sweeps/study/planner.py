@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Mapping
 
+from analysis.runs.boundaries import Boundaries
 from analysis.runs.metric import Metric
 from analysis.runs.plan import Declaration, Plan, Race
 from sweeps.study.study import Study, digest
@@ -172,6 +173,7 @@ def plan(study: Study, declared_at: str, places: str = "") -> Plan:
         search_selects_on=study.select_on(),
         search_share=search_share(study),
         search_race=race(study),
+        until_decided=until_decided(study),
         declaration=Declaration(
             question=study.question,
             metric=study.report.metric,
@@ -183,6 +185,28 @@ def plan(study: Study, declared_at: str, places: str = "") -> Plan:
             family=study.report.family,
         ),
     )
+
+
+def until_decided(study: Study) -> Boundaries | None:
+    """When a comparison counts as decided; None where each has a fixed number of repeats."""
+    confirm = study.confirm
+    if confirm is None or confirm.until is None:
+        return None
+    from analysis.statistics import sequential
+
+    looks = sequential.Looks(*paired_units(study), confirm.first, confirm.most)
+    report = study.report
+    return sequential.boundaries(looks, labels=len(study.activations), family=report.family, alpha=report.alpha)
+
+
+def paired_units(study: Study) -> tuple[int, float]:
+    """Paired units that a repeat of the confirm phase gives, and held-out over training items. Where every run has the
+    same held-out part nothing is known of its size; 0 makes the repeats independent, by which no limit is too wide."""
+    folds = len(fold_numbers(study, "confirm"))
+    if study.folds.scheme == "fixed":
+        return 1, 0.0
+    held = (1.0 - search_share(study)) / folds
+    return folds, round(held / (1.0 - held), 6)
 
 
 PARTS: dict[Scheme, str] = {
