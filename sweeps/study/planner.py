@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping
 
 from analysis.runs.metric import Metric
-from analysis.runs.plan import Declaration, Plan
+from analysis.runs.plan import Declaration, Plan, Sameness
 from sweeps.study.study import Study, digest
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, Scheme, SplitSpec
 
 Place = tuple[int, int]
 """Repeat and fold."""
+UNSEEN = Sameness()
 
 
 def phases(study: Study) -> tuple[Phase, ...]:
@@ -137,9 +138,9 @@ def trained_share(study: Study, phase: Phase) -> float:
     return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
 
 
-def plan(study: Study, declared_at: str, places: str = "") -> Plan:
+def plan(study: Study, declared_at: str, places: str = "", same: Sameness = UNSEEN) -> Plan:
     """What is planned and declared, for ``plan.json``. ``declared_at``: ISO 8601, UTC; ``places``: where the
-    activations stand in the model, in words."""
+    activations stand in the model, in words; ``same``: which of them are the same function."""
     phase, searched = claims_phase(study), study.searched()
     return Plan(
         study=study.name,
@@ -160,6 +161,8 @@ def plan(study: Study, declared_at: str, places: str = "") -> Plan:
         search_varies={label: tuple(study.space_of(label).domains) for label in searched},
         search_selects_on=study.select_on(),
         search_share=search_share(study),
+        search_objectives=study.search.objectives if study.search is not None and searched else (),
+        same=same,
         declaration=Declaration(
             question=study.question,
             metric=study.report.metric,
