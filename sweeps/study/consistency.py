@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from slurm.messages import Phrase, nearest
 from slurm.yaml_reader import Path
+from sweeps.study import objectives
 from sweeps.study.default_spaces import PARAMETERS, Takes
 from sweeps.study.sections import Activation, Confirm, Folds, Search, Training, TunedForAll
 from sweeps.study.space import Domain, Space
@@ -155,6 +156,7 @@ def _values(path: Path, activation: str, value: Scalar | Domain, takes: Takes) -
 
 
 def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]:
+    yield from objectives.conflicts(search, study.task.validated)
     if search.share > 0 and study.confirm is not None and study.confirm.most == 0:
         yield (
             ("search", "share"),
