@@ -95,7 +95,7 @@ def main() -> None:
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     """Validate STUDY (a file or a shipped name); show plan and price."""
     from slurm.profile import load as load_profile
-    from sweeps.driver import named, needs, preflight
+    from sweeps.driver import alike, named, needs, preflight
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
     from sweeps.view import preview
@@ -108,6 +108,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     places = named.check(found)
     # all of it, or a refusal and nothing
     texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
+    texts.append(alike.words(alike.check(found)))
     texts += [preview.price(found, measured), preflight.cost(found)]
     texts.append(preview.submission(found, profile))
     click.echo("\n".join(texts))
@@ -138,7 +139,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 
     Goes on where an earlier run of the same study in the same folder ended."""
     from sweeps.cli import detached, driving
-    from sweeps.driver import needs, preflight, session
+    from sweeps.driver import alike, needs, preflight, session
     from sweeps.study import shipped
 
     found = shipped.find(study)
@@ -148,12 +149,13 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
         detached.check(found)
     path = folder or Path("runs") / found.name
     with needs.as_started(found, path):
-        remarks, places = preflight.check(found)
+        remarks, places, same = preflight.check(found)
     for remark in remarks:
         click.echo(remark)
     if places:
         click.echo(f"{found.model.name}: {places}")
-    if session.make(found, path, sys.argv, places):
+    click.echo(alike.words(same))
+    if session.make(found, path, sys.argv, places, same):
         click.echo(f"study folder: {path}")
     else:
         click.echo(f"study folder: {path} (goes on where it ended)")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
-from sweeps.driver import decisions, trial_result
+from sweeps.driver import decisions, trial_costs, trial_result
 from sweeps.driver.budget import Budget
 from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
@@ -191,6 +191,7 @@ class Driver:
             if result is not None:
                 self._changed.update(trial.folds)
                 status, metrics = result
+                metrics |= trial_costs.measured(self.study, trial, histories) if metrics else {}
                 end = Completed(trial=trial.trial, status=status, metrics=metrics)
                 self.ledger.write(end)
                 decided.write(self._trials, self.state, trial.trial)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from slurm.messages import Phrase, nearest
 from slurm.yaml_reader import Path
+from sweeps.study import objectives
 from sweeps.study.default_spaces import PARAMETERS, Takes
 from sweeps.study.sections import Activation, Confirm, Folds, Race, Search, Training, TunedForAll
 from sweeps.study.space import Domain, Space
@@ -186,6 +187,7 @@ def _values(path: Path, activation: str, value: Scalar | Domain, takes: Takes) -
 
 
 def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]:
+    yield from objectives.conflicts(search, study.task.validated)
     if search.share > 0 and study.confirm is not None and study.confirm.most == 0:
         yield (
             ("search", "share"),
@@ -241,8 +243,8 @@ def _race(study: Values, search: Search, race: Race) -> Iterator[tuple[Path, obj
         yield (
             ("search", "race", "first"),
             race.first,
-            f"accepts fewer than the {folds} that a search trial may train (search.repeats times search.folds), or there "
-            "is nothing to save; lower it, raise search.repeats, or set race: null",
+            f"accepts fewer than the {folds} that a search trial may train (search.repeats times search.folds), or "
+            "there is nothing to save; lower it, raise search.repeats, or set race: null",
         )
     if study.confirm is not None and study.confirm.most == 0:
         yield (

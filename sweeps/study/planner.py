@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from analysis.runs.boundaries import Boundaries
 from analysis.runs.metric import Metric
-from analysis.runs.plan import Declaration, Plan, Race
+from analysis.runs.plan import Declaration, Plan, Race, Sameness
 from sweeps.study.study import Study, digest
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, Scheme, SplitSpec
 
@@ -17,6 +17,7 @@ RACE_RULE = "Gupta's subset rule on corrected folds"
 """By which settings are dropped from a race; what it is stands in :mod:`sweeps.search.racing`."""
 Place = tuple[int, int]
 """Repeat and fold."""
+UNSEEN = Sameness()
 
 
 def phases(study: Study) -> tuple[Phase, ...]:
@@ -149,9 +150,9 @@ def trained_share(study: Study, phase: Phase) -> float:
     return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
 
 
-def plan(study: Study, declared_at: str, places: str = "") -> Plan:
+def plan(study: Study, declared_at: str, places: str = "", same: Sameness = UNSEEN) -> Plan:
     """What is planned and declared, for ``plan.json``. ``declared_at``: ISO 8601, UTC; ``places``: where the
-    activations stand in the model, in words."""
+    activations stand in the model, in words; ``same``: which of them are the same function."""
     phase, searched = claims_phase(study), study.searched()
     return Plan(
         study=study.name,
@@ -174,6 +175,8 @@ def plan(study: Study, declared_at: str, places: str = "") -> Plan:
         search_share=search_share(study),
         search_race=race(study),
         until_decided=until_decided(study),
+        search_objectives=study.search.objectives if study.search is not None and searched else (),
+        same=same,
         declaration=Declaration(
             question=study.question,
             metric=study.report.metric,

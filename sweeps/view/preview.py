@@ -13,6 +13,7 @@ from sweeps.errors import StudyError
 from sweeps.folder.layout import STUDY
 from sweeps.study import planner
 from sweeps.study.default_spaces import explain
+from sweeps.study.objectives import COSTS
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
 from sweeps.view.progress import Size, sizes
@@ -78,6 +79,7 @@ def design(study: Study) -> str:
             if domains.get(f"activation.{name}") == domain:
                 lines.append(f"    {name}: {why}")
     if study.searched():
+        lines += objectives(study)
         lines.append(f"winners by {study.select_on()}; claims rest on the {declared.claims_phase} phase")
         lines.append(seen_by_search(study))
     return "\n".join(lines)
@@ -96,6 +98,15 @@ def race(study: Study) -> list[str]:
         f"worse gets no more, the best is lost with probability {declared.error:g} at most ({declared.rule})",
         f"  at least {counted(first * sum(each.values()), 'fold')}, at most {last * sum(each.values())}",
     ]
+
+
+def objectives(study: Study) -> list[str]:
+    """What a search of several objectives looks for."""
+    named = study.search.objectives if study.search is not None else ()
+    if not named:
+        return []
+    told = [f"{name} ({COSTS[name]})" if name in COSTS else name for name in named]
+    return [f"objectives: {' and '.join(told)}; the report shows what of it no other setting beats in both, no verdict"]
 
 
 def seen_by_search(study: Study) -> str:
