@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from analysis.runs.plan import Plan, from_json, to_json
+from slurm.jobs import Cluster
 from sweeps.driver import needs
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
@@ -40,6 +41,8 @@ def make(study: Study, path: Path, command: Sequence[str], places: str = "") -> 
     from sweeps.folder import provenance
 
     existing = path / layout.STUDY
+    if (path / layout.SUITE).exists():
+        raise StudyError(f"{path}: holds a suite, and a study has a folder of its own; choose another with --folder")
     if existing.exists():
         place.refuse_copy(path)
         if digest(opened(path)) == digest(study):
@@ -67,6 +70,9 @@ def opened(path: Path) -> Study:
     was declared in ``plan.json`` before the first run."""
     file = path / layout.STUDY
     if not file.is_file():
+        if (path / layout.SUITE).is_file():
+            below = ", ".join(sorted(found.parent.name for found in path.glob(f"*/{layout.STUDY}")))
+            raise StudyError(f"{path}: a suite's folder, where a study's is asked for; name one below it: {below}")
         raise StudyError(f"{path}: not a study folder (it has no {layout.STUDY}); `actsweep run STUDY` makes one")
     declared = path / layout.PLAN
     if not declared.is_file():
@@ -103,12 +109,15 @@ def differences(path: Path) -> list[str]:
 
 
 @contextmanager
-def driving(path: Path, *, call: str = CALL, here: bool = False, to_stop: bool = False) -> Iterator[Driver]:
+def driving(
+    path: Path, *, call: str = CALL, here: bool = False, to_stop: bool = False, cluster: Cluster | None = None
+) -> Iterator[Driver]:
     """A driver on the folder, with its lock held and in the surroundings that the folder keeps. Raises
     :class:`sweeps.errors.FolderBusy`, and :class:`StudyError` for a copy of a study and for data that are gone.
 
     ``call`` as in Driver. ``here``: what this process' environment says is kept from now on. ``to_stop``: nothing will
-    be submitted, so that data and modules need not be there."""
+    be submitted, so that data and modules need not be there. ``cluster``: one that is shared with other studies; None:
+    one of its own."""
     study = opened(path)
     place.refuse_copy(path)
     lock = Lock(path)
@@ -121,21 +130,23 @@ def driving(path: Path, *, call: str = CALL, here: bool = False, to_stop: bool =
         if kept != surroundings.read(path):
             surroundings.write(path, kept)
         place.settle(path)
-        with surroundings.entered(kept), _driver(study, path, lock, kept, call) as driver:
+        with surroundings.entered(kept), _driver(study, path, lock, kept, call, cluster) as driver:
             yield driver
     finally:
         lock.release()
 
 
 @contextmanager
-def _driver(study: Study, path: Path, lock: Lock, kept: Surroundings, call: str) -> Iterator[Driver]:
+def _driver(
+    study: Study, path: Path, lock: Lock, kept: Surroundings, call: str, cluster: Cluster | None
+) -> Iterator[Driver]:
     from slurm.clusters import open_cluster
     from slurm.profile import load as load_profile
     from sweeps.tracking.tracker import Tracker
     from trainer import code
 
     profile = kept.for_nodes(load_profile(study.cluster.profile))
-    cluster = open_cluster(profile, path / "jobs")
+    cluster = cluster or open_cluster(profile, path / "jobs")
     tracker = Tracker(study.tracking.uri, path)
     journal_lag_s = JOURNAL_LAG_S if profile.executor == "slurm" else 0.0
     node = Node(
