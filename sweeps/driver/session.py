@@ -194,13 +194,20 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
             time.sleep(0.2)
         if not request.exists():
             return f"the driver stopped its jobs; go on with `actsweep resume {layout.quote_path(path)}`"
-    with driving(path, to_stop=True) as driver:
-        request.unlink(missing_ok=True)
-        if driver.done:
-            return f"nothing to stop: the study in {path} is finished"
-        driver.pause()
-        count = len(driver.state.folds_of)
+    count = cancelled(path)
+    if count is None:
+        return f"nothing to stop: the study in {path} is finished"
     return f"{jobs(count)} cancelled; go on with `actsweep resume {layout.quote_path(path)}`"
+
+
+def cancelled(path: Path) -> int | None:
+    """Cancels the jobs of a study without a driver, as its driver; how many there were, None where it is finished."""
+    with driving(path, to_stop=True) as driver:
+        (path / layout.STOP).unlink(missing_ok=True)
+        if driver.done:
+            return None
+        driver.pause()
+        return len(driver.state.folds_of)
 
 
 def sync(path: Path) -> str:

@@ -18,7 +18,7 @@ from sweeps.driver import needs, session
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.submission import CALL
-from sweeps.errors import FolderBusy, StudyError, SweepError
+from sweeps.errors import FolderBusy, SweepError
 from sweeps.folder import layout, place, surroundings
 from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import Lock, held
@@ -28,6 +28,7 @@ from sweeps.study.study import Study
 from sweeps.suite import folder
 from sweeps.suite.folder import Opened
 from sweeps.suite.sharing import SharedCluster
+from sweeps.wording import jobs
 from trainer.errors import TrainerError
 
 OF_ONE_STUDY = (SweepError, ClusterError, TrainerError)
@@ -217,17 +218,15 @@ def stop(path: Path, *, wait_s: float = 120.0) -> list[str]:
     request.unlink(missing_ok=True)
     lock = Lock(path)
     try:
-        said = [f"{member}: {_stopped(suite, member)}" for member in suite.members]
+        counts = {member: session.cancelled(suite.folder(member)) for member in suite.members}
     finally:
         lock.release()
-    return said
-
-
-def _stopped(suite: Opened, member: str) -> str:
-    try:
-        return session.stop(suite.folder(member))
-    except StudyError as error:
-        return str(error)
+    if all(count is None for count in counts.values()):
+        return [f"nothing to stop: the suite in {path} is finished"]
+    said = [
+        f"{member}: {'finished' if count is None else jobs(count) + ' cancelled'}" for member, count in counts.items()
+    ]
+    return [*said, f"go on with `actsweep resume {quote_path(path)}`"]
 
 
 def sync(path: Path) -> list[str]:

@@ -24,6 +24,8 @@ ONE_QUESTION: Mapping[str, Callable[[Study], object]] = {
     "control": lambda study: study.control,
     "report.metric": lambda study: study.report.metric,
     "report.family": lambda study: study.report.family,
+    "training.checkpoint_rule": lambda study: study.training.checkpoint_rule,
+    "task": lambda study: repr(study.description.metric(study.report.metric)),
 }
 """What makes the question, and is therefore the same in all studies of a suite."""
 ONE_DRIVER: Mapping[str, Callable[[Study], object]] = {
