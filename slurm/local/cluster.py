@@ -50,17 +50,17 @@ class _Job:
 class LocalCluster:
     """Runs jobs as processes of this machine, as many at a time as the profile's needs fit into it.
 
-    Jobs beyond that wait: they are started by later calls of :meth:`poll`. ``folder`` is where an earlier driver's jobs
+    Jobs beyond that wait: they are started by later calls of :meth:`poll`. ``folders`` are where earlier drivers' jobs
     are looked for; folders given to :meth:`submit` and :meth:`recover` are known from then on.
     """
 
-    def __init__(self, profile: Profile, folder: Path | None = None) -> None:
+    def __init__(self, profile: Profile, *folders: Path) -> None:
         self.profile = profile
         self.costs = Costs()
         self._folders: list[Path] = []
         self._jobs: dict[str, _Job] = {}
         self._gpus: tuple[str, ...] | None = None
-        if folder is not None:
+        for folder in folders:
             self._add_folder(folder)
 
     def submit(

@@ -64,7 +64,7 @@ def array_size(profile: Profile, limits: Limits) -> int:
 class SlurmCluster:
     """Jobs as arrays of a real Slurm. ``now`` is the clock, in seconds since 1970."""
 
-    def __init__(self, profile: Profile, folder: Path | None = None, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, profile: Profile, *folders: Path, now: Callable[[], float] = time.time) -> None:
         self.profile = profile
         self.costs = Costs()
         self.scheduler = Scheduler(self.costs)
@@ -82,7 +82,7 @@ class SlurmCluster:
         self._to_cancel: set[str] = set()
         """Jobs whose scancel did not reach the scheduler."""
         self._cancel_again = 0.0
-        if folder is not None:
+        for folder in folders:
             self._add_folder(folder)
 
     def submit(
