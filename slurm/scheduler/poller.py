@@ -200,8 +200,9 @@ class Poller:
         if state is JobState.TIMED_OUT:
             return state, "reached its time limit (time in the profile)"
         if state is JobState.OUT_OF_MEMORY:
-            given = f"it was given {self.profile.mem_gb:g} GB"
-            return state, f"{given}; raise mem_gb in the profile, or give a pack fewer folds"
+            given = self.profile.memory_gb
+            words = f"it was given {given:g} GB" if given is not None else "it used more than the site gives a job"
+            return state, f"{words}; raise {self.profile.memory_key} in the profile, or give a pack fewer folds"
         if state in (JobState.FINISHED, JobState.FAILED) and folder is not None:
             ended = job_results.from_result(folder, job)
             if ended is not None:
