@@ -52,6 +52,7 @@ class FaultKind(enum.StrEnum):
     REFUSE = "refuse"
     GARBLE = "garble"
     DELAY = "delay"
+    NOTICE = "notice"
 
 
 class FakeSlurm:
@@ -123,6 +124,10 @@ class FakeSlurm:
         """The next answers of a command have a torn line and one of nonsense in them."""
         self._fault(command, {"kind": FaultKind.GARBLE}, times)
 
+    def notice(self, command: str, words: str, *, times: int = 1) -> None:
+        """The next answers of a command begin with these words, as a site's wrapper prints them."""
+        self._fault(command, {"kind": FaultKind.NOTICE, "words": words}, times)
+
     def delay(self, command: str, seconds: float, *, times: int = 1) -> None:
         """The next calls of a command take that much longer."""
         self._fault(command, {"kind": FaultKind.DELAY, "seconds": seconds}, times)
@@ -168,6 +173,8 @@ def main(command: str, folder: str) -> None:
     if fault and kind is FaultKind.GARBLE:
         lines = out.splitlines()
         out = "\n".join([*lines[1:], lines[0][:4] if lines else "", "\x00|slurm_load_jobs|?"])
+    if fault and kind is FaultKind.NOTICE:
+        out = f"{fault['words']}\n{out}"
     if err:
         _exit(err)
     sys.stdout.write(out + "\n" if out else "")
@@ -190,6 +197,11 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     live = sum(job["word"] in LIVE for job in state["jobs"].values())
     if state["max_submit"] is not None and live + len(tasks) > state["max_submit"]:
         return "", SUBMIT_LIMIT
+    if "--test-only" in words:
+        return (
+            f"sbatch: Job {root} to start at 2026-01-01T00:00:00 using 1 processors on nodes node1 in partition main",
+            "",
+        )
     state["next"] += 1
     job = {
         "name": options.get("job-name", "sbatch"),

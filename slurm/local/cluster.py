@@ -63,6 +63,9 @@ class LocalCluster:
         if folder is not None:
             self._add_folder(folder)
 
+    trouble = ""
+    """Processes of this machine are always known."""
+
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:

@@ -96,9 +96,7 @@ def test_python_runs_in_a_container(tmp_path: Path) -> None:
     script = script_of(apptainer, tmp_path)
     inside = "apptainer exec --nv --bind /scratch --bind /lab:/data env.sif python3 -P -u -m actsweep_start"
     assert f"--cpus-per-task=1 {inside} " in script
-    pyxis = read(
-        "container: {image: 'nvcr.io#nvidia/pytorch', bind: ['/lab:/data'], options: [--no-container-remap-root]}"
-    )
+    pyxis = read("container: {image: 'nvcr.io#torch', bind: ['/lab:/data'], options: [--no-container-remap-root]}")
     wanted = (
         "--cpus-per-task=1 '--container-image=nvcr.io#torch' --container-mounts=/lab:/data "
         "--no-container-remap-root python3 -P"
