@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from slurm.messages import Finding, Phrase
 from slurm.profile_sections import Partition
 from slurm.yaml_reader import Path as Place
-
-if TYPE_CHECKING:
-    from slurm.profile import Profile
 
 LOCAL = "local"
 ONLY_ON_SLURM = (
@@ -27,6 +24,35 @@ ONLY_ON_SLURM = (
     "container",
 )
 MEMORY = ("mem_gb", "mem_per_cpu_gb", "mem_per_gpu_gb")
+
+
+class Profile(Protocol):
+    """What of :class:`slurm.profile.Profile` the rules look at."""
+
+    @property
+    def executor(self) -> str: ...
+    @property
+    def partition(self) -> str | None: ...
+    @property
+    def partitions(self) -> tuple[Partition, ...]: ...
+    @property
+    def gpus_per_pack(self) -> int | None: ...
+    @property
+    def gres(self) -> tuple[str, ...]: ...
+    @property
+    def mem_per_gpu_gb(self) -> float | None: ...
+    @property
+    def time(self) -> int | None: ...
+    @property
+    def limit_min(self) -> int | None: ...
+    @property
+    def signal_lead_s(self) -> int: ...
+    @property
+    def poll_min_s(self) -> float: ...
+    @property
+    def poll_max_s(self) -> float: ...
+    @property
+    def model_fields_set(self) -> set[str]: ...
 
 
 def unlike_variables(environment: Mapping[str, object]) -> Iterator[Finding]:
