@@ -203,13 +203,18 @@ def load(profile: str | Path) -> Profile:
     text = str(profile)
     if "/" in text or text.endswith((".yaml", ".yml")):
         return parse(_read(text), source=text)
+    return parse(text_of(text), source=text)
+
+
+def text_of(name: str) -> str:
+    """The text of a profile that comes with the package. Raises :class:`slurm.errors.ProfileError`."""
     known = names()
-    if text not in known:
+    if name not in known:
         raise ProfileError(
-            f"{text}: no such cluster profile; accepts {', '.join(known)}, or the path of your own, as ./{text}.yaml"
-            f"{nearest(text, known)}"
+            f"{name}: no such cluster profile; accepts {', '.join(known)}, or the path of your own, as ./{name}.yaml"
+            f"{nearest(name, known)}"
         )
-    return parse((resources.files("slurm") / "profiles" / f"{text}.yaml").read_text(encoding="utf-8"), source=text)
+    return (resources.files("slurm") / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def _read(origin: str) -> str:

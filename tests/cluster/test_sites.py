@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from slurm.jobs import JobReport, JobState
-from slurm.profile import Profile, parse
+from slurm.profile import Profile, load, parse
 from slurm.scheduler.cluster import SlurmCluster, render
 from slurm.scheduler.rehearsal import rehearse
+from sweeps.cli.main import main
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("dev")]
 
@@ -87,3 +89,17 @@ def test_a_site_that_exports_nothing_still_gives_the_step_its_variables(
     (report,) = wait(cluster, cluster.submit(stand_in, [fold.text(0.1)], name="bare", folder=tmp_path)).values()
     assert report.state is JobState.FINISHED, report.reason
     assert fold.done_exactly_once()
+
+
+def test_a_profile_for_the_site_is_written_and_tried(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    done = CliRunner().invoke(main, ["profile", "new", str(file), "--test"])
+    assert done.exit_code == 0, done.output
+    assert "sbatch --test-only: Job" in done.output
+    assert "ran on gpu" in done.output
+    assert "GPUs: device " in done.output
+    made = load(file)
+    assert (made.partition, made.gpus_per_pack, made.max_array_size) == ("main", 1, 1001)
+    again = CliRunner().invoke(main, ["profile", "new", str(file)])
+    assert again.exit_code == 2
+    assert "is there already" in again.output
