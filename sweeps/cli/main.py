@@ -16,11 +16,11 @@ from typing import Any
 
 import click
 
-from sweeps.cli import exit_codes, machine
+from sweeps.cli import exit_codes, machine, profiles
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "tick", "status", "logs", "stop")
-AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "cluster")
+AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
 MEANT_FOR_THE_USER = {
@@ -299,7 +299,7 @@ def report(
         click.echo(line)
 
 
-for _command in (machine.studies, machine.data, machine.doctor, machine.cluster):
+for _command in (machine.studies, machine.data, machine.doctor, profiles.profile, machine.cluster):
     main.add_command(_command)
 
 if __name__ == "__main__":

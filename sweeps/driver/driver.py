@@ -172,8 +172,8 @@ class Driver:
 
     @property
     def refused(self) -> str:
-        """Why the last submission was put off; "" if it was not."""
-        return self._without_data or self._submitter.refused
+        """Why the last submission was put off, or why it is not known how jobs stand; "" where neither is so."""
+        return self._without_data or self._submitter.refused or self.cluster.trouble
 
     @property
     def tracking_problem(self) -> str:

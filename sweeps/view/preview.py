@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -230,5 +231,19 @@ def submission(study: Study, profile: Profile) -> str:
     return (
         f"cluster: profile {profile.name}: at most {counted(jobs, 'pack')}; all at once "
         f"{counted(len(rendering.tasks), 'array')} of {tasks}\nbatch script of the largest:\n"
-        f"{rendering.scripts[largest].rstrip()}"
+        f"{rendering.scripts[largest].rstrip()}\n{_rehearsed(profile, rendering.scripts)}"
     )
+
+
+def _rehearsed(profile: Profile, scripts: Sequence[str]) -> str:
+    """What this machine's sbatch says of one script a partition. Raises :class:`StudyError`
+    where a person must change something."""
+    from slurm.scheduler import rehearsal
+
+    by_partition = {re.findall(r"--partition=(.*)", script + "--partition=")[0]: script for script in scripts}
+    answer = rehearsal.rehearse(list(by_partition.values()))
+    if answer is None:
+        return "no sbatch here: whether the cluster takes this was not asked"
+    if answer.refused:
+        raise StudyError(f"profile {profile.name}: sbatch --test-only refuses this: {answer.words}")
+    return f"sbatch --test-only: {answer.words}"
