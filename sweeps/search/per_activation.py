@@ -71,7 +71,7 @@ class Searches:
 
     def _own_code(self) -> str:
         search = self._study.search
-        return f", and {search.algorithm} as it was" if search is not None and search.own else ""
+        return f", and {search.algorithm} as it was" if search is not None and ":" in search.algorithm else ""
 
     def concerns(self, trial: TrialAdded) -> bool:
         """Whether the trial is one of a search's, not a winner's or a baseline's."""

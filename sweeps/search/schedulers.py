@@ -64,7 +64,7 @@ def scheduler(chosen: Scheduler, *, metric: str, mode: Mode, epochs: int, trials
 
 def _made(chosen: Scheduler, *, metric: str, mode: Mode, epochs: int, seed: int) -> tuple[Any, bool]:
     """One of Tune's schedulers, and whether it has to know of all trials before the first is over."""
-    if chosen.own:
+    if ":" in chosen.name:
         return _own(chosen, {"metric": metric, "mode": mode, "epochs": epochs, "seed": seed}), True
     from ray.tune import schedulers
 

@@ -47,6 +47,10 @@ def make_searcher(study: Study, label: str) -> Searcher:
     search = study.search
     assert search is not None
     space, seed = study.space_of(label), _seed(study.seed, label)
+    if search.objectives and search.algorithm not in ("random", "grid"):
+        from sweeps.search import objectives
+
+        return objectives.make(study, space, seed)
     if not algorithms.of(search.algorithm, search.sampler).learns:
         return Sampled(space, search.samples, seed=seed, concurrent=search.concurrent)
     return Sequential(

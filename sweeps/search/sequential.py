@@ -39,18 +39,28 @@ class Maker:
 
 
 class Sequential:
-    """``concurrent``: trials in flight."""
+    """``metric``: what is told, or all of it for a search of several objectives, whose failures are pruned.
+    ``concurrent``: trials in flight."""
 
     def __init__(
-        self, space: Space, samples: int, maker: Maker, *, seed: int, metric: str, mode: Mode, concurrent: int
+        self,
+        space: Space,
+        samples: int,
+        maker: Maker,
+        *,
+        seed: int,
+        metric: str | Sequence[str],
+        mode: Mode,
+        concurrent: int,
     ) -> None:
         self.count = space.trials(samples)
         self.first: Config | None = dict(space.first) if space.first is not None else None
         """What suggestion 0 is to be; may be set until it is asked for."""
-        self._space, self._maker, self._metric, self._concurrent = space, maker, metric, concurrent
+        self._space, self._maker, self._concurrent = space, maker, concurrent
+        self._metrics = (metric,) if isinstance(metric, str) else tuple(metric)
         self._worst: Callable[[float, float], float] = max if mode == "min" else min
         self._tune: Any = None
-        self._ends: dict[int, tuple[float | None, bool]] = {}
+        self._ends: dict[int, tuple[tuple[float, ...] | None, bool]] = {}
         self._told = 0
         self._silent_at = -1
         """Results told when the searcher had no answer."""
@@ -85,8 +95,8 @@ class Sequential:
         return dict(self._asked[index])
 
     def complete(self, index: int, metrics: Mapping[str, float] | None, *, lost: bool = False) -> None:
-        value = (metrics or {}).get(self._metric, math.nan)
-        self._ends[index] = (value if math.isfinite(value) else None, lost)
+        values = tuple((metrics or {}).get(name, math.nan) for name in self._metrics)
+        self._ends[index] = (values if all(map(math.isfinite, values)) else None, lost)
 
     def _needs(self, index: int) -> int:
         return max(index - self._concurrent, self._told)
@@ -149,26 +159,28 @@ class Sequential:
 
     def _tell_next(self) -> None:
         index, self._told = self._told, self._told + 1
-        value, lost = self._ends[index]
+        values, lost = self._ends[index]
         if lost:
             self._tell(index, None, error=True)
-        elif value is not None:
-            self._bad = value if self._bad is None else self._worst(self._bad, value)
-            self._tell(index, value)
+        elif values is not None:
+            self._bad = values[0] if self._bad is None else self._worst(self._bad, values[0])
+            self._tell(index, values)
             for failed in self._failed:
-                self._tell(failed, self._bad)
+                self._tell(failed, (self._bad,))
             self._failed.clear()
         elif self._maker.failure == "pruned" or self._bad is not None:
-            self._tell(index, None if self._maker.failure == "pruned" else self._bad)
+            self._tell(index, None if self._bad is None or self._maker.failure == "pruned" else (self._bad,))
         else:
             self._failed.append(index)
 
-    def _tell(self, index: int, value: float | None, *, error: bool = False) -> None:
+    def _tell(self, index: int, values: tuple[float, ...] | None, *, error: bool = False) -> None:
         self._open([])
         name = self._names.get(index)
         if name is not None:
-            self._tune.on_trial_complete(name, None if value is None else {self._metric: value}, error=error)
-        elif not error and self._space.has(self._asked[index]):
+            told = None if values is None else dict(zip(self._metrics, values, strict=True))
+            self._tune.on_trial_complete(name, told, error=error)
+        elif not error and len(self._metrics) == 1 and self._space.has(self._asked[index]):
+            value = None if values is None else values[0]
             with contextlib.suppress(NotImplementedError):  # one that learns from its own suggestions alone
                 self._tune.add_evaluated_point(dict(self._asked[index]), value, pruned=value is None)
 

@@ -58,7 +58,7 @@ def maker(search: Search, space: Space, *, mode: Mode, seed: int) -> Maker:
     }  # fmt: skip
     require(search)
     common: dict[str, Any] = {"metric": search.select_on, "mode": mode, "seed": seed}
-    if search.own:
+    if ":" in search.algorithm:
         return _own(search, space, common)
     if search.algorithm == "tpe":
         return tpe(space, **common, options=search.options)
@@ -92,7 +92,7 @@ def tpe(space: Space, *, metric: str, mode: Mode, seed: int, options: Options | 
 
 
 def _optuna(space: Space, *, metric: str, mode: Mode, seed: int, sampler: str, options: Options) -> Maker:
-    with _quiet():
+    with quiet():
         from optuna import samplers
 
         made = getattr(samplers, OPTUNA[sampler])
@@ -103,7 +103,7 @@ def _optuna(space: Space, *, metric: str, mode: Mode, seed: int, sampler: str, o
     def make(points: Sequence[Config]) -> Any:
         from ray.tune.search.optuna import OptunaSearch
 
-        with _quiet():
+        with quiet():
             chosen = made(seed=seed, **silent, **options)
             search = OptunaSearch(
                 metric=metric, mode=mode, sampler=chosen, points_to_evaluate=[dict(point) for point in points]
@@ -115,7 +115,7 @@ def _optuna(space: Space, *, metric: str, mode: Mode, seed: int, sampler: str, o
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Optuna logs each new study to standard error, past the caller's logging, and warns of classes that may change:
     here, once per activation."""
     logger = logging.getLogger("optuna.storages._in_memory")

@@ -132,11 +132,6 @@ class Scheduler(Section):
     options: dict[str, Option] = Field(default={})
     """Further keyword arguments of the scheduler."""
 
-    @property
-    def own(self) -> bool:
-        """Whether it is the user's own, named by an import path."""
-        return ":" in self.name
-
 
 def _scheduler(raw: object) -> object:
     return {"name": raw} if isinstance(raw, str) else {"name": "none"} if raw is None else raw
@@ -181,11 +176,6 @@ class Search(Section):
     epochs: int | None = Field(default=None, ge=1)
     """Epochs in the search phase; None: training.epochs."""
     allow_unequal_budget: bool = False
-
-    @property
-    def own(self) -> bool:
-        """Whether the algorithm is the user's own, named by an import path."""
-        return ":" in self.algorithm
 
 
 SEARCH_SHARE = 0.4
