@@ -167,7 +167,9 @@ def _nevergrad(
         )
 
     def make(points: Sequence[Config]) -> Any:
-        searched = NevergradSearch.convert_search_space(space.to_tune())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of narrow domains, which the study chose
+            searched = NevergradSearch.convert_search_space(space.to_tune())
         searched.random_state = np.random.RandomState(seed)
         return NevergradSearch(
             optimizer=registry[name], optimizer_kwargs=dict(budget), space=searched, metric=metric, mode=mode,
