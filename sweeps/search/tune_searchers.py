@@ -159,11 +159,11 @@ def _nevergrad(
     from ray.tune.search.nevergrad import NevergradSearch
 
     registry = nevergrad.optimizers.registry
-    name = options.get("optimizer", "NGOpt")
+    name = options.get("optimizer", "OnePlusOne")
     given("search.options of nevergrad", options, ("optimizer",))
     if name not in registry:
         raise StudyError(
-            f"search.options.optimizer: got {name!r}; accepts one of Nevergrad's {len(registry)}, as NGOpt"
+            f"search.options.optimizer: got {name!r}; accepts one of Nevergrad's {len(registry)}, as OnePlusOne"
         )
 
     def make(points: Sequence[Config]) -> Any:
