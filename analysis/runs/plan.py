@@ -14,7 +14,10 @@ from importlib import resources
 from typing import Any, Literal
 
 from analysis.errors import AnalysisError, DeclarationError, SourceError
+from analysis.runs import boundaries
+from analysis.runs.boundaries import Boundaries
 from analysis.runs.metric import Metric, find
+from analysis.runs.wording import counted
 
 SCHEMA = 2
 """Version of ``plan.json``. Version 1 named neither the task nor its metrics and is read as :func:`unstated` says."""
@@ -72,6 +75,32 @@ class Race:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sameness:
+    """Which of the compared activations are the same function, found before anything was trained."""
+
+    within: float = 0.0
+    """The stated distance: root mean square of the difference, and of the slopes' difference, for standard normal
+    inputs. 0: nobody looked."""
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Labels of fixed activations that are one function all through training."""
+    starts: tuple[tuple[str, str], ...] = ()
+    """Labels of those that start as one function, of which at least one goes on to learn."""
+    said: tuple[str, ...] = ()
+    """All that was found, a sentence each; of searches' defaults, ends and settings, too."""
+
+    @property
+    def headline(self) -> str:
+        """What was looked for, and how much was found; empty where nobody looked."""
+        if not self.within:
+            return ""
+        found = counted(len(self.said), "finding") if self.said else "none"
+        return (
+            f"same functions, to within {self.within:g} (root mean square of the difference and of the slopes', for "
+            f"standard normal inputs): {found}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     schema: int = SCHEMA
     study: str
@@ -108,6 +137,12 @@ class Plan:
     """Share of the items that searches use and the confirm phase never holds out; 0: they use all, or there is none."""
     search_race: Race | None = None
     """None: every setting was to train all of its folds."""
+    until_decided: Boundaries | None = None
+    """Where each comparison is repeated until it is decided: when it counts as decided. ``repeats`` are then the most
+    that there may be. None: every comparison has all repeats."""
+    search_objectives: tuple[str, ...] = ()
+    """What a search of several objectives looked for, ``search_selects_on`` first; empty: that alone."""
+    same: Sameness = Sameness()
     declaration: Declaration
 
     @property
@@ -144,11 +179,19 @@ def from_json(text: str) -> Plan:
         raw["activations"] = tuple(raw["activations"])
         raw["repeats"] = tuple(raw["repeats"])
         raw["search_varies"] = {label: tuple(names) for label, names in raw.get("search_varies", {}).items()}
+        raw["until_decided"] = boundaries.of_raw(raw.get("until_decided"))
+        raw["search_objectives"] = tuple(raw.get("search_objectives", ()))
+        raw["same"] = _sameness(raw.get("same", {}))
         return Plan(**raw)
     except (ValueError, TypeError, KeyError) as error:
         if isinstance(error, AnalysisError):
             raise
         raise SourceError(f"plan.json: not a plan of this version ({error})") from error
+
+
+def _sameness(raw: Mapping[str, Any]) -> Sameness:
+    pairs = {name: tuple((str(a), str(b)) for a, b in raw.get(name, ())) for name in ("pairs", "starts")}
+    return Sameness(within=raw.get("within", 0.0), said=tuple(raw.get("said", ())), **pairs)
 
 
 def unstated() -> dict[str, Any]:

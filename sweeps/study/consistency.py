@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from slurm.messages import Phrase, nearest
 from slurm.yaml_reader import Path
+from sweeps.study import objectives
 from sweeps.study.default_spaces import PARAMETERS, Takes
 from sweeps.study.sections import Activation, Confirm, Folds, Race, Search, Training, TunedForAll
 from sweeps.study.space import Domain, Space
@@ -54,6 +55,7 @@ def contradictions(study: Values) -> Iterator[tuple[Path, object, str]]:
     )
     for index, item in enumerate(study.activations):
         yield from _parameters(("activations", index), item)
+    yield from _until_decided(study)
     searched = any(not domains.empty for domains in spaces)
     if study.search is None:
         if searched:
@@ -81,6 +83,36 @@ def contradictions(study: Values) -> Iterator[tuple[Path, object, str]]:
         return
     if not labels:  # a label that means two activations would tell wrong budgets
         yield from _search(study, study.search)
+
+
+REPEATABLE = ("kfold", "fixed")
+"""Schemes of which a further repeat is a further sample of the differences."""
+LEAST = 3
+"""Paired splits that a test needs."""
+
+
+def _until_decided(study: Values) -> Iterator[tuple[Path, object, str]]:
+    """What cannot be repeated until it is decided."""
+    if study.confirm is None or study.confirm.until is None:
+        return
+    where = ("confirm", "until")
+    if study.folds.scheme not in REPEATABLE:
+        yield (
+            where,
+            study.confirm.until,
+            f"accepts null with folds: {{scheme: {study.folds.scheme}}}: there a repeat trains the same splits with "
+            "another seed, which makes no further sample, so that no boundary holds; give confirm.repeats (or "
+            "folds.repeats, without a search) a number, or use scheme: kfold",
+        )
+    units = 1 if study.folds.scheme == "fixed" else study.folds.folds
+    if study.confirm.most * units < LEAST:
+        yield (
+            ("confirm", "repeats", "most"),
+            study.confirm.most,
+            f"accepts at least {-(-LEAST // units)} here: a test needs {LEAST} paired splits",
+        )
+    if len(study.activations) < 2:
+        yield where, study.confirm.until, "accepts null where there is no comparison; name another activation"
 
 
 def _validation(study: Values) -> Iterator[tuple[Path, object, str]]:
@@ -155,6 +187,7 @@ def _values(path: Path, activation: str, value: Scalar | Domain, takes: Takes) -
 
 
 def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]:
+    yield from objectives.conflicts(search, study.task.validated)
     if search.share > 0 and study.confirm is not None and study.confirm.most == 0:
         yield (
             ("search", "share"),

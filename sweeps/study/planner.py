@@ -7,8 +7,9 @@ import itertools
 import json
 from collections.abc import Mapping
 
+from analysis.runs.boundaries import Boundaries
 from analysis.runs.metric import Metric
-from analysis.runs.plan import Declaration, Plan, Race
+from analysis.runs.plan import Declaration, Plan, Race, Sameness
 from sweeps.study.study import Study, digest
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, Scheme, SplitSpec
 
@@ -16,6 +17,7 @@ RACE_RULE = "Gupta's subset rule on corrected folds"
 """By which settings are dropped from a race; what it is stands in :mod:`sweeps.search.racing`."""
 Place = tuple[int, int]
 """Repeat and fold."""
+UNSEEN = Sameness()
 
 
 def phases(study: Study) -> tuple[Phase, ...]:
@@ -148,9 +150,9 @@ def trained_share(study: Study, phase: Phase) -> float:
     return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
 
 
-def plan(study: Study, declared_at: str, places: str = "") -> Plan:
+def plan(study: Study, declared_at: str, places: str = "", same: Sameness = UNSEEN) -> Plan:
     """What is planned and declared, for ``plan.json``. ``declared_at``: ISO 8601, UTC; ``places``: where the
-    activations stand in the model, in words."""
+    activations stand in the model, in words; ``same``: which of them are the same function."""
     phase, searched = claims_phase(study), study.searched()
     return Plan(
         study=study.name,
@@ -172,6 +174,9 @@ def plan(study: Study, declared_at: str, places: str = "") -> Plan:
         search_selects_on=study.select_on(),
         search_share=search_share(study),
         search_race=race(study),
+        until_decided=until_decided(study),
+        search_objectives=study.search.objectives if study.search is not None and searched else (),
+        same=same,
         declaration=Declaration(
             question=study.question,
             metric=study.report.metric,
@@ -183,6 +188,28 @@ def plan(study: Study, declared_at: str, places: str = "") -> Plan:
             family=study.report.family,
         ),
     )
+
+
+def until_decided(study: Study) -> Boundaries | None:
+    """When a comparison counts as decided; None where each has a fixed number of repeats."""
+    confirm = study.confirm
+    if confirm is None or confirm.until is None:
+        return None
+    from analysis.statistics import sequential
+
+    looks = sequential.Looks(*paired_units(study), confirm.first, confirm.most)
+    report = study.report
+    return sequential.boundaries(looks, labels=len(study.activations), family=report.family, alpha=report.alpha)
+
+
+def paired_units(study: Study) -> tuple[int, float]:
+    """Paired units that a repeat of the confirm phase gives, and held-out over training items. Where every run has the
+    same held-out part nothing is known of its size; 0 makes the repeats independent, by which no limit is too wide."""
+    folds = len(fold_numbers(study, "confirm"))
+    if study.folds.scheme == "fixed":
+        return 1, 0.0
+    held = (1.0 - search_share(study)) / folds
+    return folds, round(held / (1.0 - held), 6)
 
 
 PARTS: dict[Scheme, str] = {
