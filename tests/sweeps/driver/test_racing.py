@@ -16,6 +16,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from analysis.report import build
+from analysis.runs import load as loading
 from analysis.runs import plan as planning
 from analysis.runs import schema
 from slurm.jobs import Costs, JobReport, JobState
@@ -545,7 +547,7 @@ def test_a_study_says_how_its_settings_race_and_what_that_may_cost() -> None:
 
 
 @pytest.mark.slow
-def test_mlflow_says_of_a_dropped_trial_why_also_after_a_crash_behind_the_record(undisturbed: Path) -> None:
+def test_mlflow_and_the_report_say_what_was_dropped_also_after_a_crash_behind_the_record(undisturbed: Path) -> None:
     state = state_of(undisturbed)
     tracker = Tracker(None, undisturbed)
     tracker.sync()
@@ -561,6 +563,11 @@ def test_mlflow_says_of_a_dropped_trial_why_also_after_a_crash_behind_the_record
     later.flush()
     later.close()
     assert trial_tags(uri)[some][schema.DROPPED] == state.dropped[some]
+    found = loading.load(undisturbed)
+    assert set(found.cube.loc[found.cube["dropped"] != "", "trial"]) == set(state.dropped)
+    text = (build.write(found, undisturbed / "report").parent / "report.md").read_text()
+    trained = sum(len(trial.folds) for trial in state.of_phase("search"))
+    assert f"{len(state.dropped)} of 8 settings dropped; {40 - trained} of 40 planned folds of searches not" in text
 
 
 def all_runs(api: MlflowClient) -> list[Run]:
