@@ -38,6 +38,7 @@ from analysis.report.sections import (
     power,
     reading,
     regression,
+    repeats,
     results,
     robustness,
     stages,
@@ -52,6 +53,7 @@ PAGE = "report.html"
 SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     answer.section,
     verdicts.section,
+    repeats.section,
     declaration.section,
     integrity.section,
     results.raw,
