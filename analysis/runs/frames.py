@@ -158,8 +158,12 @@ def due_repeats(plan: Plan, begun: Collection[int]) -> tuple[int, ...]:
 
 
 def with_choices(cube: pd.DataFrame, trials: Sequence[Run]) -> pd.DataFrame:
+    """Which trial each search chose; where settings lost a race, ``dropped`` says why, "" of those that did not."""
     chosen = {run.tags.get(schema.TRIAL, ""): run.tags for run in trials if run.tags.get(schema.SELECTED) == "true"}
     of_trial = [chosen.get(str(trial), {}) for trial in cube["trial"]]
+    lost = {run.tags.get(schema.TRIAL, ""): run.tags[schema.DROPPED] for run in trials if schema.DROPPED in run.tags}
+    if lost:
+        cube = cube.assign(dropped=[lost.get(str(trial), "") for trial in cube["trial"]])
     return cube.assign(
         selected=[str(trial) in chosen for trial in cube["trial"]],
         selected_value=[size(tags.get(schema.SELECTED_VALUE), "selected_value") for tags in of_trial],

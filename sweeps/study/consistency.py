@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from slurm.messages import Phrase, nearest
 from slurm.yaml_reader import Path
+from sweeps.study import objectives
 from sweeps.study.default_spaces import PARAMETERS, Takes
-from sweeps.study.sections import Activation, Confirm, Folds, Search, Training, TunedForAll
+from sweeps.study.sections import Activation, Confirm, Folds, Race, Search, Training, TunedForAll
 from sweeps.study.space import Domain, Space
 from sweeps.study.training_conflicts import conflicts
 from trainer.activations.arguments import WrongArgument
@@ -186,6 +187,7 @@ def _values(path: Path, activation: str, value: Scalar | Domain, takes: Takes) -
 
 
 def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]:
+    yield from objectives.conflicts(search, study.task.validated)
     if search.share > 0 and study.confirm is not None and study.confirm.most == 0:
         yield (
             ("search", "share"),
@@ -200,6 +202,8 @@ def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]
         )
     if search.folds is not None and search.folds > study.folds.folds:
         yield ("search", "folds"), search.folds, f"accepts at most folds.folds, {study.folds.folds}"
+    if search.race is not None:
+        yield from _race(study, search, search.race)
     epochs = study.search_epochs
     if search.scheduler.name == "asha" and search.scheduler.grace_epochs > epochs:
         yield (
@@ -230,6 +234,29 @@ def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]
             Phrase(f"different numbers of settings to try ({counts})"),
             "accepts the same for every activation that is searched, or the comparison favours the one tuned most; "
             "change samples or the spaces, or set search.allow_unequal_budget: true and say so",
+        )
+
+
+def _race(study: Values, search: Search, race: Race) -> Iterator[tuple[Path, object, str]]:
+    folds = search.repeats * (search.folds or study.folds.folds)
+    if race.first >= folds:
+        yield (
+            ("search", "race", "first"),
+            race.first,
+            f"accepts fewer than the {folds} that a search trial may train (search.repeats times search.folds), or "
+            "there is nothing to save; lower it, raise search.repeats, or set race: null",
+        )
+    if study.confirm is not None and study.confirm.most == 0:
+        yield (
+            ("search", "race"),
+            race.model_dump(),
+            "accepts null with confirm: {repeats: 0}: claims rest on the search's own folds, so none may be left out",
+        )
+    if len(search.objectives) > 1:
+        yield (
+            ("search", "race"),
+            race.model_dump(),
+            "accepts null with several objectives: a race compares by one, and would drop what is best by another",
         )
 
 
