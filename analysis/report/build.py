@@ -39,6 +39,7 @@ from analysis.report.sections import (
     race,
     reading,
     regression,
+    repeats,
     results,
     robustness,
     stages,
@@ -53,6 +54,7 @@ PAGE = "report.html"
 SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     answer.section,
     verdicts.section,
+    repeats.section,
     declaration.section,
     integrity.section,
     results.raw,
