@@ -41,6 +41,7 @@ from analysis.report.sections import (
     results,
     robustness,
     stages,
+    tradeoff,
     verdicts,
 )
 from analysis.report.tables import Table
@@ -69,6 +70,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     curves.section,
     curves.generalisation,
     cost.section,
+    tradeoff.section,
     parameters.section,
     claims.section,
     power.section,
