@@ -14,6 +14,8 @@ from importlib import resources
 from typing import Any, Literal
 
 from analysis.errors import AnalysisError, DeclarationError, SourceError
+from analysis.runs import boundaries
+from analysis.runs.boundaries import Boundaries
 from analysis.runs.metric import Metric, find
 from analysis.runs.wording import counted
 
@@ -57,6 +59,19 @@ class Declaration:
     def __post_init__(self) -> None:
         if self.rope is not None:
             half_width(self.rope)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Race:
+    """How the settings of each activation raced in its search: equal rules for every one."""
+
+    rule: str
+    """Its name."""
+    folds: tuple[int, ...]
+    """That a setting has after each round, in order; the last is all of them. After each but that one, those that are
+    shown to be worse are dropped."""
+    error: float
+    """Most probability, for one activation, that the setting which is truly the best is dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +135,11 @@ class Plan:
     """``validation/<metric>`` that a search chooses by; empty where nothing was searched."""
     search_share: float = 0.0
     """Share of the items that searches use and the confirm phase never holds out; 0: they use all, or there is none."""
+    search_race: Race | None = None
+    """None: every setting was to train all of its folds."""
+    until_decided: Boundaries | None = None
+    """Where each comparison is repeated until it is decided: when it counts as decided. ``repeats`` are then the most
+    that there may be. None: every comparison has all repeats."""
     search_objectives: tuple[str, ...] = ()
     """What a search of several objectives looked for, ``search_selects_on`` first; empty: that alone."""
     same: Sameness = Sameness()
@@ -133,7 +153,10 @@ class Plan:
 
 
 def to_json(plan: Plan) -> str:
-    return json.dumps(dataclasses.asdict(plan), sort_keys=True, indent=1)
+    plain = dataclasses.asdict(plan)
+    if plan.search_race is None:  # as before there were races
+        del plain["search_race"]
+    return json.dumps(plain, sort_keys=True, indent=1)
 
 
 def from_json(text: str) -> Plan:
@@ -151,9 +174,12 @@ def from_json(text: str) -> Plan:
             )
         raw["declaration"] = Declaration(**raw["declaration"])
         raw["metrics"] = tuple(Metric(**metric) for metric in raw["metrics"])
+        if (race := raw.get("search_race")) is not None:
+            raw["search_race"] = Race(**race | {"folds": tuple(race["folds"])})
         raw["activations"] = tuple(raw["activations"])
         raw["repeats"] = tuple(raw["repeats"])
         raw["search_varies"] = {label: tuple(names) for label, names in raw.get("search_varies", {}).items()}
+        raw["until_decided"] = boundaries.of_raw(raw.get("until_decided"))
         raw["search_objectives"] = tuple(raw.get("search_objectives", ()))
         raw["same"] = _sameness(raw.get("same", {}))
         return Plan(**raw)
