@@ -43,6 +43,7 @@ from analysis.report.sections import (
     results,
     robustness,
     stages,
+    tradeoff,
     verdicts,
 )
 from analysis.report.tables import Table
@@ -73,6 +74,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     curves.section,
     curves.generalisation,
     cost.section,
+    tradeoff.section,
     parameters.section,
     claims.section,
     power.section,
