@@ -63,6 +63,9 @@ class LocalCluster:
         for folder in folders:
             self._add_folder(folder)
 
+    trouble = ""
+    """Processes of this machine are always known."""
+
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:
@@ -121,7 +124,9 @@ class LocalCluster:
         profile = self.profile
         if profile.max_jobs is not None:
             return profile.max_jobs
-        fits = [processes.cores() // profile.cpus_per_pack, int(processes.memory_gb() // profile.mem_gb)]
+        fits = [processes.cores() // profile.cpus_per_pack]
+        if profile.memory_gb is not None:
+            fits.append(int(processes.memory_gb() // profile.memory_gb))
         if per_pack := self._gpus_per_pack():
             fits.append(len(self._all_gpus()) // per_pack)
         return max(1, min(fits))

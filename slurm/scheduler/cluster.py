@@ -85,6 +85,10 @@ class SlurmCluster:
         for folder in folders:
             self._add_folder(folder)
 
+    @property
+    def trouble(self) -> str:
+        return self._poller.trouble
+
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:
@@ -179,7 +183,7 @@ class SlurmCluster:
             words = str(error)
             meaning = sbatch_errors.meaning(words)
             if meaning is Meaning.UNCERTAIN:
-                here = self._unclaimed(self.scheduler.queue([array.name]) or ())
+                here = self._unclaimed(self.scheduler.queue([array.name]).rows)
                 if here is not None:
                     return self._adopt(submission, array, here)
                 self._track_unconfirmed(array.name)
@@ -225,10 +229,11 @@ class SlurmCluster:
 
     def _look_up(self, array: Array) -> str | None:
         """Slurm's id of a job by its name, where it lives."""
-        rows = self.scheduler.queue([array.name])
-        if rows is None:
+        answer = self.scheduler.queue([array.name])
+        found = self._unclaimed(answer.rows)
+        if found is None and not answer.whole:
             raise SubmissionRefused(f"squeue does not answer: whether {array.name} was submitted is not known yet")
-        return self._unclaimed(rows)
+        return found
 
     def _unclaimed(self, rows: Collection[Row]) -> str | None:
         """Of jobs of one name, the newest that lives and is not ours already."""

@@ -16,11 +16,11 @@ from typing import Any
 
 import click
 
-from sweeps.cli import exit_codes, machine
+from sweeps.cli import exit_codes, machine, profiles
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "tick", "status", "logs", "stop")
-AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "cluster")
+AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
 MEANT_FOR_THE_USER = {
@@ -98,7 +98,7 @@ def main() -> None:
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     """Validate STUDY (a file or a shipped name; of a study or a suite); show plan and price."""
     from slurm.profile import load as load_profile
-    from sweeps.driver import named, needs, preflight
+    from sweeps.driver import alike, named, needs, preflight
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
     from sweeps.view import preview
@@ -111,6 +111,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     places = named.check(found)
     # all of it, or a refusal and nothing
     texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
+    texts.append(alike.words(alike.check(found)))
     texts += [preview.price(found, measured), preflight.cost(found)]
     texts.append(preview.submission(found, profile))
     click.echo("\n".join(texts))
@@ -142,7 +143,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 
     Goes on where an earlier run of the same study in the same folder ended."""
     from sweeps.cli import detached, driving
-    from sweeps.driver import needs, preflight, session
+    from sweeps.driver import alike, needs, preflight, session
     from sweeps.study import shipped
 
     found = shipped.find(study)
@@ -152,12 +153,13 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
         detached.check(found)
     path = folder or Path("runs") / found.name
     with needs.as_started(found, path):
-        remarks, places = preflight.check(found)
+        remarks, places, same = preflight.check(found)
     for remark in remarks:
         click.echo(remark)
     if places:
         click.echo(f"{found.model.name}: {places}")
-    if session.make(found, path, sys.argv, places):
+    click.echo(alike.words(same))
+    if session.make(found, path, sys.argv, places, same):
         click.echo(f"study folder: {path}")
     else:
         click.echo(f"study folder: {path} (goes on where it ended)")
@@ -299,7 +301,7 @@ def report(
         click.echo(line)
 
 
-for _command in (machine.studies, machine.data, machine.doctor, machine.cluster):
+for _command in (machine.studies, machine.data, machine.doctor, profiles.profile, machine.cluster):
     main.add_command(_command)
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import click
 from sweeps.cli import exit_codes
 
 if TYPE_CHECKING:
+    from sweeps.driver.preflight import Checked
     from sweeps.suite.driver import SuiteDriver
     from sweeps.suite.suite import Suite
 
@@ -85,25 +86,27 @@ def run(
     drive(path, no_report=no_report, interval_s=interval_s)
 
 
-def _tried(suite: Suite, path: Path) -> dict[str, str]:
-    """Tries every study before anything is written; where activations stand, by member. Raises
+def _tried(suite: Suite, path: Path) -> dict[str, Checked]:
+    """Tries every study before anything is written; what was found, by member. Raises
     :class:`sweeps.errors.StudyError` with what is wrong with all of them."""
-    from sweeps.driver import needs, preflight
+    from sweeps.driver import alike, needs, preflight
     from sweeps.errors import StudyError
     from sweeps.suite.suite import folder_of
 
-    wrong, found = [], {}
+    wrong: list[str] = []
+    found: dict[str, Checked] = {}
     for member, study in suite.studies.items():
         try:
             with needs.as_started(study, folder_of(path, member)):
-                remarks, found[member] = preflight.check(study)
+                tried = found[member] = preflight.check(study)
         except StudyError as error:
             wrong.append(str(error))
             continue
-        for remark in remarks:
+        for remark in tried.remarks:
             click.echo(f"{member}: {remark}")
-        if found[member]:
-            click.echo(f"{member}: {study.model.name}: {found[member]}")
+        if tried.places:
+            click.echo(f"{member}: {study.model.name}: {tried.places}")
+        click.echo(f"{member}: {alike.words(tried.same)}")
     if wrong:
         raise StudyError("\n".join(wrong))
     return found

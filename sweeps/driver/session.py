@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from analysis.runs.plan import Plan, from_json, to_json
+from analysis.runs.plan import Plan, Sameness, from_json, to_json
 from slurm.jobs import Cluster
 from sweeps.driver import needs
 from sweeps.driver.driver import Driver
@@ -34,10 +34,11 @@ JOURNAL_LAG_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
 
 
-def make(study: Study, path: Path, command: Sequence[str], places: str = "") -> bool:
+def make(study: Study, path: Path, command: Sequence[str], places: str = "", same: Sameness = planner.UNSEEN) -> bool:
     """Lays out the study's folder; False where it is there already for the same study. ``places``: where its
-    activations stand in the model, in words, for the plan. Raises :class:`StudyError` for a
-    folder of another study. A folder without ``study.yaml``, which is written last, was never made."""
+    activations stand in the model, in words, and ``same``: which of them are one function, for the plan. Raises
+    :class:`StudyError` for a folder of another study. A folder without ``study.yaml``, which is written last, was never
+    made."""
     from sweeps.folder import provenance
 
     existing = path / layout.STUDY
@@ -57,7 +58,7 @@ def make(study: Study, path: Path, command: Sequence[str], places: str = "") -> 
         raise StudyError(str(error)) from error
     own_code.keep(path, own_names(study), frozen=study.cluster.own_code == "frozen")
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at, places)))
+    layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at, places, same)))
     provenance.write(path, provenance.collect(command, Path.cwd()))
     surroundings.write(path, needs.here(study))
     place.settle(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from slurm import messages, yaml_reader
 from sweeps.driver import session
+from sweeps.driver.preflight import Checked
 from sweeps.errors import StudyError, TrackingError
 from sweeps.folder import layout, place
 from sweeps.study.sections import Budget
@@ -69,14 +70,16 @@ def members_of(path: Path) -> list[Path]:
     return [suite.folder(member) for member in suite.members]
 
 
-def make(suite: Suite, path: Path, command: Sequence[str], places: dict[str, str]) -> bool:
+def make(suite: Suite, path: Path, command: Sequence[str], tried: Mapping[str, Checked]) -> bool:
     """Lays out the suite's folder and those of its studies; False where they are there already for the same suite.
-    ``places``: member -> where its activations stand in the model. Raises :class:`StudyError` for a folder of another
+    ``tried``: member -> what was found when its study was tried. Raises :class:`StudyError` for a folder of another
     suite or of a study; nothing is written then. ``suite.yaml`` is written last: a folder without it was never made."""
     check(suite, path)
     existed = is_suite(path)
     for member, study in suite.studies.items():
-        session.make(study, folder_of(path, member), command, places.get(member, ""))
+        found = tried.get(member)
+        known = () if found is None else (found.places, found.same)
+        session.make(study, folder_of(path, member), command, *known)
     if existed:
         return False
     place.settle(path)

@@ -84,6 +84,10 @@ class Share:
         self._shared, self._cluster, self._name = shared, cluster, name
         self.costs: Costs = cluster.costs
 
+    @property
+    def trouble(self) -> str:
+        return self._cluster.trouble
+
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:
