@@ -17,6 +17,7 @@ from sweeps.errors import FolderBusy, StudyError
 from sweeps.folder import layout, ledger
 from sweeps.folder.lock import Lock
 from sweeps.folder.records import Submitting
+from sweeps.study.study import digest
 from sweeps.suite import after_run, driver, folder, status
 from sweeps.suite.driver import SuiteDriver
 from sweeps.suite.reading import load
@@ -258,6 +259,15 @@ def test_a_suite_and_a_study_are_told_apart(tmp_path: Path) -> None:
     (path / "b" / "study.yaml").unlink()
     with pytest.raises(StudyError, match="names it as a study of the suite, and it is none"):
         folder.opened(path)
+
+
+def test_the_file_in_the_folder_is_that_suite(tmp_path: Path) -> None:
+    path = made(tmp_path / "suite", SUITE + "budget: {gpu_hours: 2}\n")
+    opened = folder.opened(path)
+    assert (opened.name, opened.question, opened.members) == ("three", "Is it better?", ("a", "b", "c"))
+    again = load(path / "suite.yaml")
+    assert {m: digest(s) for m, s in again.studies.items()} == {m: digest(opened.study(m)) for m in "abc"}
+    assert not folder.make(again, path, ["test"], {})
 
 
 def test_the_folder_can_be_moved(tmp_path: Path) -> None:
