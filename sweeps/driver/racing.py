@@ -34,8 +34,8 @@ class Races:
         self, label: str, add_round: Callable[[str], bool], specs: Mapping[FoldKey, FoldSpec]
     ) -> tuple[bool, list[FoldKey]]:
         """One step of the race of an activation whose search trials are all over: a look, where one is due, and the
-        next round for those that stay, all of them or none. Whether anything will train, and the folds of what was
-        dropped. ``specs``: of every fold that a trial may get."""
+        next round for those that stay, all of them or none. Whether anything will train (or may, once the budget knows
+        what others need), and the folds of what was dropped. ``specs``: of every fold that a trial may get."""
         if self._race is None:
             return False, []
         state, dropped = self._ledger.state, []
@@ -51,7 +51,7 @@ class Races:
             return False, dropped
         begun = len(further) < len(running(looks))  # a driver died between the records of one round
         if not begun and not self._budget.affords(self._next_round(further, specs)):
-            return False, dropped
+            return self._budget.undecided, dropped
         for trial in further:
             add_round(trial)
         return True, dropped
