@@ -42,7 +42,7 @@ from analysis.errors import DeclarationError
 from analysis.runs.metric import find
 from analysis.runs.plan import Plan
 from analysis.runs.schema import SCORED
-from analysis.statistics import bayes, design, frequentist, integrity, multiplicity, qualified, rule
+from analysis.statistics import bayes, design, frequentist, grown, integrity, multiplicity, qualified, rule
 from analysis.statistics.finding import to_frame
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Verdict, Word
@@ -65,6 +65,7 @@ def winners(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     rows = _of(cube, plan)
     rows = rows[rows["phase"] == "search"]
     _refuse_selection(rows, plan)
+    past = grown.earlier(_of(cube, plan), plan)
     result: list[dict[str, object]] = []
     for dataset in sorted(rows["dataset"].unique()):
         of_set = rows[rows["dataset"] == dataset]
@@ -82,11 +83,15 @@ def winners(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
                     "folds": full if len(tried) else 0,
                     "settings": int(tried["trial"].nunique()),
                     "complete": len(means),
-                    "note": note,
+                    "note": f"{note} {past_words(past.get(label, ''))}".strip(),
                 }
             )
     columns = ["dataset", "activation", "trial", "score", "folds", "settings", "complete", "note"]
     return pd.DataFrame(result, columns=pd.Index(columns))
+
+
+def past_words(trials: str) -> str:
+    return f"An earlier winner was confirmed by {trials}, which no claim rests on." if trials else ""
 
 
 def _refuse_selection(rows: pd.DataFrame, plan: Plan) -> None:
@@ -133,8 +138,10 @@ def _chosen(tried: pd.DataFrame, label: str, plan: Plan, means: dict[str, float]
 
 
 def claimed(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """The rows on which the plan's claims rest: its claims phase, and of a search only the trials that it chose."""
+    """The rows on which the plan's claims rest: its claims phase, and of a search only the trials that it chose; where
+    it went on and chose again (column ``earlier``), not what was trained for the choice before."""
     rows = _of(cube, plan)
+    rows = rows[rows["earlier"].ne(True)] if "earlier" in rows else rows
     rows = rows[rows["phase"] == plan.claims_phase]
     if plan.claims_phase == "confirm" or rows.empty:
         return rows

@@ -10,12 +10,20 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.runs.plan import Plan
-from analysis.statistics import looks
+from analysis.statistics import grown, looks
 from analysis.statistics.finding import Check, Consequence, Effect, Finding, Outcome, Runs, passed, to_frame
 
 CHECKS: tuple[Check, ...] = (
     # What is missing counts in each comparison's n and note.
     Check(name="complete", look=looks.complete),
+    Check(
+        name="declared before results",
+        look=grown.declared_before_results,
+        warns=Consequence(
+            Effect.QUALIFIES,
+            "So going on could depend on what had been seen: intervals and p values do not account for that look.",
+        ),
+    ),
     Check(
         name="granularity",
         look=looks.granularity,

@@ -21,7 +21,7 @@ from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
-from sweeps.folder import decided, layout, own_code
+from sweeps.folder import decided, layout, own_code, winners
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import FILE, Ledger
 from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused
@@ -109,10 +109,10 @@ class Driver:
                     time=self._clock(),
                 )
             )
-        elif opened.study_digest != digest(self.study):
+        elif self.state.study_digest != digest(self.study):
             raise LedgerError(
-                f"{self.path}: its ledger belongs to another version of the study (digest {opened.study_digest}, got "
-                f"{digest(self.study)}); restore study.yaml, or start the changed study in another folder"
+                f"{self.path}: its ledger belongs to another version of the study (digest {self.state.study_digest}, "
+                f"got {digest(self.study)}); restore study.yaml, or start the changed study in another folder"
             )
         self._searches.replay(self.ledger.records)
         self._new_trials.restore()
@@ -120,6 +120,7 @@ class Driver:
             self._failures.release(again)
             # MLflow takes the runs of their earlier end for complete, and would not look by itself.
             self._changed.update(again.folds)
+        self._changed.update(winners.told_again(self.state))
         decided.write_all(self._trials, self.state)
         for fold, reason in self.state.gave_up.items():
             layout.write_infra(self._trials / fold, reason)

@@ -7,14 +7,14 @@ folders that an earlier version made, too, and is read instead of being decided 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from sweeps.folder import layout
+from sweeps.folder import layout, winners
 from sweeps.folder.records import TrialStatus
 from sweeps.folder.state import State
-from trainer.codec import Format, from_text, to_text
+from trainer.codec import SINCE, Format, from_text, to_text
 
 FILE = "decided.json"
 DECIDED = Format(name="decisions of a trial", schema=1)
@@ -39,6 +39,8 @@ class Decided:
     schema: int = DECIDED.schema
     status: TrialStatus
     chosen: Choice | None = None
+    earlier: bool = field(default=False, metadata={SINCE: 1})
+    """Whether it confirms a setting that its search chose before it went on and chose another one."""
 
 
 def of(state: State, trial: str) -> Decided | None:
@@ -48,7 +50,7 @@ def of(state: State, trial: str) -> Decided | None:
         return None
     choice = next((item for item in state.selected.values() if item.trial == trial and item.among), None)
     if choice is None:
-        return Decided(status=done.status)
+        return Decided(status=done.status, earlier=winners.is_earlier(state, state.trials[trial]))
     value = choice.value if math.isfinite(choice.value) else None
     return Decided(status=done.status, chosen=Choice(metric=choice.metric, value=value, among=choice.among))
 

@@ -69,6 +69,48 @@ class Migrated:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extended:
+    """The study goes on with a declaration that has grown. What had been seen by then is said with it."""
+
+    kind: Literal["extended"] = "extended"
+    number: int
+    """From 1."""
+    old_digest: str
+    new_digest: str
+    """Of the study before and after."""
+    time: float
+    changes: Mapping[str, str]
+    """What may grow (``repeats``, ``activations`` ...) -> how it did, in words."""
+    added: tuple[str, ...]
+    """Labels of activations that were not there before."""
+    searched_again: tuple[str, ...]
+    """Labels whose searches get further settings: they choose again."""
+    folds_done: Mapping[str, int]
+    """Phase -> folds that were over."""
+    folds_planned: Mapping[str, int]
+    """Phase -> folds that were planned before."""
+    looks: int
+    """At the planned comparisons, on the way."""
+    reported: bool
+    """Whether a report had been written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reused:
+    """A fold is taken from where the same training is finished already; its files are copied after this record."""
+
+    kind: Literal["reused"] = "reused"
+    fold: FoldKey
+    folder: str
+    """The other study's folder; "" for this one."""
+    source: FoldKey
+    digest: str
+    """Of the training, the same for both."""
+    code: str
+    """Digest of the code that trained it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialAdded:
     """A searcher's suggestion, or a winner's re-run. ``index`` counts the trials of one label in one phase."""
 
@@ -271,6 +313,8 @@ class Finished:
 LedgerRecord = (
     Opened
     | Migrated
+    | Extended
+    | Reused
     | TrialAdded
     | Exhausted
     | Submitting
@@ -292,6 +336,8 @@ LedgerRecord = (
 _TYPES: tuple[type[LedgerRecord], ...] = (
     Opened,
     Migrated,
+    Extended,
+    Reused,
     TrialAdded,
     Exhausted,
     Submitting,

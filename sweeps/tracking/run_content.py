@@ -67,7 +67,7 @@ def common_tags(plan: Plan, kind: str, key: str, commit: str) -> dict[str, str]:
         schema.KIND: kind,
         schema.KEY: key,
         schema.STUDY: plan.study,
-        schema.STUDY_DIGEST: plan.study_digest,
+        schema.STUDY_DIGEST: plan.first_digest,
         schema.STUDY_SEED: str(plan.study_seed),
         schema.DATASET: plan.dataset,
         schema.MODEL: plan.model,
@@ -88,6 +88,7 @@ def _note(plan: Plan) -> str:
         f"Activations: {', '.join(plan.activations)}. Control: {declared.control}.",
         f"Claims rest on the {plan.claims_phase} phase: {declared.metric} on the held-out part of "
         f"{len(plan.repeats)} x {counted(plan.folds, 'fold')}, model by rule {declared.rule}.",
+        *(f"Declared on {declared.declared_at}; {extension.words()}." for extension in plan.history),
     ]
     return "\n\n".join(line for line in lines if line)
 
@@ -129,7 +130,9 @@ def trial_run(
 
 
 def choice_tags(decided: Decided | None) -> dict[str, str]:
-    """Of a trial that won its search."""
+    """Of a trial that won its search, or that was trained for an earlier winner."""
+    if decided is not None and decided.earlier:
+        return {schema.EARLIER: "true"}
     if decided is None or decided.chosen is None:
         return {}
     value = math.nan if decided.chosen.value is None else decided.chosen.value

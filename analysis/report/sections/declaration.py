@@ -36,7 +36,16 @@ def decided(findings: Findings, imported: bool) -> list[tuple[str, str]]:
         ),
         ("Alpha", alpha(findings)),
         ("Declared", each({plan.study: when(findings, at) for at, plan in enumerate(plans)})),
+        *([("Extended", each(grown))] if (grown := extended(findings)) else []),
     ]
+
+
+def extended(findings: Findings) -> dict[str, str]:
+    """How studies grew after they were declared, and what had been seen by then."""
+    said = {
+        plan.study: "; ".join(one.words().removeprefix("extended ") for one in plan.history) for plan in findings.plans
+    }
+    return {study: words or "never" for study, words in said.items()} if any(said.values()) else {}
 
 
 def counts(findings: Findings, imported: bool) -> list[tuple[str, str]]:
