@@ -82,6 +82,7 @@ SELECTED = PREFIX + "selected"  # "true"
 SELECTED_VALUE = PREFIX + "selected_value"  # its mean of the plan's search_selects_on
 SELECTED_AMONG = PREFIX + "selected_among"  # settings that were tried
 EARLIER = PREFIX + "earlier_winner"  # "true": confirms what its search chose before it went on and chose another
+DROPPED = PREFIX + "dropped"  # of a trial that lost the race of its search: why, by which rule, in words
 
 # Params of trial and fold runs: activation.<parameter> and training.<field>; booleans as "true"/"false".
 ACTIVATION_PARAM = "activation."

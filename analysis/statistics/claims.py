@@ -42,7 +42,8 @@ from analysis.errors import DeclarationError
 from analysis.runs.metric import find
 from analysis.runs.plan import Plan
 from analysis.runs.schema import SCORED
-from analysis.statistics import bayes, design, frequentist, grown, integrity, multiplicity, qualified, rule
+from analysis.statistics import bayes, course, design, frequentist, grown, integrity, multiplicity, qualified, rule
+from analysis.statistics.course import Course
 from analysis.statistics.finding import to_frame
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Verdict, Word
@@ -167,6 +168,9 @@ def compare(
     One verdict a comparison: the corrected t's interval and p, Holm's p over the declared family, the posterior's three
     probabilities for the declared (or default) region of practical equivalence, and the word of :func:`decide`.
     ``column`` overrides the declared one (a secondary metric is a family of its own, exploratory).
+
+    Of a study that repeats until its comparisons are decided, each verdict is of the look at which its comparison ended
+    by the declared metric, with p-values and an interval that hold over the looks (:func:`followed`).
     """
     rows = claimed(cube, plan)
     measured = find(plan.metrics, column or plan.declaration.metric)
@@ -177,12 +181,48 @@ def compare(
     found = sorted(rows["dataset"].unique())
     verdicts: list[Verdict] = []
     for dataset in found:
-        table = scores(
-            rows, dataset=dataset, metric=measured, column=column, activations=plan.activations, handling=handling
-        )
-        verdicts += [_compared(table, a, b, plan) for a, b in comparisons(plan)]
+
+        def tabled(mine: pd.DataFrame, dataset: str = dataset) -> Scores:
+            return scores(
+                mine,
+                dataset=dataset,
+                metric=measured,
+                column=column,
+                activations=plan.activations,
+                handling=handling,
+                own_repeats=plan.until_decided is not None,
+            )
+
+        if plan.until_decided is None:
+            verdicts += [_compared(tabled(rows), a, b, plan) for a, b in comparisons(plan)]
+        else:
+            of_set = rows[rows["dataset"] == dataset]
+            mine, declared = followed(of_set, plan), measured == plan.primary and column is None
+            verdicts += (
+                [standing.verdict for standing in mine.standings.values()]
+                if declared and handling == "penalised"
+                else course.at_its_ends(of_set, plan, mine, tabled, _by(plan))
+            )
     m = multiplicity.family_size(plan.declaration.family, activations=len(plan.activations), datasets=len(found))
     return decide_all(verdicts, m=m, alpha=plan.declaration.alpha)
+
+
+def followed(rows: pd.DataFrame, plan: Plan) -> Course:
+    """How the comparisons of a study that repeats until they are decided stood after each look, by its claimed ``rows``
+    on one data set. The words are the driver's."""
+    (dataset,) = rows["dataset"].unique()
+
+    def tabled(mine: pd.DataFrame) -> Scores:
+        return scores(mine, dataset=str(dataset), metric=plan.primary, activations=plan.activations, own_repeats=True)
+
+    def decided(verdict: Verdict) -> Verdict:
+        return decide(verdict, alpha=course.ruled(plan).alpha)
+
+    return course.follow(rows, plan, comparisons(plan), tabled, _by(plan), decided)
+
+
+def _by(plan: Plan) -> course.Compared:
+    return lambda table, activation, control: _compared(table, activation, control, plan)
 
 
 def concluded(cube: pd.DataFrame, plans: Sequence[Plan]) -> tuple[list[Verdict], pd.DataFrame]:

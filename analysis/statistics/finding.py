@@ -54,6 +54,8 @@ class Observation(NamedTuple):
     """Activations whose runs it was seen in; empty: it concerns them all."""
     groups: Mapping[str, str] | None = None
     """Where it is a difference between activations: what each has. Those that have the same are not concerned."""
+    together: bool = False
+    """It concerns only comparisons of ``labels`` with one another."""
 
 
 Seen = list[Observation]
@@ -63,8 +65,14 @@ def passed(note: str) -> Observation:
     return Observation(Outcome.PASS, note)
 
 
-def warn(note: str, labels: frozenset[str] = frozenset(), groups: Mapping[str, str] | None = None) -> Observation:
-    return Observation(Outcome.WARN, note, labels, groups)
+def warn(
+    note: str,
+    labels: frozenset[str] = frozenset(),
+    groups: Mapping[str, str] | None = None,
+    *,
+    together: bool = False,
+) -> Observation:
+    return Observation(Outcome.WARN, note, labels, groups, together)
 
 
 def fail(note: str, labels: frozenset[str] = frozenset(), groups: Mapping[str, str] | None = None) -> Observation:
@@ -117,6 +125,8 @@ class Finding:
             return False
         if self.seen.groups is not None:
             return self.seen.groups.get(activation) != self.seen.groups.get(control)
+        if self.seen.together:
+            return {activation, control} <= self.seen.labels
         return not self.seen.labels or bool(self.seen.labels & {activation, control})
 
 

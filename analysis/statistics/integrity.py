@@ -10,7 +10,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.runs.plan import Plan
-from analysis.statistics import grown, looks
+from analysis.statistics import grown, looks, same_functions
 from analysis.statistics.finding import Check, Consequence, Effect, Finding, Outcome, Runs, passed, to_frame
 
 CHECKS: tuple[Check, ...] = (
@@ -69,6 +69,8 @@ CHECKS: tuple[Check, ...] = (
         # A validation part above the training part says nothing of the held-out part, which the claims rest on.
         fails=Consequence(Effect.WITHDRAWS, "What chose the epoch also scored it, so nothing was held out."),
     ),
+    # What follows stands in the finding: it depends on what is learned.
+    Check(name="different functions", look=same_functions.look, warns=Consequence(Effect.QUALIFIES)),
     Check(
         name="verifiable",
         look=looks.verifiable,

@@ -11,7 +11,7 @@ def extend(
     folder: Path, named: str, *, cluster: str | None, here: bool, detach: bool, no_report: bool, interval_s: float
 ) -> None:
     from sweeps.cli import detached, driving
-    from sweeps.driver import growing, preflight
+    from sweeps.driver import alike, growing, preflight
     from sweeps.study import shipped
 
     found = shipped.find(named)
@@ -22,10 +22,10 @@ def extend(
     if detach:
         detached.check(new)
     with growing.as_started(folder, new, here=here):
-        remarks, places = preflight.check(new)
-    for remark in remarks:
+        remarks, places, same = preflight.check(new)
+    for remark in [*remarks, alike.words(same)]:
         click.echo(remark)
-    record = growing.extend(folder, new, named, places)
+    record = growing.extend(folder, new, named, places, same)
     for words in record.changes.values():
         click.echo(f"extended: {words}")
     click.echo(f"study folder: {folder} (goes on where it ended)")

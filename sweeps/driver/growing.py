@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from analysis.runs.plan import Extension, Plan, from_json, to_json
+from analysis.runs.plan import Extension, Plan, Sameness, from_json, to_json
 from sweeps.driver import needs, session
 from sweeps.driver.packs import own_names
 from sweeps.errors import LedgerError, StudyError
 from sweeps.folder import extension, layout, ledger, own_code, place, surroundings
+from sweeps.folder.growth_records import Extended
 from sweeps.folder.journals import Journals
 from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import Lock
-from sweeps.folder.records import Extended
 from sweeps.folder.state import State, replay
 from sweeps.search.per_activation import Searches
 from sweeps.study import growth, planner
@@ -56,10 +56,10 @@ def as_started(path: Path, new: Study, *, here: bool) -> Iterator[None]:
         yield
 
 
-def extend(path: Path, new: Study, named: str, places: str = "") -> Extended:
-    """Makes the folder that of ``new``, as :func:`planned` gave it; no driver may be alive. ``places`` as in
-    :func:`sweeps.driver.session.make`. Raises :class:`StudyError` and :class:`sweeps.errors.FolderBusy`, and has then
-    written nothing. Killed at any moment, it was done or it was not: see :mod:`sweeps.folder.extension`."""
+def extend(path: Path, new: Study, named: str, places: str = "", same: Sameness = planner.UNSEEN) -> Extended:
+    """Makes the folder that of ``new``, as :func:`planned` gave it; no driver may be alive. ``places`` and ``same`` as
+    in :func:`sweeps.driver.session.make`. Raises :class:`StudyError` and :class:`sweeps.errors.FolderBusy`, and has
+    then written nothing. Killed at any moment, it was done or it was not: see :mod:`sweeps.folder.extension`."""
     place.refuse_copy(path)
     lock = Lock(path)
     try:
@@ -77,7 +77,7 @@ def extend(path: Path, new: Study, named: str, places: str = "") -> Extended:
             searched_again=grown.searched_again,
             folds_done=_done(state, path),
             folds_planned=_folds(old),
-            looks=len(state.looks),
+            looks=len(state.looks) + sum(one.looks for one in state.extended[-1:]),
             reported=layout.was_reported(path),
         )
         settings = new.cluster
@@ -89,7 +89,10 @@ def extend(path: Path, new: Study, named: str, places: str = "") -> Extended:
             warn=settings.on_drift == "warn",
         )
         staged = extension.Staged(
-            record=record, plan=to_json(_plan(path, new, record, places)), study=resolved_yaml(new), own_code=sources
+            record=record,
+            plan=to_json(_plan(path, new, record, places, same)),
+            study=resolved_yaml(new),
+            own_code=sources,
         )
         extension.stage(path, staged)
         extension.complete(path)
@@ -149,10 +152,10 @@ def _folds(study: Study) -> dict[str, int]:
     return found
 
 
-def _plan(path: Path, new: Study, record: Extended, places: str) -> Plan:
+def _plan(path: Path, new: Study, record: Extended, places: str, same: Sameness) -> Plan:
     """The plan of the grown study, with the one before in its history."""
     known = from_json((path / layout.PLAN).read_text(encoding="utf-8"))
-    made = planner.plan(new, known.declaration.declared_at, places or known.places)
+    made = planner.plan(new, known.declaration.declared_at, places or known.places, same)
     at = datetime.datetime.fromtimestamp(record.time, datetime.UTC).isoformat(timespec="seconds")
     added = Extension(
         at=at,

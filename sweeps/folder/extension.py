@@ -13,8 +13,8 @@ from typing import ClassVar
 
 from sweeps.errors import StudyError
 from sweeps.folder import layout, own_code
+from sweeps.folder.growth_records import Extended
 from sweeps.folder.ledger import Ledger
-from sweeps.folder.records import Extended
 from trainer.codec import Format, from_text, to_text
 from trainer.errors import SpecError
 

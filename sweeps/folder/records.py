@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Literal
 
+from sweeps.folder.growth_records import Extended, Reused
 from trainer.codec import Format, Raw
 from trainer.spec import Options, Phase
 
@@ -66,48 +67,6 @@ class Migrated:
 
     kind: Literal["migrated"] = "migrated"
     schema: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Extended:
-    """The study goes on with a declaration that has grown. What had been seen by then is said with it."""
-
-    kind: Literal["extended"] = "extended"
-    number: int
-    """From 1."""
-    old_digest: str
-    new_digest: str
-    """Of the study before and after."""
-    time: float
-    changes: Mapping[str, str]
-    """What may grow (``repeats``, ``activations`` ...) -> how it did, in words."""
-    added: tuple[str, ...]
-    """Labels of activations that were not there before."""
-    searched_again: tuple[str, ...]
-    """Labels whose searches get further settings: they choose again."""
-    folds_done: Mapping[str, int]
-    """Phase -> folds that were over."""
-    folds_planned: Mapping[str, int]
-    """Phase -> folds that were planned before."""
-    looks: int
-    """At the planned comparisons, on the way."""
-    reported: bool
-    """Whether a report had been written."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reused:
-    """A fold is taken from where the same training is finished already; its files are copied after this record."""
-
-    kind: Literal["reused"] = "reused"
-    fold: FoldKey
-    folder: str
-    """The other study's folder; "" for this one."""
-    source: FoldKey
-    digest: str
-    """Of the training, the same for both."""
-    code: str
-    """Digest of the code that trained it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,11 +235,13 @@ class Looked:
     look: int
     """From 0."""
     repeats: int
-    """Repeats that every comparison that was still open has by now."""
+    """Repeats that the open comparisons have by now: the most, where one lacks some that another has."""
     decided: Mapping[str, str]
     """Comparison -> its word, of those that were decided at this look."""
     open: tuple[str, ...]
     """Comparisons that are not decided yet."""
+    rounds: Mapping[str, int] = field(default_factory=dict)
+    """Trial -> the round of folds that it gets after this look; empty where nothing goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from sweeps.folder.growth_records import Extended, Reused
 from sweeps.folder.records import (
     BudgetReached,
     Completed,
     Exhausted,
-    Extended,
     Finished,
     FoldKey,
     FoldsAdded,
@@ -23,7 +23,6 @@ from sweeps.folder.records import (
     Raced,
     Reopened,
     Reported,
-    Reused,
     Selected,
     Stopping,
     Submitted,
@@ -129,6 +128,7 @@ class State:
     def _extended(self, record: Extended) -> None:
         self.extended.append(record)
         self.finished, self.budget_reached = False, None
+        self.looks.clear()  # with other repeats or winners, what is decided is looked at anew
         for label in record.searched_again:
             self.exhausted.pop(label, None)
             if (chosen := self.selected.pop(label, None)) is not None:

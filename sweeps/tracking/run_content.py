@@ -130,13 +130,16 @@ def trial_run(
 
 
 def choice_tags(decided: Decided | None) -> dict[str, str]:
-    """Of a trial that won its search, or that was trained for an earlier winner."""
-    if decided is not None and decided.earlier:
-        return {schema.EARLIER: "true"}
-    if decided is None or decided.chosen is None:
+    """Of a trial that won its search, was trained for an earlier winner, or lost the race of its settings."""
+    if decided is None:
         return {}
+    lost = {schema.DROPPED: value_text(decided.dropped, MAX_TAG)} if decided.dropped else {}
+    if decided.earlier:
+        return lost | {schema.EARLIER: "true"}
+    if decided.chosen is None:
+        return lost
     value = math.nan if decided.chosen.value is None else decided.chosen.value
-    return {
+    return lost | {
         schema.SELECTED: "true",
         schema.SELECTED_VALUE: repr(value),
         schema.SELECTED_AMONG: str(decided.chosen.among),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT_KIND = "mlflow.experimentKind"  # else the UI asks at first sight what the experiment is about
 CHANGING = (
-    *(schema.SCHEMA_TAG, schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG, schema.EARLIER),
-    NOTE,
+    *(schema.SCHEMA_TAG, schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG, schema.DROPPED),
+    *(schema.EARLIER, NOTE),
 )
 PAGE = 200
 """Runs in one answer when the store is read at the start: whole runs are large."""

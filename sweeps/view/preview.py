@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from sweeps.errors import StudyError
 from sweeps.folder.layout import STUDY
 from sweeps.study import planner
 from sweeps.study.default_spaces import explain
+from sweeps.study.objectives import COSTS
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
 from sweeps.view.progress import Size, sizes
@@ -68,6 +70,7 @@ def design(study: Study) -> str:
             f"repeat{'s' if len(repeats) > 1 else ''} {', '.join(map(str, repeats))} = {counted(size.folds, 'fold')}, "
             f"at most {counted(size.epochs, 'epoch')}"
         )
+        lines += race(study) if phase == "search" else []
     for label in study.compared():
         domains = study.space_of(label).domains
         words = "; ".join(f"{key} {domain.words()}" for key, domain in domains.items()) or "nothing searched"
@@ -77,9 +80,34 @@ def design(study: Study) -> str:
             if domains.get(f"activation.{name}") == domain:
                 lines.append(f"    {name}: {why}")
     if study.searched():
+        lines += objectives(study)
         lines.append(f"winners by {study.select_on()}; claims rest on the {declared.claims_phase} phase")
         lines.append(seen_by_search(study))
     return "\n".join(lines)
+
+
+def race(study: Study) -> list[str]:
+    """How the settings of each search race and what that may cost; empty where they do not."""
+    declared = planner.race(study)
+    if declared is None:
+        return []
+    each = {label: planner.trials(study, label, "search") for label in study.searched()}
+    first, *_, last = declared.folds
+    looks = ", ".join(map(str, declared.folds[:-1]))
+    return [
+        f"  they race, each activation's among themselves: compared after {looks} of {last} folds; what is shown to be "
+        f"worse gets no more, the best is lost with probability {declared.error:g} at most ({declared.rule})",
+        f"  at least {counted(first * sum(each.values()), 'fold')}, at most {last * sum(each.values())}",
+    ]
+
+
+def objectives(study: Study) -> list[str]:
+    """What a search of several objectives looks for."""
+    named = study.search.objectives if study.search is not None else ()
+    if not named:
+        return []
+    told = [f"{name} ({COSTS[name]})" if name in COSTS else name for name in named]
+    return [f"objectives: {' and '.join(told)}; the report shows what of it no other setting beats in both, no verdict"]
 
 
 def seen_by_search(study: Study) -> str:
@@ -188,7 +216,11 @@ def submission(study: Study, profile: Profile) -> str:
     from slurm.clusters import open_cluster
     from slurm.scheduler.cluster import render
 
-    jobs = sum(size.trials * math.ceil(size.folds / size.trials / _pack(study, size)) for size in sizes(study).values())
+    jobs = sum(
+        size.trials * math.ceil(len(places) / _pack(study, size))
+        for phase, size in sizes(study).items()
+        for places in planner.rounds(study, phase)
+    )
     if profile.executor is Executor.LOCAL:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
@@ -199,5 +231,19 @@ def submission(study: Study, profile: Profile) -> str:
     return (
         f"cluster: profile {profile.name}: at most {counted(jobs, 'pack')}; all at once "
         f"{counted(len(rendering.tasks), 'array')} of {tasks}\nbatch script of the largest:\n"
-        f"{rendering.scripts[largest].rstrip()}"
+        f"{rendering.scripts[largest].rstrip()}\n{_rehearsed(profile, rendering.scripts)}"
     )
+
+
+def _rehearsed(profile: Profile, scripts: Sequence[str]) -> str:
+    """What this machine's sbatch says of one script a partition. Raises :class:`StudyError`
+    where a person must change something."""
+    from slurm.scheduler import rehearsal
+
+    by_partition = {re.findall(r"--partition=(.*)", script + "--partition=")[0]: script for script in scripts}
+    answer = rehearsal.rehearse(list(by_partition.values()))
+    if answer is None:
+        return "no sbatch here: whether the cluster takes this was not asked"
+    if answer.refused:
+        raise StudyError(f"profile {profile.name}: sbatch --test-only refuses this: {answer.words}")
+    return f"sbatch --test-only: {answer.words}"

@@ -7,9 +7,13 @@ import math
 
 from analysis.report.blocks import Block, Facts, Section
 from analysis.report.findings import Findings
+from analysis.runs.plan import Sameness
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
 from analysis.statistics.bayes import SHARE_OF_ERROR, SHARE_OF_REFERENCE
+
+SHOWN = 6
+"""Same functions that are told; the plan has them all."""
 
 
 def section(findings: Findings) -> Section:
@@ -70,11 +74,20 @@ def subjects(findings: Findings) -> list[tuple[str, str]]:
     """What was trained on what."""
     plans = findings.plans
     places = {plan.study: plan.places for plan in plans if plan.places}
+    same = {plan.study: sameness(plan.same) for plan in plans if plan.same.within}
     return [
         ("Data set, model", each({plan.study: f"{plan.dataset}, {plan.model}" for plan in plans})),
         *([("Activations stand in", each(places))] if places else []),
+        *([("Same functions", each(same))] if same else []),
         ("Splits", each({plan.study: plan.splits or "not stated" for plan in plans})),
     ]
+
+
+def sameness(same: Sameness) -> str:
+    """What was found before anything was trained, in a line."""
+    shown = "; ".join(same.said[:SHOWN])
+    more = f"; and {len(same.said) - SHOWN} more, in plan.json" if len(same.said) > SHOWN else ""
+    return f"to within {same.within:g}, before the first epoch: {shown or 'none'}{more}"
 
 
 def alpha(findings: Findings) -> str:

@@ -14,8 +14,9 @@ from sweeps.driver import growing, session
 from sweeps.driver.driver import Driver
 from sweeps.errors import FolderBusy, StudyError
 from sweeps.folder import decided, extension, layout, ledger, winners
+from sweeps.folder.growth_records import Extended
 from sweeps.folder.lock import Lock
-from sweeps.folder.records import Completed, Extended, FoldsAdded, Selected, Submitting, TrialAdded
+from sweeps.folder.records import Completed, FoldsAdded, Selected, Submitting, TrialAdded
 from sweeps.folder.state import State, replay
 from sweeps.study import growth
 from sweeps.study.reading import load
