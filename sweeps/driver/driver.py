@@ -21,6 +21,7 @@ from sweeps.driver.failures import Failures
 from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.racing import Races
+from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
 from sweeps.folder import decided, layout, own_code, winners
@@ -82,6 +83,7 @@ class Driver:
         self.budget = Budget(study)
         races = Races(study, self.ledger, self.journals, self.budget)
         self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races)
+        self.reuse = Reuse(study, path, self.ledger, self.journals, self._new_trials.specs, lambda: self.node)
         self._confirmation = Confirmation(study, self.ledger, self._new_trials, self.budget, path)
         self.on_tick: Callable[[], None] = lambda: None
         try:
@@ -233,6 +235,8 @@ class Driver:
         gone = root is not None and not Path(root).is_dir()  # a mount that went away: no job could read it
         self._without_data = f"the data root {root} is not there; nothing is submitted until it is" if gone else ""
         if not gone:
+            waiting = self.reuse.sort_out(waiting, self._compare_code)
+            self._changed.update(self.reuse.taken)
             self._submitter.submit(waiting, pack_size(self.study), before=self._compare_code)  # a driver lives for days
 
     # -- MLflow and the end --------------------------------------------------------------------------------------------

@@ -176,9 +176,10 @@ def fold_run(
     first_start_s: float,
     gave_up: tuple[float, str] | None,
     commit: str,
+    reused_from: str = "",
 ) -> FoldRun:
     """The fold's run. ``first_start_s`` is when its first attempt began; ``gave_up`` the time and the reason why the
-    driver stopped trying, for a fold without an end."""
+    driver stopped trying, for a fold without an end; ``reused_from`` the key of the run that it was taken from."""
     key = f"{plan.study}/{trial.trial}/{spec.repeat}-{spec.fold}"
     tags = common_tags(plan, "fold", key, commit) | _trial_tags(trial)
     tags |= {
@@ -190,7 +191,7 @@ def fold_run(
         schema.STATUS: schema.Status.RUNNING.value,
     }
     if history is not None:
-        tags |= _start_tags(history)
+        tags |= _start_tags(history) | ({schema.REUSED_FROM: reused_from} if reused_from else {})
     end = history.end if history is not None else None
     status, end_ms = schema.Status.RUNNING.value, 0
     final: tuple[Point, ...] = ()

@@ -33,6 +33,9 @@ METHODS = (
 def section(findings: Findings) -> Section:
     timed = timing.runs(findings.claimed, findings.curves)
     blocks: list[Block] = []
+    if left_out := int(timing.taken(findings.claimed).sum()):
+        what = f"{counted(left_out, 'run')} of {len(findings.claimed)}"
+        blocks.append(Text(f"Of times, {what} are left out: they were not trained here but taken from elsewhere."))
     if timed.empty:
         typed = published.times(findings)
         if not typed or not (findings.claimed["status"] == Status.IMPORTED).all():
