@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from analysis.runs.plan import Plan
-from analysis.statistics import looks, same_functions
+from analysis.statistics import grown, looks, same_functions
 from analysis.statistics.course import Course
 from analysis.statistics.finding import Check, Consequence, Effect, Finding, Outcome, Runs, passed, to_frame
 
@@ -24,6 +24,14 @@ CHECKS: tuple[Check, ...] = (
         look=looks.by_rule,
         of_course=True,
         warns=Consequence(Effect.QUALIFIES, "The words take the repeats up to each decision, and no others."),
+    ),
+    Check(
+        name="declared before results",
+        look=grown.declared_before_results,
+        warns=Consequence(
+            Effect.QUALIFIES,
+            "So going on could depend on what had been seen: intervals and p values do not account for that look.",
+        ),
     ),
     Check(
         name="granularity",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Literal
 
+from sweeps.folder.growth_records import Extended, Reused
 from trainer.codec import SINCE, Format, Raw
 from trainer.spec import Options, Phase
 
@@ -295,6 +296,8 @@ class Finished:
 LedgerRecord = (
     Opened
     | Migrated
+    | Extended
+    | Reused
     | TrialAdded
     | Exhausted
     | Submitting
@@ -317,6 +320,8 @@ LedgerRecord = (
 _TYPES: tuple[type[LedgerRecord], ...] = (
     Opened,
     Migrated,
+    Extended,
+    Reused,
     TrialAdded,
     Exhausted,
     Submitting,
