@@ -46,6 +46,8 @@ class NewTrials:
             self._ask_in_turn()
             return
         for label in self._searches.labels:
+            if label in self._searches.unpublished:
+                self._ledger.write(self._searches.publish(label))
             index = sum(trial.label == label for trial in self._state.of_phase("search"))
             while label not in self._state.exhausted and self._searches.ready(label, index):
                 self._ask(label, index)

@@ -87,6 +87,17 @@ class TrialAdded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Published:
+    """The setting that an activation by import path has where nothing is said, which its search tries first: as its
+    class said it then."""
+
+    kind: Literal["published"] = "published"
+    label: str
+    config: Options | None
+    """As a searcher would give it; None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Exhausted:
     """The searcher of a label has no further suggestion."""
 
@@ -298,6 +309,7 @@ LedgerRecord = (
     | Migrated
     | Extended
     | Reused
+    | Published
     | TrialAdded
     | Exhausted
     | Submitting
@@ -322,6 +334,7 @@ _TYPES: tuple[type[LedgerRecord], ...] = (
     Migrated,
     Extended,
     Reused,
+    Published,
     TrialAdded,
     Exhausted,
     Submitting,
