@@ -87,10 +87,15 @@ def _note(plan: Plan) -> str:
         declared.question,
         f"Activations: {', '.join(plan.activations)}. Control: {declared.control}.",
         f"Claims rest on the {plan.claims_phase} phase: {declared.metric} on the held-out part of "
-        f"{len(plan.repeats)} x {counted(plan.folds, 'fold')}, model by rule {declared.rule}.",
+        f"{_repeats(plan)} x {counted(plan.folds, 'fold')}, model by rule {declared.rule}.",
         *(f"Declared on {declared.declared_at}; {extension.words()}." for extension in plan.history),
     ]
     return "\n\n".join(line for line in lines if line)
+
+
+def _repeats(plan: Plan) -> str:
+    rule = plan.until_decided
+    return str(len(plan.repeats)) if rule is None else f"{rule.looks[0]} to {rule.looks[-1]} (until decided)"
 
 
 def trial_run(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.report.blocks import Block, Facts, Section
 from analysis.report.findings import Findings
-from analysis.runs.plan import Sameness
+from analysis.runs.plan import Plan, Sameness
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
 from analysis.statistics import timing
@@ -38,7 +38,7 @@ def decided(findings: Findings, imported: bool) -> list[tuple[str, str]]:
         ("Practical equivalence", each({plan.study: rope(findings, plan.study) for plan in plans})),
         (
             "Family",
-            f"{counted(findings.family, 'comparison')}, Holm; "
+            f"{counted(findings.family, 'comparison')}, {'step by step' if findings.looks else 'Holm'}; "
             + each({plan.study: family(plan.declaration.family) for plan in plans}),
         ),
         ("Alpha", alpha(findings)),
@@ -66,7 +66,7 @@ def counts(findings: Findings, imported: bool) -> list[tuple[str, str]]:
     status = {str(name): int(count) for name, count in claimed["status"].value_counts().items()}
     finished = sum(status.pop(name.value, 0) for name in SCORED)
     rest = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(status.items()))
-    rests = {plan.study: phase(plan.claims_phase, len(plan.repeats), plan.folds) for plan in findings.plans}
+    rests = {plan.study: phase(plan) for plan in findings.plans}
     return [
         ("Claims rest on", each(rests)),
         ("Runs", f"{finished} of {counted(len(claimed), 'planned run')} finished" + (f"; {rest}" if rest else "")),
@@ -111,9 +111,8 @@ def alpha(findings: Findings) -> str:
     if (status == Status.IMPORTED).all():
         return text
     open_ = int(status.isin(UNFINISHED).sum())
-    return f"{text}; interim analyses are not tracked" + (
-        f"; interim: {len(status) - open_} of {counted(len(status), 'fold')}" if open_ else ""
-    )
+    looks = "over all looks, by the limits of the plan" if findings.looks else "interim analyses are not tracked"
+    return f"{text}; {looks}" + (f"; interim: {len(status) - open_} of {counted(len(status), 'fold')}" if open_ else "")
 
 
 def each(values: dict[str, str]) -> str:
@@ -127,9 +126,12 @@ def family(name: str) -> str:
     return "each activation against the control" if name == "control" else "all pairs"
 
 
-def phase(name: str, repeats: int, folds: int) -> str:
-    what = "the confirm phase" if name == "confirm" else "the search phase (exploratory)"
-    return f"{what}: {repeats} x {counted(folds, 'fold')}"
+def phase(plan: Plan) -> str:
+    what = "the confirm phase" if plan.claims_phase == "confirm" else "the search phase (exploratory)"
+    rule, folds = plan.until_decided, counted(plan.folds, "fold")
+    if rule is None:
+        return f"{what}: {len(plan.repeats)} x {folds}"
+    return f"{what}: {rule.looks[0]} to at most {rule.looks[-1]} x {folds}, until each comparison is decided"
 
 
 def rope(findings: Findings, study: str) -> str:
