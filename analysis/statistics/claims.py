@@ -43,20 +43,10 @@ from analysis.errors import DeclarationError
 from analysis.runs.metric import find
 from analysis.runs.plan import Plan
 from analysis.runs.schema import SCORED, Status
-from analysis.statistics import (
-    bayes,
-    course,
-    design,
-    frequentist,
-    grown,
-    integrity,
-    multiplicity,
-    qualified,
-    races,
-    rule,
-)
+from analysis.statistics import bayes, course, design, frequentist, integrity, multiplicity, qualified, races, rule
 from analysis.statistics.course import Course
 from analysis.statistics.finding import to_frame
+from analysis.statistics.grown import noted, standing
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Verdict, Word
 
@@ -78,7 +68,6 @@ def winners(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     rows = _of(cube, plan)
     rows = rows[rows["phase"] == "search"]
     _refuse_selection(rows, plan)
-    past = grown.earlier(_of(cube, plan), plan)
     result: list[dict[str, object]] = []
     for dataset in sorted(rows["dataset"].unique()):
         of_set = rows[rows["dataset"] == dataset]
@@ -99,21 +88,17 @@ def winners(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
                     "folds": folds if len(tried) else 0,
                     "settings": int(tried["trial"].nunique()),
                     "complete": len(means),
-                    "note": f"{note} {past_words(past.get(label, ''))}".strip(),
+                    "note": note,
                 }
             )
     columns = ["dataset", "activation", "trial", "score", "folds", "settings", "complete", "note"]
-    return pd.DataFrame(result, columns=pd.Index(columns))
+    return noted(pd.DataFrame(result, columns=pd.Index(columns)), _of(cube, plan), plan)
 
 
 def _raced(tried: pd.DataFrame) -> str:
     """Why a race of settings ended before the one that was chosen had all of its folds."""
     left = tried[~races.dropped(tried) & (tried["status"] == Status.FINISHED)]
     return "no other was left in its race" if left["trial"].nunique() == 1 else "its race ended early"
-
-
-def past_words(trials: str) -> str:
-    return f"An earlier winner was confirmed by {trials}, which no claim rests on." if trials else ""
 
 
 def _refuse_selection(rows: pd.DataFrame, plan: Plan) -> None:
@@ -163,7 +148,7 @@ def claimed(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """The rows on which the plan's claims rest: its claims phase, and of a search only the trials that it chose; where
     it went on and chose again (column ``earlier``), not what was trained for the choice before."""
     rows = _of(cube, plan)
-    rows = rows[rows["earlier"].ne(True)] if "earlier" in rows else rows
+    rows = standing(rows)
     rows = rows[rows["phase"] == plan.claims_phase]
     if plan.claims_phase == "confirm" or rows.empty:
         return rows

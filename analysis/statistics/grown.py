@@ -53,3 +53,21 @@ def earlier(cube: pd.DataFrame, plan: Plan) -> dict[str, str]:
     for (label, trial), folds in rows.groupby(["activation", "trial"], sort=True):
         found.setdefault(str(label), []).append(f"{trial} ({counted(len(folds), 'fold')})")
     return {label: ", ".join(trials) for label, trials in found.items()}
+
+
+def standing(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without what was trained for a winner that is none any more."""
+    return rows[rows["earlier"].ne(True)] if "earlier" in rows else rows
+
+
+def noted(winners: pd.DataFrame, cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Winners of searches, with a note where an earlier one was confirmed."""
+    past = earlier(cube, plan)
+    said = {
+        label: f" An earlier winner was confirmed by {trials}; no claim rests on it." for label, trials in past.items()
+    }
+    notes = [
+        f"{note}{said.get(label, '')}".strip()
+        for label, note in zip(winners["activation"], winners["note"], strict=True)
+    ]
+    return winners.assign(note=notes)

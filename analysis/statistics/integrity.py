@@ -20,18 +20,18 @@ CHECKS: tuple[Check, ...] = (
     # What is missing counts in each comparison's n and note.
     Check(name="complete", look=looks.complete),
     Check(
-        name="repeats by the rule",
-        look=looks.by_rule,
-        of_course=True,
-        warns=Consequence(Effect.QUALIFIES, "The words take the repeats up to each decision, and no others."),
-    ),
-    Check(
         name="declared before results",
         look=grown.declared_before_results,
         warns=Consequence(
             Effect.QUALIFIES,
             "So going on could depend on what had been seen: intervals and p values do not account for that look.",
         ),
+    ),
+    Check(
+        name="repeats by the rule",
+        look=looks.by_rule,
+        of_course=True,
+        warns=Consequence(Effect.QUALIFIES, "The words take the repeats up to each decision, and no others."),
     ),
     Check(
         name="granularity",

@@ -39,13 +39,13 @@ def after_run(driver: Driver, *, finished: bool) -> AfterRun:
     saved = savings(study, state, driver.path / "trials")
     if saved is not None and saved.epochs:
         lines.append(Line(text=saved.words()))
-    if spared := raced(study, state):
-        lines.append(Line(text=spared))
     if state.reused:
         lines.append(Line(text=f"not trained again: {counted(len(state.reused), 'fold')}, taken from where they were"))
     for (source, why), count in sorted(driver.reuse.not_taken.items()):
         named = f" of {source}" if source else ""
         lines.append(Line(text=f"trained anew: {counted(count, 'fold')}{named} could not be taken: {why}"))
+    if spared := raced(study, state):
+        lines.append(Line(text=spared))
     if driver.tracking_problem:
         text = f"MLflow is behind: {driver.tracking_problem}. `actsweep sync {folder}` catches up."
         lines.append(Line(text=text, problem=True))
