@@ -41,10 +41,9 @@ def test_how_often_each_is_ahead_is_said_and_what_that_is_worth() -> None:
 
 
 def test_where_none_is_ahead_everywhere_that_is_said() -> None:
-    mixed = [*studies(2, effects={"apalu": 0.08, "lelu": -0.08}),
-             *studies(1, effects={"apalu": -0.08, "lelu": -0.08}, named=["other"])]  # fmt: skip
-    mixed[2] = dataclasses.replace(mixed[2], plan=dataclasses.replace(mixed[2].plan, study="third"),
-                                   cube=mixed[2].cube.assign(study="third"))  # fmt: skip
+    worse = {"apalu": -0.08, "lelu": -0.08}
+    third = simulated.study(seed=9, activations=LABELS, epochs=2, dataset="other", name="third", effects=worse)
+    mixed = [*studies(2, effects={"apalu": 0.08, "lelu": -0.08}), third]
     assert facts(gather(mixed))["Across the data sets"][0] == (
         "On average nothing is ahead of relu on all 3: apalu on 2."
     )
@@ -80,4 +79,4 @@ def test_models_are_counted_and_zones_span_what_they_are() -> None:
     assert any("one of" not in line and "3 models in all." in line for line in facts(several)["Where it is weak"])
     assert any("one model." in line for line in facts(gather(studies(2, effects={})))["Where it is weak"])
     assert across.default_zone(several, [0.01, 0.01]) == "the default is ± 1 point"
-    assert across.default_zone(several, [0.002, 0.03]) == "the defaults are ± 0.2 to 3 points, by data set"
+    assert across.default_zone(several, [0.002, 0.03]) == "the defaults are ± 0.20 to 3.0 points, by data set"
