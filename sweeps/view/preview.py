@@ -17,12 +17,13 @@ from sweeps.study.default_spaces import explain
 from sweeps.study.objectives import COSTS
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
-from sweeps.view.progress import Size, sizes
+from sweeps.view import until_decided
+from sweeps.view.progress import sizes
 from sweeps.wording import counted, duration
 from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
 from trainer.journal import read_fold
-from trainer.spec import FoldSpec, Options
+from trainer.spec import FoldSpec, Options, Phase
 
 ITEMS = {
     "breast_cancer": 569,
@@ -65,11 +66,15 @@ def design(study: Study) -> str:
     lines.append(f"splits: {declared.splits}")
     for phase, size in sizes(study).items():
         repeats = planner.repeats(study, phase)
+        until = declared.until_decided if phase == "confirm" else None
+        which = f"{until.looks[0]} to {until.looks[-1]} repeats" if until else numbered(repeats)
         lines.append(
             f"{phase}: {counted(size.trials, 'trial')} x {counted(len(planner.fold_numbers(study, phase)), 'fold')} of "
-            f"repeat{'s' if len(repeats) > 1 else ''} {', '.join(map(str, repeats))} = {counted(size.folds, 'fold')}, "
-            f"at most {counted(size.epochs, 'epoch')}"
+            f"{which} = {'at most ' if until else ''}{counted(size.folds, 'fold')}, at most "
+            f"{counted(size.epochs, 'epoch')}"
         )
+        if until:
+            lines += until_decided.explained(study, until)
         lines += race(study) if phase == "search" else []
     for label in study.compared():
         domains = study.space_of(label).domains
@@ -84,6 +89,10 @@ def design(study: Study) -> str:
         lines.append(f"winners by {study.select_on()}; claims rest on the {declared.claims_phase} phase")
         lines.append(seen_by_search(study))
     return "\n".join(lines)
+
+
+def numbered(repeats: Sequence[int]) -> str:
+    return f"repeat{'s' if len(repeats) > 1 else ''} {', '.join(map(str, repeats))}"
 
 
 def race(study: Study) -> list[str]:
@@ -205,10 +214,11 @@ def _devices(found: Iterable[_Where]) -> str:
     return ", ".join(sorted({where.device for where in found}))
 
 
-def _pack(study: Study, size: Size) -> int:
-    """Folds of one trial, at most, that share a job."""
+def _packs(study: Study, phase: Phase) -> int:
+    """Jobs of one trial, at most: a round of its folds shares none with another."""
     pack = study.cluster.pack
-    return size.folds // size.trials if pack == "trial" else 1 if pack == "fold" else int(pack)
+    each = {"trial": None, "fold": 1}.get(str(pack), pack)
+    return sum(math.ceil(len(folds) / int(each or len(folds))) for folds in planner.rounds(study, phase))
 
 
 def submission(study: Study, profile: Profile) -> str:
@@ -216,11 +226,7 @@ def submission(study: Study, profile: Profile) -> str:
     from slurm.clusters import open_cluster
     from slurm.scheduler.cluster import render
 
-    jobs = sum(
-        size.trials * math.ceil(len(places) / _pack(study, size))
-        for phase, size in sizes(study).items()
-        for places in planner.rounds(study, phase)
-    )
+    jobs = sum(size.trials * _packs(study, phase) for phase, size in sizes(study).items())
     if profile.executor is Executor.LOCAL:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
