@@ -42,8 +42,8 @@ import pandas as pd
 from analysis.errors import DeclarationError
 from analysis.runs.metric import find
 from analysis.runs.plan import Plan
-from analysis.runs.schema import SCORED
-from analysis.statistics import bayes, course, design, frequentist, integrity, multiplicity, qualified, rule
+from analysis.runs.schema import SCORED, Status
+from analysis.statistics import bayes, course, design, frequentist, integrity, multiplicity, qualified, races, rule
 from analysis.statistics.course import Course
 from analysis.statistics.finding import to_frame
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
@@ -70,18 +70,21 @@ def winners(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     result: list[dict[str, object]] = []
     for dataset in sorted(rows["dataset"].unique()):
         of_set = rows[rows["dataset"] == dataset]
-        full = int(of_set.groupby("trial").size().max())
+        full = plan.search_race.folds[-1] if plan.search_race else int(of_set.groupby("trial").size().max())
         for label in plan.activations:
             tried = of_set[of_set["activation"] == label]
             means = _complete(tried, plan.search_selects_on, full)
             trial, score, note = _chosen(tried, label, plan, means)
+            folds = int((tried["trial"] == trial).sum()) if plan.search_race and trial else full
+            if trial and folds < full:
+                note = f"{note} Chosen after {folds} of {full} folds: {_raced(tried)}.".strip()
             result.append(
                 {
                     "dataset": dataset,
                     "activation": label,
                     "trial": trial,
                     "score": score,
-                    "folds": full if len(tried) else 0,
+                    "folds": folds if len(tried) else 0,
                     "settings": int(tried["trial"].nunique()),
                     "complete": len(means),
                     "note": note,
@@ -89,6 +92,12 @@ def winners(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
             )
     columns = ["dataset", "activation", "trial", "score", "folds", "settings", "complete", "note"]
     return pd.DataFrame(result, columns=pd.Index(columns))
+
+
+def _raced(tried: pd.DataFrame) -> str:
+    """Why a race of settings ended before the one that was chosen had all of its folds."""
+    left = tried[~races.dropped(tried) & (tried["status"] == Status.FINISHED)]
+    return "no other was left in its race" if left["trial"].nunique() == 1 else "its race ended early"
 
 
 def _refuse_selection(rows: pd.DataFrame, plan: Plan) -> None:

@@ -77,6 +77,7 @@ def main() -> None:
     """The honest comparison of neural activation functions, at cluster scale.
 
     A study file says what is compared; `run` searches, cross-validates and reports; `ui` shows every fold in MLflow.
+    A suite file names several studies that ask one question; it, and its folder, is taken wherever a study is.
 
     \b
     Exit codes: 0 done; 1 something failed; 2 wrong command or file, nothing written;
@@ -95,7 +96,7 @@ def main() -> None:
 @click.option("--resolved", is_flag=True, help="Print the study with all defaults written out, and nothing else.")
 @or_suite
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    """Validate STUDY (a file or a shipped name); show plan and price."""
+    """Validate STUDY (a file or a shipped name; of a study or a suite); show plan and price."""
     from slurm.profile import load as load_profile
     from sweeps.driver import alike, named, needs, preflight
     from sweeps.study import shipped
@@ -138,7 +139,7 @@ def _driver_options(command: Callable[..., None]) -> Callable[..., None]:
 @_driver_options
 @or_suite
 def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_report: bool, interval_s: float) -> None:
-    """Run STUDY (a file or a shipped name) to its report.
+    """Run STUDY (a file or a shipped name; of a study or a suite) to its report.
 
     Goes on where an earlier run of the same study in the same folder ended."""
     from sweeps.cli import detached, driving
@@ -226,6 +227,7 @@ def status(folder: Path, as_json: bool) -> None:
 def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
     """Print the end of the job logs of TRIAL's FOLD.
 
+    TRIAL as dsrelu-c000, of a suite as MEMBER/dsrelu-c000.
     FOLD as fold-0-2 or 0-2; all of the trial without it. Says also how each journal ended."""
     from sweeps.view import status as overview
 

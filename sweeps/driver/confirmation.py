@@ -44,7 +44,7 @@ class Confirmation:
 
     def step(self, *, searching: bool) -> None:
         """Looks where a look is due, and gives the rounds that follow; does nothing that was done before."""
-        if not self._until_decided or searching:
+        if not self._until_decided or searching or self._budget.pending:
             return
         self._give()
         trials = {trial.label: trial for trial in self._state.of_phase("confirm")}

@@ -132,7 +132,7 @@ def seen_by_search(study: Study) -> str:
             "the search uses all items: what it chooses is scored again on items that it has used, and the report says "
             f"so{apart}"
         )
-    items = _items(study.data.name, study.data.options)
+    items = items_of(study.data.name, study.data.options)
     about = f" (about {round(share * items):,} of {items:,})" if items is not None else ""
     whole = f"groups ({study.folds.group})" if study.folds.group else "items"
     return (
@@ -157,7 +157,7 @@ def price(study: Study, measured: Sequence[Path]) -> str:
             f"median of {counted(len(found), 'fold')} run before on {_devices(found)}"
             + ("; early stopping makes it less" if study.training.patience else "")
         )
-    items = _items(study.data.name, study.data.options)
+    items = items_of(study.data.name, study.data.options)
     if items is None:
         return f"price: not known: {all_epochs} of unmeasured length; run one and name its folder with --measured"
     shares = {phase: planner.trained_share(study, phase) for phase in sizes(study)}
@@ -171,7 +171,7 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     )
 
 
-def _items(name: str, options: Options) -> int | None:
+def items_of(name: str, options: Options) -> int | None:
     """As many as the reader's options leave, where that can be said without reading."""
     sample, classes, each = options.get("sample"), options.get("classes"), options.get("per_class")
     if isinstance(sample, int):

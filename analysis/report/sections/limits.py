@@ -129,7 +129,10 @@ def searched(findings: Findings) -> str:
         )
     least, most = int(tried.min()), int(tried.max())
     each = str(least) if least == most else f"{least} to {most}"
-    return f"Settings were searched: {each} tried for each of {counted(len(tried), 'activation')}."
+    raced = any(plan.search_race for plan in findings.plans)
+    return f"Settings were searched: {each} tried for each of {counted(len(tried), 'activation')}" + (
+        ", which raced by one rule: budgets are equal in settings, not in folds." if raced else "."
+    )
 
 
 def tries(findings: Findings) -> pd.Series:
