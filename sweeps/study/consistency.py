@@ -226,8 +226,8 @@ def _race(study: Values, search: Search, race: Race) -> Iterator[tuple[Path, obj
         yield (
             ("search", "race", "first"),
             race.first,
-            f"accepts fewer than the {folds} that a search trial may train (search.repeats times search.folds), or "
-            "there is nothing to save; lower it, raise search.repeats, or set race: null",
+            f"accepts fewer than the {folds} folds that a search trial may train (search.repeats times search.folds), "
+            "or there is nothing to save; lower it, raise search.repeats, or set race: null",
         )
     if study.confirm is not None and study.confirm.most == 0:
         yield (
