@@ -6,6 +6,8 @@ it runs (folders, device, threads) is a :class:`Launch` and takes no part in the
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -165,6 +167,15 @@ class FoldSpec:
     def digest(self) -> str:
         """Identity of the fold: 16 hexadecimal digits, see :func:`trainer.codec.identity`."""
         return codec.digest(self)
+
+    @property
+    def training_digest(self) -> str:
+        """Equal for folds that are one and the same computation, whatever study and trial they are of: the phase takes
+        part only where searches have a part of the items to themselves, and so decides the split."""
+        plain = json.loads(codec.identity(self))
+        for name in ("study", "trial", *(() if self.split.search_share else ("phase",))):
+            del plain[name]
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def trained_data(self) -> str:

@@ -46,6 +46,7 @@ from analysis.runs.schema import SCORED, Status
 from analysis.statistics import bayes, course, design, frequentist, integrity, multiplicity, qualified, races, rule
 from analysis.statistics.course import Course
 from analysis.statistics.finding import to_frame
+from analysis.statistics.grown import noted, standing
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Verdict, Word
 
@@ -91,7 +92,7 @@ def winners(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
                 }
             )
     columns = ["dataset", "activation", "trial", "score", "folds", "settings", "complete", "note"]
-    return pd.DataFrame(result, columns=pd.Index(columns))
+    return noted(pd.DataFrame(result, columns=pd.Index(columns)), _of(cube, plan), plan)
 
 
 def _raced(tried: pd.DataFrame) -> str:
@@ -144,8 +145,10 @@ def _chosen(tried: pd.DataFrame, label: str, plan: Plan, means: dict[str, float]
 
 
 def claimed(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """The rows on which the plan's claims rest: its claims phase, and of a search only the trials that it chose."""
+    """The rows on which the plan's claims rest: its claims phase, and of a search only the trials that it chose; where
+    it went on and chose again (column ``earlier``), not what was trained for the choice before."""
     rows = _of(cube, plan)
+    rows = standing(rows)
     rows = rows[rows["phase"] == plan.claims_phase]
     if plan.claims_phase == "confirm" or rows.empty:
         return rows

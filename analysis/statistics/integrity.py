@@ -12,13 +12,21 @@ from collections.abc import Callable
 import pandas as pd
 
 from analysis.runs.plan import Plan
-from analysis.statistics import looks, same_functions
+from analysis.statistics import grown, looks, same_functions
 from analysis.statistics.course import Course
 from analysis.statistics.finding import Check, Consequence, Effect, Finding, Outcome, Runs, passed, to_frame
 
 CHECKS: tuple[Check, ...] = (
     # What is missing counts in each comparison's n and note.
     Check(name="complete", look=looks.complete),
+    Check(
+        name="declared before results",
+        look=grown.declared_before_results,
+        warns=Consequence(
+            Effect.QUALIFIES,
+            "So going on could depend on what had been seen: intervals and p values do not account for that look.",
+        ),
+    ),
     Check(
         name="repeats by the rule",
         look=looks.by_rule,

@@ -46,6 +46,6 @@ def on_shared_folds(rows: pd.DataFrame) -> pd.DataFrame:
     out = rows[dropped(rows)]
     if out.empty:
         return rows
-    places = out.groupby("trial").apply(lambda mine: frozenset(zip(mine["repeat"], mine["fold"], strict=True)))
+    places = [frozenset(zip(mine["repeat"], mine["fold"], strict=True)) for _, mine in out.groupby("trial")]
     shared = frozenset.intersection(*places)
     return rows[[place in shared for place in zip(rows["repeat"], rows["fold"], strict=True)]]

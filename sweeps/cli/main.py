@@ -19,7 +19,7 @@ import click
 from sweeps.cli import exit_codes, machine, profiles
 from sweeps.cli.suites import or_suite
 
-BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "tick", "status", "logs", "stop")
+BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "extend", "tick", "status", "logs", "stop")
 AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
@@ -159,7 +159,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     if places:
         click.echo(f"{found.model.name}: {places}")
     click.echo(alike.words(same))
-    if session.make(found, path, sys.argv, places, same):
+    if session.make(found, path, sys.argv, places, same, named=study):
         click.echo(f"study folder: {path}")
     else:
         click.echo(f"study folder: {path} (goes on where it ended)")
@@ -184,6 +184,27 @@ def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interv
     from sweeps.cli import driving
 
     driving.drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
+
+
+@main.command()
+@FOLDER
+@click.argument("study")
+@click.option("--cluster", metavar="PROFILE", help="Where to go on (default: where it ran).")
+@click.option("--here", is_flag=True,
+              help="Take ACTSWEEP_DATA and PYTHONPATH from this shell, from now on.")  # fmt: skip
+@click.option("--detach", is_flag=True, help="Submit the driver itself as a small Slurm job, and return.")
+@_driver_options
+def extend(
+    folder: Path, study: str, cluster: str | None, here: bool, detach: bool, no_report: bool, interval_s: float
+) -> None:
+    """Go on with DIR as STUDY says, a later version of its study file.
+
+    For a study, finished or not, that only grows: more search.samples, more repeats, until: decided, further
+    activations, another budget. What is trained already stays; what had been seen by now is kept and reported, and
+    words that could depend on it are qualified. Anything else that differs is refused, and named."""
+    from sweeps.cli import growth
+
+    growth.extend(folder, study, cluster=cluster, here=here, detach=detach, no_report=no_report, interval_s=interval_s)
 
 
 @main.command()

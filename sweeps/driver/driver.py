@@ -21,9 +21,10 @@ from sweeps.driver.failures import Failures
 from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.racing import Races
+from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
-from sweeps.folder import decided, layout, own_code
+from sweeps.folder import decided, layout, own_code, winners
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import FILE, Ledger
 from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused
@@ -84,6 +85,7 @@ class Driver:
         self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices)
         races = Races(study, self.ledger, self.journals, self.budget)
         self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races, self.budget)
+        self.reuse = Reuse(study, path, self.ledger, self.journals, self._new_trials.specs, lambda: self.node)
         self._confirmation = Confirmation(study, self.ledger, self._new_trials, self.budget, path)
         self.on_tick: Callable[[], None] = lambda: None
         try:
@@ -115,10 +117,10 @@ class Driver:
                     time=self._clock(),
                 )
             )
-        elif opened.study_digest != digest(self.study):
+        elif self.state.study_digest != digest(self.study):
             raise LedgerError(
-                f"{self.path}: its ledger belongs to another version of the study (digest {opened.study_digest}, got "
-                f"{digest(self.study)}); restore study.yaml, or start the changed study in another folder"
+                f"{self.path}: its ledger belongs to another version of the study (digest {self.state.study_digest}, "
+                f"got {digest(self.study)}); restore study.yaml, or start the changed study in another folder"
             )
         self._searches.replay(self.ledger.records)
         self._new_trials.restore()
@@ -127,6 +129,7 @@ class Driver:
             self._failures.release(again)
             # MLflow takes the runs of their earlier end for complete, and would not look by itself.
             self._changed.update(again.folds)
+        self._changed.update(winners.told_again(self.state))
         decided.write_all(self._trials, self.state)
         for fold, reason in self.state.gave_up.items():
             layout.write_infra(self._trials / fold, reason)
@@ -237,6 +240,8 @@ class Driver:
         gone = root is not None and not Path(root).is_dir()  # a mount that went away: no job could read it
         self._without_data = f"the data root {root} is not there; nothing is submitted until it is" if gone else ""
         if not gone:
+            waiting = self.reuse.sort_out(waiting, self._compare_code)
+            self._changed.update(self.reuse.taken)
             self._submitter.submit(waiting, pack_size(self.study), self.budget.grant, before=self._compare_code)
             self.budget.settle(waiting)
 

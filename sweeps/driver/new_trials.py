@@ -8,7 +8,7 @@ from pathlib import Path
 from sweeps.driver import decisions, racing
 from sweeps.driver.budget import Budget
 from sweeps.driver.racing import Races
-from sweeps.folder import decided, layout
+from sweeps.folder import decided, layout, winners
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import Exhausted, FoldKey, FoldsAdded, Selected, TrialAdded
 from sweeps.folder.state import State
@@ -46,6 +46,8 @@ class NewTrials:
             self._ask_in_turn()
             return
         for label in self._searches.labels:
+            if label in self._searches.unpublished:
+                self._ledger.write(self._searches.publish(label))
             index = sum(trial.label == label for trial in self._state.of_phase("search"))
             while label not in self._state.exhausted and self._searches.ready(label, index):
                 self._ask(label, index)
@@ -99,13 +101,37 @@ class NewTrials:
                 self._ledger.write(chosen)
                 decided.write(self._trials, self._state, chosen.trial)
                 won_folds += won.folds if (won := self._state.trials.get(chosen.trial)) else ()
+                won_folds += self._told_again(label)
             if searched and phase == "search":
                 continue
-            if not any(trial.label == label for trial in self._state.of_phase(phase)):
+            if (there := winners.standing(self._state, label, phase)) is not None:
+                self._fill(there)
+            else:
                 won = self._state.trials.get(self._state.selected[label].trial)
                 params, training = (won.params, won.training) if won else self._study.fixed(label)
-                self._add(label, phase, 0, params, training, {})
+                index = sum(trial.label == label for trial in self._state.of_phase(phase))
+                self._add(label, phase, index, params, training, {})
         return won_folds
+
+    def _told_again(self, label: str) -> list[FoldKey]:
+        """What was trained for an earlier choice of the label's search is no winner's now, or is again."""
+        trials = [
+            trial for trial in self._state.of_phase("confirm") if trial.label == label and label in self._state.earlier
+        ]
+        for trial in trials:
+            decided.write(self._trials, self._state, trial.trial)
+        return [fold for trial in trials for fold in trial.folds]
+
+    def _fill(self, trial: TrialAdded) -> None:
+        """Gives a trial that is over what its rounds have more since the study was extended."""
+        if not self._state.extended or trial.trial not in self._state.completed:
+            return
+        number = self._state.rounds.get(trial.trial, 0)
+        rounds = planner.rounds(self._study, trial.phase)[: number + 1]
+        there = set(trial.folds)
+        folds = [f"{trial.trial}/fold-{repeat}-{fold}" for places in rounds for repeat, fold in places]
+        if missing := tuple(fold for fold in folds if fold not in there):
+            self._add_folds(trial.trial, number, missing)
 
     def _race(self, label: str) -> tuple[bool, list[FoldKey]]:
         """Whether the race of a label's settings goes on, and the folds of what was dropped."""
@@ -163,11 +189,13 @@ class NewTrials:
         number = self._state.rounds.get(trial, 0) + 1
         if number >= len(rounds):
             return False
-        folds = tuple(f"{trial}/fold-{repeat}-{fold}" for repeat, fold in rounds[number])
+        self._add_folds(trial, number, tuple(f"{trial}/fold-{repeat}-{fold}" for repeat, fold in rounds[number]))
+        return True
+
+    def _add_folds(self, trial: str, number: int, folds: tuple[FoldKey, ...]) -> None:
         self._ledger.write(FoldsAdded(trial=trial, round=number, folds=folds))
         decided.write(self._trials, self._state, trial)
         self._write(self._state.trials[trial])
-        return True
 
     def _remember(self, trial: TrialAdded) -> None:
         specs = planner.fold_specs(

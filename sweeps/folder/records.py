@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Literal
 
+from sweeps.folder.growth_records import Extended, Reused
 from trainer.codec import SINCE, Format, Raw
 from trainer.spec import Options, Phase
 
@@ -83,6 +84,17 @@ class TrialAdded:
     folds: tuple[FoldKey, ...]
     config: Options
     """As the searcher gave it, to be told with its results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The setting that an activation by import path has where nothing is said, which its search tries first: as its
+    class said it then."""
+
+    kind: Literal["published"] = "published"
+    label: str
+    config: Options | None
+    """As a searcher would give it; None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,6 +307,9 @@ class Finished:
 LedgerRecord = (
     Opened
     | Migrated
+    | Extended
+    | Reused
+    | Published
     | TrialAdded
     | Exhausted
     | Submitting
@@ -317,6 +332,9 @@ LedgerRecord = (
 _TYPES: tuple[type[LedgerRecord], ...] = (
     Opened,
     Migrated,
+    Extended,
+    Reused,
+    Published,
     TrialAdded,
     Exhausted,
     Submitting,

@@ -119,7 +119,9 @@ def _differing(suite: Suite, path: Path) -> list[str]:
 
 def manifest(suite: Suite) -> str:
     """``suite.yaml`` as the folder has it: each member is the study in the folder of its name, all defaults there."""
-    own = {"budget": None} if suite.budget is not None else {}  # each study's file has its share
+    own: dict[str, Any] = {"budget": None} if suite.budget is not None else {}  # each study's file has its share
+    if suite.first.tracking.uri == STORE:
+        own["tracking"] = {"uri": None}  # and names the suite's store as seen from there
     plain = _head(suite) | {
         "studies": {member: {"base": f"{member}/{layout.STUDY}", **own} for member in suite.studies},
     }

@@ -17,7 +17,7 @@ from sweeps.study.default_spaces import explain
 from sweeps.study.objectives import COSTS
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
-from sweeps.view import until_decided
+from sweeps.view import search_words, until_decided
 from sweeps.view.progress import sizes
 from sweeps.wording import counted, duration
 from trainer.codec import from_text
@@ -81,10 +81,12 @@ def design(study: Study) -> str:
         words = "; ".join(f"{key} {domain.words()}" for key, domain in domains.items()) or "nothing searched"
         tried = f"{counted(planner.trials(study, label, 'search'), 'setting')} tried; " if domains else ""
         lines.append(f"  {label}: {tried}{words}")
+        lines += [f"    {said}" for said in search_words.of_label(study, label)]
         for name, domain, why in explain(study.activation(label).activation):
             if domains.get(f"activation.{name}") == domain:
                 lines.append(f"    {name}: {why}")
     if study.searched():
+        lines.append(search_words.search(study))
         lines += objectives(study)
         lines.append(f"winners by {study.select_on()}; claims rest on the {declared.claims_phase} phase")
         lines.append(seen_by_search(study))

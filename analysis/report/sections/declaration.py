@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 import math
 
+import pandas as pd
+
 from analysis.report.blocks import Block, Facts, Section
 from analysis.report.findings import Findings
 from analysis.runs.plan import Plan, Sameness
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
+from analysis.statistics import timing
 from analysis.statistics.bayes import SHARE_OF_ERROR, SHARE_OF_REFERENCE
 
 SHOWN = 6
@@ -40,7 +43,16 @@ def decided(findings: Findings, imported: bool) -> list[tuple[str, str]]:
         ),
         ("Alpha", alpha(findings)),
         ("Declared", each({plan.study: when(findings, at) for at, plan in enumerate(plans)})),
+        *([("Extended", each(grown))] if (grown := extended(findings)) else []),
     ]
+
+
+def extended(findings: Findings) -> dict[str, str]:
+    """How studies grew after they were declared, and what had been seen by then."""
+    said = {
+        plan.study: "; ".join(one.words().removeprefix("extended ") for one in plan.history) for plan in findings.plans
+    }
+    return {study: words or "never" for study, words in said.items()} if any(said.values()) else {}
 
 
 def counts(findings: Findings, imported: bool) -> list[tuple[str, str]]:
@@ -58,7 +70,16 @@ def counts(findings: Findings, imported: bool) -> list[tuple[str, str]]:
     return [
         ("Claims rest on", each(rests)),
         ("Runs", f"{finished} of {counted(len(claimed), 'planned run')} finished" + (f"; {rest}" if rest else "")),
+        *([("Not trained again", taken(claimed))] if timing.taken(claimed).any() else []),
     ]
+
+
+def taken(claimed: pd.DataFrame) -> str:
+    """How many runs were taken from where the same training was finished already, and from which studies."""
+    rows = claimed[timing.taken(claimed)]
+    sources = rows["reused_from"].str.partition("/")[0].value_counts().sort_index()
+    said = ", ".join(f"{count} from {study}" for study, count in sources.items())
+    return f"{counted(len(rows), 'run')} taken from where the same specification had been trained: {said}"
 
 
 def subjects(findings: Findings) -> list[tuple[str, str]]:

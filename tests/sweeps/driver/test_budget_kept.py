@@ -1,4 +1,4 @@
-"""A budget is never passed, whatever nodes, schedulers and drivers do: a simulation with random ends, in virtual time."""
+"""A budget is never passed, whatever nodes, schedulers and drivers do: random ends in virtual time."""
 
 from __future__ import annotations
 
