@@ -134,7 +134,7 @@ data: {name: digits}
 model: {name: mlp}
 training: {epochs: 3, patience: null, lr: 3e-3}
 folds: {folds: 3}
-confirm: {repeats: {first: 2, most: 4}, until: decided}
+confirm: {repeats: {first: 2, most: 3}, until: decided}
 activations: [relu, sigmoid, {activation: relu, label: again}]
 report: {rope: 0.05}
 """
