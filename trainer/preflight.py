@@ -60,7 +60,7 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
         try:
             key = spec.trained_data
             if key not in datasets:
-                datasets[key] = _read(spec, data_root, device)
+                datasets[key] = read(spec, data_root, device)
             place = (f"{key} {to_text(spec.split)}", spec.repeat, spec.fold)
             if place not in dealt:
                 dealt[place] = _deal(datasets[key], spec, dealt)
@@ -101,7 +101,7 @@ def _parted_copies(spec: FoldSpec, dataset: Dataset, split: Split) -> str:
     return f"{dataset.name}: {both} of {len(split.heldout)} held-out items equal one outside that part; {remedy}"
 
 
-def _read(spec: FoldSpec, root: Path | None, wish: Device) -> Dataset:
+def read(spec: FoldSpec, root: Path | None, wish: Device) -> Dataset:
     """The data set as the fold's task trains on it."""
     from trainer import device
     from trainer.tasks import task

@@ -46,6 +46,7 @@ TEXT_TAGS = {
     "commit": schema.COMMIT,
     "case": schema.CASE,
     "stages": schema.STAGES,
+    "reused_from": schema.REUSED_FROM,
 }
 INTEGER_TAGS = {
     "repeat": schema.REPEAT,
@@ -113,10 +114,11 @@ def of_this_version(runs: Sequence[Run]) -> None:
 
 def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str], trials: Sequence[Run] = ()) -> pd.DataFrame:
     """One row per fold run, sorted; ``broken`` says where a run's loss was not finite, by run id. What a search chose
-    is read from its ``trials``: columns selected, selected_value and selected_among, the same on every fold of a
-    trial."""
+    is read from its ``trials``: columns selected, selected_value and selected_among, and earlier for a trial that
+    confirms what it chose before it went on and chose another; the same on every fold of a trial."""
     rows = [to_row(run, plan, broken.get(run.run_id)) for run in folds]
-    claims = [row for row in rows if row["phase"] == plan.claims_phase]
+    past = {run.tags.get(schema.TRIAL, "") for run in trials if run.tags.get(schema.EARLIER) == "true"}
+    claims = [row for row in rows if row["phase"] == plan.claims_phase and row["trial"] not in past]
     held = {(row["activation"], row["repeat"], row["fold"]) for row in claims}
     begun = {label: {repeat for name, repeat, _ in held if name == label} for label in plan.activations}
     known = {row["activation"]: row["trial"] for row in claims}
@@ -139,7 +141,7 @@ def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str], trials:
     ]
     cube = pd.DataFrame(rows)
     if len(cube):
-        cube = with_choices(cube, trials).assign(scheme=plan.scheme)
+        cube = with_choices(cube, trials).assign(scheme=plan.scheme, earlier=cube["trial"].isin(past))
     if cube.empty:
         raise SourceError(f"{plan.study}: no fold runs and none planned; start the study first")
     order = {label: position for position, label in enumerate(plan.activations)}

@@ -62,6 +62,40 @@ class Declaration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extension:
+    """A change of what was planned, after the first declaration: only more of the same."""
+
+    at: str
+    """ISO 8601, UTC."""
+    old_digest: str
+    """Of the study before."""
+    changes: Mapping[str, str]
+    """What grew (samples, repeats, until, activations, budget) -> how, in words."""
+    added: tuple[str, ...] = ()
+    """Labels that were not planned before."""
+    searched_again: tuple[str, ...] = ()
+    """Labels whose searches got further settings."""
+    folds_done: Mapping[str, int] = field(default_factory=dict)
+    """Phase -> folds that were over by then."""
+    folds_planned: Mapping[str, int] = field(default_factory=dict)
+    """Phase -> folds that had been planned."""
+    looks: int = 0
+    """That had been taken at the comparisons."""
+    reported: bool = False
+    """Whether a report had been written."""
+
+    def seen(self) -> str:
+        """What had been seen by then, in words."""
+        parts = [f"{self.folds_done.get(phase, 0)} of {n} {phase} folds" for phase, n in self.folds_planned.items()]
+        looks = f", {self.looks} look{'s' if self.looks > 1 else ''} taken at the comparisons" if self.looks else ""
+        report = " and a report had been written" if self.reported else ""
+        return f"after {' and '.join(parts) or 'no folds'} were done{looks}{report}"
+
+    def words(self) -> str:
+        return f"extended on {self.at}: {'; '.join(self.changes.values())}; {self.seen()}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Race:
     """How the settings of each activation raced in its search: equal rules for every one."""
 
@@ -144,6 +178,13 @@ class Plan:
     """What a search of several objectives looked for, ``search_selects_on`` first; empty: that alone."""
     same: Sameness = Sameness()
     declaration: Declaration
+    history: tuple[Extension, ...] = ()
+    """How it has grown since it was declared, oldest first."""
+
+    @property
+    def first_digest(self) -> str:
+        """Of the study as it was declared at first: what its runs go by, however it grows."""
+        return self.history[0].old_digest if self.history else self.study_digest
 
     @property
     def primary(self) -> Metric:
@@ -177,6 +218,7 @@ def from_json(text: str) -> Plan:
         if (race := raw.get("search_race")) is not None:
             raw["search_race"] = Race(**race | {"folds": tuple(race["folds"])})
         raw["activations"] = tuple(raw["activations"])
+        raw["history"] = tuple(_extension(item) for item in raw.get("history", ()))
         raw["repeats"] = tuple(raw["repeats"])
         raw["search_varies"] = {label: tuple(names) for label, names in raw.get("search_varies", {}).items()}
         raw["until_decided"] = boundaries.of_raw(raw.get("until_decided"))
@@ -187,6 +229,10 @@ def from_json(text: str) -> Plan:
         if isinstance(error, AnalysisError):
             raise
         raise SourceError(f"plan.json: not a plan of this version ({error})") from error
+
+
+def _extension(raw: dict[str, Any]) -> Extension:
+    return Extension(**{**raw, "added": tuple(raw["added"]), "searched_again": tuple(raw["searched_again"])})
 
 
 def _sameness(raw: Mapping[str, Any]) -> Sameness:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.runs.metric import Metric, counting
 from analysis.runs.plan import Plan
+from analysis.statistics.course import Course
 
 COLUMNS = ["check", "dataset", "status", "note", "activations", "effect", "consequence"]
 
@@ -88,6 +89,8 @@ class Runs:
     every: pd.DataFrame
     """With those of a search, where the caller has them."""
     plan: Plan
+    course: Course | None = None
+    """Of a study that repeats until its comparisons are decided."""
 
     @property
     def looked(self) -> Metric:
@@ -103,6 +106,8 @@ class Check:
     fails: Consequence = NOTHING
     """Of an observation that fails it."""
     warns: Consequence = NOTHING
+    of_course: bool = False
+    """Asked only of studies that repeat until their comparisons are decided."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,8 +40,9 @@ def submit(path: Path, interval_s: float) -> str:
     from slurm.profile import load
     from sweeps.suite import folder
 
-    study_path = folder.members_of(path)[0] if folder.is_suite(path) else path
-    study = session.opened(study_path)
+    suite = folder.opened(path) if folder.is_suite(path) else None
+    first = path if suite is None else suite.folder(suite.members[0])
+    study = session.opened(first)
     check(study)
     place.refuse_copy(path)
     if held(path):
@@ -50,8 +51,8 @@ def submit(path: Path, interval_s: float) -> str:
     jobs = path / "jobs"
     jobs.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"path": str(path.absolute()), "interval_s": interval_s})
-    name = f"{folder.opened(path).name if study_path != path else study.name}.driver.{secrets.token_hex(3)}"
-    driver = needs.kept(study, study_path).for_nodes(profile.for_driver())
+    name = f"{study.name if suite is None else suite.name}.driver.{secrets.token_hex(3)}"
+    driver = needs.kept(study, first).for_nodes(profile.for_driver())
     (job,) = open_cluster(driver, jobs).submit(CALL, [text], name=name, folder=jobs)
     where = quote_path(path)
     return f"the driver is job {job}; follow it with `actsweep status {where}`, stop it with `actsweep stop {where}`"

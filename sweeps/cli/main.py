@@ -19,7 +19,7 @@ import click
 from sweeps.cli import exit_codes, machine, profiles
 from sweeps.cli.suites import or_suite
 
-BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "tick", "status", "logs", "stop")
+BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "extend", "tick", "status", "logs", "stop")
 AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
@@ -77,6 +77,7 @@ def main() -> None:
     """The honest comparison of neural activation functions, at cluster scale.
 
     A study file says what is compared; `run` searches, cross-validates and reports; `ui` shows every fold in MLflow.
+    A suite file names several studies that ask one question; it, and its folder, is taken wherever a study is.
 
     \b
     Exit codes: 0 done; 1 something failed; 2 wrong command or file, nothing written;
@@ -95,7 +96,7 @@ def main() -> None:
 @click.option("--resolved", is_flag=True, help="Print the study with all defaults written out, and nothing else.")
 @or_suite
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    """Validate STUDY (a file or a shipped name); show plan and price."""
+    """Validate STUDY (a file or a shipped name; of a study or a suite); show plan and price."""
     from slurm.profile import load as load_profile
     from sweeps.driver import alike, named, needs, preflight
     from sweeps.study import shipped
@@ -138,7 +139,7 @@ def _driver_options(command: Callable[..., None]) -> Callable[..., None]:
 @_driver_options
 @or_suite
 def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_report: bool, interval_s: float) -> None:
-    """Run STUDY (a file or a shipped name) to its report.
+    """Run STUDY (a file or a shipped name; of a study or a suite) to its report.
 
     Goes on where an earlier run of the same study in the same folder ended."""
     from sweeps.cli import detached, driving
@@ -158,7 +159,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     if places:
         click.echo(f"{found.model.name}: {places}")
     click.echo(alike.words(same))
-    if session.make(found, path, sys.argv, places, same):
+    if session.make(found, path, sys.argv, places, same, named=study):
         click.echo(f"study folder: {path}")
     else:
         click.echo(f"study folder: {path} (goes on where it ended)")
@@ -183,6 +184,27 @@ def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interv
     from sweeps.cli import driving
 
     driving.drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
+
+
+@main.command()
+@FOLDER
+@click.argument("study")
+@click.option("--cluster", metavar="PROFILE", help="Where to go on (default: where it ran).")
+@click.option("--here", is_flag=True,
+              help="Take ACTSWEEP_DATA and PYTHONPATH from this shell, from now on.")  # fmt: skip
+@click.option("--detach", is_flag=True, help="Submit the driver itself as a small Slurm job, and return.")
+@_driver_options
+def extend(
+    folder: Path, study: str, cluster: str | None, here: bool, detach: bool, no_report: bool, interval_s: float
+) -> None:
+    """Go on with DIR as STUDY says, a later version of its study file.
+
+    For a study, finished or not, that only grows: more search.samples, more repeats, until: decided, further
+    activations, another budget. What is trained already stays; what had been seen by now is kept and reported, and
+    words that could depend on it are qualified. Anything else that differs is refused, and named."""
+    from sweeps.cli import growth
+
+    growth.extend(folder, study, cluster=cluster, here=here, detach=detach, no_report=no_report, interval_s=interval_s)
 
 
 @main.command()
@@ -226,6 +248,7 @@ def status(folder: Path, as_json: bool) -> None:
 def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
     """Print the end of the job logs of TRIAL's FOLD.
 
+    TRIAL as dsrelu-c000, of a suite as MEMBER/dsrelu-c000.
     FOLD as fold-0-2 or 0-2; all of the trial without it. Says also how each journal ended."""
     from sweeps.view import status as overview
 

@@ -53,6 +53,8 @@ def write(
     target = out or (folders[0] / layout.REPORT if len(folders) == 1 else Path(layout.REPORT))
     tables = published.read(*_csvs(imported)) if imported else None
     page = build.write(studies, target, allow_incomplete=allow_incomplete, published=tables)
+    for path in folders:
+        layout.note_report(path, page)
     printed = [f"printed: {pdf.write(page).absolute()}"] if pdf_wanted else []
     if len(folders) == 1 and len(sources) == 1 and not imported:
         notes += _attach(folders[0], target)

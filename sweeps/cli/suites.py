@@ -41,8 +41,8 @@ def or_suite(command: Callable[..., None]) -> Callable[..., None]:
 
 def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     from slurm.profile import load as load_profile
-    from sweeps.driver import named, needs, preflight
-    from sweeps.suite import folder
+    from sweeps.driver import alike, named, needs, preflight
+    from sweeps.suite import budget, folder
     from sweeps.suite.suite import on_profile
     from sweeps.view import preview, progress
     from sweeps.wording import counted
@@ -52,7 +52,7 @@ def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolve
         click.echo(folder.resolved_yaml(suite), nl=False)
         return
     texts = [f"suite {suite.name}: {counted(len(suite.studies), 'study', 'studies')}: {', '.join(suite.studies)}"]
-    texts.append(f"question: {suite.question}")
+    texts += [f"question: {suite.question}", alike.words(alike.check(suite.first)), *budget.words(suite)]
     totals = []
     for member, one in suite.studies.items():
         places = named.check(one)
@@ -106,9 +106,10 @@ def _tried(suite: Suite, path: Path) -> dict[str, Checked]:
             click.echo(f"{member}: {remark}")
         if tried.places:
             click.echo(f"{member}: {study.model.name}: {tried.places}")
-        click.echo(f"{member}: {alike.words(tried.same)}")
     if wrong:
         raise StudyError("\n".join(wrong))
+    for said in dict.fromkeys(alike.words(each.same) for each in found.values()):  # the activations are the same
+        click.echo(said)
     return found
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.driver.budget import Budget
 from sweeps.driver.new_trials import NewTrials
+from sweeps.folder import winners
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import FoldKey, Looked, TrialAdded, TrialStatus
 from sweeps.folder.state import State
@@ -44,10 +45,11 @@ class Confirmation:
 
     def step(self, *, searching: bool) -> None:
         """Looks where a look is due, and gives the rounds that follow; does nothing that was done before."""
-        if not self._until_decided or searching:
+        if not self._until_decided or searching or self._budget.pending:
             return
         self._give()
-        trials = {trial.label: trial for trial in self._state.of_phase("confirm")}
+        found = (winners.standing(self._state, label, "confirm") for label in self._study.compared())
+        trials = {trial.label: trial for trial in found if trial is not None}
         if any(trial.trial not in self._state.completed for trial in trials.values()):
             return
         if trials and self._look(trials):

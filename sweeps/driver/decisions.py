@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from slurm.jobs import JobReport, JobState, Retry, retry
 from sweeps import wording
 from sweeps.driver import racing
+from sweeps.folder import winners
 from sweeps.folder.records import Completed, FoldKey, TrialAdded, TrialStatus
 from sweeps.folder.state import State
 from trainer.spec import Phase
@@ -95,12 +96,14 @@ def reopenable(state: State, searched: Collection[str]) -> list[TrialAdded]:
 
 
 def claimed(state: State, phase: Phase, searched: Collection[str]) -> set[FoldKey]:
-    """Folds that the claims rest on: of every trial of their phase, but of a search only its winner's."""
-    winners = {choice.trial for choice in state.selected.values()}
+    """Folds that the claims rest on: of every trial of their phase, but of a search only its winner's, and of a confirm
+    phase not those that were trained for an earlier choice."""
+    won = {choice.trial for choice in state.selected.values()}
     return {
         fold
         for trial in state.of_phase(phase)
-        if phase == "confirm" or trial.label not in searched or trial.trial in winners
+        if not winners.is_earlier(state, trial)
+        if phase == "confirm" or trial.label not in searched or trial.trial in won
         for fold in trial.folds
     }
 

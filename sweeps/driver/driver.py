@@ -21,9 +21,10 @@ from sweeps.driver.failures import Failures
 from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.racing import Races
+from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
-from sweeps.folder import decided, layout, own_code
+from sweeps.folder import decided, layout, own_code, winners
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import FILE, Ledger
 from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused
@@ -70,6 +71,8 @@ class Driver:
             self._trials,
             max_retries=study.cluster.max_retries,
             journal_lag_s=journal_lag_s,
+            jobs=self._jobs,
+            clock=clock,
             sleep=sleep,
         )
         self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock, call)
@@ -79,9 +82,10 @@ class Driver:
         self._track_at = 0.0
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
-        self.budget = Budget(study)
+        self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices)
         races = Races(study, self.ledger, self.journals, self.budget)
-        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races)
+        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races, self.budget)
+        self.reuse = Reuse(study, path, self.ledger, self.journals, self._new_trials.specs, lambda: self.node)
         self._confirmation = Confirmation(study, self.ledger, self._new_trials, self.budget, path)
         self.on_tick: Callable[[], None] = lambda: None
         try:
@@ -113,17 +117,19 @@ class Driver:
                     time=self._clock(),
                 )
             )
-        elif opened.study_digest != digest(self.study):
+        elif self.state.study_digest != digest(self.study):
             raise LedgerError(
-                f"{self.path}: its ledger belongs to another version of the study (digest {opened.study_digest}, got "
-                f"{digest(self.study)}); restore study.yaml, or start the changed study in another folder"
+                f"{self.path}: its ledger belongs to another version of the study (digest {self.state.study_digest}, "
+                f"got {digest(self.study)}); restore study.yaml, or start the changed study in another folder"
             )
         self._searches.replay(self.ledger.records)
         self._new_trials.restore()
+        self.budget.reopen()
         for again in self.state.reopenings:
             self._failures.release(again)
             # MLflow takes the runs of their earlier end for complete, and would not look by itself.
             self._changed.update(again.folds)
+        self._changed.update(winners.told_again(self.state))
         decided.write_all(self._trials, self.state)
         for fold, reason in self.state.gave_up.items():
             layout.write_infra(self._trials / fold, reason)
@@ -145,8 +151,8 @@ class Driver:
                 code=code.digest(version.modules),
             )
 
-    def _text(self, folds: Sequence[FoldKey]) -> str:
-        return pack_text(self.study, self.node, self._new_trials.specs, self._trials, folds)
+    def _text(self, folds: Sequence[FoldKey], meter: Path, seconds: float | None) -> str:
+        return pack_text(self.study, self.node, self._new_trials.specs, self._trials, folds, meter, seconds)
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
@@ -182,6 +188,7 @@ class Driver:
 
     def _observe(self) -> None:
         self._changed |= self.journals.refresh(list(self.state.job_of))
+        self.budget.observe()
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
 
     def _complete(self) -> None:
@@ -215,7 +222,8 @@ class Driver:
     def _select(self) -> None:
         self._changed.update(self._new_trials.select())
         self._confirmation.step(searching=self._new_trials.searching)
-        if not self.state.unfinished() and not self._new_trials.searching and not self.state.finished:
+        over = self.budget.over or not (self.state.unfinished() or self._new_trials.searching)
+        if over and not self.budget.pending and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
 
     # -- submission ----------------------------------------------------------------------------------------------------
@@ -232,7 +240,10 @@ class Driver:
         gone = root is not None and not Path(root).is_dir()  # a mount that went away: no job could read it
         self._without_data = f"the data root {root} is not there; nothing is submitted until it is" if gone else ""
         if not gone:
-            self._submitter.submit(waiting, pack_size(self.study), before=self._compare_code)  # a driver lives for days
+            waiting = self.reuse.sort_out(waiting, self._compare_code)
+            self._changed.update(self.reuse.taken)
+            self._submitter.submit(waiting, pack_size(self.study), self.budget.grant, before=self._compare_code)
+            self.budget.settle(waiting)
 
     # -- MLflow and the end --------------------------------------------------------------------------------------------
 

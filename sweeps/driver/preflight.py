@@ -15,6 +15,7 @@ from analysis.runs.plan import Sameness
 from sweeps.driver import alike
 from sweeps.driver.session import data_root
 from sweeps.errors import StudyError, SweepError
+from sweeps.search import tryout
 from sweeps.study import planner
 from sweeps.study.study import Study
 from sweeps.wording import counted, duration
@@ -44,6 +45,7 @@ def check(study: Study) -> Checked:
     from slurm.profile import load as load_profile
 
     profile = load_profile(study.cluster.profile)
+    tryout.check(study)
     for name in {study.activation(label).activation for label in study.compared()} | {study.model.name}:
         module = name.partition(":")[0]
         if ":" in name and not _importable(module):
@@ -89,17 +91,13 @@ def cost(study: Study) -> str:
 
 
 def _bounds(study: Study) -> Iterator[FoldSpec]:
-    """A fold of each activation in each phase, at both ends of its space; of the first activation every fold, so that
-    every split is dealt once."""
+    """A fold of each activation in each phase, at both ends of its space and with its own setting; of the first
+    activation every fold, so that every split is dealt once."""
     for phase in planner.phases(study):
         for label in study.compared():
-            domains = study.space_of(label).domains
-            for end in (0, -1):
-                ends = {
-                    key.partition(".")[2]: domain.extremes()[end] for key, domain in domains.items() if key[0] == "a"
-                }
-                specs = planner.fold_specs(study, phase=phase, trial="t", label=label, params=ends)
-                yield from specs if label == study.compared()[0] and end == 0 else specs[:1]
+            for number, (params, _) in enumerate(study.space_of(label).ends()):
+                specs = planner.fold_specs(study, phase=phase, trial="t", label=label, params=params)
+                yield from specs if label == study.compared()[0] and number == 0 else specs[:1]
 
 
 def _importable(module: str) -> bool:

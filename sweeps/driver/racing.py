@@ -8,7 +8,7 @@ for each activation, so that no order of results decides anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sweeps.driver.budget import Budget
 from sweeps.folder.journals import Journals
@@ -18,6 +18,7 @@ from sweeps.folder.state import State
 from sweeps.search import racing
 from sweeps.study import planner
 from sweeps.study.study import Study
+from trainer.journal import FoldHistory
 from trainer.spec import FoldSpec
 
 
@@ -33,8 +34,8 @@ class Races:
         self, label: str, add_round: Callable[[str], bool], specs: Mapping[FoldKey, FoldSpec]
     ) -> tuple[bool, list[FoldKey]]:
         """One step of the race of an activation whose search trials are all over: a look, where one is due, and the
-        next round for those that stay, all of them or none. Whether anything will train, and the folds of what was
-        dropped. ``specs``: of every fold that a trial may get."""
+        next round for those that stay, all of them or none. Whether anything will train (or may, once the budget knows
+        what others need), and the folds of what was dropped. ``specs``: of every fold that a trial may get."""
         if self._race is None:
             return False, []
         state, dropped = self._ledger.state, []
@@ -50,7 +51,7 @@ class Races:
             return False, dropped
         begun = len(further) < len(running(looks))  # a driver died between the records of one round
         if not begun and not self._budget.affords(self._next_round(further, specs)):
-            return False, dropped
+            return self._budget.undecided, dropped
         for trial in further:
             add_round(trial)
         return True, dropped
@@ -93,15 +94,13 @@ class Races:
         assert self._race is not None
         metric, first = self._study.select_on(), len(self._rounds[0])
         sign = self._study.description.metric(metric).sign
-        read = {trial.trial: self._scores(trial) for trial in {t.trial: t for t in (*began, *compared)}.values()}
-        scores = sign * np.array([read[trial.trial][0] for trial in compared])
-        of_first = sign * np.array([read[trial.trial][0][:first] for trial in began])
-        ratios = [ratio for trial in began for ratio in read[trial.trial][1][:first]]
+        scores = sign * np.array([self._scores(trial.folds) for trial in compared])
+        of_first = sign * np.array([self._scores(trial.folds[:first]) for trial in began])
         race = racing.Race(
             settings=len(began),
             looks=len(self._rounds) - 1,
             error=self._race.error,
-            ratio=sum(ratios) / len(ratios),
+            ratio=self._ratio([fold for trial in began for fold in trial.folds[:first]]),
         )
         found = racing.lost(scores, of_first, race)
         folds = f"{scores.shape[1]} of {sum(map(len, self._rounds))} folds"
@@ -113,18 +112,22 @@ class Races:
             for at, loss in found.items()
         }
 
-    def _scores(self, trial: TrialAdded) -> tuple[list[float], list[float]]:
-        """The metric by which settings are chosen, at the epoch of the checkpoint rule, and validation items for each
-        training item, of each of the trial's folds in the order of its rounds."""
-        values, ratios = [], []
-        for fold in trial.folds:
-            history = self._journals.history(fold)
-            assert history is not None
-            assert history.end is not None
-            values.append(history.end.outcomes[history.end.rule].metrics[self._study.select_on()])
-            ratios.append(history.start.n_validation / max(history.start.n_train, 1))
-        self._journals.forget(trial.folds)
-        return values, ratios
+    def _scores(self, folds: Sequence[FoldKey]) -> list[float]:
+        """The metric by which settings are chosen, at the epoch of the checkpoint rule, of folds that ended well."""
+        ends = [history.end for history in self._read(folds) if history.end is not None]
+        return [end.outcomes[end.rule].metrics[self._study.select_on()] for end in ends]
+
+    def _ratio(self, folds: Sequence[FoldKey]) -> float:
+        """Validation items for each training item, in the mean."""
+        starts = (history.start for history in self._read(folds))
+        ratios = [start.n_validation / max(start.n_train, 1) for start in starts]
+        return sum(ratios) / len(ratios)
+
+    def _read(self, folds: Sequence[FoldKey]) -> Iterator[FoldHistory]:
+        for fold in folds:
+            if (history := self._journals.history(fold)) is not None:
+                yield history
+            self._journals.forget([fold])
 
 
 def searched(state: State, label: str) -> list[TrialAdded]:

@@ -18,7 +18,7 @@ from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node, own_names
 from sweeps.driver.submission import CALL
 from sweeps.errors import StudyError, TrackingError
-from sweeps.folder import decided, layout, ledger, own_code, place, surroundings
+from sweeps.folder import decided, extension, layout, ledger, own_code, place, surroundings
 from sweeps.folder.lock import Lock, held
 from sweeps.folder.state import replay
 from sweeps.folder.surroundings import Surroundings
@@ -34,9 +34,18 @@ JOURNAL_LAG_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
 
 
-def make(study: Study, path: Path, command: Sequence[str], places: str = "", same: Sameness = planner.UNSEEN) -> bool:
+def make(
+    study: Study,
+    path: Path,
+    command: Sequence[str],
+    places: str = "",
+    same: Sameness = planner.UNSEEN,
+    *,
+    named: str = "STUDY",
+) -> bool:
     """Lays out the study's folder; False where it is there already for the same study. ``places``: where its
-    activations stand in the model, in words, and ``same``: which of them are one function, for the plan. Raises
+    activations stand in the model, in words, and ``same``: which of them are one function, for the plan. ``named``: as
+    the user names the study's file. Raises
     :class:`StudyError` for a folder of another study. A folder without ``study.yaml``, which is written last, was never
     made."""
     from sweeps.folder import provenance
@@ -46,12 +55,11 @@ def make(study: Study, path: Path, command: Sequence[str], places: str = "", sam
         raise StudyError(f"{path}: holds a suite, and a study has a folder of its own; choose another with --folder")
     if existing.exists():
         place.refuse_copy(path)
-        if digest(opened(path)) == digest(study):
+        if digest(known := opened(path)) == digest(study):
             return False
-        raise StudyError(
-            f"{path}: holds another version of study {study.name!r} (digest {digest(opened(path))}, this is "
-            f"{digest(study)}). Runs of different settings do not mix: choose another folder with --folder"
-        )
+        from sweeps.driver import growing
+
+        raise StudyError(growing.refused(path, known, study, named))
     try:
         store.locate(study.tracking.uri, path)
     except TrackingError as error:  # before anything is written
@@ -69,6 +77,9 @@ def make(study: Study, path: Path, command: Sequence[str], places: str = "", sam
 def opened(path: Path) -> Study:
     """The study of a folder. Raises :class:`StudyError` where there is none, and where ``study.yaml`` is no longer what
     was declared in ``plan.json`` before the first run."""
+    if (staged := extension.read(path)) is not None:  # decided, and not in every file yet
+        task = _planned(from_json(staged.plan))
+        return load(staged.study, origin=str(path / extension.FILE), check_files=False, task=task, written_out=True)
     file = path / layout.STUDY
     if not file.is_file():
         if (path / layout.SUITE).is_file():
@@ -123,6 +134,8 @@ def driving(
     place.refuse_copy(path)
     lock = Lock(path)
     try:
+        extension.complete(path)
+        study = opened(path)  # as it is now that nobody else changes it
         kept = needs.kept(study, path)
         if here:
             kept = kept.replaced_by(needs.here(study))
@@ -155,6 +168,7 @@ def _driver(
         scratch=study.cluster.scratch or profile.scratch,
         code=code.digest(),
         device=profile.device_for(study.cluster.device),
+        devices=max(1, profile.gpus_per_pack or 1),
     )
     driver = Driver(path, study, cluster, tracker, node, journal_lag_s=journal_lag_s, call=call)
     driver.on_tick = lock.beat
@@ -218,6 +232,7 @@ def sync(path: Path) -> str:
     study = opened(path)
     lock = Lock(path)
     try:
+        extension.complete(path)
         decided.write_all(path / "trials", replay(ledger.read(path / ledger.FILE)))
         synced = Tracker(study.tracking.uri, path).sync()
     finally:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from sweeps.folder import layout
+from sweeps.folder import layout, winners
 from sweeps.folder.records import TrialStatus
 from sweeps.folder.state import State
 from trainer.codec import SINCE, Format, from_text, to_text
@@ -39,6 +39,8 @@ class Decided:
     schema: int = DECIDED.schema
     status: TrialStatus
     chosen: Choice | None = None
+    earlier: bool = field(default=False, metadata={SINCE: 1})
+    """Whether it confirms a setting that its search chose before it went on and chose another one."""
     dropped: str = field(default="", metadata={SINCE: 1})
     """Why it lost the race of its activation's settings, by which rule: it has fewer folds than were planned, and its
     metrics are means over those. "" where it did not."""
@@ -52,7 +54,8 @@ def of(state: State, trial: str) -> Decided | None:
     dropped = state.dropped.get(trial, "")
     choice = next((item for item in state.selected.values() if item.trial == trial and item.among), None)
     if choice is None:
-        return Decided(status=done.status, dropped=dropped)
+        earlier = winners.is_earlier(state, state.trials[trial])
+        return Decided(status=done.status, earlier=earlier, dropped=dropped)
     value = choice.value if math.isfinite(choice.value) else None
     chosen = Choice(metric=choice.metric, value=value, among=choice.among)
     return Decided(status=done.status, chosen=chosen, dropped=dropped)

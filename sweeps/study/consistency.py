@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from slurm.messages import Phrase, nearest
 from slurm.yaml_reader import Path
-from sweeps.study import objectives
+from sweeps.study import objectives, search_conflicts
 from sweeps.study.default_spaces import PARAMETERS, Takes
 from sweeps.study.sections import Activation, Confirm, Folds, Race, Search, Training, TunedForAll
 from sweeps.study.space import Domain, Space
@@ -204,24 +204,7 @@ def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]
         yield ("search", "folds"), search.folds, f"accepts at most folds.folds, {study.folds.folds}"
     if search.race is not None:
         yield from _race(study, search, search.race)
-    epochs = study.search_epochs
-    if search.scheduler.name == "asha" and search.scheduler.grace_epochs > epochs:
-        yield (
-            ("search", "scheduler", "grace_epochs"),
-            search.scheduler.grace_epochs,
-            f"accepts at most the epochs of the search, {epochs}",
-        )
-    for index, (item, domains) in enumerate(zip(study.activations, study.spaces, strict=True)):
-        for key, domain in domains.domains.items():
-            where = _where(index, item, key)
-            if search.algorithm == "grid" and domain.kind != "grid_search":
-                yield (
-                    where,
-                    domain,
-                    "accepts grid_search with search.algorithm: grid; list its values, or search at random",
-                )
-            if search.algorithm == "tpe" and domain.kind == "grid_search":
-                yield where, domain, "accepts no grid_search with search.algorithm: tpe; write choice instead"
+    yield from search_conflicts.conflicts(search, study.activations, study.spaces, study.training, study.search_epochs)
     budgets = {
         item.label: s.trials(search.samples)
         for item, s in zip(study.activations, study.spaces, strict=True)
@@ -243,8 +226,8 @@ def _race(study: Values, search: Search, race: Race) -> Iterator[tuple[Path, obj
         yield (
             ("search", "race", "first"),
             race.first,
-            f"accepts fewer than the {folds} that a search trial may train (search.repeats times search.folds), or "
-            "there is nothing to save; lower it, raise search.repeats, or set race: null",
+            f"accepts fewer than the {folds} folds that a search trial may train (search.repeats times search.folds), "
+            "or there is nothing to save; lower it, raise search.repeats, or set race: null",
         )
     if study.confirm is not None and study.confirm.most == 0:
         yield (
@@ -258,10 +241,3 @@ def _race(study: Values, search: Search, race: Race) -> Iterator[tuple[Path, obj
             race.model_dump(),
             "accepts null with several objectives: a race compares by one, and would drop what is best by another",
         )
-
-
-def _where(index: int, item: Activation, key: str) -> Path:
-    section, _, name = key.partition(".")
-    if section == "activation":
-        return ("activations", index, "space", name)
-    return ("activations", index, "training", name) if name in item.training else ("space", "training", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from typing import Any
 
@@ -28,7 +29,7 @@ def load(
 ) -> Study:
     """The study in a file (given as a Path) or in a text (given as str).
 
-    ``origin`` is the name shown in messages; the path itself by default. Relative paths in ``root``,
+    ``origin`` is the name shown in messages; the path itself by default. Relative paths in ``root``, ``reuse``,
     ``cluster.profile`` and a ``tracking.uri`` of SQLite are taken from the file's folder (a text's: from the current
     one) and made absolute; ``check_files=False`` does not ask whether they exist, for a study folder that was moved.
     ``written_out``: a text that :func:`sweeps.study.study.resolved_yaml` wrote, maybe that of an earlier version.
@@ -120,6 +121,12 @@ def _absolute(study: Study, folder: pathlib.Path) -> tuple[Study, list[Problem]]
                     message=f"got {profile!r}; no such file: {file}; give a profile's name or its file",
                 )
             )
+    if study.reuse:
+        update["reuse"] = tuple(os.path.normpath(folder / pathlib.Path(name).expanduser()) for name in study.reuse)
+        for at, (name, path) in enumerate(zip(study.reuse, update["reuse"], strict=True)):
+            if not [*pathlib.Path(path).glob("study.yaml"), *pathlib.Path(path).glob("*/study.yaml")]:
+                said = f"got {name!r}; no folder of a study: {path}; name one that `actsweep run` made, or leave it out"
+                missing.append(Problem(path=("reuse", at), message=said))
     uri = study.tracking.uri
     if uri is not None and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         database = folder / pathlib.Path(uri.removeprefix("sqlite:///")).expanduser()

@@ -119,8 +119,11 @@ def _differing(suite: Suite, path: Path) -> list[str]:
 
 def manifest(suite: Suite) -> str:
     """``suite.yaml`` as the folder has it: each member is the study in the folder of its name, all defaults there."""
+    own: dict[str, Any] = {"budget": None} if suite.budget is not None else {}  # each study's file has its share
+    if suite.first.tracking.uri == STORE:
+        own["tracking"] = {"uri": None}  # and names the suite's store as seen from there
     plain = _head(suite) | {
-        "studies": {member: {"base": f"{member}/{layout.STUDY}"} for member in suite.studies},
+        "studies": {member: {"base": f"{member}/{layout.STUDY}", **own} for member in suite.studies},
     }
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
 
@@ -132,6 +135,8 @@ def resolved_yaml(suite: Suite) -> str:
         plain = study.model_dump(mode="json")
         if study.tracking.uri == STORE:
             plain["tracking"] = {"uri": None}
+        if suite.budget is not None:
+            plain["budget"] = None
         assert plain["name"] == study_name(suite.name, member)
         studies[member] = {key: value for key, value in plain.items() if key not in ("name", "question")}
     return yaml.safe_dump(_head(suite) | {"studies": studies}, sort_keys=False, allow_unicode=True, width=120)

@@ -17,7 +17,7 @@ from sweeps.study import reading
 from sweeps.study.section import Section
 from sweeps.study.sections import NAME, Budget, Tracking
 from sweeps.study.study import Study
-from sweeps.suite import members
+from sweeps.suite import budget, members
 from sweeps.suite.merging import Place, Placed
 from sweeps.suite.suite import STORE, Differing, Suite, differing, study_name
 
@@ -82,8 +82,13 @@ def load(path_or_text: pathlib.Path | str, *, origin: str | None = None, check_f
             studies[member] = study
     if not found:
         found = [_differs(each, wanted[each.member]) for each in differing(studies)]
+    if file.budget is not None:
+        message = "budget: the suite has one for all of its studies; keep one or the other"
+        own = [member for member, study in studies.items() if study.budget is not None]
+        found += [Found(wanted[member].place(("budget",)), member, message) for member in own]
     if found:
         raise StudyError(in_words(found, list(wanted)))
+    studies = budget.shared(file.budget, studies)
     return Suite(name=file.suite, question=file.question, budget=file.budget, studies=studies)
 
 

@@ -93,7 +93,7 @@ def of_driver(driver: SuiteDriver) -> SuiteStatus:
         Line(
             member=member.name,
             now=progress.view(member.driver) if member.driver is not None else None,
-            jobs_live=driver.shared.live(member.name),
+            jobs_live=0 if member.done else driver.shared.live(member.name),
             trouble=member.trouble,
             stopped=member.stopped,
         )
@@ -113,7 +113,8 @@ def read(path: Path) -> tuple[SuiteStatus, dict[str, of_study.StudyStatus]]:
             lines.append(Line(member=member, now=None, trouble=str(error)))
             continue
         lost = len(of_study.without_score(suite.folder(member))) if found.now.finished else 0
-        lines.append(Line(member=member, now=found.now, jobs_live=found.jobs_live, lost=lost))
+        live = 0 if found.now.finished else found.jobs_live  # the ledger ends before its last jobs do
+        lines.append(Line(member=member, now=found.now, jobs_live=live, lost=lost))
     return SuiteStatus(name=suite.name, lines=tuple(lines)), studies
 
 

@@ -18,7 +18,7 @@ from analysis.runs import schema
 from sweeps.folder.decided import Decided
 from sweeps.tracking.folder_reader import FolderReader, Unreadable
 from sweeps.tracking.run_content import choice_tags, study_run, trial_run
-from sweeps.tracking.run_values import LOGGED, PARENT, FoldResult, FoldRun, Run
+from sweeps.tracking.run_values import LOGGED, NOTE, PARENT, FoldResult, FoldRun, Run
 from sweeps.tracking.store_index import KnownRun, StoreIndex
 
 _END_TAGS = (schema.STATUS, schema.REASON, schema.EPOCHS, schema.STAGES, schema.REMARK_PREFIX, LOGGED)
@@ -179,10 +179,11 @@ class RunUpdates:
     def study(self) -> KnownRun:
         """The study's run, made where there is none, with its files attached."""
         known = self._index.runs.get(self._reader.plan.study)
+        declared = datetime.fromisoformat(self._reader.plan.declaration.declared_at).timestamp()
+        wanted = study_run(self._reader.plan, round(declared * 1000), self._reader.commit)
         if known is None:
-            declared = datetime.fromisoformat(self._reader.plan.declaration.declared_at).timestamp()
-            known = self._index.create(study_run(self._reader.plan, round(declared * 1000), self._reader.commit), "")
-        self._renew(known, {schema.SCHEMA_TAG: str(schema.SCHEMA)})
+            known = self._index.create(wanted, "")
+        self._renew(known, {name: wanted.tags[name] for name in (schema.SCHEMA_TAG, NOTE)})
         texts = self._reader.artifacts()
         logged = f"{zlib.crc32(repr(texts).encode()):08x}"
         if known.summary != logged:

@@ -133,7 +133,7 @@ class Tracker:
             return
         self._reader = FolderReader.open(self.folder)
         plan = self._reader.plan
-        index = StoreIndex(self.store, plan.study, plan.study_digest)
+        index = StoreIndex(self.store, plan.study, plan.first_digest)
         self._opened = index, RunUpdates(self._reader, index)
         try:
             self._updates.study()

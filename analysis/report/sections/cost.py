@@ -56,6 +56,9 @@ def summarised(findings: Findings) -> pd.DataFrame:
 def section(findings: Findings) -> Section:
     timed = timed_runs(findings)
     blocks: list[Block] = []
+    if left_out := int(timing.taken(findings.claimed).sum()):
+        what = f"{counted(left_out, 'run')} of {len(findings.claimed)}"
+        blocks.append(Text(f"Of times, {what} are left out: they were not trained here but taken from elsewhere."))
     if timed.empty:
         typed = published.times(findings)
         if not typed or not (findings.claimed["status"] == Status.IMPORTED).all():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import os
 import random
 import signal
@@ -12,12 +13,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
+from analysis.report import build
+from analysis.runs import load as loading
 from analysis.runs import plan as planning
+from analysis.runs import schema
 from slurm.jobs import Costs, JobReport, JobState
 from sweeps.driver import racing, session
+from sweeps.driver.budget import Budget
 from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
+from sweeps.errors import StudyError
 from sweeps.folder import decided, ledger
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import (
@@ -31,9 +39,18 @@ from sweeps.folder.records import (
     TrialStatus,
 )
 from sweeps.folder.state import State, replay
+from sweeps.study import planner
 from sweeps.study.reading import load
+from sweeps.study.study import digest
 from sweeps.testing import decisions, numbers
-from trainer.spec import FoldSpec
+from sweeps.tracking.tracker import Tracker
+from sweeps.view import preview, progress, status
+from sweeps.view.after_run import after_run
+from trainer import testing
+from trainer.attempt import claim, enter
+from trainer.codec import from_text
+from trainer.journal import Status, Writer, read_fold
+from trainer.spec import FoldSpec, Pack
 from trainer.testing import pretended
 
 STUDY = """
@@ -61,7 +78,7 @@ def drawn(text: str) -> float:
 def truth(spec: FoldSpec) -> float:
     """How bad a setting is on average: best where its parameter is 5."""
     values = [abs(float(value) - 5) for name, value in spec.activation.params.items() if name in ("k", "a")]
-    return sum(values) if spec.phase == "search" else 0.0
+    return 0.25 * sum(values) if spec.phase == "search" else 0.0
 
 
 def score(spec: FoldSpec, epoch: int) -> float:
@@ -332,3 +349,259 @@ def _driven_until_killed(path: Path, seed: int, *, at_random: bool) -> None:
         os._exit(0)
     except BaseException:
         os._exit(1)
+
+
+# -- settings that end otherwise ---------------------------------------------------------------------------------------
+
+
+def ending(how: Mapping[tuple[int, int], str]) -> Callable[[str], str]:
+    """Packs in which the fold (index of the setting, fold) of a search ends as ``how`` says."""
+
+    def call(text: str) -> str:
+        pack = from_text(Pack, text)
+        for launch in pack.launches:
+            spec = launch.spec
+            status = how.get((int(spec.trial[-3:]), spec.fold)) if spec.phase == "search" else None
+            if status is not None and read_fold(Path(launch.folder)) is None:
+                enter(Path(launch.folder), spec)
+                claimed = claim(Path(launch.folder))
+                assert not isinstance(claimed, str)
+                writer = Writer(claimed.folder)
+                writer.write(testing.invented_start(digest=spec.digest, attempt=claimed.number, time=1.0))
+                rule = spec.training.checkpoint_rule
+                writer.write(testing.invented_end(status=Status(status), reason="RuntimeError: mine", rule=rule))
+                writer.close()
+        return pretended.pretend(text)
+
+    return call
+
+
+def driver_with(path: Path, how: Mapping[tuple[int, int], str]) -> Driver:
+    driver = driver_on(path)
+    driver.close()
+    node = Node(data_root=None, scratch=None, code="")
+    return Driver(path, session.opened(path), InProcess(path, 0, ending(how)), None, node)
+
+
+def best_first(path: Path) -> list[int]:
+    """Indices of the settings by their mean over the first two folds, the best first."""
+    state = state_of(path)
+    of = {trial.index: trial.trial for trial in racing.searched(state, "dsrelu")}
+    values = {}
+    for index, trial in of.items():
+        ends = [read_fold(path / "trials" / fold) for fold in state.trials[trial].folds[:2]]
+        values[index] = sum(
+            end.end.outcomes[end.end.rule].metrics["validation/loss"] for end in ends if end and end.end
+        )
+    return sorted(values, key=values.__getitem__)
+
+
+@pytest.mark.parametrize("how", ["diverged", "failed"])
+def test_what_has_no_result_in_the_first_round_is_out_of_the_race(how: str, undisturbed: Path, tmp_path: Path) -> None:
+    best = best_first(undisturbed)[0]
+    path = made(tmp_path / "study")
+    finish(driver_with(path, {(best, 1): how}))
+    state = state_of(path)
+    assert f"dsrelu-s{best:03d}" not in state.races["dsrelu"][0].compared
+    assert len(state.races["dsrelu"][0].compared) == 7
+    assert len(state.trials[f"dsrelu-s{best:03d}"].folds) == 2
+    assert state.selected["dsrelu"].trial != f"dsrelu-s{best:03d}"
+
+
+def test_a_setting_that_is_lost_in_a_later_round_leaves_the_race_there(undisturbed: Path, tmp_path: Path) -> None:
+    best = best_first(undisturbed)[0]
+    path = made(tmp_path / "study")
+    finish(driver_with(path, {(best, 2): "diverged"}))
+    state = state_of(path)
+    lost = f"dsrelu-s{best:03d}"
+    assert lost in state.races["dsrelu"][0].compared
+    assert all(lost not in look.compared for look in state.races["dsrelu"][1:])
+    assert state.selected["dsrelu"].trial != lost
+    assert math.isfinite(state.selected["dsrelu"].value)
+
+
+def test_where_all_that_are_left_diverge_the_best_of_the_others_wins(undisturbed: Path, tmp_path: Path) -> None:
+    path = made(tmp_path / "study")
+    finish(driver_with(path, {(index, 2): "diverged" for index in range(8)}))
+    state = state_of(path)
+    won = state.selected["dsrelu"]
+    assert won.trial in state.dropped
+    assert math.isfinite(won.value)
+
+
+def test_where_every_setting_diverges_the_first_stands_for_all(tmp_path: Path) -> None:
+    path = made(tmp_path / "study")
+    finish(driver_with(path, {(index, 0): "diverged" for index in range(8)}))
+    state = state_of(path)
+    assert not state.races
+    assert state.selected["dsrelu"].trial == "dsrelu-s000"
+    assert math.isnan(state.selected["dsrelu"].value)
+
+
+def test_a_failed_round_is_tried_again_while_nothing_was_decided_without_it(undisturbed: Path, tmp_path: Path) -> None:
+    """All that are left fail in a later round: no winner, and another try ends as if nothing had failed."""
+    path = made(tmp_path / "study")
+    finish(driver_with(path, {(index, 2): "failed" for index in range(8)}))
+    assert "dsrelu" not in state_of(path).selected
+    driver = driver_on(path)
+    again = driver.retry_failed()
+    assert again == [f"{trial}/fold-0-2" for trial in racing.running(looks(undisturbed)[:1])]
+    finish(driver)
+    assert outcome(path) == outcome(undisturbed)
+
+
+def test_a_race_that_went_on_takes_nobody_back(undisturbed: Path, tmp_path: Path) -> None:
+    """The driver is stopped in mid-race; a setting that failed in the first round is not tried again."""
+    worst = best_first(undisturbed)[-1]
+    path = made(tmp_path / "study")
+    driver = driver_with(path, {(worst, 0): "failed"})
+    while not driver.state.races:
+        driver.tick()
+    assert driver.retry_failed() == []
+    finish(driver)
+    state = state_of(path)
+    assert state.completed[f"dsrelu-s{worst:03d}"].status is TrialStatus.FAILED
+    assert racing.out(state, state.trials[f"dsrelu-s{worst:03d}"])
+
+
+def test_what_failed_before_the_first_look_is_tried_again_and_races(undisturbed: Path, tmp_path: Path) -> None:
+    path = made(tmp_path / "study")
+    driver = driver_with(path, {(0, 0): "failed"})
+    while "dsrelu-s000" not in driver.state.completed:
+        driver.tick()
+    assert not driver.state.races
+    driver.close()
+    driver = driver_on(path)
+    assert driver.retry_failed() == ["dsrelu-s000/fold-0-0"]
+    finish(driver)
+    assert outcome(path) == outcome(undisturbed)
+
+
+def test_a_race_ends_where_the_budget_affords_no_further_round(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def affords(self: object, folds: Sequence[FoldSpec]) -> bool:
+        asked.append(len(folds))
+        return not folds or folds[0].phase != "search" or folds[0].fold < 3
+
+    monkeypatch.setattr(Budget, "affords", affords)
+    path = made(tmp_path / "study")
+    finish(driver_on(path))
+    state = state_of(path)
+    left = racing.running(state.races["dsrelu"])
+    assert len(left) > 1
+    assert {len(state.trials[trial].folds) for trial in left} == {3}
+    assert state.selected["dsrelu"].trial in left
+    assert len(left) in asked  # for a whole round at once, or none of it
+    assert {trial for look in looks(path) for trial in look.dropped} <= set(state_of(undisturbed).dropped)
+
+
+# -- what people see ---------------------------------------------------------------------------------------------------
+
+
+def test_the_progress_counts_what_was_dropped_and_waits_for_none_of_it(undisturbed: Path) -> None:
+    state = state_of(undisturbed)
+    now = status.read(undisturbed).now
+    (row,) = [row for row in now.rows if row.phase == "search"]
+    assert row.dropped == len(state.dropped) > 0
+    trained = sum(len(trial.folds) for trial in state.trials.values())
+    assert (now.folds_done, now.folds_most, now.folds) == (trained, trained, 8 * 5 + 2 * 5)
+    assert now.epochs_most == now.epochs_done == 2 * trained
+    assert now.epochs_planned == 2 * now.folds
+    words = status.read(undisturbed).words()
+    assert f"{len(state.dropped)} dropped" in words
+    assert f"{2 * (now.folds - trained)} of 100 planned epochs not needed" in words
+
+
+def test_while_it_races_the_progress_expects_no_fold_of_what_is_out(tmp_path: Path) -> None:
+    path = made(tmp_path / "study")
+    driver = driver_on(path)
+    before = progress.view(driver)
+    assert (before.folds_most, before.epochs_most) == (50, 100)
+    while not driver.state.dropped:
+        driver.tick()
+    now = progress.view(driver)
+    driver.close()
+    gone = sum(5 - len(driver.state.trials[trial].folds) for trial in driver.state.dropped)
+    assert now.folds_most == 50 - gone
+    assert now.epochs_most == 100 - 2 * gone
+
+
+def test_after_a_run_it_is_said_what_the_race_saved(undisturbed: Path) -> None:
+    driver = driver_on(undisturbed)
+    said = [line.text for line in after_run(driver, finished=True).lines]
+    driver.close()
+    state = driver.state
+    trained = sum(len(trial.folds) for trial in state.of_phase("search"))
+    assert f"race: {len(state.dropped)} of 8 settings dropped; {40 - trained} of 40 planned folds not trained" in said
+
+
+def test_a_study_says_how_its_settings_race_and_what_that_may_cost() -> None:
+    words = preview.design(load(FORTY))
+    assert "compared after 2, 3, 4 of 5 folds" in words
+    assert "with probability 0.05 at most" in words
+    assert "at least 80 folds, at most 200" in words
+    assert "they race" not in preview.design(load(STUDY.replace(", race: {}", "")))
+
+
+@pytest.mark.slow
+def test_mlflow_and_the_report_say_what_was_dropped_also_after_a_crash_behind_the_record(undisturbed: Path) -> None:
+    state = state_of(undisturbed)
+    tracker = Tracker(None, undisturbed)
+    tracker.sync()
+    uri = tracker.store.uri
+    tags = trial_tags(uri)
+    assert {trial: told[schema.DROPPED] for trial, told in tags.items() if schema.DROPPED in told} == state.dropped
+    # A run that ended before its trial was dropped, by a driver that died behind the record.
+    api = MlflowClient(uri)
+    some = next(iter(state.dropped))
+    (run,) = [run for run in all_runs(api) if run.data.tags.get(schema.KEY) == f"raced/{some}"]
+    api.delete_tag(run.info.run_id, schema.DROPPED)
+    later = Tracker(None, undisturbed)
+    later.flush()
+    later.close()
+    assert trial_tags(uri)[some][schema.DROPPED] == state.dropped[some]
+    found = loading.load(undisturbed)
+    assert set(found.cube.loc[found.cube["dropped"] != "", "trial"]) == set(state.dropped)
+    text = (build.write(found, undisturbed / "report").parent / "report.md").read_text()
+    trained = sum(len(trial.folds) for trial in state.of_phase("search"))
+    assert f"{len(state.dropped)} of 8 settings dropped; {40 - trained} of 40 planned folds of searches not" in text
+
+
+def all_runs(api: MlflowClient) -> list[Run]:
+    return list(api.search_runs([one.experiment_id for one in api.search_experiments()]))
+
+
+def trial_tags(uri: str) -> dict[str, dict[str, str]]:
+    runs = all_runs(MlflowClient(uri))
+    return {r.data.tags[schema.TRIAL]: r.data.tags for r in runs if r.data.tags.get(schema.KIND) == "trial"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("race: {first: 5}", "search.race.first: got 5; accepts fewer than the 5 folds that a search trial may train"),
+        ("folds: 2, race: {}", "got 2; accepts fewer than the 2 folds"),
+        ("race: {first: 1}", "greater than or equal to 2"),
+        ("race: {error: 0}", "greater than 0"),
+        ("race: {frist: 2}", "first"),
+        ("race: {}}\nconfirm: {repeats: 0", "accepts null with confirm: {repeats: 0}"),
+    ],
+)
+def test_a_race_that_cannot_be_is_refused_by_name(changed: str, said: str) -> None:
+    with pytest.raises(StudyError) as refused:
+        load(STUDY.replace("race: {}", changed))
+    assert said in str(refused.value)
+
+
+def test_a_race_is_declared_in_the_plan_and_counts_in_the_identity(undisturbed: Path) -> None:
+    raced, plain = load(STUDY), load(STUDY.replace(", race: {}", ""))
+    assert digest(raced) != digest(plain)
+    declared = planning.from_json((undisturbed / "plan.json").read_text())
+    assert declared == planning.from_json(planning.to_json(declared))
+    assert declared.search_race == planning.Race(
+        rule="Gupta's subset rule on corrected folds", folds=(2, 3, 4, 5), error=0.05
+    )
+    assert "search_race" not in planning.to_json(planner.plan(plain, "now"))

@@ -10,7 +10,7 @@ import sweeps
 from sweeps.errors import StudyError
 from sweeps.study import reading as studies
 from sweeps.study.study import digest
-from sweeps.suite import folder, shipped
+from sweeps.suite import budget, folder, shipped
 from sweeps.suite.reading import is_suite, load
 from sweeps.suite.suite import STORE
 
@@ -223,3 +223,28 @@ def test_a_suite_is_told_from_a_study(tmp_path: Path) -> None:
     file.write_text("suite: s\nquestion: q?\nbase: mine.yaml\nstudies: {a: }\n")
     with pytest.raises(StudyError, match="which is a suite itself; accepts a study"):
         load(file)
+
+
+def test_a_budget_is_shared_by_the_steps_that_each_study_plans() -> None:
+    suite = load(SUITE + "budget: {gpu_hours: 3}\n")
+    hours = {member: study.budget.gpu_hours for member, study in suite.studies.items() if study.budget is not None}
+    assert sum(hours.values()) == pytest.approx(3)
+    # 12 epochs of 1,797 digits, 30 of 178 wines, 12 of 569 cases
+    assert hours["digits"] / hours["small"] == pytest.approx(1797 / 569)
+    assert hours["wine"] / hours["small"] == pytest.approx(30 * 178 / (12 * 569))
+    (said,) = budget.words(suite)
+    assert said.startswith("budget: 3 GPU-hours for all, shared by the training steps that each plans: digits 1.92")
+
+
+def test_a_budget_is_shared_equally_where_a_size_is_not_known() -> None:
+    suite = load(SUITE.replace("data: wine,", "data: libras,") + "budget: {gpu_hours: 3, margin: 2}\n")
+    assert [(study.budget.gpu_hours, study.budget.margin) for study in suite.studies.values() if study.budget] == [
+        (pytest.approx(1), 2)
+    ] * 3
+    assert "equally" in budget.words(suite)[0]
+
+
+def test_a_budget_of_the_suite_and_one_of_a_study_exclude_each_other() -> None:
+    text = SUITE.replace("digits: {}", "digits: {budget: {gpu_hours: 1}}") + "budget: {gpu_hours: 3}\n"
+    wrong(text, "suite:10: digits: budget: the suite has one for all of its studies")
+    assert budget.words(load(SUITE)) == []
