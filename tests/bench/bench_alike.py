@@ -3,8 +3,8 @@
     python tests/bench/bench_alike.py [settings]
 
 30 labels that each search with 40 settings (or as many as given), all known before: the seconds of the process that
-compares them, its start included, and the CPU seconds of the comparison alone. Nothing is simulated. Then the nearest pairs of the
-catalogue as they come, and what the stated distance calls the same.
+compares them, its start included, and the CPU seconds of the comparison alone. Nothing is simulated. Then the nearest
+pairs of the catalogue as they come, and what the stated distance calls the same.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ def main() -> None:
     start = time.process_time()
     found = answer(asked)
     alone = time.process_time() - start
-    print(
-        f"{LABELS} labels x {settings} settings, {len(asked.points)} points: {whole:.1f} s, comparing {alone:.1f} s of CPU"
-    )
+    asked_of = f"{LABELS} labels x {settings} settings, {len(asked.points)} points"
+    print(f"{asked_of}: {whole:.1f} s, comparing {alone:.1f} s of CPU")
     told = {"named pairs": found.same, "settings that are another's": found.tried, "repeated": found.repeated}
     print(", ".join(f"{what} {len(those)}" for what, those in told.items()))
     names = sorted(ACTIVATIONS)
