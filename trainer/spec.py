@@ -211,3 +211,9 @@ class Pack:
     own_folder: str | None = None
     """Folder, absolute, whose modules come before all others: the study's frozen copy of the user's own."""
     on_drift: Literal["refuse", "warn"] = "refuse"
+    meter: str | None = field(default=None, metadata={SINCE: 3})
+    """Folder, absolute, in which each run of the pack's job writes how long it holds its device, see
+    :mod:`trainer.meter`; None: none does."""
+    seconds: float | None = field(default=None, metadata={SINCE: 3})
+    """That all runs of the job together may hold their device, from its begin: the pack leaves in time, its folds on
+    disk and without an end. None: no limit."""

@@ -68,6 +68,8 @@ class Driver:
             self._trials,
             max_retries=study.cluster.max_retries,
             journal_lag_s=journal_lag_s,
+            jobs=self._jobs,
+            clock=clock,
             sleep=sleep,
         )
         self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock, call)
@@ -77,8 +79,8 @@ class Driver:
         self._track_at = 0.0
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
-        self.budget = Budget(study)
-        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials)
+        self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices)
+        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, self.budget)
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()
@@ -116,6 +118,7 @@ class Driver:
             )
         self._searches.replay(self.ledger.records)
         self._new_trials.restore()
+        self.budget.reopen()
         for again in self.state.reopenings:
             self._failures.release(again)
             # MLflow takes the runs of their earlier end for complete, and would not look by itself.
@@ -141,8 +144,8 @@ class Driver:
                 code=code.digest(version.modules),
             )
 
-    def _text(self, folds: Sequence[FoldKey]) -> str:
-        return pack_text(self.study, self.node, self._new_trials.specs, self._trials, folds)
+    def _text(self, folds: Sequence[FoldKey], meter: Path, seconds: float | None) -> str:
+        return pack_text(self.study, self.node, self._new_trials.specs, self._trials, folds, meter, seconds)
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
@@ -178,6 +181,7 @@ class Driver:
 
     def _observe(self) -> None:
         self._changed |= self.journals.refresh(list(self.state.job_of))
+        self.budget.observe()
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
 
     def _complete(self) -> None:
@@ -209,7 +213,8 @@ class Driver:
 
     def _select(self) -> None:
         self._changed.update(self._new_trials.select())
-        if not self.state.unfinished() and not self._new_trials.searching and not self.state.finished:
+        over = self.budget.over or not (self.state.unfinished() or self._new_trials.searching)
+        if over and not self.budget.pending and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
 
     # -- submission ----------------------------------------------------------------------------------------------------
@@ -226,7 +231,8 @@ class Driver:
         gone = root is not None and not Path(root).is_dir()  # a mount that went away: no job could read it
         self._without_data = f"the data root {root} is not there; nothing is submitted until it is" if gone else ""
         if not gone:
-            self._submitter.submit(waiting, pack_size(self.study), before=self._compare_code)  # a driver lives for days
+            self._submitter.submit(waiting, pack_size(self.study), self.budget.grant, before=self._compare_code)
+            self.budget.settle(waiting)
 
     # -- MLflow and the end --------------------------------------------------------------------------------------------
 

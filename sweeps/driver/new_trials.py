@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from sweeps.driver import decisions
+from sweeps.driver.budget import Budget
 from sweeps.folder import decided, layout
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import Exhausted, FoldKey, FoldsAdded, Selected, TrialAdded
@@ -19,8 +20,9 @@ from trainer.spec import FoldSpec, Options, Phase
 class NewTrials:
     """``trials``: the folder of the trials."""
 
-    def __init__(self, study: Study, ledger: Ledger, searches: Searches, trials: Path) -> None:
+    def __init__(self, study: Study, ledger: Ledger, searches: Searches, trials: Path, budget: Budget) -> None:
         self._study, self._ledger, self._searches, self._trials = study, ledger, searches, trials
+        self._budget = budget
         self.specs: dict[FoldKey, FoldSpec] = {}
         """Of every fold that was added so far."""
 
@@ -37,16 +39,41 @@ class NewTrials:
 
     def ask(self) -> None:
         """Adds every suggestion that may be asked for now."""
+        if self._study.budget is not None:
+            self._ask_in_turn()
+            return
         for label in self._searches.labels:
             index = sum(trial.label == label for trial in self._state.of_phase("search"))
             while label not in self._state.exhausted and self._searches.ready(label, index):
-                config = self._searches.ask(label, index)
-                if config is None:
-                    self._ledger.write(Exhausted(label=label, trials=index))
-                else:
-                    params, training = self._searches.resolve(label, config)
-                    self._add(label, "search", index, params, training, config)
-                    index += 1
+                self._ask(label, index)
+                index += 1
+
+    def _ask(self, label: str, index: int) -> None:
+        config = self._searches.ask(label, index)
+        if config is None:
+            self._ledger.write(Exhausted(label=label, trials=index))
+        else:
+            params, training = self._searches.resolve(label, config)
+            self._add(label, "search", index, params, training, config)
+
+    def _ask_in_turn(self) -> None:
+        """A setting of every activation or of none, so that all have had as many wherever the budget ends."""
+        had = dict.fromkeys(self._searches.labels, 0)
+        for trial in self._state.of_phase("search"):
+            if trial.label in had:
+                had[trial.label] += 1
+        while True:
+            had = {label: count for label, count in had.items() if label not in self._state.exhausted}
+            index = min(had.values(), default=0)
+            behind = [label for label, count in had.items() if count == index]
+            begun = len(behind) < len(had)  # a driver that was killed had the rest of them paid for
+            if not behind or not all(self._searches.ready(label, index) for label in behind):
+                return
+            if not begun and not self._budget.affords_settings(behind, index):
+                return
+            for label in behind:
+                self._ask(label, index)
+                had[label] += 1
 
     def select(self) -> list[FoldKey]:
         """Sends the winner of each search that is over to the confirm phase, and at once what had nothing to search. A
@@ -81,15 +108,17 @@ class NewTrials:
     def _winner(self, label: str) -> Selected | None:
         """None where every setting failed or was given up, which says nothing of the activation."""
         metric = self._searches.metric
-        trials = [trial for trial in self._state.of_phase("search") if trial.label == label]
-        if not trials:
+        settings = self._state.of_phase("search")
+        whole = self._budget.whole_rounds((trial.trial, trial.index) for trial in settings)
+        trials = [trial for trial in settings if trial.label == label and trial.index < whole]
+        if not trials and label not in self._searches.labels:
             trial = layout.trial_name(label, planner.claims_phase(self._study), 0)
             return Selected(label=label, trial=trial, metric=metric, value=math.nan, among=0)
         won = decisions.winner(trials, self._state.completed, metric, self._study.better)
         return won and Selected(label=label, trial=won[0], metric=metric, value=won[1], among=len(trials))
 
     def _over(self, label: str) -> bool:
-        return label in self._state.exhausted and all(
+        return (label in self._state.exhausted or self._budget.search_cut) and all(
             trial.trial in self._state.completed for trial in self._state.of_phase("search") if trial.label == label
         )
 

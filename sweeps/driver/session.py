@@ -143,6 +143,7 @@ def _driver(study: Study, path: Path, lock: Lock, kept: Surroundings, call: str)
         scratch=study.cluster.scratch or profile.scratch,
         code=code.digest(),
         device=profile.device_for(study.cluster.device),
+        devices=max(1, profile.gpus_per_pack or 1),
     )
     driver = Driver(path, study, cluster, tracker, node, journal_lag_s=journal_lag_s, call=call)
     driver.on_tick = lock.beat

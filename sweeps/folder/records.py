@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from trainer.codec import Format, Raw
+from trainer.codec import SINCE, Format, Raw
 from trainer.spec import Options, Phase
 
 
@@ -102,6 +102,11 @@ class Submitting:
     batch: int
     name: str
     packs: tuple[tuple[FoldKey, ...], ...]
+    seconds: tuple[float, ...] = field(default=(), metadata={SINCE: 2})
+    """That each pack may hold what it runs on, promised of the study's budget; empty without a budget."""
+    devices: int = field(default=1, metadata={SINCE: 2})
+    """That each pack holds: of GPUs as many as it has, 1 where it has none."""
+    time: float = field(default=0.0, metadata={SINCE: 2})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +158,10 @@ class JobOver:
     counted: bool
     nodes_fault: bool
     """Whether the end may be the node's doing; a pause, a time limit and a preemption say nothing of it."""
+    held_s: float | None = field(default=None, metadata={SINCE: 2})
+    """That it held what it ran on, all its runs together; None where nothing says it."""
+    idle_s: float | None = field(default=None, metadata={SINCE: 2})
+    """Of these, what no epoch took: starting, data, held-out parts, what was lost; None as before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +261,19 @@ class BudgetReached:
     """Device seconds spent."""
     asked_s: float
     """Device seconds, at most, that it would have taken."""
+    cap_s: float = field(default=0.0, metadata={SINCE: 2})
+    """The budget that it did not fit into, device seconds."""
+    phase: Phase | None = field(default=None, metadata={SINCE: 2})
+    stopped: tuple[str, ...] = field(default=(), metadata={SINCE: 2})
+    """Trials of a search that had begun and end without a result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetRaised:
+    """The budget is greater than the one that the study ended with: what was not paid is open again."""
+
+    kind: Literal["budget_raised"] = "budget_raised"
+    cap_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,6 +308,7 @@ LedgerRecord = (
     | Raced
     | Looked
     | BudgetReached
+    | BudgetRaised
     | Paused
     | Finished
 )
@@ -307,6 +330,7 @@ _TYPES: tuple[type[LedgerRecord], ...] = (
     Raced,
     Looked,
     BudgetReached,
+    BudgetRaised,
     Paused,
     Finished,
 )

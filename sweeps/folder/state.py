@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sweeps.folder.records import (
+    BudgetRaised,
     BudgetReached,
     Completed,
     Exhausted,
@@ -28,6 +29,7 @@ from sweeps.folder.records import (
     Submitting,
     TrialAdded,
 )
+from sweeps.folder.spending import Spending
 from trainer.spec import Phase
 
 
@@ -66,6 +68,8 @@ class State:
     """Label -> looks at the race of its settings."""
     looks: list[Looked] = field(default_factory=list)
     budget_reached: BudgetReached | None = None
+    """The last of ``shortfalls``."""
+    spending: Spending = field(default_factory=Spending)
     cancelled: set[str] = field(default_factory=set)
     """Jobs that a pause cancelled: their folds are free again and lost nothing."""
     finished: bool = False
@@ -104,18 +108,25 @@ class State:
             self.looks.append(record)
         elif isinstance(record, BudgetReached):
             self.budget_reached = record
+            self.spending.shortfalls.append(record)
+        elif isinstance(record, BudgetRaised):
+            self.spending.raised()
+            self.budget_reached = next(iter(self.spending.shortfalls[-1:]), None)
+            self.finished = False
         elif isinstance(record, Paused):
             self.cancelled.update(self.folds_of)
         elif isinstance(record, Finished):
             self.finished = True
 
     def _submitted(self, begun: Submitting, record: Submitted) -> None:
+        self.spending.submitted(begun, record)
         for pack, job in zip(begun.packs, record.jobs, strict=True):
             if job is not None:
                 self.folds_of[job] = pack
                 self.job_of.update(dict.fromkeys(pack, job))
 
     def _job_over(self, record: JobOver) -> None:
+        self.spending.job_over(record, self.folds_of.get(record.job, ()))
         for fold in self.folds_of.pop(record.job, ()):
             if self.job_of.get(fold) == record.job:
                 del self.job_of[fold]
