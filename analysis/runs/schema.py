@@ -80,6 +80,7 @@ ENVIRONMENT_PREFIX = PREFIX + "env."
 SELECTED = PREFIX + "selected"  # "true"
 SELECTED_VALUE = PREFIX + "selected_value"  # its mean of the plan's search_selects_on
 SELECTED_AMONG = PREFIX + "selected_among"  # settings that were tried
+DROPPED = PREFIX + "dropped"  # of a trial that lost the race of its search: why, by which rule, in words
 
 # Params of trial and fold runs: activation.<parameter> and training.<field>; booleans as "true"/"false".
 ACTIVATION_PARAM = "activation."

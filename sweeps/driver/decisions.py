@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState, Retry, retry
 from sweeps import wording
+from sweeps.driver import racing
 from sweeps.folder.records import Completed, FoldKey, TrialAdded, TrialStatus
 from sweeps.folder.state import State
 from trainer.spec import Phase
@@ -82,14 +83,14 @@ def bad_nodes(state: State, folds: Sequence[FoldKey], *, limit: int = 2) -> tupl
 
 def reopenable(state: State, searched: Collection[str]) -> list[TrialAdded]:
     """Trials that are over without a result and whose result could still count: those that failed or were given up,
-    unless the winner of their search is chosen already."""
+    unless the winner of their search is chosen already, or its race went on without them."""
     return [
         trial
         for name, trial in state.trials.items()
         if name in state.completed
         and state.completed[name].status.may_be_retried
         and name not in state.stopping
-        and not (trial.phase == "search" and _chosen(state, trial.label, searched))
+        and not (trial.phase == "search" and (_chosen(state, trial.label, searched) or racing.out(state, trial)))
     ]
 
 

@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
-from sweeps.driver import decisions, trial_result
+from sweeps.driver import decisions, trial_costs, trial_result
 from sweeps.driver.budget import Budget
+from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
 from sweeps.driver.failures import Failures
 from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, own_names, pack_size, pack_text
+from sweeps.driver.racing import Races
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
 from sweeps.folder import decided, layout, own_code
@@ -80,7 +82,9 @@ class Driver:
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
         self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices)
-        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, self.budget)
+        races = Races(study, self.ledger, self.journals, self.budget)
+        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races, self.budget)
+        self._confirmation = Confirmation(study, self.ledger, self._new_trials, self.budget, path)
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()
@@ -171,8 +175,8 @@ class Driver:
 
     @property
     def refused(self) -> str:
-        """Why the last submission was put off; "" if it was not."""
-        return self._without_data or self._submitter.refused
+        """Why the last submission was put off, or why it is not known how jobs stand; "" where neither is so."""
+        return self._without_data or self._submitter.refused or self.cluster.trouble
 
     @property
     def tracking_problem(self) -> str:
@@ -191,6 +195,7 @@ class Driver:
             if result is not None:
                 self._changed.update(trial.folds)
                 status, metrics = result
+                metrics |= trial_costs.measured(self.study, trial, histories) if metrics else {}
                 end = Completed(trial=trial.trial, status=status, metrics=metrics)
                 self.ledger.write(end)
                 decided.write(self._trials, self.state, trial.trial)
@@ -213,6 +218,7 @@ class Driver:
 
     def _select(self) -> None:
         self._changed.update(self._new_trials.select())
+        self._confirmation.step(searching=self._new_trials.searching)
         over = self.budget.over or not (self.state.unfinished() or self._new_trials.searching)
         if over and not self.budget.pending and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from sweeps.driver import decisions
+from sweeps.driver import decisions, racing
 from sweeps.driver.budget import Budget
+from sweeps.driver.racing import Races
 from sweeps.folder import decided, layout
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import Exhausted, FoldKey, FoldsAdded, Selected, TrialAdded
@@ -20,9 +21,11 @@ from trainer.spec import FoldSpec, Options, Phase
 class NewTrials:
     """``trials``: the folder of the trials."""
 
-    def __init__(self, study: Study, ledger: Ledger, searches: Searches, trials: Path, budget: Budget) -> None:
+    def __init__(
+        self, study: Study, ledger: Ledger, searches: Searches, trials: Path, races: Races, budget: Budget
+    ) -> None:
         self._study, self._ledger, self._searches, self._trials = study, ledger, searches, trials
-        self._budget = budget
+        self._races, self._budget = races, budget
         self.specs: dict[FoldKey, FoldSpec] = {}
         """Of every fold that was added so far."""
 
@@ -78,7 +81,7 @@ class NewTrials:
     def select(self) -> list[FoldKey]:
         """Sends the winner of each search that is over to the confirm phase, and at once what had nothing to search. A
         search without a winner stays as it is, for the user to fix what made it fail and to retry it. Returns the folds
-        of the winners."""
+        of the winners, and of what was dropped from a race."""
         won_folds: list[FoldKey] = []
         phase = planner.claims_phase(self._study)
         for label in self._study.compared():
@@ -86,6 +89,10 @@ class NewTrials:
             if searched and not self._over(label):
                 continue
             if label not in self._state.selected:
+                races, dropped = self._race(label) if searched else (False, [])
+                won_folds += dropped
+                if races:
+                    continue
                 chosen = self._winner(label)
                 if chosen is None:
                     continue
@@ -100,6 +107,13 @@ class NewTrials:
                 self._add(label, phase, 0, params, training, {})
         return won_folds
 
+    def _race(self, label: str) -> tuple[bool, list[FoldKey]]:
+        """Whether the race of a label's settings goes on, and the folds of what was dropped."""
+        goes_on, dropped = self._races.goes_on(label, self.add_round, self.specs)
+        for trial in {fold.partition("/")[0] for fold in dropped}:
+            decided.write(self._trials, self._state, trial)
+        return goes_on, dropped
+
     @property
     def searching(self) -> bool:
         """Whether a search is not over yet."""
@@ -109,12 +123,13 @@ class NewTrials:
         """None where every setting failed or was given up, which says nothing of the activation."""
         metric = self._searches.metric
         settings = self._state.of_phase("search")
-        whole = self._budget.whole_rounds((trial.trial, trial.index) for trial in settings)
+        whole = self._budget.whole_rounds(settings)
         trials = [trial for trial in settings if trial.label == label and trial.index < whole]
         if not trials and label not in self._searches.labels:
             trial = layout.trial_name(label, planner.claims_phase(self._study), 0)
             return Selected(label=label, trial=trial, metric=metric, value=math.nan, among=0)
-        won = decisions.winner(trials, self._state.completed, metric, self._study.better)
+        among = [trial for trial in racing.candidates(self._state, label) if trial.index < whole]
+        won = decisions.winner(among, self._state.completed, metric, self._study.better)
         return won and Selected(label=label, trial=won[0], metric=metric, value=won[1], among=len(trials))
 
     def _over(self, label: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from actsweep_start import why_hidden
+from analysis.runs.plan import Sameness
+from sweeps.driver import alike
 from sweeps.driver.session import data_root
 from sweeps.errors import StudyError, SweepError
 from sweeps.study import planner
@@ -29,6 +31,8 @@ class Checked(NamedTuple):
     """What data sets have to say of their files, and tasks of models and activations."""
     places: str
     """Where the activations stand in the model, in words."""
+    same: Sameness
+    """Which of them are the same function."""
 
 
 def check(study: Study) -> Checked:
@@ -51,6 +55,7 @@ def check(study: Study) -> Checked:
         "data_root": data_root(study),
         "device": profile.device_for(study.cluster.device),
         "specs": [dataclasses.asdict(spec) for spec in _bounds(study)],
+        "alike": alike.asked(question := alike.question(study)),
     }
     run = subprocess.run(
         [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.preflight"],
@@ -63,7 +68,7 @@ def check(study: Study) -> Checked:
     answer = json.loads(run.stdout.splitlines()[-1])
     if answer["problems"]:
         raise StudyError("\n".join(f"{study.name}: {problem}" for problem in answer["problems"]))
-    return Checked(answer["remarks"], answer["places"])
+    return Checked(answer["remarks"], answer["places"], alike.described(study, question, answer["alike"]))
 
 
 def cost(study: Study) -> str:

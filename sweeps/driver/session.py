@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from analysis.runs.plan import Plan, from_json, to_json
+from analysis.runs.plan import Plan, Sameness, from_json, to_json
+from slurm.jobs import Cluster
 from sweeps.driver import needs
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
@@ -33,13 +34,16 @@ JOURNAL_LAG_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
 
 
-def make(study: Study, path: Path, command: Sequence[str], places: str = "") -> bool:
+def make(study: Study, path: Path, command: Sequence[str], places: str = "", same: Sameness = planner.UNSEEN) -> bool:
     """Lays out the study's folder; False where it is there already for the same study. ``places``: where its
-    activations stand in the model, in words, for the plan. Raises :class:`StudyError` for a
-    folder of another study. A folder without ``study.yaml``, which is written last, was never made."""
+    activations stand in the model, in words, and ``same``: which of them are one function, for the plan. Raises
+    :class:`StudyError` for a folder of another study. A folder without ``study.yaml``, which is written last, was never
+    made."""
     from sweeps.folder import provenance
 
     existing = path / layout.STUDY
+    if (path / layout.SUITE).exists():
+        raise StudyError(f"{path}: holds a suite, and a study has a folder of its own; choose another with --folder")
     if existing.exists():
         place.refuse_copy(path)
         if digest(opened(path)) == digest(study):
@@ -54,7 +58,7 @@ def make(study: Study, path: Path, command: Sequence[str], places: str = "") -> 
         raise StudyError(str(error)) from error
     own_code.keep(path, own_names(study), frozen=study.cluster.own_code == "frozen")
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at, places)))
+    layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at, places, same)))
     provenance.write(path, provenance.collect(command, Path.cwd()))
     surroundings.write(path, needs.here(study))
     place.settle(path)
@@ -67,6 +71,9 @@ def opened(path: Path) -> Study:
     was declared in ``plan.json`` before the first run."""
     file = path / layout.STUDY
     if not file.is_file():
+        if (path / layout.SUITE).is_file():
+            below = ", ".join(sorted(found.parent.name for found in path.glob(f"*/{layout.STUDY}")))
+            raise StudyError(f"{path}: a suite's folder, where a study's is asked for; name one below it: {below}")
         raise StudyError(f"{path}: not a study folder (it has no {layout.STUDY}); `actsweep run STUDY` makes one")
     declared = path / layout.PLAN
     if not declared.is_file():
@@ -103,12 +110,15 @@ def differences(path: Path) -> list[str]:
 
 
 @contextmanager
-def driving(path: Path, *, call: str = CALL, here: bool = False, to_stop: bool = False) -> Iterator[Driver]:
+def driving(
+    path: Path, *, call: str = CALL, here: bool = False, to_stop: bool = False, cluster: Cluster | None = None
+) -> Iterator[Driver]:
     """A driver on the folder, with its lock held and in the surroundings that the folder keeps. Raises
     :class:`sweeps.errors.FolderBusy`, and :class:`StudyError` for a copy of a study and for data that are gone.
 
     ``call`` as in Driver. ``here``: what this process' environment says is kept from now on. ``to_stop``: nothing will
-    be submitted, so that data and modules need not be there."""
+    be submitted, so that data and modules need not be there. ``cluster``: one that is shared with other studies; None:
+    one of its own."""
     study = opened(path)
     place.refuse_copy(path)
     lock = Lock(path)
@@ -121,21 +131,23 @@ def driving(path: Path, *, call: str = CALL, here: bool = False, to_stop: bool =
         if kept != surroundings.read(path):
             surroundings.write(path, kept)
         place.settle(path)
-        with surroundings.entered(kept), _driver(study, path, lock, kept, call) as driver:
+        with surroundings.entered(kept), _driver(study, path, lock, kept, call, cluster) as driver:
             yield driver
     finally:
         lock.release()
 
 
 @contextmanager
-def _driver(study: Study, path: Path, lock: Lock, kept: Surroundings, call: str) -> Iterator[Driver]:
+def _driver(
+    study: Study, path: Path, lock: Lock, kept: Surroundings, call: str, cluster: Cluster | None
+) -> Iterator[Driver]:
     from slurm.clusters import open_cluster
     from slurm.profile import load as load_profile
     from sweeps.tracking.tracker import Tracker
     from trainer import code
 
     profile = kept.for_nodes(load_profile(study.cluster.profile))
-    cluster = open_cluster(profile, path / "jobs")
+    cluster = cluster or open_cluster(profile, path / "jobs")
     tracker = Tracker(study.tracking.uri, path)
     journal_lag_s = JOURNAL_LAG_S if profile.executor == "slurm" else 0.0
     node = Node(
@@ -184,13 +196,20 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
             time.sleep(0.2)
         if not request.exists():
             return f"the driver stopped its jobs; go on with `actsweep resume {layout.quote_path(path)}`"
-    with driving(path, to_stop=True) as driver:
-        request.unlink(missing_ok=True)
-        if driver.done:
-            return f"nothing to stop: the study in {path} is finished"
-        driver.pause()
-        count = len(driver.state.folds_of)
+    count = cancelled(path)
+    if count is None:
+        return f"nothing to stop: the study in {path} is finished"
     return f"{jobs(count)} cancelled; go on with `actsweep resume {layout.quote_path(path)}`"
+
+
+def cancelled(path: Path) -> int | None:
+    """Cancels the jobs of a study without a driver, as its driver; how many there were, None where it is finished."""
+    with driving(path, to_stop=True) as driver:
+        (path / layout.STOP).unlink(missing_ok=True)
+        if driver.done:
+            return None
+        driver.pause()
+        return len(driver.state.folds_of)
 
 
 def sync(path: Path) -> str:

@@ -15,6 +15,8 @@ from trainer.journal import set_aside
 from trainer.spec import FoldSpec, Phase
 
 STUDY = "study.yaml"
+SUITE = "suite.yaml"
+"""Of a suite's folder; below it lies a study folder for each of its members."""
 PLAN = "plan.json"
 PROVENANCE = "provenance.json"
 STOP = "STOP"

@@ -243,11 +243,13 @@ class Looked:
     look: int
     """From 0."""
     repeats: int
-    """Repeats that every comparison that was still open has by now."""
+    """Repeats that the open comparisons have by now: the most, where one lacks some that another has."""
     decided: Mapping[str, str]
     """Comparison -> its word, of those that were decided at this look."""
     open: tuple[str, ...]
     """Comparisons that are not decided yet."""
+    rounds: Mapping[str, int] = field(default_factory=dict)
+    """Trial -> the round of folds that it gets after this look; empty where nothing goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,10 @@ def make_searcher(study: Study, label: str) -> Searcher:
     search = study.search
     assert search is not None
     space, seed = study.space_of(label), _seed(study.seed, label)
+    if search.objectives and search.algorithm not in ("random", "grid"):
+        from sweeps.search import objectives
+
+        return objectives.make(study, space, seed)
     if search.algorithm == "tpe":
         concurrent = search.concurrent or TPE_CONCURRENT
         return Tpe(space, search.samples, seed=seed, metric=search.select_on, mode=study.mode, concurrent=concurrent)

@@ -87,9 +87,14 @@ def _note(plan: Plan) -> str:
         declared.question,
         f"Activations: {', '.join(plan.activations)}. Control: {declared.control}.",
         f"Claims rest on the {plan.claims_phase} phase: {declared.metric} on the held-out part of "
-        f"{len(plan.repeats)} x {counted(plan.folds, 'fold')}, model by rule {declared.rule}.",
+        f"{_repeats(plan)} x {counted(plan.folds, 'fold')}, model by rule {declared.rule}.",
     ]
     return "\n\n".join(line for line in lines if line)
+
+
+def _repeats(plan: Plan) -> str:
+    rule = plan.until_decided
+    return str(len(plan.repeats)) if rule is None else f"{rule.looks[0]} to {rule.looks[-1]} (until decided)"
 
 
 def trial_run(
@@ -129,11 +134,14 @@ def trial_run(
 
 
 def choice_tags(decided: Decided | None) -> dict[str, str]:
-    """Of a trial that won its search."""
-    if decided is None or decided.chosen is None:
+    """Of a trial that won its search, or that lost the race of its settings."""
+    if decided is None:
         return {}
+    lost = {schema.DROPPED: value_text(decided.dropped, MAX_TAG)} if decided.dropped else {}
+    if decided.chosen is None:
+        return lost
     value = math.nan if decided.chosen.value is None else decided.chosen.value
-    return {
+    return lost | {
         schema.SELECTED: "true",
         schema.SELECTED_VALUE: repr(value),
         schema.SELECTED_AMONG: str(decided.chosen.among),

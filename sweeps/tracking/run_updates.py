@@ -15,7 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analysis.runs import schema
-from sweeps.tracking.folder_reader import FolderReader
+from sweeps.folder.decided import Decided
+from sweeps.tracking.folder_reader import FolderReader, Unreadable
 from sweeps.tracking.run_content import choice_tags, study_run, trial_run
 from sweeps.tracking.run_values import LOGGED, PARENT, FoldResult, FoldRun, Run
 from sweeps.tracking.store_index import KnownRun, StoreIndex
@@ -139,9 +140,17 @@ class RunUpdates:
             self._index.send(known.run_id, wanted.final, {}, tags)
             self._index.terminate(known.run_id, wanted)
             known.closed, known.summary = True, summary
-        self._renew(known, {**choice_tags(decided), **{schema.SCHEMA_TAG: str(schema.SCHEMA)}})
+        self._renew(known, _changing(decided))
         if known.closed:
             del self._results[trial]
+
+    def outdated(self, trial: str) -> bool:
+        """Whether something was decided of a trial, after its run had ended, that the run does not say."""
+        known = self._index.runs[f"{self._reader.plan.study}/{trial}"]
+        try:
+            return known.told != _changing(self._reader.decided(trial))
+        except Unreadable:
+            return True  # which its update tells
 
     def _renew(self, known: KnownRun, tags: Mapping[str, str]) -> None:
         """Tags that may change after a run has ended: that a search chose the trial, the version of what it says."""
@@ -198,6 +207,11 @@ class RunUpdates:
             self._index.delete(self._reader.plan.study)
             known = self.study()
         known.closed = ended
+
+
+def _changing(decided: Decided | None) -> dict[str, str]:
+    """Tags of a trial's run that may change after its end."""
+    return {**choice_tags(decided), schema.SCHEMA_TAG: str(schema.SCHEMA)}
 
 
 def _summary(run: Run) -> str:

@@ -140,7 +140,9 @@ class Tracker:
             # What another process, or this one before the store went away, left undone.
             self.note(fold for fold in self._reader.all_folds() if not index.closed(self._reader.run_key(fold)))
             self._trials_due |= dict.fromkeys(
-                trial for trial in self._reader.trials() if not index.closed(f"{plan.study}/{trial}")
+                trial
+                for trial in self._reader.trials()
+                if not index.closed(f"{plan.study}/{trial}") or self._updates.outdated(trial)
             )
         except BaseException:
             self._opened = None

@@ -9,7 +9,7 @@ from sweeps.driver.driver import Driver
 from sweeps.folder.layout import quote_path
 from sweeps.study import planner
 from sweeps.view.footprint import footprint
-from sweeps.view.savings import savings
+from sweeps.view.savings import raced, savings
 from sweeps.view.status import by_reason, retry_hint, without_score
 
 
@@ -38,6 +38,8 @@ def after_run(driver: Driver, *, finished: bool) -> AfterRun:
     saved = savings(study, state, driver.path / "trials")
     if saved is not None and saved.epochs:
         lines.append(Line(text=saved.words()))
+    if spared := raced(study, state):
+        lines.append(Line(text=spared))
     if driver.tracking_problem:
         text = f"MLflow is behind: {driver.tracking_problem}. `actsweep sync {folder}` catches up."
         lines.append(Line(text=text, problem=True))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState
-from sweeps.driver import trial_result
+from sweeps.driver import racing, trial_result
 from sweeps.driver.driver import Driver
 from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.records import TrialAdded
@@ -37,6 +37,8 @@ class Row:
     best: float | None
     """Of the study's ``select_on``, over the trials that are over or have reported."""
     problems: tuple[str, ...]
+    dropped: int = 0
+    """Trials that lost the race of their settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,8 @@ class Snapshot:
     """That the epochs to come would take one after the other; None while none was trained."""
     folds: int
     """Planned, in all phases."""
+    folds_most: int
+    """As many as there will be if no further trial is dropped from its race."""
     put_off: str
     tracking: str
     finished: bool
@@ -84,8 +88,10 @@ def snapshot(
     sized = sizes(study)
     planned = {phase: size.epochs for phase, size in sized.items()}
     done, seconds, most = dict.fromkeys(planned, 0), dict.fromkeys(planned, 0.0), dict(planned)
+    never = 0
     for trial in state.trials.values():
         trained, spared = _trained(study, state, journals, trial)
+        never += racing.never(study, state, trial)
         done[trial.phase] += trained.epochs
         seconds[trial.phase] += trained.seconds
         most[trial.phase] -= spared
@@ -103,6 +109,7 @@ def snapshot(
         epochs_planned=sum(planned.values()),
         seconds_left=_seconds_left(study, done, most, seconds),
         folds=sum(size.folds for size in sized.values()),
+        folds_most=sum(size.folds for size in sized.values()) - never,
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
@@ -151,6 +158,7 @@ def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded
         folds=sum(len(trial.folds) for trial in trials),
         best=best,
         problems=tuple(problems),
+        dropped=sum(trial.trial in state.dropped for trial in trials),
     )
 
 
@@ -164,6 +172,7 @@ def _trained(study: Study, state: State, journals: Journals, trial: TrialAdded) 
             over[at] = closed_as is not None or (history is not None and history.end is not None)
     found = [journals.trained(fold) for fold in trial.folds]
     spared = sum(each - fold.epochs for fold, ended in zip(found, over, strict=True) if ended)
+    spared += each * racing.never(study, state, trial)
     return Trained(sum(fold.epochs for fold in found), sum(fold.seconds for fold in found)), spared
 
 

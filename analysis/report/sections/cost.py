@@ -30,8 +30,31 @@ METHODS = (
 )
 
 
+def timed_runs(findings: Findings) -> pd.DataFrame:
+    """:func:`analysis.statistics.timing.runs` of the claimed runs."""
+    return findings.once("timed runs", lambda of: timing.runs(of.claimed, of.curves))
+
+
+def summarised(findings: Findings) -> pd.DataFrame:
+    """:func:`analysis.statistics.timing.summary` of every data set; not to be asked where no run has a time."""
+    timed = timed_runs(findings)
+    return findings.once(
+        "time summary",
+        lambda of: pd.concat(
+            [
+                timing.summary(
+                    timed[timed["dataset"] == dataset], of.plan_of(dataset).declaration.control, level=1 - of.alpha
+                )
+                for dataset in of.datasets
+                if (timed["dataset"] == dataset).any()
+            ],
+            ignore_index=True,
+        ),
+    )
+
+
 def section(findings: Findings) -> Section:
-    timed = timing.runs(findings.claimed, findings.curves)
+    timed = timed_runs(findings)
     blocks: list[Block] = []
     if timed.empty:
         typed = published.times(findings)
@@ -39,18 +62,7 @@ def section(findings: Findings) -> Section:
             blocks.append(Notice("No training times were recorded with these runs.", tone="note"))
         blocks += typed
         return Section(anchor="cost", title="Cost", blocks=blocks)
-    summary = pd.concat(
-        [
-            timing.summary(
-                timed[timed["dataset"] == dataset],
-                findings.plan_of(dataset).declaration.control,
-                level=1 - findings.alpha,
-            )
-            for dataset in findings.datasets
-            if (timed["dataset"] == dataset).any()
-        ],
-        ignore_index=True,
-    )
+    summary = summarised(findings)
     blocks.append(Text(noise(timed)))
     blocks += [Drawn(plot) for plot in [*ratios(findings, summary), *bars(findings, summary)]]
     blocks.append(Tabled(epoch_table(summary, findings)))

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from analysis.runs.plan import Sameness
 from sweeps.cli.main import main
 
 HELP = Path(__file__).parent / "help"
@@ -169,7 +170,7 @@ def test_what_the_machine_refuses_is_told_without_a_traceback(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", refused)
-    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: ([], ""))
+    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: ([], "", Sameness()))
     done = CliRunner().invoke(main, ["run", "smoke", "--folder", str(tmp_path)])
     assert done.exit_code == 1
     assert f"{tmp_path / 'study.yaml'}: {os.strerror(number)}" in done.stderr

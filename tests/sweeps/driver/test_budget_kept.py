@@ -1,4 +1,4 @@
-"""A budget is never passed, whatever nodes, schedulers and drivers do: a simulation in virtual time, with random ends."""
+"""A budget is never passed, whatever nodes, schedulers and drivers do: a simulation in virtual time."""
 
 from __future__ import annotations
 
