@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
@@ -21,10 +21,10 @@ from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
-from sweeps.folder import decided, layout, own_code
-from sweeps.folder.journals import Journals
+from sweeps.folder import decided, layout, ledger, own_code
+from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.ledger import FILE, Ledger
-from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused
+from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused, TrialAdded, trial_of
 from sweeps.folder.state import State
 from sweeps.search.per_activation import Searches
 from sweeps.study.study import Study, digest
@@ -74,6 +74,8 @@ class Driver:
         self._without_data = ""
         self._changed: set[FoldKey] = set()
         """Folds with journal records that the tracker has not seen."""
+        self._unasked: set[str] = set()
+        """Trials with folds that are over though this ledger never submitted them."""
         self._track_at = 0.0
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
@@ -114,7 +116,7 @@ class Driver:
                 f"{self.path}: its ledger belongs to another version of the study (digest {opened.study_digest}, got "
                 f"{digest(self.study)}); restore study.yaml, or start the changed study in another folder"
             )
-        self._searches.replay(self.ledger.records)
+        self._searches.replay(ledger.read(self.ledger.path))
         self._new_trials.restore()
         for again in self.state.reopenings:
             self._failures.release(again)
@@ -154,7 +156,7 @@ class Driver:
             return
         self._submitter.recover()
         self._observe()
-        self._early_stopping.report(self.jobs)
+        self._early_stopping.report(self.active(), self.jobs)
         self._complete()
         self._handle_failures()
         self._new_trials.ask()
@@ -181,18 +183,28 @@ class Driver:
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
 
     def _complete(self) -> None:
-        for trial in self.state.unfinished():
+        ends: list[tuple[TrialAdded, Completed]] = []
+        for trial in self.active():
             histories = [self.journals.history(fold) for fold in trial.folds]
             result = trial_result.combine(histories, trial_result.closed(self.state, trial))
             if result is not None:
-                self._changed.update(trial.folds)
                 status, metrics = result
-                end = Completed(trial=trial.trial, status=status, metrics=metrics)
-                self.ledger.write(end)
-                decided.write(self._trials, self.state, trial.trial)
-                if trial.trial not in self.state.reopened:
-                    self._searches.completed(trial, end)
-                self.journals.forget(trial.folds)
+                trained = Trained.together(histories)
+                end = Completed(trial=trial.trial, status=status, metrics=metrics, **trained._asdict())
+                ends.append((trial, end))
+        self.ledger.write(*(end for _, end in ends))
+        for trial, end in ends:
+            self._changed.update(trial.folds)
+            self._unasked.discard(trial.trial)
+            decided.write(self._trials, self.state, trial.trial)
+            if trial.trial not in self.state.reopened:
+                self._searches.completed(trial, end)
+            self.journals.forget(trial.folds)
+
+    def active(self) -> list[TrialAdded]:
+        """The trials that are not over and may have journals, in the order in which they were added."""
+        begun = {trial.trial for trial in self.state.active()} | self._unasked
+        return [self.state.trials[name] for name in self.state.index.in_order(begun)]
 
     # -- jobs that ended before their folds did ------------------------------------------------------------------------
 
@@ -209,24 +221,28 @@ class Driver:
 
     def _select(self) -> None:
         self._changed.update(self._new_trials.select())
-        if not self.state.unfinished() and not self._new_trials.searching and not self.state.finished:
+        if not self.state.index.any_open() and not self._new_trials.searching and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
 
     # -- submission ----------------------------------------------------------------------------------------------------
 
     def _submit(self) -> None:
-        over = {
-            fold
-            for trial in self.state.unfinished()
-            for fold in trial.folds
-            if (history := self.journals.history(fold)) is not None and history.end is not None
-        }
-        waiting = decisions.open_folds(self.state, over)
-        root = self.node.data_root if waiting else None
+        waiting = self._waiting()
+        root = self.node.data_root if next(self._waiting(), None) else None
         gone = root is not None and not Path(root).is_dir()  # a mount that went away: no job could read it
         self._without_data = f"the data root {root} is not there; nothing is submitted until it is" if gone else ""
         if not gone:
             self._submitter.submit(waiting, pack_size(self.study), before=self._compare_code)  # a driver lives for days
+
+    def _waiting(self) -> Iterator[FoldKey]:
+        """Folds to be submitted, one by one. One that has an end without a submission of this ledger's is none, and
+        makes its trial one to look at."""
+        for fold in decisions.open_folds(self.state):
+            history = self.journals.history(fold)
+            if history is None or history.end is None:
+                yield fold
+            else:
+                self._unasked.add(trial_of(fold))
 
     # -- MLflow and the end --------------------------------------------------------------------------------------------
 

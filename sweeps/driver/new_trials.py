@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from sweeps.driver import decisions
+from sweeps.driver.fold_specs import FoldSpecs
 from sweeps.folder import decided, layout
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import Exhausted, FoldKey, FoldsAdded, Selected, TrialAdded
@@ -13,7 +14,10 @@ from sweeps.folder.state import State
 from sweeps.search.per_activation import Searches
 from sweeps.study import planner
 from sweeps.study.study import Study
-from trainer.spec import FoldSpec, Options, Phase
+from trainer.spec import Options, Phase
+
+AT_A_TIME = 50
+"""Suggestions of one label in one decision step: some hundred milliseconds, most of them for files."""
 
 
 class NewTrials:
@@ -21,25 +25,24 @@ class NewTrials:
 
     def __init__(self, study: Study, ledger: Ledger, searches: Searches, trials: Path) -> None:
         self._study, self._ledger, self._searches, self._trials = study, ledger, searches, trials
-        self.specs: dict[FoldKey, FoldSpec] = {}
-        """Of every fold that was added so far."""
+        self.specs = FoldSpecs(study, ledger)
 
     @property
     def _state(self) -> State:
         return self._ledger.state
 
     def restore(self) -> None:
-        """Knows the ledger's trials again, and writes what a killed driver left unwritten of them."""
-        for trial in self._state.trials.values():
-            self._remember(trial)
-        for trial in self._state.unfinished():
+        """Writes what a killed driver left unwritten of the ledger's trials."""
+        for trial in self._state.each_open():
             self._write(trial)
 
     def ask(self) -> None:
-        """Adds every suggestion that may be asked for now."""
+        """Adds the suggestions that may be asked for now, of each label at most :data:`AT_A_TIME`: the next decision
+        step goes on, so that none of them keeps a driver from its jobs for long."""
         for label in self._searches.labels:
-            index = sum(trial.label == label for trial in self._state.of_phase("search"))
-            while label not in self._state.exhausted and self._searches.ready(label, index):
+            index = len(self._state.group(label, "search").trials)
+            last = index + AT_A_TIME
+            while index < last and label not in self._state.exhausted and self._searches.ready(label, index):
                 config = self._searches.ask(label, index)
                 if config is None:
                     self._ledger.write(Exhausted(label=label, trials=index))
@@ -67,7 +70,7 @@ class NewTrials:
                 won_folds += won.folds if (won := self._state.trials.get(chosen.trial)) else ()
             if searched and phase == "search":
                 continue
-            if not any(trial.label == label for trial in self._state.of_phase(phase)):
+            if not self._state.group(label, phase).trials:
                 won = self._state.trials.get(self._state.selected[label].trial)
                 params, training = (won.params, won.training) if won else self._study.fixed(label)
                 self._add(label, phase, 0, params, training, {})
@@ -81,7 +84,7 @@ class NewTrials:
     def _winner(self, label: str) -> Selected | None:
         """None where every setting failed or was given up, which says nothing of the activation."""
         metric = self._searches.metric
-        trials = [trial for trial in self._state.of_phase("search") if trial.label == label]
+        trials = [self._state.trials[name] for name in self._state.group(label, "search").trials]
         if not trials:
             trial = layout.trial_name(label, planner.claims_phase(self._study), 0)
             return Selected(label=label, trial=trial, metric=metric, value=math.nan, among=0)
@@ -89,9 +92,7 @@ class NewTrials:
         return won and Selected(label=label, trial=won[0], metric=metric, value=won[1], among=len(trials))
 
     def _over(self, label: str) -> bool:
-        return label in self._state.exhausted and all(
-            trial.trial in self._state.completed for trial in self._state.of_phase("search") if trial.label == label
-        )
+        return label in self._state.exhausted and not self._state.group(label, "search").open
 
     def _add(self, label: str, phase: Phase, index: int, params: Options, training: Options, config: Options) -> None:
         name = layout.trial_name(label, phase, index)
@@ -109,7 +110,7 @@ class NewTrials:
             config=config,
         )
         self._ledger.write(trial)
-        self._remember(trial)
+        self.specs.keep(trial, specs)
         self._write(trial)
 
     def add_round(self, trial: str) -> bool:
@@ -125,18 +126,10 @@ class NewTrials:
         self._write(self._state.trials[trial])
         return True
 
-    def _remember(self, trial: TrialAdded) -> None:
-        specs = planner.fold_specs(
-            self._study,
-            phase=trial.phase,
-            trial=trial.trial,
-            label=trial.label,
-            params=trial.params,
-            training=trial.training,
-        )
-        self.specs.update({f"{trial.trial}/{spec.folder}": spec for spec in specs})
-
     def _write(self, trial: TrialAdded) -> None:
-        layout.write_trial(self._trials / trial.trial, trial, self._study.degrees(trial.label, trial.params))
+        folder = self._trials / trial.trial
+        if not (folder / layout.TRIAL).exists():
+            layout.write_trial(folder, trial, self._study.degrees(trial.label, trial.params))
         for fold in trial.folds:
-            layout.write_spec(self._trials / fold, self.specs[fold])
+            if not (self._trials / fold / layout.SPEC).exists():
+                layout.write_spec(self._trials / fold, self.specs[fold])

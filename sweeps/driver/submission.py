@@ -6,7 +6,8 @@ name before anything else is tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from slurm.errors import SubmissionRefused, SubmissionRejected
@@ -57,16 +58,16 @@ class Submitter:
             self._ledger.write(Submitted(batch=begun.batch, jobs=jobs, reason="found again after an interruption"))
 
     def submit(
-        self, waiting: Sequence[FoldKey], pack_size: int | None, *, before: Callable[[], None] = _nothing
+        self, waiting: Iterable[FoldKey], pack_size: int | None, *, before: Callable[[], None] = _nothing
     ) -> None:
         """Submits as many packs of the waiting folds as there is room for; calls ``before`` where there is any. Raises
         :class:`SubmissionRejected`, and what ``before`` raises."""
         state = self._ledger.state
-        if not waiting or state.unanswered or self._clock() < self._again_at:
+        if state.unanswered or self._clock() < self._again_at:
             return
         room = max(self._cluster.room(len(state.folds_of)), 0)
         by_avoid: dict[tuple[str, ...], list[tuple[FoldKey, ...]]] = {}
-        for pack in decisions.packs(state, waiting, pack_size)[:room]:
+        for pack in list(itertools.islice(decisions.packs(waiting, pack_size), room)):
             by_avoid.setdefault(decisions.bad_nodes(state, pack), []).append(pack)
         if by_avoid:
             before()
@@ -77,7 +78,7 @@ class Submitter:
     def _submit_batch(self, packs: tuple[tuple[FoldKey, ...], ...], avoid: Collection[str]) -> bool:
         opened = self._ledger.state.opened
         assert opened is not None
-        number = len(self._ledger.state.batches)
+        number = self._ledger.state.submissions
         trials = {trial_of(fold) for pack in packs for fold in pack}
         what = trials.pop() if len(trials) == 1 else f"{len(packs)}-packs"
         begun = Submitting(batch=number, name=f"{opened.study}.{opened.sweep}.{number}.{what}", packs=packs)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from trainer.codec import Format, Raw
+from trainer.codec import SINCE, Format, Raw
 from trainer.spec import Options, Phase
 
 
@@ -173,6 +173,10 @@ class Completed:
     trial: str
     status: TrialStatus
     metrics: Mapping[str, float]
+    epochs: int | None = field(default=None, metadata={SINCE: 2})
+    """That its folds have trained, together; None where a version wrote it that did not say."""
+    seconds: float = field(default=0.0, metadata={SINCE: 2})
+    """That those epochs took: training, evaluation and the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
