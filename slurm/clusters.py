@@ -12,12 +12,12 @@ from slurm.scheduler import submissions
 from slurm.scheduler.cluster import SlurmCluster
 
 
-def open_cluster(profile: Profile, folder: Path) -> Cluster:
-    """The cluster that the profile describes; jobs that an earlier driver submitted below ``folder`` are known to it.
+def open_cluster(profile: Profile, *folders: Path) -> Cluster:
+    """The cluster that the profile describes; jobs that an earlier driver submitted below ``folders`` are known to it.
 
     Asks nothing of a scheduler yet.
     """
-    return LocalCluster(profile, folder) if profile.executor is Executor.LOCAL else SlurmCluster(profile, folder)
+    return LocalCluster(profile, *folders) if profile.executor is Executor.LOCAL else SlurmCluster(profile, *folders)
 
 
 def log(job: str, folder: Path) -> Path | None:

@@ -58,7 +58,53 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def interpreter(profile: Profile) -> str:
     """Shell words that start Python on the node, to be followed by ``-m`` and a module. ``-P`` keeps its current folder
     out of the way of installed code; ``actsweep_start`` keeps what else is called ``slurm`` out of the way of ours."""
-    return f"{profile.python or shlex.quote(sys.executable)} -P -u -m actsweep_start"
+    python = f"{profile.python or shlex.quote(sys.executable)} -P -u -m actsweep_start"
+    container = profile.container
+    if container is None or container.apptainer is None:
+        return python
+    binds = [word for each in container.bind for word in ("--bind", each)]
+    return f"{shlex.join([container.command, 'exec', *container.options, *binds, container.apptainer])} {python}"
+
+
+def _srun_options(profile: Profile) -> list[str]:
+    # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
+    options = [f"--cpus-per-task={profile.cpus_per_pack}"]
+    container = profile.container
+    if container is not None and container.image is not None:
+        options.append(f"--container-image={container.image}")
+        options += [f"--container-mounts={','.join(container.bind)}"] if container.bind else []
+        options += container.options
+    return options
+
+
+def _memory(profile: Profile) -> dict[str, str]:
+    """The one option by which memory is asked for; none where the site gives it."""
+    for option, gigabytes in (("mem_per_cpu", profile.mem_per_cpu_gb), ("mem_per_gpu", profile.mem_per_gpu_gb)):
+        if gigabytes is not None:
+            return {option: f"{round(1024 * gigabytes)}M"}
+    return {} if profile.memory_gb is None else {"mem": f"{round(1024 * profile.memory_gb)}M"}
+
+
+def _resources(profile: Profile) -> dict[str, str]:
+    """GPUs by the option that the site takes them by, and other generic resources."""
+    gpus = 1 if profile.gpus_per_pack is None else profile.gpus_per_pack
+    wanted = (f"{profile.gpu_type}:{gpus}" if profile.gpu_type else str(gpus)) if gpus else ""
+    gres = list(profile.gres)
+    if wanted and profile.ask_gpus_as == "gres":
+        gres.insert(0, f"gpu:{wanted}")
+    options = {profile.ask_gpus_as: wanted} if wanted and profile.ask_gpus_as != "gres" else {}
+    return options | ({"gres": ",".join(gres)} if gres else {})
+
+
+SETUP = (
+    "set -eE",
+    """trap 'echo "setup of the profile failed with status $?: $BASH_COMMAND" >&2' ERR""",
+)
+"""A line of the profile's setup that fails ends the job, and says which."""
+
+
+def _setup(profile: Profile) -> list[str]:
+    return [*SETUP, *profile.setup, "trap - ERR", "set +eE"] if profile.setup else []
 
 
 def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus: Sequence[str]) -> int:
@@ -99,7 +145,7 @@ class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives 
         }
         words = [sys.executable, "-P", "-m", "submitit.local._local", str(self.folder)]
         if self.profile.setup:
-            words = ["bash", "-c", "\n".join(["set -e", *self.profile.setup, f"exec {shlex.join(words)}"])]
+            words = ["bash", "-c", "\n".join([*_setup(self.profile), f"exec {shlex.join(words)}"])]
         with (self.folder / "controller.log").open("ab") as log:
             process = subprocess.Popen(
                 words,
@@ -192,29 +238,33 @@ def _slurm_executor(
     exports = [f"export {key}={shlex.quote(value)}" for key, value in sorted(node_environment(profile).items())]
     further = {option: value for option, value in profile.sbatch.items() if value is not False}
     where = {"chdir": profile.working_folder} if profile.working_folder else {}
-    gpus = 1 if profile.gpus_per_pack is None else profile.gpus_per_pack
     parameters: dict[str, Any] = {
         "job_name": name,
         "partition": partition or profile.partition,
         "account": (own and own.account) or profile.account,
         "qos": (own and own.qos) or profile.qos,
         "constraint": profile.constraint,
-        "exclude": ",".join(sorted(avoid)) or None,
+        "exclude": ",".join([*profile.exclude, *sorted(avoid)]) or None,
         "time": limit_min,
         "nodes": 1,
         "ntasks_per_node": 1,
         "cpus_per_task": profile.cpus_per_pack,
-        "mem": f"{round(1024 * profile.mem_gb)}M",
-        "gpus_per_node": (f"{profile.gpu_type}:{gpus}" if profile.gpu_type else gpus) if gpus else None,
         "signal_delay_s": profile.signal_lead_s,
         "stderr_to_stdout": True,
-        "setup": [*exports, *profile.setup],
+        # a site's or a user's --export=NONE would keep srun from handing on what is exported here
+        "setup": ["export SLURM_EXPORT_ENV=ALL", *exports, *_setup(profile)],
         "array_parallelism": profile.array_throttle or count,
         "wckey": None,
-        # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
-        "srun_args": [f"--cpus-per-task={profile.cpus_per_pack}"],
+        "srun_args": _srun_options(profile),
         # a variable of the submitting shell could change submitit's signal, and sites differ in JobRequeue
-        "additional_parameters": {"signal": f"USR2@{profile.signal_lead_s}", "requeue": True, **where, **further},
+        "additional_parameters": {
+            "signal": f"USR2@{profile.signal_lead_s}",
+            "requeue": True,
+            **_memory(profile),
+            **_resources(profile),
+            **where,
+            **further,
+        },
     }
     executor = _Executor(folder=folder, python=interpreter(profile))
     executor.update_parameters(

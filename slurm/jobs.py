@@ -67,6 +67,10 @@ class Cluster(Protocol):
 
     costs: Costs
 
+    @property
+    def trouble(self) -> str:
+        """What keeps the states of jobs from being known, in words; "" where nothing does."""
+
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:

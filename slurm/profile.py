@@ -8,8 +8,7 @@ as a study: what is wrong is told at once, each with file, line, what was got, w
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -24,14 +23,15 @@ from pydantic import (
     model_validator,
 )
 
-from slurm import messages, yaml_reader
+from slurm import messages, profile_rules, yaml_reader
 from slurm.errors import ProfileError
-from slurm.messages import Finding, Phrase, nearest, refuse
-from slurm.profile_sections import DriverJob, Partition, Strict, two_limits
+from slurm.messages import nearest, refuse
+from slurm.profile_sections import Container, DriverJob, Partition, Strict, two_limits
 from slurm.sbatch_options import SbatchOptions
 from slurm.time_limit import Minutes, TimeLimit
-from slurm.yaml_reader import Path as Place
 from slurm.yaml_reader import Plain, Problem
+
+DEFAULT_MEM_GB = 8.0
 
 
 class Executor(enum.StrEnum):
@@ -58,12 +58,22 @@ class Profile(Strict):
     gpus_per_pack: int | None = Field(default=None, ge=0)
     """None: on Slurm 1; on this machine 1 where it has GPUs, else 0."""
     gpu_type: str | None = None
+    ask_gpus_as: Literal["gpus-per-node", "gpus-per-task", "gpus", "gres"] = "gpus-per-node"
+    """The sbatch option by which the site takes GPUs; gres writes ``--gres=gpu:TYPE:N``."""
+    gres: tuple[str, ...] = ()
+    """Other generic resources of a pack, as ``lscratch:50``."""
+    exclude: tuple[str, ...] = ()
+    """Nodes that no pack runs on, as ``gpu7`` or ``gpu[10-12]``."""
     device: Literal["auto", "cpu", "cuda"] | None = None
     """What packs train on where the study says ``auto``. None: on Slurm cuda for packs that ask for GPUs, so that a job
     without its GPU fails and is tried elsewhere instead of training on the CPU; what there is in all other cases."""
     cpus_per_pack: PositiveInt = 1
     """Also OMP_NUM_THREADS and its relatives on the node, unless ``environment`` says otherwise."""
-    mem_gb: PositiveFloat = 8.0
+    mem_gb: PositiveFloat | None = None
+    """Memory of a pack. Where no key of memory is given, 8; null asks for none, at sites that give it by the core."""
+    mem_per_cpu_gb: PositiveFloat | None = None
+    mem_per_gpu_gb: PositiveFloat | None = None
+    """Memory by the core or by the GPU, at sites that want it so; one of the three."""
     time: TimeLimit | None = None
     """Time limit of one job in minutes, or in one of Slurm's forms: ``90``, ``90:30`` (minutes and seconds),
     ``1:00:00``, ``2-12`` (days and hours), ``2-12:00``, ``2-12:00:00``; rounded up to whole minutes. Slurm needs a
@@ -77,6 +87,8 @@ class Profile(Strict):
 
     setup: tuple[str, ...] = ()
     """Shell lines before Python starts on the node (modules, environments)."""
+    container: Container | None = None
+    """Runs Python on the node in a container."""
     python: str | None = None
     """Shell words that start Python on the node. None: the interpreter that submits."""
     environment: dict[str, str] = Field(default_factory=dict)
@@ -101,6 +113,20 @@ class Profile(Strict):
     """Bounds of the time between two questions to the scheduler, and of the wait after a refusal, in seconds."""
 
     @property
+    def memory_gb(self) -> float | None:
+        """Memory of a pack in GB; None where it is not known, since the site gives it."""
+        if self.mem_per_cpu_gb is not None:
+            return self.mem_per_cpu_gb * self.cpus_per_pack
+        if self.mem_per_gpu_gb is not None:
+            return self.mem_per_gpu_gb * (1 if self.gpus_per_pack is None else self.gpus_per_pack)
+        return DEFAULT_MEM_GB if self.mem_gb is None and "mem_gb" not in self.model_fields_set else self.mem_gb
+
+    @property
+    def memory_key(self) -> str:
+        """The key that says a pack's memory."""
+        return next((key for key in profile_rules.MEMORY if getattr(self, key) is not None), "mem_gb")
+
+    @property
     def limit_min(self) -> int | None:
         """Time limit of one job in minutes, where it is one for all partitions."""
         return self.time or self.time_min
@@ -112,7 +138,7 @@ class Profile(Strict):
         return self.device or ("cuda" if self.executor is Executor.SLURM and self.gpus_per_pack != 0 else "auto")
 
     def for_driver(self) -> Profile:
-        """The profile of the driver's own job: one core, no GPU, one task."""
+        """The profile of the driver's own job: one core, no GPU, one task, and of sbatch's options its own alone."""
         own = self.driver
         first = self.partitions[0] if self.partitions else None
         return self.model_copy(
@@ -124,11 +150,16 @@ class Profile(Strict):
                 "time": None,
                 "time_min": own.limit_min,
                 "mem_gb": own.mem_gb,
+                "mem_per_cpu_gb": None,
+                "mem_per_gpu_gb": None,
                 "gpus_per_pack": 0,
                 "gpu_type": None,
-                "constraint": None,
+                "gres": (),
+                "exclude": (),
+                "constraint": own.constraint,
                 "cpus_per_pack": 1,
                 "array_throttle": None,
+                "sbatch": own.sbatch,
             }
         )
 
@@ -136,7 +167,7 @@ class Profile(Strict):
     @classmethod
     def _variables(cls, environment: object) -> object:
         if isinstance(environment, Mapping):
-            refuse(_unlike_variables(environment))
+            refuse(profile_rules.unlike_variables(environment))
         return environment
 
     @model_validator(mode="after")
@@ -145,92 +176,17 @@ class Profile(Strict):
         wrong: set[str] = info.context or set()
         rules = (
             ({"time", "time_min"}, two_limits),
-            ({"executor"}, _only_on_slurm),
-            ({"executor", "time", "time_min", "partitions"}, _no_limit),
-            ({"executor", "time", "time_min", "partitions", "signal_lead_s"}, _too_short),
-            ({"partition", "partitions"}, _both_kinds_of_partition),
-            ({"partitions"}, _unlike_partitions),
-            ({"poll_min_s", "poll_max_s"}, _poll_bounds),
+            ({"executor"}, profile_rules.only_on_slurm),
+            ({"executor", "time", "time_min", "partitions"}, profile_rules.no_limit),
+            ({"executor", "time", "time_min", "partitions", "signal_lead_s"}, profile_rules.too_short),
+            ({"partition", "partitions"}, profile_rules.both_kinds_of_partition),
+            ({"partitions"}, profile_rules.unlike_partitions),
+            ({"poll_min_s", "poll_max_s"}, profile_rules.poll_bounds),
+            ({*profile_rules.MEMORY, "gpus_per_pack"}, profile_rules.memory_in_two_ways),
+            ({"gres"}, profile_rules.gpu_without_gpus),
         )
         refuse(each for keys, rule in rules if not keys & wrong for each in rule(self))
         return self
-
-
-def _unlike_variables(environment: Mapping[str, object]) -> Iterator[Finding]:
-    for name, value in environment.items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            text = "accepts names of letters, digits and underscore, no digit first"
-            yield (name,), Phrase(f'the name "{name}"'), text
-        elif not isinstance(value, str):
-            yield (name,), value, "accepts text; put it in quotes"
-        elif "\n" in value:
-            yield (name,), value, "accepts one line"
-
-
-def _only_on_slurm(profile: Profile) -> Iterator[Finding]:
-    if profile.executor is Executor.LOCAL:
-        for key in ("partition", "partitions", "account", "qos", "sbatch"):
-            if given := getattr(profile, key):
-                got = Phrase(", ".join(entry.name for entry in given)) if key == "partitions" else given
-                yield (key,), got, "accepts nothing with executor: local; remove it, or give executor: slurm"
-
-
-def _no_limit(profile: Profile) -> Iterator[Finding]:
-    if profile.executor is Executor.LOCAL or profile.limit_min is not None:
-        return
-    text = "is missing; accepts the time limit of one job, as 240 (minutes) or 4:00:00"
-    if all(entry.limit_min is None for entry in profile.partitions):
-        yield ("time",), None, text
-        return
-    for index, entry in enumerate(profile.partitions):
-        if entry.limit_min is None:
-            yield ("partitions", index, "time"), None, f"{text}; give it here, or one for all partitions above"
-
-
-def _too_short(profile: Profile) -> Iterator[Finding]:
-    """Time limits after whose begin jobs would at once be told to stop."""
-    if profile.executor is Executor.LOCAL:
-        return
-    lead = profile.signal_lead_s
-    places: list[tuple[Place, Profile | Partition]] = [((), profile)]
-    places += [(("partitions", index), entry) for index, entry in enumerate(profile.partitions)]
-    for place, entry in places:
-        if entry.limit_min is not None and 60 * entry.limit_min <= lead:
-            key = "time" if entry.time is not None else "time_min"
-            yield (
-                (*place, key),
-                Phrase(f"{entry.limit_min} min"),
-                f"accepts more than signal_lead_s ({lead} s), or jobs would be told to stop as they start; "
-                "give more time, or a shorter signal_lead_s",
-            )
-
-
-def _both_kinds_of_partition(profile: Profile) -> Iterator[Finding]:
-    if profile.partition and profile.partitions:
-        text = "accepts one of the two; give partition, or name it among partitions"
-        yield ("partition",), Phrase("both partition and partitions"), text
-
-
-def _unlike_partitions(profile: Profile) -> Iterator[Finding]:
-    with_share = [entry.share is not None for entry in profile.partitions]
-    names = [entry.name for entry in profile.partitions]
-    for index, name in enumerate(names):
-        if any(with_share) and not with_share[index]:
-            text = "is missing; accepts a number greater than 0; give every partition a share, or none"
-            yield ("partitions", index, "share"), None, text
-        if name in names[:index]:
-            text = f"accepts a name of its own; partitions[{names.index(name)}] has this one: keep one of them"
-            yield ("partitions", index, "name"), name, text
-
-
-def _poll_bounds(profile: Profile) -> Iterator[Finding]:
-    least, most = profile.poll_min_s, profile.poll_max_s
-    if most >= least:
-        return
-    if "poll_max_s" in profile.model_fields_set:
-        yield ("poll_max_s",), Phrase(f"{most:g}"), f"accepts at least poll_min_s, {least:g}"
-    else:
-        yield ("poll_min_s",), Phrase(f"{least:g}"), f"accepts at most poll_max_s, {most:g}"
 
 
 def names() -> list[str]:
@@ -247,13 +203,18 @@ def load(profile: str | Path) -> Profile:
     text = str(profile)
     if "/" in text or text.endswith((".yaml", ".yml")):
         return parse(_read(text), source=text)
+    return parse(text_of(text), source=text)
+
+
+def text_of(name: str) -> str:
+    """The text of a profile that comes with the package. Raises :class:`slurm.errors.ProfileError`."""
     known = names()
-    if text not in known:
+    if name not in known:
         raise ProfileError(
-            f"{text}: no such cluster profile; accepts {', '.join(known)}, or the path of your own, as ./{text}.yaml"
-            f"{nearest(text, known)}"
+            f"{name}: no such cluster profile; accepts {', '.join(known)}, or the path of your own, as ./{name}.yaml"
+            f"{nearest(name, known)}"
         )
-    return parse((resources.files("slurm") / "profiles" / f"{text}.yaml").read_text(encoding="utf-8"), source=text)
+    return (resources.files("slurm") / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def _read(origin: str) -> str:

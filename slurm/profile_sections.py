@@ -8,6 +8,7 @@ from typing import Annotated, Protocol
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from slurm.messages import Finding, Phrase, refuse
+from slurm.sbatch_options import SbatchOptions
 from slurm.time_limit import Minutes, TimeLimit
 
 DAY_MIN = 1440
@@ -54,6 +55,29 @@ class Partition(Strict):
         return self
 
 
+class Container(Strict):
+    """What Python runs in on the node: Apptainer (or Singularity) by its own command, or pyxis by srun's option."""
+
+    apptainer: str | None = None
+    """A .sif file, or an address that Apptainer knows."""
+    command: str = Field(default="apptainer", min_length=1)
+    """Or singularity, or the path of one."""
+    image: str | None = None
+    """As pyxis' ``--container-image``."""
+    bind: tuple[str, ...] = ()
+    """``FOLDER`` or ``OUTSIDE:INSIDE``; what the study's folder, the data and the code lie below must be among them
+    unless the site binds it."""
+    options: tuple[str, ...] = ()
+    """Further words: of ``apptainer exec`` as ``--nv``, of srun as ``--container-workdir=/work``."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Container:
+        if (self.apptainer is None) == (self.image is None):
+            got = Phrase("both apptainer and image" if self.image is not None else "neither apptainer nor image")
+            refuse([((), got, "accepts one: apptainer: FILE.sif, or image: NAME where the site has pyxis")])
+        return self
+
+
 class DriverJob(Strict):
     """The small job that `actsweep run --detach` submits the driver as."""
 
@@ -65,7 +89,11 @@ class DriverJob(Strict):
     time_min: Minutes | None = None
     """Time limit, in either form; a day where neither says it. It asks to be requeued before its limit, so that a study
     may last longer."""
-    mem_gb: PositiveFloat = 2.0
+    mem_gb: PositiveFloat | None = 2.0
+    """None asks for none."""
+    constraint: str | None = None
+    sbatch: SbatchOptions = Field(default_factory=dict)
+    """Further options of this job alone: it takes none of the packs'."""
 
     @property
     def limit_min(self) -> int:

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "srun")
+COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "srun", "sinfo", "sacctmgr")
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD")
 NO_ACCOUNTING = "Slurm accounting storage is disabled"
 SUBMIT_LIMIT = (
@@ -39,6 +39,7 @@ EMPTY = {
     "calls": [],
     "faults": [],
     "config": {"MaxArraySize": "1001", "MaxJobCount": "10000"},
+    "told": [],
     "accounting": True,
     "max_submit": None,
 }
@@ -52,6 +53,7 @@ class FaultKind(enum.StrEnum):
     REFUSE = "refuse"
     GARBLE = "garble"
     DELAY = "delay"
+    NOTICE = "notice"
 
 
 class FakeSlurm:
@@ -115,6 +117,11 @@ class FakeSlurm:
             self.put(job, "FAILED" if done.returncode else "COMPLETED")
         return done.returncode
 
+    def tell(self, command: str, words: str, answer: str) -> None:
+        """What a command answers from now on where its arguments begin with these words, as a real site did."""
+        with self.state() as state:
+            state["told"] = [*state["told"], [command, words, answer]]
+
     def refuse(self, command: str, words: str, *, times: int = 1, accept: bool = False) -> None:
         """The next calls of a command fail with these words; with ``accept`` only after doing their work."""
         self._fault(command, {"kind": FaultKind.REFUSE, "words": words, "accept": accept}, times)
@@ -122,6 +129,10 @@ class FakeSlurm:
     def garble(self, command: str, *, times: int = 1) -> None:
         """The next answers of a command have a torn line and one of nonsense in them."""
         self._fault(command, {"kind": FaultKind.GARBLE}, times)
+
+    def notice(self, command: str, words: str, *, times: int = 1) -> None:
+        """The next answers of a command begin with these words, as a site's wrapper prints them."""
+        self._fault(command, {"kind": FaultKind.NOTICE, "words": words}, times)
 
     def delay(self, command: str, seconds: float, *, times: int = 1) -> None:
         """The next calls of a command take that much longer."""
@@ -160,14 +171,15 @@ def main(command: str, folder: str) -> None:
     if fault and kind is FaultKind.REFUSE and not fault["accept"]:
         _exit(fault["words"])
     with fake.state() as state:
-        out, err = {"sbatch": _sbatch, "squeue": _squeue, "sacct": _sacct, "scancel": _scancel, "scontrol": _scontrol}[
-            command
-        ](state, words)
+        told = [answer for of, begin, answer in state["told"] if of == command and " ".join(words).startswith(begin)]
+        out, err = (told[-1], "") if told else ANSWERS[command](state, words)
     if fault and kind is FaultKind.REFUSE:
         _exit(fault["words"])
     if fault and kind is FaultKind.GARBLE:
         lines = out.splitlines()
         out = "\n".join([*lines[1:], lines[0][:4] if lines else "", "\x00|slurm_load_jobs|?"])
+    if fault and kind is FaultKind.NOTICE:
+        out = f"{fault['words']}\n{out}"
     if err:
         _exit(err)
     sys.stdout.write(out + "\n" if out else "")
@@ -190,6 +202,11 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     live = sum(job["word"] in LIVE for job in state["jobs"].values())
     if state["max_submit"] is not None and live + len(tasks) > state["max_submit"]:
         return "", SUBMIT_LIMIT
+    if "--test-only" in words:
+        return (
+            f"sbatch: Job {root} to start at 2026-01-01T00:00:00 using 1 processors on nodes node1 in partition main",
+            "",
+        )
     state["next"] += 1
     job = {
         "name": options.get("job-name", "sbatch"),
@@ -265,6 +282,21 @@ def _scontrol(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
         state["jobs"][words[1]] |= {"word": "PENDING", "reason": "BeginTime", "node": ""}
         return "", ""
     return "", f"scontrol: error: cannot {' '.join(words)}"
+
+
+def _not_told(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
+    return "", "this site does not say"
+
+
+ANSWERS = {
+    "sbatch": _sbatch,
+    "squeue": _squeue,
+    "sacct": _sacct,
+    "scancel": _scancel,
+    "scontrol": _scontrol,
+    "sinfo": _not_told,
+    "sacctmgr": _not_told,
+}
 
 
 def _options(words: Sequence[str]) -> dict[str, str]:

@@ -31,6 +31,7 @@ class StandIn:
 
     def __init__(self, slots: int, *, epochs_a_poll: int = 3, task: str = "classification") -> None:
         self.costs = Costs()
+        self.trouble = ""
         self.cpu_s = self.wall_s = 0.0
         """Taken by the stand-in itself."""
         self.ended = 0
@@ -39,6 +40,7 @@ class StandIn:
         self._templates = _Templates(task)
         self._jobs: dict[str, dict[str, _Fold]] = {}
         self._count = 0
+        self._named: dict[str, dict[int, str]] = {}
 
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
@@ -49,10 +51,11 @@ class StandIn:
             for job, text in zip(jobs, texts, strict=True):
                 folds = [_Fold(Path(item["folder"]), item["spec"]) for item in json.loads(text)["launches"]]
                 self._jobs[job] = {str(fold.folder): fold for fold in folds}
+            self._named[name] = dict(enumerate(jobs))
             return jobs
 
     def recover(self, name: str, folder: Path) -> dict[int, str]:
-        return {}
+        return self._named.get(name, {})
 
     def poll(self, jobs: Collection[str]) -> Mapping[str, JobReport]:
         with self._counted():

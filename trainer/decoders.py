@@ -97,7 +97,7 @@ def _mapping(of: Decoder, numbers: bool) -> Decoder:
     def decode(raw: Any, written: object) -> Any:
         if type(raw) is not dict:
             raise Unexpected
-        if numbers and all([type(value) is float for value in raw.values()]):
+        if numbers and {type(value) for value in raw.values()} <= {float}:
             return dict(raw)
         return {key: of(value, None) for key, value in raw.items()}
 

@@ -9,6 +9,7 @@ import sys
 from trainer import code, own_code
 from trainer.codec import from_text
 from trainer.errors import SpecError
+from trainer.meter import Meter
 from trainer.spec import Pack
 
 RESULT_SCHEMA = 1
@@ -18,8 +19,8 @@ def run(text: str) -> str:
     """Trains a :class:`trainer.spec.Pack` and says how its folds stand.
 
     Gives ``{"schema": 1, "folds": {"<trial>/<fold folder>": status}, "interrupted": bool}`` with the statuses finished,
-    stopped, diverged, failed, interrupted, superseded and running elsewhere. ``interrupted`` says that a signal (USR2,
-    TERM) ended the pack early and that the same text, run again, goes on where it left.
+    stopped, diverged, failed, interrupted, out of seconds, superseded and running elsewhere. ``interrupted`` says that
+    a signal (USR2, TERM) ended the pack early and that the same text, run again, goes on where it left.
     """
     pack = from_text(Pack, text)
     if pack.own_folder is not None and pack.own_folder not in sys.path:
@@ -37,7 +38,8 @@ def run(text: str) -> str:
         if pack.on_drift == "refuse":
             raise SpecError(message)
         logging.getLogger(__name__).warning("%s", message)
-    from trainer import pack as packs
+    with Meter(pack.meter, pack.seconds) as meter:
+        from trainer import pack as packs
 
-    folds = packs.run(pack, code=here)
+        folds = packs.run(pack, code=here, meter=meter)
     return json.dumps({"schema": RESULT_SCHEMA, "folds": folds, "interrupted": packs.INTERRUPTED in folds.values()})

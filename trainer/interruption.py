@@ -22,7 +22,7 @@ class Interruption:
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = self.signalled = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruption:
@@ -42,6 +42,10 @@ class Interruption:
         if self.asked:
             raise Interrupted
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def leave(self) -> None:
+        """Asks as a signal would."""
         self.asked = True
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = self.signalled = True
         logging.getLogger(__name__).warning("%s: leaving; what is done is on disk", signal.Signals(number).name)

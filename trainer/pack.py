@@ -19,6 +19,7 @@ from trainer.errors import DataError, Superseded, UnknownName
 from trainer.fold import Fold
 from trainer.interruption import Interrupted, Interruption
 from trainer.journal import Status
+from trainer.meter import Meter
 from trainer.spec import FoldSpec, Launch, Pack
 from trainer.tasks import task
 
@@ -28,6 +29,7 @@ is not as it should be."""
 DEVICE_ERRORS = ("cuDNN error", "CUDA error")
 """How the messages begin by which CUDA's libraries tell of a device at fault, as plain RuntimeErrors."""
 INTERRUPTED = "interrupted"
+OUT_OF_SECONDS = "out of seconds"
 SUPERSEDED = "superseded"
 
 
@@ -37,9 +39,9 @@ class Loaded:
     data: Resident
 
 
-def run(pack: Pack, *, code: str) -> dict[str, str]:
+def run(pack: Pack, *, code: str, meter: Meter | None = None) -> dict[str, str]:
     """Trains the pack's folds; "<trial>/<fold folder>" -> how the fold ended (a journal status), or why it did not:
-    interrupted, superseded, running elsewhere.
+    interrupted, out of seconds, superseded, running elsewhere. ``meter`` says when it has to leave; None: never.
 
     A fold's own failure ends that fold alone. Raises :class:`trainer.errors.SpecError` before any training where a
     folder is another fold's, and what is in ``MACHINE`` where the machine is at fault: such folds are not over, and
@@ -48,13 +50,15 @@ def run(pack: Pack, *, code: str) -> dict[str, str]:
     for launch in pack.launches:
         attempt.enter(Path(launch.folder), launch.spec)
     target = device.choose(pack.device)
+    meter = meter or Meter(None, None)
     with device.session(target, pack.threads), Interruption() as interruption:
-        return _Run(pack, target, interruption, code).report()
+        meter.ask = interruption.leave
+        return _Run(pack, target, interruption, code, meter).report()
 
 
 class _Run:
-    def __init__(self, pack: Pack, target: torch.device, interruption: Interruption, code: str) -> None:
-        self.pack, self.target, self.interruption, self.code = pack, target, interruption, code
+    def __init__(self, pack: Pack, target: torch.device, interruption: Interruption, code: str, meter: Meter) -> None:
+        self.pack, self.target, self.interruption, self.code, self.meter = pack, target, interruption, code, meter
         self.loaded: dict[str, Loaded] = {}
         self.statuses: dict[str, str] = {}
         self.active: dict[str, Fold] = {}
@@ -62,20 +66,28 @@ class _Run:
     def report(self) -> dict[str, str]:
         try:
             for launch in self.pack.launches:
-                if not self.interruption.asked:
+                if self._may_go_on():
                     self._open(launch)
-            while self.active and not self.interruption.asked:
+            while self.active and self._may_go_on():
                 # The fold that is furthest behind goes next: the mean over the folds is known early.
                 name, fold = min(self.active.items(), key=lambda item: item[1].epoch)
                 self._guard(name, lambda fold=fold: fold.advance(self.interruption.check))  # type: ignore[misc]
             for name in list(self.active):
-                self._guard(name, self.active[name].suspend, otherwise=INTERRUPTED)
+                self._guard(name, self.active[name].suspend, otherwise=self._left_as())
         finally:
             for fold in self.active.values():
                 fold.close()
         for launch in self.pack.launches:
-            self.statuses.setdefault(_name(launch), INTERRUPTED)
+            self.statuses.setdefault(_name(launch), self._left_as())
         return self.statuses
+
+    def _may_go_on(self) -> bool:
+        """Whether nothing asks the pack to leave, and an epoch as long as the longest fits in the seconds it has."""
+        longest = max((fold.epoch_s for fold in self.active.values()), default=0.0)
+        return not self.interruption.asked and self.meter.fits(longest)
+
+    def _left_as(self) -> str:
+        return INTERRUPTED if self.interruption.signalled or not self.meter.cut else OUT_OF_SECONDS
 
     def _open(self, launch: Launch) -> None:
         name = _name(launch)

@@ -7,6 +7,7 @@ process of its own, because it loads torch and the data set.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from trainer import alike
 from trainer.catalogue import DATASETS, resolve
 from trainer.codec import from_plain, to_text
 from trainer.datasets.reader import Dataset, Reader
@@ -58,7 +60,7 @@ def tried(specs: list[FoldSpec], data_root: Path | None, device: Device = "cpu")
         try:
             key = spec.trained_data
             if key not in datasets:
-                datasets[key] = _read(spec, data_root, device)
+                datasets[key] = read(spec, data_root, device)
             place = (f"{key} {to_text(spec.split)}", spec.repeat, spec.fold)
             if place not in dealt:
                 dealt[place] = _deal(datasets[key], spec, dealt)
@@ -99,7 +101,7 @@ def _parted_copies(spec: FoldSpec, dataset: Dataset, split: Split) -> str:
     return f"{dataset.name}: {both} of {len(split.heldout)} held-out items equal one outside that part; {remedy}"
 
 
-def _read(spec: FoldSpec, root: Path | None, wish: Device) -> Dataset:
+def read(spec: FoldSpec, root: Path | None, wish: Device) -> Dataset:
     """The data set as the fold's task trains on it."""
     from trainer import device
     from trainer.tasks import task
@@ -161,12 +163,15 @@ def _rehearse(spec: FoldSpec, dataset: Dataset, split: Split, wish: Device, *, r
 
 
 def main() -> None:
-    """Reads ``{"data_root": text or null, "device": text, "specs": [...]}`` from standard input; its last line of
-    output is what :func:`tried` gives, as JSON."""
+    """Reads ``{"data_root": text or null, "device": text, "specs": [...], "alike": question or null}`` from standard
+    input; its last line of output is what :func:`tried` gives, and the answer to the question of :mod:`trainer.alike`,
+    as JSON."""
     asked = json.load(sys.stdin)
     root = None if asked["data_root"] is None else Path(asked["data_root"])
     found = tried([from_plain(FoldSpec, raw) for raw in asked["specs"]], root, asked["device"])
-    print(json.dumps(found._asdict()))  # noqa: T201  # its answer
+    compared = asked.get("alike") if not found.problems else None
+    same = dataclasses.asdict(alike.answer(from_plain(alike.Question, compared))) if compared else None
+    print(json.dumps({**found._asdict(), "alike": same}))  # noqa: T201  # its answer
 
 
 if __name__ == "__main__":

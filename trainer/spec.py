@@ -6,6 +6,8 @@ it runs (folders, device, threads) is a :class:`Launch` and takes no part in the
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -167,6 +169,15 @@ class FoldSpec:
         return codec.digest(self)
 
     @property
+    def training_digest(self) -> str:
+        """Equal for folds that are one and the same computation, whatever study and trial they are of: the phase takes
+        part only where searches have a part of the items to themselves, and so decides the split."""
+        plain = json.loads(codec.identity(self))
+        for name in ("study", "trial", *(() if self.split.search_share else ("phase",))):
+            del plain[name]
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
     def trained_data(self) -> str:
         """Equal for folds whose tasks train on one and the same data set."""
         return f"{codec.to_text(self.data)} {self.task} {sorted(self.task_options.items())}"
@@ -211,3 +222,9 @@ class Pack:
     own_folder: str | None = None
     """Folder, absolute, whose modules come before all others: the study's frozen copy of the user's own."""
     on_drift: Literal["refuse", "warn"] = "refuse"
+    meter: str | None = field(default=None, metadata={SINCE: 3})
+    """Folder, absolute, in which each run of the pack's job writes how long it holds its device, see
+    :mod:`trainer.meter`; None: none does."""
+    seconds: float | None = field(default=None, metadata={SINCE: 3})
+    """That all runs of the job together may hold their device, from its begin: the pack leaves in time, its folds on
+    disk and without an end. None: no limit."""

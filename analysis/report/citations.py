@@ -9,11 +9,12 @@ from importlib import resources
 from analysis.report.amounts import amount, listed
 from analysis.report.blocks import Section
 from analysis.report.findings import Findings
+from analysis.runs.plan import Plan
 from analysis.runs.published import parts_of
 from analysis.runs.schema import Status
 from analysis.runs.wording import counted
 
-COMPARED = ("nadeau2003inference", "bouckaert2004evaluating", "benavoli2017time", "holm1979simple")
+COMPARED = ("nadeau2003inference", "bouckaert2004evaluating", "benavoli2017time")
 BY_TABLE = {
     "table-9-hierarchy": "corani2017statistical",
     "table-10-normalised": "agarwal2021deep",
@@ -33,6 +34,8 @@ def used(findings: Findings, sections: Sequence[Section]) -> list[str]:
     tables = {table.name for section in sections for table in section.tables()}
     tested = [found for found in findings.verdicts if found.p is not None]
     keys = list(COMPARED) if tested else []
+    keys += ["holm1979simple"] if tested and (not findings.looks or len(findings.plans) > 1) else []
+    keys += ["tang1999closed", "jennison1989interim"] if tested and findings.looks else []
     keys += ["schuirmann1987comparison"] if any("p_equivalence" in found.extras for found in tested) else []
     keys += ["demsar2006statistical"] if len(findings.datasets) > 1 else []
     keys += [key for table, key in BY_TABLE.items() if table in tables]
@@ -66,7 +69,7 @@ def paragraph(findings: Findings, sections: Sequence[Section]) -> str:
         said.append(
             f"Each activation was compared with {plan.declaration.control} on the same {findings.unit}s by the "
             "corrected resampled $t$ test~\\cite{nadeau2003inference,bouckaert2004evaluating} and the Bayesian "
-            f"correlated $t$ test~\\cite{{benavoli2017time}}, with Holm's correction~\\cite{{holm1979simple}} over "
+            f"correlated $t$ test~\\cite{{benavoli2017time}}, {corrected(findings)} "
             f"{counted(findings.family, 'comparison')} at $\\alpha = {findings.alpha:g}$ (two-sided)."
         )
         rope = plan.declaration.rope
@@ -79,13 +82,27 @@ def paragraph(findings: Findings, sections: Sequence[Section]) -> str:
 
 
 def trained(findings: Findings) -> str:
-    each = {
-        f"{counted(len(plan.repeats), 'repeat')} of {counted(plan.folds, 'fold')} of {plan.model}"
-        for plan in findings.plans
-    }
+    each = {f"{repeats(plan)} of {counted(plan.folds, 'fold')} of {plan.model}" for plan in findings.plans}
     return (
         f"We trained {listed(sorted(each), 9)} for each; splits, initial weights and the order of batches are the same "
         "for every activation."
+    )
+
+
+def repeats(plan: Plan) -> str:
+    rule = plan.until_decided
+    if rule is None:
+        return counted(len(plan.repeats), "repeat")
+    return f"{rule.looks[0]} to {counted(rule.looks[-1], 'repeat')} (until each comparison was decided)"
+
+
+def corrected(findings: Findings) -> str:
+    """What the p-values account for, before the number of comparisons."""
+    if not findings.looks:
+        return "with Holm's correction~\\cite{holm1979simple} over"
+    return (
+        "looked at after each repeat against limits calibrated by simulation under the correlation that the corrected "
+        "test assumes, so that the family-wise error holds over all looks and"
     )
 
 

@@ -157,7 +157,11 @@ def why_open(findings: Findings, found: Verdict) -> str:
         return f", which is not enough: this design tells no difference in {metric.name} that there can be"
     if abs(found.estimate) < told:
         return f", which is not enough: this design tells {amount(told, metric)} at 80 % power"
-    p = "" if found.p_adjusted is None else f": p = {found.p_adjusted:.2g} after Holm"
+    p = (
+        ""
+        if found.p_adjusted is None
+        else f": p = {found.p_adjusted:.2g} {'over all looks' if findings.looks else 'after Holm'}"
+    )
     return f", which is not enough{p}"
 
 
@@ -217,13 +221,18 @@ def winner(findings: Findings, better: dict[str, list[Verdict]]) -> str:
     label, found = ranked[0]
     worst = max(found, key=lambda one: one.p_adjusted if one.p_adjusted is not None else 0.0)
     over = f"on {len(found)} of {counted(len(findings.datasets), 'data set')}" if len(findings.datasets) > 1 else ""
-    p = "" if worst.p_adjusted is None else f"p {small(worst.p_adjusted)} after Holm over {findings.family}"
+    p = "" if worst.p_adjusted is None else f"p {small(worst.p_adjusted)} {corrected(findings)}"
     mass = f"P(better) {chance(worst.probabilities.better)}" if worst.probabilities else ""
     text = f"{label}: better than {worst.control} {', '.join(filter(None, [over, p, mass]))}."
     if len(ranked) > 1:
         rest = listed([name for name, _ in ranked[1:]], 2)
         text += f" {rest} {'is' if len(ranked) == 2 else 'are'} better too; which of them is best was not asked."
     return text
+
+
+def corrected(findings: Findings) -> str:
+    """What p accounts for."""
+    return findings.corrected if findings.looks else f"after Holm over {findings.family}"
 
 
 def small(p: float) -> str:

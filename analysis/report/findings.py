@@ -20,7 +20,8 @@ from analysis.runs.plan import Plan
 from analysis.runs.published import Published, plans
 from analysis.runs.schema import UNFINISHED
 from analysis.runs.wording import counted
-from analysis.statistics import claims
+from analysis.statistics import claims, course
+from analysis.statistics.course import Course
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Interval, Verdict
 
@@ -100,6 +101,19 @@ class Findings:
         kinds = {self.scores(dataset).unit for dataset in self.datasets}
         return str(kinds.pop()) if len(kinds) == 1 else "unit"
 
+    @cached_property
+    def looks(self) -> bool:
+        """Whether any study repeated its comparisons until they were decided."""
+        return any(plan.until_decided is not None for plan in self.plans)
+
+    @cached_property
+    def corrected(self) -> str:
+        """What the p-values of the verdicts account for, in words that follow "p"."""
+        over = counted(self.family, "comparison")
+        if not self.looks:
+            return f"after Holm over {over}"
+        return f"over all looks, then by Holm over {over}" if len(self.plans) > 1 else f"over all looks and {over}"
+
     @property
     def alpha(self) -> float:
         return min(plan.declaration.alpha for plan in self.plans)
@@ -143,7 +157,7 @@ class Findings:
         return int(self.digest[:8], 16)
 
     @cached_property
-    def _scores(self) -> dict[tuple[str, str, Handling], Scores]:
+    def _scores(self) -> dict[tuple[str, str, Handling, int | None], Scores]:
         return {}
 
     @cached_property
@@ -157,27 +171,46 @@ class Findings:
             self._made[name] = make(self)
         return cast("Made", self._made[name])
 
-    def scores(self, dataset: str, column: str | None = None, handling: Handling = "penalised") -> Scores:
-        key = (dataset, column or self.column, handling)
+    def scores(
+        self, dataset: str, column: str | None = None, handling: Handling = "penalised", repeats: int | None = None
+    ) -> Scores:
+        """Of the first ``repeats`` alone, where a number is given."""
+        key = (dataset, column or self.column, handling, repeats)
         if key not in self._scores:
             rows = self.claimed[self.claimed["dataset"] == dataset]
             plan = self.plan_of(dataset)
             self._scores[key] = scores(
-                rows,
+                rows if repeats is None else course.until(rows, plan, repeats),
                 dataset=dataset,
                 metric=find(plan.metrics, key[1]),
                 column=key[1],
                 activations=plan.activations,
                 handling=handling,
+                own_repeats=plan.until_decided is not None,
             )
         return self._scores[key]
 
+    def followed(self, dataset: str) -> Course | None:
+        """The course of a study that repeated until its comparisons were decided; None for any other."""
+        plan = self.plan_of(dataset)
+        if plan.until_decided is None:
+            return None
+        rows = self.claimed[self.claimed["dataset"] == dataset]
+        return self.once(f"course of {dataset}", lambda _: claims.followed(rows, plan))
+
     def pairs(self, dataset: str, activation: str) -> Pairs:
-        return pair(self.scores(dataset), activation, self.plan_of(dataset).declaration.control)
+        return self._paired(dataset, activation, self.plan_of(dataset).declaration.control)
 
     def pair_of(self, found: Verdict) -> Pairs:
         """The scores behind a verdict."""
-        return pair(self.scores(found.dataset), found.activation, found.control)
+        return self._paired(found.dataset, found.activation, found.control)
+
+    def _paired(self, dataset: str, activation: str, control: str) -> Pairs:
+        """Of a comparison that was repeated until it was decided, on the repeats that its words are of."""
+        followed = self.followed(dataset)
+        standing = followed.standings.get((activation, control)) if followed is not None else None
+        repeats = standing.repeats if standing is not None and standing.repeats else None
+        return pair(self.scores(dataset, repeats=repeats), activation, control)
 
     def reach(self, found: Verdict) -> Interval:
         """Least and most that the verdict's difference can be: where the metric ends, seen from the control's mean on

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,7 @@ TEXT_TAGS = {
     "commit": schema.COMMIT,
     "case": schema.CASE,
     "stages": schema.STAGES,
+    "reused_from": schema.REUSED_FROM,
 }
 INTEGER_TAGS = {
     "repeat": schema.REPEAT,
@@ -113,11 +114,13 @@ def of_this_version(runs: Sequence[Run]) -> None:
 
 def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str], trials: Sequence[Run] = ()) -> pd.DataFrame:
     """One row per fold run, sorted; ``broken`` says where a run's loss was not finite, by run id. What a search chose
-    is read from its ``trials``: columns selected, selected_value and selected_among, the same on every fold of a
-    trial."""
+    is read from its ``trials``: columns selected, selected_value and selected_among, and earlier for a trial that
+    confirms what it chose before it went on and chose another; the same on every fold of a trial."""
     rows = [to_row(run, plan, broken.get(run.run_id)) for run in folds]
-    claims = [row for row in rows if row["phase"] == plan.claims_phase]
+    past = {run.tags.get(schema.TRIAL, "") for run in trials if run.tags.get(schema.EARLIER) == "true"}
+    claims = [row for row in rows if row["phase"] == plan.claims_phase and row["trial"] not in past]
     held = {(row["activation"], row["repeat"], row["fold"]) for row in claims}
+    begun = {label: {repeat for name, repeat, _ in held if name == label} for label in plan.activations}
     known = {row["activation"]: row["trial"] for row in claims}
     data = next((row["dataset"] for row in rows if row["dataset"]), plan.dataset)
     rows += [
@@ -132,13 +135,13 @@ def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str], trials:
             **{"run_id": "", "verifiable": True},
         }
         for label in plan.activations
-        for repeat in plan.repeats
+        for repeat in due_repeats(plan, begun[label])
         for fold in range(plan.folds)
         if (label, repeat, fold) not in held
     ]
     cube = pd.DataFrame(rows)
     if len(cube):
-        cube = with_choices(cube, trials).assign(scheme=plan.scheme)
+        cube = with_choices(cube, trials).assign(scheme=plan.scheme, earlier=cube["trial"].isin(past))
     if cube.empty:
         raise SourceError(f"{plan.study}: no fold runs and none planned; start the study first")
     order = {label: position for position, label in enumerate(plan.activations)}
@@ -147,9 +150,22 @@ def to_cube(folds: Sequence[Run], plan: Plan, broken: Mapping[str, str], trials:
     return cube.drop(columns="_order").reset_index(drop=True)
 
 
+def due_repeats(plan: Plan, begun: Collection[int]) -> tuple[int, ...]:
+    """Repeats of which an activation must have every fold: all of the plan's, or, where it is repeated until it is
+    decided, the first ones and those that were ``begun``."""
+    if plan.until_decided is None:
+        return plan.repeats
+    last = max((at + 1 for at, repeat in enumerate(plan.repeats) if repeat in begun), default=0)
+    return plan.repeats[: max(last, plan.until_decided.looks[0])]
+
+
 def with_choices(cube: pd.DataFrame, trials: Sequence[Run]) -> pd.DataFrame:
+    """Which trial each search chose; where settings lost a race, ``dropped`` says why, "" of those that did not."""
     chosen = {run.tags.get(schema.TRIAL, ""): run.tags for run in trials if run.tags.get(schema.SELECTED) == "true"}
     of_trial = [chosen.get(str(trial), {}) for trial in cube["trial"]]
+    lost = {run.tags.get(schema.TRIAL, ""): run.tags[schema.DROPPED] for run in trials if schema.DROPPED in run.tags}
+    if lost:
+        cube = cube.assign(dropped=[lost.get(str(trial), "") for trial in cube["trial"]])
     return cube.assign(
         selected=[str(trial) in chosen for trial in cube["trial"]],
         selected_value=[size(tags.get(schema.SELECTED_VALUE), "selected_value") for tags in of_trial],

@@ -39,7 +39,7 @@ SCHEMA_TAG = PREFIX + "schema"
 KIND = PREFIX + "kind"  # study | trial | fold
 KEY = PREFIX + "key"  # <study>, <study>/<trial> or <study>/<trial>/<repeat>-<fold>: unique in the experiment
 STUDY = PREFIX + "study"
-STUDY_DIGEST = PREFIX + "study_digest"
+STUDY_DIGEST = PREFIX + "study_digest"  # of the study as it was declared first, however it grew
 STUDY_SEED = PREFIX + "study_seed"
 PHASE = PREFIX + "phase"  # search | confirm
 TRIAL = PREFIX + "trial"
@@ -68,6 +68,7 @@ FLOOR_PREFIX = PREFIX + "floor."  # <metric>.<predictor>: what a trivial predict
 CASE = PREFIX + "case"  # the task's case that the fold is, where folds are cases
 STAGES = PREFIX + "stages"  # "<name> <epochs>, ...", where the fold trained in more than one stage
 REMARK_PREFIX = PREFIX + "remark."  # <metric>: what a reader has to know of the outcome
+REUSED_FROM = PREFIX + "reused_from"  # the key of the run that this one was taken from, trained nowhere else
 DEVICE = PREFIX + "device"  # cpu | cuda
 DEVICE_NAME = PREFIX + "device_name"
 HOST = PREFIX + "host"
@@ -80,6 +81,8 @@ ENVIRONMENT_PREFIX = PREFIX + "env."
 SELECTED = PREFIX + "selected"  # "true"
 SELECTED_VALUE = PREFIX + "selected_value"  # its mean of the plan's search_selects_on
 SELECTED_AMONG = PREFIX + "selected_among"  # settings that were tried
+EARLIER = PREFIX + "earlier_winner"  # "true": confirms what its search chose before it went on and chose another
+DROPPED = PREFIX + "dropped"  # of a trial that lost the race of its search: why, by which rule, in words
 
 # Params of trial and fold runs: activation.<parameter> and training.<field>; booleans as "true"/"false".
 ACTIVATION_PARAM = "activation."

@@ -35,15 +35,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
 from analysis.errors import DeclarationError
 from analysis.runs.metric import find
 from analysis.runs.plan import Plan
-from analysis.runs.schema import SCORED
-from analysis.statistics import bayes, design, frequentist, integrity, multiplicity, qualified, rule
+from analysis.runs.schema import SCORED, Status
+from analysis.statistics import bayes, course, design, frequentist, integrity, multiplicity, qualified, races, rule
+from analysis.statistics.course import Course
 from analysis.statistics.finding import to_frame
+from analysis.statistics.grown import noted, standing
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Verdict, Word
 
@@ -68,25 +71,34 @@ def winners(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     result: list[dict[str, object]] = []
     for dataset in sorted(rows["dataset"].unique()):
         of_set = rows[rows["dataset"] == dataset]
-        full = int(of_set.groupby("trial").size().max())
+        full = plan.search_race.folds[-1] if plan.search_race else int(of_set.groupby("trial").size().max())
         for label in plan.activations:
             tried = of_set[of_set["activation"] == label]
             means = _complete(tried, plan.search_selects_on, full)
             trial, score, note = _chosen(tried, label, plan, means)
+            folds = int((tried["trial"] == trial).sum()) if plan.search_race and trial else full
+            if trial and folds < full:
+                note = f"{note} Chosen after {folds} of {full} folds: {_raced(tried)}.".strip()
             result.append(
                 {
                     "dataset": dataset,
                     "activation": label,
                     "trial": trial,
                     "score": score,
-                    "folds": full if len(tried) else 0,
+                    "folds": folds if len(tried) else 0,
                     "settings": int(tried["trial"].nunique()),
                     "complete": len(means),
                     "note": note,
                 }
             )
     columns = ["dataset", "activation", "trial", "score", "folds", "settings", "complete", "note"]
-    return pd.DataFrame(result, columns=pd.Index(columns))
+    return noted(pd.DataFrame(result, columns=pd.Index(columns)), _of(cube, plan), plan)
+
+
+def _raced(tried: pd.DataFrame) -> str:
+    """Why a race of settings ended before the one that was chosen had all of its folds."""
+    left = tried[~races.dropped(tried) & (tried["status"] == Status.FINISHED)]
+    return "no other was left in its race" if left["trial"].nunique() == 1 else "its race ended early"
 
 
 def _refuse_selection(rows: pd.DataFrame, plan: Plan) -> None:
@@ -133,8 +145,10 @@ def _chosen(tried: pd.DataFrame, label: str, plan: Plan, means: dict[str, float]
 
 
 def claimed(cube: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """The rows on which the plan's claims rest: its claims phase, and of a search only the trials that it chose."""
+    """The rows on which the plan's claims rest: its claims phase, and of a search only the trials that it chose; where
+    it went on and chose again (column ``earlier``), not what was trained for the choice before."""
     rows = _of(cube, plan)
+    rows = standing(rows)
     rows = rows[rows["phase"] == plan.claims_phase]
     if plan.claims_phase == "confirm" or rows.empty:
         return rows
@@ -160,9 +174,12 @@ def compare(
     One verdict a comparison: the corrected t's interval and p, Holm's p over the declared family, the posterior's three
     probabilities for the declared (or default) region of practical equivalence, and the word of :func:`decide`.
     ``column`` overrides the declared one (a secondary metric is a family of its own, exploratory).
+
+    Of a study that repeats until its comparisons are decided, each verdict is of the look at which its comparison ended
+    by the declared metric, with p-values and an interval that hold over the looks (:func:`followed`).
     """
     rows = claimed(cube, plan)
-    measured = find(plan.metrics, column or plan.declaration.metric)
+    find(plan.metrics, column or plan.declaration.metric)
     if plan.declaration.control not in plan.activations:
         raise DeclarationError(
             f"control {plan.declaration.control!r}: not among the activations; they are {', '.join(plan.activations)}"
@@ -170,18 +187,62 @@ def compare(
     found = sorted(rows["dataset"].unique())
     verdicts: list[Verdict] = []
     for dataset in found:
-        table = scores(
-            rows, dataset=dataset, metric=measured, column=column, activations=plan.activations, handling=handling
-        )
-        verdicts += [_compared(table, a, b, plan) for a, b in comparisons(plan)]
+        of_set = rows[rows["dataset"] == dataset]
+        if plan.until_decided is None:
+            table = _table(of_set, plan, column, handling)
+            verdicts += [_compared(table, a, b, plan) for a, b in comparisons(plan)]
+            continue
+        mine = followed(of_set, plan)
+        if column is None and handling == "penalised":
+            verdicts += [standing.verdict for standing in mine.standings.values()]
+        else:
+            other = partial(_table, plan=plan, column=column, handling=handling)
+            verdicts += course.at_its_ends(of_set, plan, mine, other, _by(plan))
     m = multiplicity.family_size(plan.declaration.family, activations=len(plan.activations), datasets=len(found))
     return decide_all(verdicts, m=m, alpha=plan.declaration.alpha)
+
+
+def followed(rows: pd.DataFrame, plan: Plan) -> Course:
+    """How the comparisons of a study that repeats until they are decided stood after each look, by its claimed ``rows``
+    on one data set. The words are the driver's."""
+
+    def decided(verdict: Verdict) -> Verdict:
+        return decide(verdict, alpha=course.ruled(plan).alpha)
+
+    return course.follow(rows, plan, comparisons(plan), lambda mine: _table(mine, plan), _by(plan), decided)
+
+
+def tables(rows: pd.DataFrame, plan: Plan) -> dict[course.Pair, Scores]:
+    """The scores that each planned comparison rests on, of the claimed ``rows`` on one data set: all, or those of the
+    repeats that it was decided by."""
+    if plan.until_decided is None:
+        return dict.fromkeys(comparisons(plan), _table(rows, plan))
+    ends = {pair: standing.repeats for pair, standing in followed(rows, plan).standings.items()}
+    each = {repeats: _table(course.until(rows, plan, repeats), plan) for repeats in set(ends.values())}
+    return {pair: each[repeats] for pair, repeats in ends.items()}
+
+
+def _table(rows: pd.DataFrame, plan: Plan, column: str | None = None, handling: Handling = "penalised") -> Scores:
+    (dataset,) = rows["dataset"].unique()
+    return scores(
+        rows,
+        dataset=str(dataset),
+        metric=find(plan.metrics, column or plan.declaration.metric),
+        column=column,
+        activations=plan.activations,
+        handling=handling,
+        own_repeats=plan.until_decided is not None,
+    )
+
+
+def _by(plan: Plan) -> course.Compared:
+    return lambda table, activation, control: _compared(table, activation, control, plan)
 
 
 def concluded(cube: pd.DataFrame, plans: Sequence[Plan]) -> tuple[list[Verdict], pd.DataFrame]:
     """What may be claimed: :func:`compare_studies`, with what the checks of the data do to each word, and the checks
     (columns :data:`analysis.statistics.finding.COLUMNS`)."""
-    findings = [one for plan in plans for one in integrity.found(claimed(cube, plan), plan, _of(cube, plan))]
+    findings = [one for plan in plans for one in integrity.found(claimed(cube, plan), plan, _of(cube, plan), followed)]
     return qualified.qualify(compare_studies(cube, plans), findings), to_frame(findings)
 
 

@@ -81,7 +81,8 @@ def foreseen(verdict: Verdict, alpha: float) -> Verdict:
     rope = rope if math.isfinite(rope) else 0.0
     sd, ratio, m = float(extras["sd"]), float(extras["ratio"]), int(extras["family"])
     size = float(extras["difference_asked"])
-    goal = power.Goal(size=size, rope=rope, alpha=alpha, m=m)
+    own = extras["level_of_look"] if "level_of_look" in extras and extras.get("family_of_look") == m else None
+    goal = power.Goal(size=size, rope=rope, alpha=alpha, m=m, level=None if own is None else float(own))
     found = {
         "power": goal.difference_power(sd, verdict.n, ratio),
         "detectable": goal.detectable(sd, verdict.n, ratio, target=TARGET),

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.runs.metric import Metric, counting
 from analysis.runs.plan import Plan
+from analysis.statistics.course import Course
 
 COLUMNS = ["check", "dataset", "status", "note", "activations", "effect", "consequence"]
 
@@ -54,6 +55,8 @@ class Observation(NamedTuple):
     """Activations whose runs it was seen in; empty: it concerns them all."""
     groups: Mapping[str, str] | None = None
     """Where it is a difference between activations: what each has. Those that have the same are not concerned."""
+    together: bool = False
+    """It concerns only comparisons of ``labels`` with one another."""
 
 
 Seen = list[Observation]
@@ -63,8 +66,14 @@ def passed(note: str) -> Observation:
     return Observation(Outcome.PASS, note)
 
 
-def warn(note: str, labels: frozenset[str] = frozenset(), groups: Mapping[str, str] | None = None) -> Observation:
-    return Observation(Outcome.WARN, note, labels, groups)
+def warn(
+    note: str,
+    labels: frozenset[str] = frozenset(),
+    groups: Mapping[str, str] | None = None,
+    *,
+    together: bool = False,
+) -> Observation:
+    return Observation(Outcome.WARN, note, labels, groups, together)
 
 
 def fail(note: str, labels: frozenset[str] = frozenset(), groups: Mapping[str, str] | None = None) -> Observation:
@@ -80,6 +89,8 @@ class Runs:
     every: pd.DataFrame
     """With those of a search, where the caller has them."""
     plan: Plan
+    course: Course | None = None
+    """Of a study that repeats until its comparisons are decided."""
 
     @property
     def looked(self) -> Metric:
@@ -95,6 +106,8 @@ class Check:
     fails: Consequence = NOTHING
     """Of an observation that fails it."""
     warns: Consequence = NOTHING
+    of_course: bool = False
+    """Asked only of studies that repeat until their comparisons are decided."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +130,8 @@ class Finding:
             return False
         if self.seen.groups is not None:
             return self.seen.groups.get(activation) != self.seen.groups.get(control)
+        if self.seen.together:
+            return {activation, control} <= self.seen.labels
         return not self.seen.labels or bool(self.seen.labels & {activation, control})
 
 

@@ -7,15 +7,32 @@ A check is a row of ``CHECKS``: what looks (:mod:`analysis.statistics.looks`), a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from analysis.runs.plan import Plan
-from analysis.statistics import looks
+from analysis.statistics import grown, looks, same_functions
+from analysis.statistics.course import Course
 from analysis.statistics.finding import Check, Consequence, Effect, Finding, Outcome, Runs, passed, to_frame
 
 CHECKS: tuple[Check, ...] = (
     # What is missing counts in each comparison's n and note.
     Check(name="complete", look=looks.complete),
+    Check(
+        name="declared before results",
+        look=grown.declared_before_results,
+        warns=Consequence(
+            Effect.QUALIFIES,
+            "So going on could depend on what had been seen: intervals and p values do not account for that look.",
+        ),
+    ),
+    Check(
+        name="repeats by the rule",
+        look=looks.by_rule,
+        of_course=True,
+        warns=Consequence(Effect.QUALIFIES, "The words take the repeats up to each decision, and no others."),
+    ),
     Check(
         name="granularity",
         look=looks.granularity,
@@ -61,6 +78,8 @@ CHECKS: tuple[Check, ...] = (
         # A validation part above the training part says nothing of the held-out part, which the claims rest on.
         fails=Consequence(Effect.WITHDRAWS, "What chose the epoch also scored it, so nothing was held out."),
     ),
+    # What follows stands in the finding: it depends on what is learned.
+    Check(name="different functions", look=same_functions.look, warns=Consequence(Effect.QUALIFIES)),
     Check(
         name="verifiable",
         look=looks.verifiable,
@@ -70,16 +89,23 @@ CHECKS: tuple[Check, ...] = (
 """Every check, in the order of the report."""
 
 
-def found(cube: pd.DataFrame, plan: Plan, every: pd.DataFrame | None = None) -> list[Finding]:
+def found(
+    cube: pd.DataFrame,
+    plan: Plan,
+    every: pd.DataFrame | None = None,
+    course_of: Callable[[pd.DataFrame, Plan], Course] | None = None,
+) -> list[Finding]:
     """What every check of ``CHECKS`` came to on every data set; one finding at least from each.
 
-    ``cube`` holds the rows the claims rest on, ``every`` all of the study's (default: those).
+    ``cube`` holds the rows the claims rest on, ``every`` all of the study's (default: those); ``course_of`` follows a
+    study that repeats until its comparisons are decided.
     """
     whole = cube if every is None else every
     result: list[Finding] = []
     for dataset, of_set in cube.groupby("dataset", sort=False):
-        runs = Runs(rows=of_set, every=whole[whole["dataset"] == dataset], plan=plan)
-        for check in CHECKS:
+        course = course_of(of_set, plan) if course_of is not None and plan.until_decided is not None else None
+        runs = Runs(rows=of_set, every=whole[whole["dataset"] == dataset], plan=plan, course=course)
+        for check in (one for one in CHECKS if course is not None or not one.of_course):
             follows = {Outcome.FAIL: check.fails, Outcome.WARN: check.warns, Outcome.PASS: Consequence()}
             result += [
                 Finding(check=check.name, dataset=str(dataset), seen=seen, consequence=follows[seen.outcome])

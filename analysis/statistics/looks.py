@@ -13,6 +13,7 @@ from analysis.runs.metric import Metric
 from analysis.runs.plan import Plan
 from analysis.runs.schema import PARTS, SCORED, TRAINING_PARAM, Status
 from analysis.runs.wording import counted
+from analysis.statistics.course import ended, ruled
 from analysis.statistics.finding import Runs, Seen, fail, passed, warn
 
 SAME_BY_NAME = ("device_name", "model", "code")
@@ -30,6 +31,31 @@ def complete(runs: Runs) -> Seen:
         return [passed(f"{len(rows)} of {what}.")]
     said = ", ".join(f"{count} {name}" for name, count in sorted(lost.items()))
     return [warn(f"{len(rows) - sum(lost.values())} of {counted(len(rows), 'run')} finished; {said}.")]
+
+
+def by_rule(runs: Runs) -> Seen:
+    """Of a study that repeats until its comparisons are decided: whether each activation has the repeats that the rule
+    gives it by these numbers."""
+    assert runs.course is not None
+    rule, standings = ruled(runs.plan), runs.course.standings
+    result: Seen = []
+    for label in runs.plan.activations:
+        mine = {pair: standing for pair, standing in standings.items() if label in pair}
+        asked = max((one.repeats if one.decided else rule.looks[-1] for one in mine.values()), default=0)
+        has = ended(runs.rows, runs.plan, label)
+        if mine and has > asked:
+            said = f"{label} has {counted(has, 'repeat')}, where its comparisons were decided after {asked}."
+            result.append(warn(said, frozenset({label})))
+    short: dict[int, list[str]] = {}
+    for pair in runs.course.open:
+        if standings[pair].trained < rule.looks[-1]:
+            short.setdefault(standings[pair].trained, []).append(pair[0])
+    for repeats, labels in short.items():
+        said = f"{', '.join(labels)}: open after {repeats} of at most {counted(rule.looks[-1], 'repeat')}."
+        result.append(warn(said, frozenset(labels) - {runs.plan.declaration.control}))
+    if not result:
+        return [passed(f"Each activation has the repeats that the rule gives it, of at most {rule.looks[-1]}.")]
+    return result
 
 
 def granularity(runs: Runs) -> Seen:

@@ -50,8 +50,11 @@ def holm(p: Sequence[float] | Array, m: int | None = None) -> Array:
 
 def adjust(verdicts: Sequence[Verdict], m: int | None = None) -> list[Verdict]:
     """The verdicts with ``p_adjusted`` and, where equivalence was tested, ``extras["p_equivalence_adjusted"]``, each by
-    Holm over a family of ``m`` (default: their number); words unchanged."""
+    Holm over a family of ``m`` (default: their number); words unchanged. Verdicts of one study that repeats until they
+    are decided have theirs already, over its looks as well."""
     size = len(verdicts) if m is None else m
+    if verdicts and all("looks" in one.extras and one.extras.get("family") == size for one in verdicts):
+        return list(verdicts)
     apart = holm([np.nan if verdict.p is None else verdict.p for verdict in verdicts], size)
     same = holm([float(verdict.extras.get("p_equivalence", np.nan)) for verdict in verdicts], size)
     return [

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis.runs.schema import ACTIVATION_PARAM, DEGREES, SCORED, TRAINING_PARAM
 from analysis.runs.wording import counted
-from analysis.statistics import dsrelu, multiplicity, parameter_gate
+from analysis.statistics import dsrelu, multiplicity, parameter_gate, races
 from analysis.statistics.scores import Array
 
 LEAST_SETTINGS = 12
@@ -31,11 +31,12 @@ NO_EFFECT, EFFECT = "no detectable effect", "detectable effect"
 def settings(cube: pd.DataFrame, activation: str, *, column: str) -> pd.DataFrame:
     """One row a setting that finished: trial, its varied parameters as numbers, score (mean over folds), sd and folds.
 
-    DSReLU's derived ones are added where a, b or k vary. Only rows of the search phase count, where there are any.
+    DSReLU's derived ones are added where a, b or k vary. Only rows of the search phase count, where there are any; of
+    settings that raced, those on the folds that all of them have.
     """
     rows = cube[(cube["activation"] == activation) & cube["status"].isin(SCORED)]
     if (rows["phase"] == "search").any():
-        rows = rows[rows["phase"] == "search"]
+        rows = races.on_shared_folds(rows[rows["phase"] == "search"])
     rows = rows[np.isfinite(rows[column].astype(float))] if column in rows else rows.iloc[:0]
     every = [str(name) for name in rows.columns if str(name).startswith((ACTIVATION_PARAM, TRAINING_PARAM))]
     # An angle is its tangent told once more, not a second parameter.
@@ -234,7 +235,7 @@ def interaction(
 def _by_fold(cube: pd.DataFrame, activation: str, column: str) -> pd.DataFrame:
     rows = cube[(cube["activation"] == activation) & cube["status"].isin(SCORED)]
     if (rows["phase"] == "search").any():
-        rows = rows[rows["phase"] == "search"]
+        rows = races.on_shared_folds(rows[rows["phase"] == "search"])
     return rows.pivot_table(index="trial", columns=["repeat", "fold", "seed"], values=column, aggfunc="mean")
 
 

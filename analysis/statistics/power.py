@@ -124,6 +124,8 @@ class Goal:
     rope: float = 0.0
     alpha: float = 0.05
     m: int = 1
+    level: float | None = None
+    """Two-sided, at which a difference from 0 is told; None: alpha/m."""
 
     @property
     def aim(self) -> Aim:
@@ -133,7 +135,8 @@ class Goal:
     def _asked(self) -> tuple[tuple[float, float, float], ...]:
         """Where each distance begins, what is to be told from there, and the two-sided level."""
         beyond = max(0.0, self.size - self.rope)
-        return (0.0, self.size, self.alpha / self.m), (self.rope, beyond, min(1.0, 2 * self.alpha))
+        level = self.alpha / self.m if self.level is None else self.level
+        return (0.0, self.size, level), (self.rope, beyond, min(1.0, 2 * self.alpha))
 
     def power(self, sd: float, n: int, ratio: float) -> float:
         if self.aim == "equivalence":

@@ -72,8 +72,9 @@ def plain(cube: pd.DataFrame, plan: Plan) -> list[Verdict]:
     found = sorted(rows["dataset"].unique())
     verdicts = []
     for dataset in found:
-        table = scores(rows, dataset=dataset, metric=plan.primary, activations=plan.activations)
-        for label, control in claims.comparisons(plan) if table.ratio else []:
+        for (label, control), table in claims.tables(rows[rows["dataset"] == dataset], plan).items():
+            if not table.ratio:
+                continue
             pairs = dataclasses.replace(pair(table, label, control), ratio=0.0)
             naive = claims.combined(pairs, rope=declared.rope, alpha=declared.alpha)
             if {label, control} & claims.chosen(plan):

@@ -73,6 +73,8 @@ class Scores:
     """What knowing nothing scores, mean over splits; nan where unknown."""
     planned: int
     """Splits that were planned."""
+    planned_of: dict[str, int]
+    """Of an activation that was repeated until it was decided; the others have all that were ``planned``."""
     diverged: dict[str, int]
     """Runs that diverged, by activation."""
     unequal: int
@@ -206,10 +208,12 @@ def scores(
     column: str | None = None,
     activations: Sequence[str] | None = None,
     handling: Handling = "penalised",
+    own_repeats: bool = False,
 ) -> Scores:
     """Scores of ``metric`` on ``dataset``; ``activations`` fixes the columns and their order (default: as they come).
 
-    ``column`` is where the cube has them: that of the held-out part under the declared rule by default.
+    ``column`` is where the cube has them: that of the held-out part under the declared rule by default. With
+    ``own_repeats`` each activation was to have the splits that it has a row for, and no others.
 
     The cube must already be cut to the phase and the trials that count (``analysis.statistics.claims.claimed``). Raises
     :class:`DuplicateRuns` for two runs of one activation, split and seed, and :class:`DeclarationError` for a metric
@@ -248,6 +252,7 @@ def scores(
         n_heldout=units.mean_size(rows, "n_heldout"),
         reference=float(np.nanmean(references)) if np.isfinite(references).any() else math.nan,
         planned=units.planned(rows),
+        planned_of=_planned_of(rows, labels) if own_repeats else {},
         diverged={label: int((diverged & (rows["activation"] == label)).sum()) for label in labels},
         unequal=int((where > 1).sum()),
         seed_sd=_pooled(groups.var(ddof=1)[several], counts[several]),
@@ -255,6 +260,10 @@ def scores(
         handling=handling,
         verifiable=bool(rows["verifiable"].all()) if "verifiable" in rows else True,
     )
+
+
+def _planned_of(rows: pd.DataFrame, labels: Sequence[str]) -> dict[str, int]:
+    return {label: units.planned(rows[rows["activation"] == label]) for label in labels}
 
 
 def _single(rows: pd.DataFrame) -> pd.DataFrame:
@@ -326,7 +335,7 @@ def pair(table: Scores, activation: str, control: str) -> Pairs:
         ratio_known=table.ratio_known,
         n_heldout=table.n_heldout,
         reference=table.reference,
-        planned=table.planned,
+        planned=min(table.planned_of.get(label, table.planned) for label in (activation, control)),
         diverged=table.diverged[activation] + table.diverged[control],
         unequal=table.unequal,
         seed_sd=table.seed_sd,

@@ -46,9 +46,10 @@ def runs(cube: pd.DataFrame, curves: pd.DataFrame, *, warmup: int = 1) -> pd.Dat
     three do not sum to the fourth. ``total_s`` is training and evaluation of all epochs, ``checkpoint_s`` of those up
     to the declared checkpoint, ``rest_total_s`` what all epochs took beside. ``spread`` (IQR/median) and ``drift``
     (last quarter's median over the first's, minus 1) are of training; ``noisy`` where either passes its limit. Runs
-    with fewer than three timed epochs have nan. Empty where training time was not recorded.
+    with fewer than three timed epochs have nan. Runs that were taken from where they had been trained already are left
+    out. Empty where training time was not recorded.
     """
-    finished = cube[cube["status"] == Status.FINISHED]
+    finished = cube[(cube["status"] == Status.FINISHED) & ~taken(cube)]
     if finished.empty or SECONDS_TRAIN not in curves.columns:
         return pd.DataFrame(columns=pd.Index(RUN_COLUMNS))
     timed = _epochs(curves, finished["run_id"], [name for name in PARTS.values() if name in curves.columns])
@@ -61,6 +62,13 @@ def runs(cube: pd.DataFrame, curves: pd.DataFrame, *, warmup: int = 1) -> pd.Dat
         row["packed"] = bool(run.get("pack_size", 1) > 1)
         rows.append(row | _totals(epochs, int(run.get("best_epoch", -1))) | _medians(epochs, warmup))
     return pd.DataFrame(rows, columns=pd.Index(RUN_COLUMNS))
+
+
+def taken(cube: pd.DataFrame) -> pd.Series:
+    """Which runs were taken from where they had been trained already: their times are of that place and time."""
+    if "reused_from" not in cube:
+        return pd.Series(False, index=cube.index)
+    return cube["reused_from"].fillna("").ne("")
 
 
 Epochs = dict[str, Array]
@@ -209,7 +217,7 @@ def equal_time(
     seconds (that time), runs. Packed runs are left out.
     """
     column = f"validation/{metric.name}"
-    rows = cube[(cube["dataset"] == dataset) & (cube["status"] == Status.FINISHED)]
+    rows = cube[(cube["dataset"] == dataset) & (cube["status"] == Status.FINISHED) & ~taken(cube)]
     if "pack_size" in rows:
         rows = rows[rows["pack_size"] <= 1]
     columns = pd.Index(["activation", "seconds", "value", "low", "high", "running"])

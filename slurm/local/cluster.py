@@ -50,18 +50,21 @@ class _Job:
 class LocalCluster:
     """Runs jobs as processes of this machine, as many at a time as the profile's needs fit into it.
 
-    Jobs beyond that wait: they are started by later calls of :meth:`poll`. ``folder`` is where an earlier driver's jobs
+    Jobs beyond that wait: they are started by later calls of :meth:`poll`. ``folders`` are where earlier drivers' jobs
     are looked for; folders given to :meth:`submit` and :meth:`recover` are known from then on.
     """
 
-    def __init__(self, profile: Profile, folder: Path | None = None) -> None:
+    def __init__(self, profile: Profile, *folders: Path) -> None:
         self.profile = profile
         self.costs = Costs()
         self._folders: list[Path] = []
         self._jobs: dict[str, _Job] = {}
         self._gpus: tuple[str, ...] | None = None
-        if folder is not None:
+        for folder in folders:
             self._add_folder(folder)
+
+    trouble = ""
+    """Processes of this machine are always known."""
 
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
@@ -121,7 +124,9 @@ class LocalCluster:
         profile = self.profile
         if profile.max_jobs is not None:
             return profile.max_jobs
-        fits = [processes.cores() // profile.cpus_per_pack, int(processes.memory_gb() // profile.mem_gb)]
+        fits = [processes.cores() // profile.cpus_per_pack]
+        if profile.memory_gb is not None:
+            fits.append(int(processes.memory_gb() // profile.memory_gb))
         if per_pack := self._gpus_per_pack():
             fits.append(len(self._all_gpus()) // per_pack)
         return max(1, min(fits))

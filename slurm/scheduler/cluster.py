@@ -64,7 +64,7 @@ def array_size(profile: Profile, limits: Limits) -> int:
 class SlurmCluster:
     """Jobs as arrays of a real Slurm. ``now`` is the clock, in seconds since 1970."""
 
-    def __init__(self, profile: Profile, folder: Path | None = None, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, profile: Profile, *folders: Path, now: Callable[[], float] = time.time) -> None:
         self.profile = profile
         self.costs = Costs()
         self.scheduler = Scheduler(self.costs)
@@ -82,8 +82,12 @@ class SlurmCluster:
         self._to_cancel: set[str] = set()
         """Jobs whose scancel did not reach the scheduler."""
         self._cancel_again = 0.0
-        if folder is not None:
+        for folder in folders:
             self._add_folder(folder)
+
+    @property
+    def trouble(self) -> str:
+        return self._poller.trouble
 
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
@@ -179,7 +183,7 @@ class SlurmCluster:
             words = str(error)
             meaning = sbatch_errors.meaning(words)
             if meaning is Meaning.UNCERTAIN:
-                here = self._unclaimed(self.scheduler.queue([array.name]) or ())
+                here = self._unclaimed(self.scheduler.queue([array.name]).rows)
                 if here is not None:
                     return self._adopt(submission, array, here)
                 self._track_unconfirmed(array.name)
@@ -225,10 +229,11 @@ class SlurmCluster:
 
     def _look_up(self, array: Array) -> str | None:
         """Slurm's id of a job by its name, where it lives."""
-        rows = self.scheduler.queue([array.name])
-        if rows is None:
+        answer = self.scheduler.queue([array.name])
+        found = self._unclaimed(answer.rows)
+        if found is None and not answer.whole:
             raise SubmissionRefused(f"squeue does not answer: whether {array.name} was submitted is not known yet")
-        return self._unclaimed(rows)
+        return found
 
     def _unclaimed(self, rows: Collection[Row]) -> str | None:
         """Of jobs of one name, the newest that lives and is not ours already."""

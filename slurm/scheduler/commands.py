@@ -47,6 +47,17 @@ class Row:
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """What squeue said."""
+
+    rows: tuple[Row, ...] = ()
+    whole: bool
+    """Whether all of it could be read: then a job that is not among the rows is really gone."""
+    problem: str = ""
+    """What could not be read, or why there was no answer."""
+
+
 class Scheduler:
     """Slurm's commands on this machine's PATH."""
 
@@ -81,28 +92,29 @@ class Scheduler:
             return Answer(code=124, out="", err=str(problem))
         return Answer(code=done.returncode, out=done.stdout, err=done.stderr.strip())
 
-    def queue(self, names: list[str]) -> list[Row] | None:
-        """This user's jobs of these names (of any name, where there are none) that slurmctld remembers; None where it
-        did not answer or where a line made no sense, so that a job that is not among the rows is really gone."""
+    def queue(self, names: list[str]) -> Queue:
+        """This user's jobs of these names (of any name, where there are none) that slurmctld remembers. A notice before
+        the rows (of a site, of a wrapper) is no row; a line among them that makes no sense may have been one."""
         words = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", "--format=%F|%K|%T|%N|%j|%r"]
         if names:
             words.append(f"--name={','.join(names)}")
         answer = self.ask(*words)
         if not answer.ok:
-            return None
+            return Queue(whole=False, problem=_last_words(answer.err) or f"exit status {answer.code}")
         rows: list[Row] = []
-        whole = True
+        problem = ""
         for line in answer.out.splitlines():
             parts = line.split("|", 5)
             if len(parts) != 6 or not parts[0].strip().isdecimal():
-                whole = whole and not line.strip()
+                torn = bool(rows) or "|" in line or line.strip()[:1].isdecimal()
+                problem = line.strip()[:200] if torn and line.strip() else problem
                 continue
             root, tasks, word, node, name, reason = (part.strip() for part in parts)
             rows += [
                 Row(job=job, name=name, word=word, node=node or None, reason=reason.replace("None", ""))
                 for job in expand(root, tasks)
             ]
-        return _last(rows) if whole else None
+        return Queue(rows=tuple(_last(rows)), whole=not problem, problem=problem)
 
     def history(self, *selection: str) -> list[Row] | None:
         """Jobs that accounting remembers, selected by sacct's own options; None where it did not answer.
@@ -147,6 +159,10 @@ def expand(root: str, tasks: str) -> Iterator[str]:
         first, _, last = bounds.partition("-")
         for task in range(int(first), int(last or first) + 1, int(step or 1)):
             yield f"{root}_{task}"
+
+
+def _last_words(text: str) -> str:
+    return next((line.strip()[:200] for line in reversed(text.splitlines()) if line.strip()), "")
 
 
 def _last(rows: list[Row]) -> list[Row]:

@@ -6,15 +6,15 @@ grows by half while nothing changes, up to ``poll_max_s``, and doubles after a q
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from slurm import job_results
 from slurm.jobs import JobReport, JobState
 from slurm.profile import Profile
-from slurm.scheduler import states
-from slurm.scheduler.commands import Row, Scheduler
+from slurm.scheduler import states, waiting
+from slurm.scheduler.commands import Queue, Row, Scheduler
 
 NAMES_AT_MOST = 100
 """More job names than this are not listed: all of the user's jobs are asked for."""
@@ -22,6 +22,7 @@ HISTORY_AT_MOST = 500
 COMPLETING = "COMPLETING"
 FORGOTTEN_BEFORE_LOST = 3
 """So many sound answers without a job, from squeue and then from accounting, before it counts as lost."""
+UNSOUND_BEFORE_TOLD = 3
 LOST_ANYWAY = 30
 """So many from squeue alone, where accounting does not answer."""
 
@@ -69,6 +70,10 @@ class Poller:
         self._next = 0.0
         self._next_history = 0.0
         self._history_interval = profile.poll_min_s
+        self._unsound = 0
+        """Answers in a row of which it cannot be said that they are whole."""
+        self.trouble = ""
+        """What keeps the states of jobs from being known, for people; "" where nothing does."""
 
     def poll(self, jobs: Collection[str]) -> Mapping[str, JobReport]:
         """A report per job; asks the scheduler where it is time to."""
@@ -101,26 +106,37 @@ class Poller:
     def _ask_queue(self, jobs: list[str]) -> None:
         names = {name for job in jobs if (name := self._name_of(job)) is not None} | self.unconfirmed
         nameless = any(self._name_of(job) is None for job in jobs)
-        rows = self.scheduler.queue([] if nameless or len(names) > NAMES_AT_MOST else sorted(names))
-        if rows is None:
-            self._interval = min(self.profile.poll_max_s, 2 * self._interval)
-            self._next = self._now() + self._interval
-            return
+        answer = self.scheduler.queue([] if nameless or len(names) > NAMES_AT_MOST else sorted(names))
         before = {job: self._memory[job].state for job in jobs}
-        seen = {row.job: row for row in rows}
-        self._note_orphans(rows)
+        seen = {row.job: row for row in answer.rows}
         for job in jobs:
             if job in seen:
                 self._memory[job].missed = 0
                 self._take(job, seen[job])
-            else:
+        self._unsound = 0 if answer.whole else self._unsound + 1
+        self.trouble = self._trouble(answer) if self._unsound >= UNSOUND_BEFORE_TOLD else ""
+        if not answer.whole:
+            self._interval = min(self.profile.poll_max_s, 2 * self._interval)
+            self._next = self._now() + self._interval
+            return
+        self._note_orphans(answer.rows)
+        for job in jobs:
+            if job not in seen:
                 self._memory[job].missed += 1
         self._ask_history([job for job in jobs if self._memory[job].missed])
         changed = any(self._memory[job].state is not state for job, state in before.items())
         self._interval = self.profile.poll_min_s if changed else min(self.profile.poll_max_s, 1.5 * self._interval)
         self._next = self._now() + self._interval
 
-    def _note_orphans(self, rows: list[Row]) -> None:
+    def _trouble(self, answer: Queue) -> str:
+        what = "answers what cannot be read" if answer.rows or not answer.problem else "does not answer"
+        said = f": {answer.problem}" if answer.problem else ""
+        return (
+            f"squeue {what}, {self._unsound} times in a row{said}; folds go on and their journals are read, but that a "
+            "job ended without a result is not noticed"
+        )
+
+    def _note_orphans(self, rows: Sequence[Row]) -> None:
         self.orphans = {}
         for row in rows:
             if row.name in self.unconfirmed and not states.read(row.word).over:
@@ -183,7 +199,7 @@ class Poller:
             return  # Slurm may need minutes to notice, after an interruption of its own
         memory.state = self._ours(job, states.read(row.word))
         memory.node = row.node or memory.node
-        memory.reason = row.reason if memory.state is JobState.PENDING else ""
+        memory.reason = waiting.explained(row.reason) if memory.state is JobState.PENDING else ""
         if memory.state is JobState.PENDING and states.held(row.word):
             memory.reason = "held by the site or an operator; `scontrol release` frees it"
         if memory.state is JobState.UNKNOWN:
@@ -200,8 +216,9 @@ class Poller:
         if state is JobState.TIMED_OUT:
             return state, "reached its time limit (time in the profile)"
         if state is JobState.OUT_OF_MEMORY:
-            given = f"it was given {self.profile.mem_gb:g} GB"
-            return state, f"{given}; raise mem_gb in the profile, or give a pack fewer folds"
+            given = self.profile.memory_gb
+            words = f"it was given {given:g} GB" if given is not None else "it used more than the site gives a job"
+            return state, f"{words}; raise {self.profile.memory_key} in the profile, or give a pack fewer folds"
         if state in (JobState.FINISHED, JobState.FAILED) and folder is not None:
             ended = job_results.from_result(folder, job)
             if ended is not None:

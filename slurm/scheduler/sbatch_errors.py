@@ -1,9 +1,17 @@
-"""What sbatch's words mean: try later, change something, or nobody knows whether it took the job."""
+"""What sbatch's words mean: try later, change something, or nobody knows whether it took the job.
+
+The words are data: ``sbatch_answers.csv``, a pattern, an example and its source a line. The first pattern that is found
+says the meaning, so what is narrower stands above. What no line knows is for a person to look at.
+"""
 
 from __future__ import annotations
 
+import csv
 import enum
 import re
+from functools import lru_cache
+from importlib import resources
+from typing import NamedTuple
 
 
 class Meaning(enum.Enum):
@@ -17,52 +25,25 @@ class Meaning(enum.Enum):
     NEVER = "never"
 
 
-UNCERTAIN = (
-    r"socket timed out",
-    r"timed out",
-    r"zero bytes were transmitted",
-    r"transport endpoint",
-    r"connection reset",
-    r"broken pipe",
-    r"unexpected message received",
-    r"could not make sense of sbatch output",
-)
-FEWER = (r"max\w*submit\w*", r"maxjobs?count", r"maximum number of jobs", r"too many (jobs|tasks)")
-LATER = (
-    r"unable to contact slurm",
-    r"controller not responding",
-    r"connection refused",
-    r"temporarily (unable|unavailable)",
-    r"rate limit",
-    r"too many requests",
-    r"try again",
-    r"please (retry|wait)",
-    r"resource temporarily",
-    r"system (is )?in (a )?maintenance",
-    r"slurmctld.*(restart|backup|standby)",
-    r"munge|protocol authentication",
-    r"no route to host|network is (down|unreachable)",
-    r"required partition not available",
-)
-PER_JOB = r"(assoc|qos|part)\w*(max|min)\w*(perjob|wall|pernode)\w*"
-POLICY = r"accounting/qos policy"
+class Known(NamedTuple):
+    """A line of the table."""
+
+    means: Meaning
+    pattern: str
+    """A regular expression for sbatch's words in lower case."""
+    example: str
+    source: str
+
+
+@lru_cache(maxsize=1)
+def known() -> tuple[Known, ...]:
+    """All that sbatch is known to say, in the order in which it is looked for."""
+    text = resources.files("slurm.scheduler").joinpath("sbatch_answers.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return tuple(Known(Meaning(row["means"]), row["pattern"], row["example"], row["source"]) for row in rows)
 
 
 def meaning(words: str) -> Meaning:
-    """What sbatch's error means.
-
-    "Job violates accounting/QOS policy" covers both a full queue and an impossible request; Slurm names the limit in
-    the line before, and where it does not, a full queue is the likelier of the two.
-    """
+    """What sbatch's error means; NEVER where nobody knows it."""
     text = words.lower()
-    if _has(text, FEWER):
-        return Meaning.LATER_AND_FEWER
-    if re.search(POLICY, text):
-        return Meaning.NEVER if re.search(PER_JOB, text) else Meaning.LATER_AND_FEWER
-    if _has(text, UNCERTAIN):
-        return Meaning.UNCERTAIN
-    return Meaning.LATER if _has(text, LATER) else Meaning.NEVER
-
-
-def _has(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(re.search(pattern, text) for pattern in patterns)
+    return next((line.means for line in known() if re.search(line.pattern, text)), Meaning.NEVER)

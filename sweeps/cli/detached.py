@@ -35,11 +35,14 @@ def check(study: Study) -> None:
 
 
 def submit(path: Path, interval_s: float) -> str:
-    """Submits the driver of the study in ``path``; says how to follow it. Raises as :func:`check`."""
+    """Submits the driver of the study or suite in ``path``; says how to follow it. Raises as :func:`check`."""
     from slurm.clusters import open_cluster
     from slurm.profile import load
+    from sweeps.suite import folder
 
-    study = session.opened(path)
+    suite = folder.opened(path) if folder.is_suite(path) else None
+    first = path if suite is None else suite.folder(suite.members[0])
+    study = session.opened(first)
     check(study)
     place.refuse_copy(path)
     if held(path):
@@ -48,26 +51,23 @@ def submit(path: Path, interval_s: float) -> str:
     jobs = path / "jobs"
     jobs.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"path": str(path.absolute()), "interval_s": interval_s})
-    name = f"{study.name}.driver.{secrets.token_hex(3)}"
-    driver = needs.kept(study, path).for_nodes(profile.for_driver())
+    name = f"{study.name if suite is None else suite.name}.driver.{secrets.token_hex(3)}"
+    driver = needs.kept(study, first).for_nodes(profile.for_driver())
     (job,) = open_cluster(driver, jobs).submit(CALL, [text], name=name, folder=jobs)
     where = quote_path(path)
     return f"the driver is job {job}; follow it with `actsweep status {where}`, stop it with `actsweep stop {where}`"
 
 
 def run(text: str) -> str:
-    """Drives the study to its report; on Slurm's warning says that it was interrupted, and is requeued."""
+    """Drives the study or suite to its report; on Slurm's warning says that it was interrupted, and is requeued."""
     asked = json.loads(text)
     path = Path(asked["path"])
     before = {number: signal.signal(number, _terminate) for number in (signal.SIGTERM, signal.SIGUSR2)}
     try:
-        with session.driving(path) as driver:
-            finished = session.drive(driver, lambda now: None, interval_s=asked["interval_s"])
-        if finished:
+        lost = _drive(path, asked["interval_s"])
+        if lost is not None:
             from sweeps.cli import reporting
-            from sweeps.view import status
 
-            lost = bool(status.without_score(path))
             reporting.write([str(path)], None, allow_incomplete=lost)
     except _Terminated:
         return json.dumps({"interrupted": True})
@@ -75,6 +75,21 @@ def run(text: str) -> str:
         for number, handler in before.items():
             signal.signal(number, handler)
     return json.dumps({"interrupted": False})
+
+
+def _drive(path: Path, interval_s: float) -> bool | None:
+    """Whether folds were lost on the way to the end; None where it has not come to an end, or a report to nothing."""
+    from sweeps.suite import after_run, driver, folder
+    from sweeps.view import status
+
+    if folder.is_suite(path):
+        with driver.driving(path) as driving:
+            driver.drive(driving, lambda now: None, interval_s=interval_s)
+            after = after_run.after_run(driving)
+        return after.lost if after.reportable and not after.stopped else None
+    with session.driving(path) as alone:
+        finished = session.drive(alone, lambda now: None, interval_s=interval_s)
+    return bool(status.without_score(path)) if finished else None
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

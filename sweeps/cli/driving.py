@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -11,7 +12,8 @@ import click
 from sweeps.cli import exit_codes
 
 if TYPE_CHECKING:
-    from sweeps.driver.driver import Driver
+    from slurm.jobs import Costs
+    from sweeps.tracking.ui_server import Ui
 
 
 def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False, here: bool = False) -> None:
@@ -36,7 +38,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
             with screen.Show(Console()) as show:
                 finished = session.drive(driver, lambda now: show(progress.view(now)), interval_s=interval_s)
         except KeyboardInterrupt:
-            _interrupted(driver, path)
+            leave(path, len(driver.state.folds_of), driver.pause, driver.cluster.costs)
         after = after_run(driver, finished=finished)
     for said in after.lines:
         click.echo(said.text, err=said.problem)
@@ -58,13 +60,12 @@ def say_differences(path: Path) -> None:
         click.echo(difference, err=True)
 
 
-def _interrupted(driver: Driver, path: Path) -> NoReturn:
-    """Ctrl-C: leave the jobs or stop them; asked once, and a second Ctrl-C leaves them."""
+def leave(path: Path, live: int, pause: Callable[[], None], costs: Costs) -> NoReturn:
+    """Ctrl-C: leave the ``live`` jobs or stop them; asked once, and a second Ctrl-C leaves them."""
     from sweeps import wording
     from sweeps.folder.layout import quote_path
     from sweeps.view import footprint
 
-    live = len(driver.state.folds_of)
     stop = False
     if live and sys.stdin.isatty():
         try:
@@ -73,8 +74,18 @@ def _interrupted(driver: Driver, path: Path) -> NoReturn:
         except (click.Abort, KeyboardInterrupt):
             stop = False
     if stop:
-        driver.pause()
+        pause()
     what = "stopped" if stop else "left as they are" if live else "none"
     click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {quote_path(path)}`", err=True)
-    click.echo(footprint.footprint(driver.cluster.costs).words(), err=True)
+    click.echo(footprint.footprint(costs).words(), err=True)
     sys.exit(exit_codes.INTERRUPTED)
+
+
+def serve(running: Ui) -> None:
+    """Says where an MLflow UI is, and keeps it until Ctrl-C."""
+    with running:
+        click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
+        try:
+            running.wait()
+        except KeyboardInterrupt:
+            click.echo("closed")

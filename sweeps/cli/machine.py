@@ -12,12 +12,13 @@ from sweeps.cli import exit_codes
 @click.group(invoke_without_command=True)
 @click.pass_context
 def studies(ctx: click.Context) -> None:
-    """The studies that come with actsweep: list them, show or copy one."""
+    """The studies and suites that come with actsweep: list them, show or copy one."""
     if ctx.invoked_subcommand is None:
         from sweeps.study import shipped
+        from sweeps.suite import shipped as suites
         from sweeps.view import preview
 
-        known = sorted(shipped.shipped().items())
+        known = sorted([*shipped.shipped().items(), *suites.shipped().items()])
         for heading, small in (("For two CPU cores:", True), ("As in a paper, for GPUs or many cores:", False)):
             click.echo(heading)
             for name, text in known:
@@ -28,10 +29,11 @@ def studies(ctx: click.Context) -> None:
 @studies.command("show")
 @click.argument("name")
 def studies_show(name: str) -> None:
-    """Print the study NAME, to be saved and changed."""
+    """Print the study or suite NAME, to be saved and changed."""
     from sweeps.study import shipped
+    from sweeps.suite import shipped as suites
 
-    click.echo(shipped.text_of(name), nl=False)
+    click.echo(suites.shipped().get(name) or shipped.text_of(name), nl=False)
 
 
 @click.group()

@@ -16,10 +16,11 @@ from typing import Any
 
 import click
 
-from sweeps.cli import exit_codes, machine
+from sweeps.cli import exit_codes, machine, profiles
+from sweeps.cli.suites import or_suite
 
-BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "tick", "status", "logs", "stop")
-AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "cluster")
+BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "extend", "tick", "status", "logs", "stop")
+AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
 MEANT_FOR_THE_USER = {
@@ -76,6 +77,7 @@ def main() -> None:
     """The honest comparison of neural activation functions, at cluster scale.
 
     A study file says what is compared; `run` searches, cross-validates and reports; `ui` shows every fold in MLflow.
+    A suite file names several studies that ask one question; it, and its folder, is taken wherever a study is.
 
     \b
     Exit codes: 0 done; 1 something failed; 2 wrong command or file, nothing written;
@@ -92,10 +94,11 @@ def main() -> None:
 @click.option("--measured", "measured", metavar="DIR", multiple=True, type=click.Path(path_type=Path, exists=True),
               help="Study folders whose epoch times the price is estimated from.")  # fmt: skip
 @click.option("--resolved", is_flag=True, help="Print the study with all defaults written out, and nothing else.")
+@or_suite
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    """Validate STUDY (a file or a shipped name); show plan and price."""
+    """Validate STUDY (a file or a shipped name; of a study or a suite); show plan and price."""
     from slurm.profile import load as load_profile
-    from sweeps.driver import named, needs, preflight
+    from sweeps.driver import alike, named, needs, preflight
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
     from sweeps.view import preview
@@ -108,6 +111,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     places = named.check(found)
     # all of it, or a refusal and nothing
     texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
+    texts.append(alike.words(alike.check(found)))
     texts += [preview.price(found, measured), preflight.cost(found)]
     texts.append(preview.submission(found, profile))
     click.echo("\n".join(texts))
@@ -133,12 +137,13 @@ def _driver_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--cluster", metavar="PROFILE", help="Where to run: a shipped profile's name or a file.")
 @click.option("--detach", is_flag=True, help="Submit the driver itself as a small Slurm job, and return.")
 @_driver_options
+@or_suite
 def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_report: bool, interval_s: float) -> None:
-    """Run STUDY (a file or a shipped name) to its report.
+    """Run STUDY (a file or a shipped name; of a study or a suite) to its report.
 
     Goes on where an earlier run of the same study in the same folder ended."""
     from sweeps.cli import detached, driving
-    from sweeps.driver import needs, preflight, session
+    from sweeps.driver import alike, needs, preflight, session
     from sweeps.study import shipped
 
     found = shipped.find(study)
@@ -148,12 +153,13 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
         detached.check(found)
     path = folder or Path("runs") / found.name
     with needs.as_started(found, path):
-        remarks, places = preflight.check(found)
+        remarks, places, same = preflight.check(found)
     for remark in remarks:
         click.echo(remark)
     if places:
         click.echo(f"{found.model.name}: {places}")
-    if session.make(found, path, sys.argv, places):
+    click.echo(alike.words(same))
+    if session.make(found, path, sys.argv, places, same, named=study):
         click.echo(f"study folder: {path}")
     else:
         click.echo(f"study folder: {path} (goes on where it ended)")
@@ -170,6 +176,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 @click.option("--here", is_flag=True,
               help="Take ACTSWEEP_DATA and PYTHONPATH from this shell, from now on.")  # fmt: skip
 @_driver_options
+@or_suite
 def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interval_s: float) -> None:
     """Go on with the study in DIR, after whatever ended it.
 
@@ -181,6 +188,28 @@ def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interv
 
 @main.command()
 @FOLDER
+@click.argument("study")
+@click.option("--cluster", metavar="PROFILE", help="Where to go on (default: where it ran).")
+@click.option("--here", is_flag=True,
+              help="Take ACTSWEEP_DATA and PYTHONPATH from this shell, from now on.")  # fmt: skip
+@click.option("--detach", is_flag=True, help="Submit the driver itself as a small Slurm job, and return.")
+@_driver_options
+def extend(
+    folder: Path, study: str, cluster: str | None, here: bool, detach: bool, no_report: bool, interval_s: float
+) -> None:
+    """Go on with DIR as STUDY says, a later version of its study file.
+
+    For a study, finished or not, that only grows: more search.samples, more repeats, until: decided, further
+    activations, another budget. What is trained already stays; what had been seen by now is kept and reported, and
+    words that could depend on it are qualified. Anything else that differs is refused, and named."""
+    from sweeps.cli import growth
+
+    growth.extend(folder, study, cluster=cluster, here=here, detach=detach, no_report=no_report, interval_s=interval_s)
+
+
+@main.command()
+@FOLDER
+@or_suite
 def tick(folder: Path) -> None:
     """Make one decision step in DIR and return.
 
@@ -199,6 +228,7 @@ def tick(folder: Path) -> None:
 @main.command()
 @FOLDER
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@or_suite
 def status(folder: Path, as_json: bool) -> None:
     """Show how the study in DIR stands.
 
@@ -214,9 +244,11 @@ def status(folder: Path, as_json: bool) -> None:
 @click.argument("trial")
 @click.argument("fold", required=False)
 @click.option("-n", "--lines", default=40, show_default=True, help="Lines of each log's end.")
+@or_suite
 def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
     """Print the end of the job logs of TRIAL's FOLD.
 
+    TRIAL as dsrelu-c000, of a suite as MEMBER/dsrelu-c000.
     FOLD as fold-0-2 or 0-2; all of the trial without it. Says also how each journal ended."""
     from sweeps.view import status as overview
 
@@ -225,6 +257,7 @@ def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
 
 @main.command()
 @FOLDER
+@or_suite
 def stop(folder: Path) -> None:
     """Cancel the jobs of the study in DIR.
 
@@ -239,6 +272,7 @@ def stop(folder: Path) -> None:
 
 @main.command()
 @FOLDER
+@or_suite
 def sync(folder: Path) -> None:
     """Bring MLflow up to date with the journals in DIR; safe to repeat."""
     from sweeps.driver import session
@@ -249,17 +283,14 @@ def sync(folder: Path) -> None:
 @main.command()
 @FOLDER
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on localhost (default: a free one).")
+@or_suite
 def ui(folder: Path, port: int | None) -> None:
     """Open the MLflow UI of the study in DIR on localhost."""
+    from sweeps.cli import driving
     from sweeps.driver import session
     from sweeps.tracking import ui_server
 
-    with ui_server.ui(folder, session.opened(folder).tracking.uri, port=port) as running:
-        click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
-        try:
-            running.wait()
-        except KeyboardInterrupt:
-            click.echo("closed")
+    driving.serve(ui_server.ui(folder, session.opened(folder).tracking.uri, port=port))
 
 
 @main.command()
@@ -291,7 +322,7 @@ def report(
         click.echo(line)
 
 
-for _command in (machine.studies, machine.data, machine.doctor, machine.cluster):
+for _command in (machine.studies, machine.data, machine.doctor, profiles.profile, machine.cluster):
     main.add_command(_command)
 
 if __name__ == "__main__":

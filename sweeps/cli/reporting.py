@@ -23,12 +23,22 @@ def write(
     allow_incomplete: bool = False,
     pdf_wanted: bool = False,
 ) -> list[str]:
-    """Writes the report and says where it is. A study folder's MLflow is brought up to date first."""
+    """Writes the report and says where it is. A study folder's MLflow is brought up to date first. A suite's folder
+    stands for its studies, which are reported together."""
     from analysis.errors import IncompleteFolds
     from analysis.report import build, pdf
     from analysis.runs import load, published
     from analysis.runs.schema import Status
+    from sweeps.suite import folder
 
+    suites = [path for source in sources if folder.is_suite(path := Path(source))]
+    if suites == [Path(source) for source in sources] and len(suites) == 1:
+        out = out or suites[0] / layout.REPORT
+    sources = [
+        str(found)
+        for source in sources
+        for found in (folder.members_of(Path(source)) if Path(source) in suites else [source])
+    ]
     store.configure_mlflow()  # or MLflow tries a server that does not answer for many minutes
     folders = [Path(source) for source in sources if (Path(source) / layout.STUDY).is_file()]
     notes = [note for path in folders for note in _bring_up_to_date(path)]
@@ -43,6 +53,8 @@ def write(
     target = out or (folders[0] / layout.REPORT if len(folders) == 1 else Path(layout.REPORT))
     tables = published.read(*_csvs(imported)) if imported else None
     page = build.write(studies, target, allow_incomplete=allow_incomplete, published=tables)
+    for path in folders:
+        layout.note_report(path, page)
     printed = [f"printed: {pdf.write(page).absolute()}"] if pdf_wanted else []
     if len(folders) == 1 and len(sources) == 1 and not imported:
         notes += _attach(folders[0], target)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState, Retry, retry
 from sweeps import wording
+from sweeps.driver import racing
+from sweeps.folder import winners
 from sweeps.folder.records import Completed, FoldKey, TrialAdded, TrialStatus, trial_of
 from sweeps.folder.state import State
 from trainer.spec import Phase
@@ -80,24 +82,26 @@ def bad_nodes(state: State, folds: Sequence[FoldKey], *, limit: int = 2) -> tupl
 
 def reopenable(state: State, searched: Collection[str]) -> list[TrialAdded]:
     """Trials that are over without a result and whose result could still count: those that failed or were given up,
-    unless the winner of their search is chosen already."""
+    unless the winner of their search is chosen already, or its race went on without them."""
     return [
         trial
         for name, trial in state.trials.items()
         if name in state.completed
         and state.completed[name].status.may_be_retried
         and name not in state.stopping
-        and not (trial.phase == "search" and _chosen(state, trial.label, searched))
+        and not (trial.phase == "search" and (_chosen(state, trial.label, searched) or racing.out(state, trial)))
     ]
 
 
 def claimed(state: State, phase: Phase, searched: Collection[str]) -> set[FoldKey]:
-    """Folds that the claims rest on: of every trial of their phase, but of a search only its winner's."""
-    winners = {choice.trial for choice in state.selected.values()}
+    """Folds that the claims rest on: of every trial of their phase, but of a search only its winner's, and of a confirm
+    phase not those that were trained for an earlier choice."""
+    won = {choice.trial for choice in state.selected.values()}
     return {
         fold
         for trial in state.of_phase(phase)
-        if phase == "confirm" or trial.label not in searched or trial.trial in winners
+        if not winners.is_earlier(state, trial)
+        if phase == "confirm" or trial.label not in searched or trial.trial in won
         for fold in trial.folds
     }
 

@@ -9,19 +9,22 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
-from sweeps.driver import decisions, trial_result
+from sweeps.driver import decisions, trial_costs, trial_result
 from sweeps.driver.budget import Budget
+from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
 from sweeps.driver.failures import Failures
 from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, own_names, pack_size, pack_text
+from sweeps.driver.racing import Races
+from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
-from sweeps.folder import decided, layout, ledger, own_code
+from sweeps.folder import decided, layout, ledger, own_code, winners
 from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.ledger import FILE, Ledger
 from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused, TrialAdded, trial_of
@@ -68,6 +71,8 @@ class Driver:
             self._trials,
             max_retries=study.cluster.max_retries,
             journal_lag_s=journal_lag_s,
+            jobs=self._jobs,
+            clock=clock,
             sleep=sleep,
         )
         self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock, call)
@@ -79,8 +84,11 @@ class Driver:
         self._track_at = 0.0
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
-        self.budget = Budget(study)
-        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials)
+        self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices)
+        races = Races(study, self.ledger, self.journals, self.budget)
+        self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races, self.budget)
+        self.reuse = Reuse(study, path, self.ledger, self.journals, self._new_trials.specs, lambda: self.node)
+        self._confirmation = Confirmation(study, self.ledger, self._new_trials, self.budget, path)
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()
@@ -111,17 +119,19 @@ class Driver:
                     time=self._clock(),
                 )
             )
-        elif opened.study_digest != digest(self.study):
+        elif self.state.study_digest != digest(self.study):
             raise LedgerError(
-                f"{self.path}: its ledger belongs to another version of the study (digest {opened.study_digest}, got "
-                f"{digest(self.study)}); restore study.yaml, or start the changed study in another folder"
+                f"{self.path}: its ledger belongs to another version of the study (digest {self.state.study_digest}, "
+                f"got {digest(self.study)}); restore study.yaml, or start the changed study in another folder"
             )
         self._searches.replay(ledger.read(self.ledger.path))
         self._new_trials.restore()
+        self.budget.reopen()
         for again in self.state.reopenings:
             self._failures.release(again)
             # MLflow takes the runs of their earlier end for complete, and would not look by itself.
             self._changed.update(again.folds)
+        self._changed.update(winners.told_again(self.state))
         decided.write_all(self._trials, self.state)
         for fold, reason in self.state.gave_up.items():
             layout.write_infra(self._trials / fold, reason)
@@ -143,8 +153,8 @@ class Driver:
                 code=code.digest(version.modules),
             )
 
-    def _text(self, folds: Sequence[FoldKey]) -> str:
-        return pack_text(self.study, self.node, self._new_trials.specs, self._trials, folds)
+    def _text(self, folds: Sequence[FoldKey], meter: Path, seconds: float | None) -> str:
+        return pack_text(self.study, self.node, self._new_trials.specs, self._trials, folds, meter, seconds)
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
@@ -170,8 +180,8 @@ class Driver:
 
     @property
     def refused(self) -> str:
-        """Why the last submission was put off; "" if it was not."""
-        return self._without_data or self._submitter.refused
+        """Why the last submission was put off, or why it is not known how jobs stand; "" where neither is so."""
+        return self._without_data or self._submitter.refused or self.cluster.trouble
 
     @property
     def tracking_problem(self) -> str:
@@ -180,6 +190,7 @@ class Driver:
 
     def _observe(self) -> None:
         self._changed |= self.journals.refresh(list(self.state.job_of))
+        self.budget.observe()
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
 
     def _complete(self) -> None:
@@ -189,6 +200,7 @@ class Driver:
             result = trial_result.combine(histories, trial_result.closed(self.state, trial))
             if result is not None:
                 status, metrics = result
+                metrics |= trial_costs.measured(self.study, trial, histories) if metrics else {}
                 trained = Trained.together(histories)
                 end = Completed(trial=trial.trial, status=status, metrics=metrics, **trained._asdict())
                 ends.append((trial, end))
@@ -221,18 +233,26 @@ class Driver:
 
     def _select(self) -> None:
         self._changed.update(self._new_trials.select())
-        if not self.state.index.any_open() and not self._new_trials.searching and not self.state.finished:
+        self._confirmation.step(searching=self._new_trials.searching)
+        over = self.budget.over or not (self.state.index.any_open() or self._new_trials.searching)
+        if over and not self.budget.pending and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
 
     # -- submission ----------------------------------------------------------------------------------------------------
 
     def _submit(self) -> None:
-        waiting = self._waiting()
         root = self.node.data_root if next(self._waiting(), None) else None
         gone = root is not None and not Path(root).is_dir()  # a mount that went away: no job could read it
         self._without_data = f"the data root {root} is not there; nothing is submitted until it is" if gone else ""
         if not gone:
-            self._submitter.submit(waiting, pack_size(self.study), before=self._compare_code)  # a driver lives for days
+            waiting: Iterable[FoldKey] = self.reuse.sort_out(self._waiting(), self._compare_code)
+            if (
+                self.study.budget is not None or self.study.reuse
+            ):  # looks at all of them, not at those there is room for
+                waiting = list(waiting)
+            self._submitter.submit(waiting, pack_size(self.study), self.budget.grant, before=self._compare_code)
+            self._changed.update(self.reuse.taken)
+            self.budget.settle(waiting)
 
     def _waiting(self) -> Iterator[FoldKey]:
         """Folds to be submitted, one by one. One that has an end without a submission of this ledger's is none, and

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from slurm.jobs import JobReport, JobState
-from sweeps.driver import decisions, trial_result
+from sweeps.driver import decisions, holding, trial_result
 from sweeps.folder import decided, layout
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import Ledger
@@ -15,8 +15,8 @@ from trainer.journal import Status
 
 
 class Failures:
-    """``trials``: the folder of the trials. ``journal_lag_s``: how long a journal may lag behind the end of its
-    job."""
+    """``trials``, ``jobs``: the folders of the trials and of the jobs. ``journal_lag_s``: how long a journal may lag
+    behind the end of its job."""
 
     def __init__(
         self,
@@ -26,10 +26,13 @@ class Failures:
         *,
         max_retries: int,
         journal_lag_s: float,
+        jobs: Path,
+        clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         self._ledger, self._journals, self._trials = ledger, journals, trials
         self._max_retries, self._journal_lag_s, self._sleep = max_retries, journal_lag_s, sleep
+        self._jobs, self._clock = jobs, clock
 
     def handle(self, jobs: Mapping[str, JobReport]) -> None:
         """Releases or gives up the folds that jobs that are over left without an end."""
@@ -49,7 +52,11 @@ class Failures:
 
     def _decide(self, report: JobReport, lost: Sequence[FoldKey]) -> list[JobOver | GaveUp]:
         state = self._ledger.state
-        epochs = trial_result.epochs_done(self._journals.history(fold) for fold in state.folds_of[report.job])
+        histories = [self._journals.history(fold) for fold in state.folds_of[report.job]]
+        epochs = trial_result.epochs_done(histories)
+        hold = state.spending.holds[report.job]
+        held = holding.of_job(report, hold, self._jobs, histories, self._clock())
+        report = holding.reported(report, hold, self._jobs)
         lost = [fold for fold in lost if trial_of(fold) not in state.stopping]
         lost_job = decisions.after_lost_job(state, report, lost, epochs=epochs, max_retries=self._max_retries)
         ended = JobOver(
@@ -61,6 +68,8 @@ class Failures:
             epochs=epochs,
             counted=lost_job.counted,
             nodes_fault=report.state in decisions.BLAMES_NODE,
+            held_s=held.seconds,
+            idle_s=held.idle_s,
         )
         return [ended, *(GaveUp(fold=fold, reason=lost_job.give_up) for fold in lost if lost_job.give_up)]
 

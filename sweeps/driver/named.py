@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from sweeps.errors import StudyError, SweepError
+from sweeps.search import tryout
 from sweeps.study import planner
 from sweeps.study.study import Study
 from trainer.catalogue import library
@@ -21,11 +22,12 @@ def check(study: Study) -> str:
     study's items before a run. Raises :class:`StudyError` for a thing that is not there, is none of its kind, or does
     not take its arguments. Costs nothing where a study names only what comes with the product, else what importing it
     costs."""
+    tryout.check(study)
     activations = [
         ActivationSpec(name=item.activation, params={**item.params, **ends})
         for item in study.activations
         if ":" in item.activation
-        for ends in ({name: domain.extremes()[end] for name, domain in item.space.items()} for end in (0, -1))
+        for ends, _ in study.space_of(item.label).ends()
     ]
     named = Named(
         activations=tuple(activations),

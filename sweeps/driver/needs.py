@@ -85,5 +85,7 @@ def _asks_for_data_root(study: Study) -> bool:
 
 
 def _own_modules(study: Study) -> bool:
-    named = (study.data.name, study.model.name, study.task.name, *(item.activation for item in study.activations))
+    named = [study.data.name, study.model.name, study.task.name, *(item.activation for item in study.activations)]
+    if study.search is not None:
+        named += [study.search.algorithm, study.search.scheduler.name]
     return any(":" in name for name in named)

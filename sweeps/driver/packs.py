@@ -25,6 +25,8 @@ class Node:
     own: Mapping[str, str] = field(default_factory=dict)
     """As :class:`trainer.spec.Pack` has them."""
     own_folder: str | None = None
+    devices: int = 1
+    """That a pack holds, as a budget counts them."""
 
 
 def own_names(study: Study) -> list[str]:
@@ -40,9 +42,16 @@ def pack_size(study: Study) -> int | None:
 
 
 def pack_text(
-    study: Study, node: Node, specs: Mapping[FoldKey, FoldSpec], trials: Path, folds: Sequence[FoldKey]
+    study: Study,
+    node: Node,
+    specs: Mapping[FoldKey, FoldSpec],
+    trials: Path,
+    folds: Sequence[FoldKey],
+    meter: Path | None = None,
+    seconds: float | None = None,
 ) -> str:
-    """The text that :func:`trainer.entry.run` takes. ``trials``: the folder of the trials' folders."""
+    """The text that :func:`trainer.entry.run` takes. ``trials``: the folder of the trials' folders; ``meter`` and
+    ``seconds`` as :class:`trainer.spec.Pack` has them."""
     settings = study.cluster
     return to_text(
         Pack(
@@ -57,5 +66,7 @@ def pack_text(
             own=node.own,
             own_folder=node.own_folder,
             on_drift=settings.on_drift,
+            meter=str(meter) if meter is not None else None,
+            seconds=seconds,
         )
     )

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from actsweep_start import why_hidden
+from analysis.runs.plan import Sameness
+from sweeps.driver import alike
 from sweeps.driver.session import data_root
 from sweeps.errors import StudyError, SweepError
+from sweeps.search import tryout
 from sweeps.study import planner
 from sweeps.study.study import Study
 from sweeps.wording import counted, duration
@@ -29,6 +32,8 @@ class Checked(NamedTuple):
     """What data sets have to say of their files, and tasks of models and activations."""
     places: str
     """Where the activations stand in the model, in words."""
+    same: Sameness
+    """Which of them are the same function."""
 
 
 def check(study: Study) -> Checked:
@@ -40,6 +45,7 @@ def check(study: Study) -> Checked:
     from slurm.profile import load as load_profile
 
     profile = load_profile(study.cluster.profile)
+    tryout.check(study)
     for name in {study.activation(label).activation for label in study.compared()} | {study.model.name}:
         module = name.partition(":")[0]
         if ":" in name and not _importable(module):
@@ -51,6 +57,7 @@ def check(study: Study) -> Checked:
         "data_root": data_root(study),
         "device": profile.device_for(study.cluster.device),
         "specs": [dataclasses.asdict(spec) for spec in _bounds(study)],
+        "alike": alike.asked(question := alike.question(study)),
     }
     run = subprocess.run(
         [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.preflight"],
@@ -63,7 +70,7 @@ def check(study: Study) -> Checked:
     answer = json.loads(run.stdout.splitlines()[-1])
     if answer["problems"]:
         raise StudyError("\n".join(f"{study.name}: {problem}" for problem in answer["problems"]))
-    return Checked(answer["remarks"], answer["places"])
+    return Checked(answer["remarks"], answer["places"], alike.described(study, question, answer["alike"]))
 
 
 def cost(study: Study) -> str:
@@ -84,17 +91,13 @@ def cost(study: Study) -> str:
 
 
 def _bounds(study: Study) -> Iterator[FoldSpec]:
-    """A fold of each activation in each phase, at both ends of its space; of the first activation every fold, so that
-    every split is dealt once."""
+    """A fold of each activation in each phase, at both ends of its space and with its own setting; of the first
+    activation every fold, so that every split is dealt once."""
     for phase in planner.phases(study):
         for label in study.compared():
-            domains = study.space_of(label).domains
-            for end in (0, -1):
-                ends = {
-                    key.partition(".")[2]: domain.extremes()[end] for key, domain in domains.items() if key[0] == "a"
-                }
-                specs = planner.fold_specs(study, phase=phase, trial="t", label=label, params=ends)
-                yield from specs if label == study.compared()[0] and end == 0 else specs[:1]
+            for number, (params, _) in enumerate(study.space_of(label).ends()):
+                specs = planner.fold_specs(study, phase=phase, trial="t", label=label, params=params)
+                yield from specs if label == study.compared()[0] and number == 0 else specs[:1]
 
 
 def _importable(module: str) -> bool:

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from analysis.runs.plan import Plan, from_json, to_json
+from analysis.runs.plan import Plan, Sameness, from_json, to_json
+from slurm.jobs import Cluster
 from sweeps.driver import needs
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node, own_names
 from sweeps.driver.submission import CALL
 from sweeps.errors import StudyError, TrackingError
-from sweeps.folder import decided, layout, ledger, own_code, place, surroundings
+from sweeps.folder import decided, extension, layout, ledger, own_code, place, surroundings
 from sweeps.folder.lock import Lock, held
 from sweeps.folder.state import replay
 from sweeps.folder.surroundings import Surroundings
@@ -33,28 +34,39 @@ JOURNAL_LAG_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
 
 
-def make(study: Study, path: Path, command: Sequence[str], places: str = "") -> bool:
+def make(
+    study: Study,
+    path: Path,
+    command: Sequence[str],
+    places: str = "",
+    same: Sameness = planner.UNSEEN,
+    *,
+    named: str = "STUDY",
+) -> bool:
     """Lays out the study's folder; False where it is there already for the same study. ``places``: where its
-    activations stand in the model, in words, for the plan. Raises :class:`StudyError` for a
-    folder of another study. A folder without ``study.yaml``, which is written last, was never made."""
+    activations stand in the model, in words, and ``same``: which of them are one function, for the plan. ``named``: as
+    the user names the study's file. Raises
+    :class:`StudyError` for a folder of another study. A folder without ``study.yaml``, which is written last, was never
+    made."""
     from sweeps.folder import provenance
 
     existing = path / layout.STUDY
+    if (path / layout.SUITE).exists():
+        raise StudyError(f"{path}: holds a suite, and a study has a folder of its own; choose another with --folder")
     if existing.exists():
         place.refuse_copy(path)
-        if digest(opened(path)) == digest(study):
+        if digest(known := opened(path)) == digest(study):
             return False
-        raise StudyError(
-            f"{path}: holds another version of study {study.name!r} (digest {digest(opened(path))}, this is "
-            f"{digest(study)}). Runs of different settings do not mix: choose another folder with --folder"
-        )
+        from sweeps.driver import growing
+
+        raise StudyError(growing.refused(path, known, study, named))
     try:
         store.locate(study.tracking.uri, path)
     except TrackingError as error:  # before anything is written
         raise StudyError(str(error)) from error
     own_code.keep(path, own_names(study), frozen=study.cluster.own_code == "frozen")
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at, places)))
+    layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at, places, same)))
     provenance.write(path, provenance.collect(command, Path.cwd()))
     surroundings.write(path, needs.here(study))
     place.settle(path)
@@ -65,8 +77,14 @@ def make(study: Study, path: Path, command: Sequence[str], places: str = "") -> 
 def opened(path: Path) -> Study:
     """The study of a folder. Raises :class:`StudyError` where there is none, and where ``study.yaml`` is no longer what
     was declared in ``plan.json`` before the first run."""
+    if (staged := extension.read(path)) is not None:  # decided, and not in every file yet
+        task = _planned(from_json(staged.plan))
+        return load(staged.study, origin=str(path / extension.FILE), check_files=False, task=task, written_out=True)
     file = path / layout.STUDY
     if not file.is_file():
+        if (path / layout.SUITE).is_file():
+            below = ", ".join(sorted(found.parent.name for found in path.glob(f"*/{layout.STUDY}")))
+            raise StudyError(f"{path}: a suite's folder, where a study's is asked for; name one below it: {below}")
         raise StudyError(f"{path}: not a study folder (it has no {layout.STUDY}); `actsweep run STUDY` makes one")
     declared = path / layout.PLAN
     if not declared.is_file():
@@ -103,16 +121,21 @@ def differences(path: Path) -> list[str]:
 
 
 @contextmanager
-def driving(path: Path, *, call: str = CALL, here: bool = False, to_stop: bool = False) -> Iterator[Driver]:
+def driving(
+    path: Path, *, call: str = CALL, here: bool = False, to_stop: bool = False, cluster: Cluster | None = None
+) -> Iterator[Driver]:
     """A driver on the folder, with its lock held and in the surroundings that the folder keeps. Raises
     :class:`sweeps.errors.FolderBusy`, and :class:`StudyError` for a copy of a study and for data that are gone.
 
     ``call`` as in Driver. ``here``: what this process' environment says is kept from now on. ``to_stop``: nothing will
-    be submitted, so that data and modules need not be there."""
+    be submitted, so that data and modules need not be there. ``cluster``: one that is shared with other studies; None:
+    one of its own."""
     study = opened(path)
     place.refuse_copy(path)
     lock = Lock(path)
     try:
+        extension.complete(path)
+        study = opened(path)  # as it is now that nobody else changes it
         kept = needs.kept(study, path)
         if here:
             kept = kept.replaced_by(needs.here(study))
@@ -121,21 +144,23 @@ def driving(path: Path, *, call: str = CALL, here: bool = False, to_stop: bool =
         if kept != surroundings.read(path):
             surroundings.write(path, kept)
         place.settle(path)
-        with surroundings.entered(kept), _driver(study, path, lock, kept, call) as driver:
+        with surroundings.entered(kept), _driver(study, path, lock, kept, call, cluster) as driver:
             yield driver
     finally:
         lock.release()
 
 
 @contextmanager
-def _driver(study: Study, path: Path, lock: Lock, kept: Surroundings, call: str) -> Iterator[Driver]:
+def _driver(
+    study: Study, path: Path, lock: Lock, kept: Surroundings, call: str, cluster: Cluster | None
+) -> Iterator[Driver]:
     from slurm.clusters import open_cluster
     from slurm.profile import load as load_profile
     from sweeps.tracking.tracker import Tracker
     from trainer import code
 
     profile = kept.for_nodes(load_profile(study.cluster.profile))
-    cluster = open_cluster(profile, path / "jobs")
+    cluster = cluster or open_cluster(profile, path / "jobs")
     tracker = Tracker(study.tracking.uri, path)
     journal_lag_s = JOURNAL_LAG_S if profile.executor == "slurm" else 0.0
     node = Node(
@@ -143,6 +168,7 @@ def _driver(study: Study, path: Path, lock: Lock, kept: Surroundings, call: str)
         scratch=study.cluster.scratch or profile.scratch,
         code=code.digest(),
         device=profile.device_for(study.cluster.device),
+        devices=max(1, profile.gpus_per_pack or 1),
     )
     driver = Driver(path, study, cluster, tracker, node, journal_lag_s=journal_lag_s, call=call)
     driver.on_tick = lock.beat
@@ -183,13 +209,20 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
             time.sleep(0.2)
         if not request.exists():
             return f"the driver stopped its jobs; go on with `actsweep resume {layout.quote_path(path)}`"
-    with driving(path, to_stop=True) as driver:
-        request.unlink(missing_ok=True)
-        if driver.done:
-            return f"nothing to stop: the study in {path} is finished"
-        driver.pause()
-        count = len(driver.state.folds_of)
+    count = cancelled(path)
+    if count is None:
+        return f"nothing to stop: the study in {path} is finished"
     return f"{jobs(count)} cancelled; go on with `actsweep resume {layout.quote_path(path)}`"
+
+
+def cancelled(path: Path) -> int | None:
+    """Cancels the jobs of a study without a driver, as its driver; how many there were, None where it is finished."""
+    with driving(path, to_stop=True) as driver:
+        (path / layout.STOP).unlink(missing_ok=True)
+        if driver.done:
+            return None
+        driver.pause()
+        return len(driver.state.folds_of)
 
 
 def sync(path: Path) -> str:
@@ -199,6 +232,7 @@ def sync(path: Path) -> str:
     study = opened(path)
     lock = Lock(path)
     try:
+        extension.complete(path)
         decided.write_all(path / "trials", replay(ledger.read(path / ledger.FILE)))
         synced = Tracker(study.tracking.uri, path).sync()
     finally:

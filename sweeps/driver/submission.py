@@ -9,16 +9,33 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.jobs import Cluster
-from sweeps.driver import decisions
+from sweeps.driver import decisions, holding
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import FoldKey, Submitted, Submitting, trial_of
 
 CALL = "trainer.entry:run"
 PUT_OFF_S = (15.0, 300.0)
 """Least and greatest wait after a refused submission; doubles in between."""
+
+
+Pack = tuple[FoldKey, ...]
+
+
+class Granted(NamedTuple):
+    """A pack that may be submitted."""
+
+    pack: Pack
+    seconds: float | None = None
+    """That it may hold what it runs on; None: no limit."""
+    devices: int = 1
+
+
+def unlimited(packs: Iterable[Pack]) -> Iterable[Granted]:
+    return (Granted(pack) for pack in packs)
 
 
 def _nothing() -> None:
@@ -33,7 +50,7 @@ class Submitter:
         ledger: Ledger,
         cluster: Cluster,
         folder: Path,
-        text: Callable[[Sequence[FoldKey]], str],
+        text: Callable[[Sequence[FoldKey], Path, float | None], str],
         clock: Callable[[], float],
         call: str = CALL,
     ) -> None:
@@ -58,32 +75,49 @@ class Submitter:
             self._ledger.write(Submitted(batch=begun.batch, jobs=jobs, reason="found again after an interruption"))
 
     def submit(
-        self, waiting: Iterable[FoldKey], pack_size: int | None, *, before: Callable[[], None] = _nothing
+        self,
+        waiting: Iterable[FoldKey],
+        pack_size: int | None,
+        grant: Callable[[Iterable[Pack]], Iterable[Granted]] = unlimited,
+        *,
+        before: Callable[[], None] = _nothing,
     ) -> None:
-        """Submits as many packs of the waiting folds as there is room for; calls ``before`` where there is any. Raises
-        :class:`SubmissionRejected`, and what ``before`` raises."""
+        """Submits as many packs of the waiting folds as there is room for, of those that ``grant`` lets through; calls
+        ``before`` where there is any. Raises :class:`SubmissionRejected`, and what ``before`` raises."""
         state = self._ledger.state
         if state.unanswered or self._clock() < self._again_at:
             return
         room = max(self._cluster.room(len(state.folds_of)), 0)
-        by_avoid: dict[tuple[str, ...], list[tuple[FoldKey, ...]]] = {}
-        for pack in list(itertools.islice(decisions.packs(waiting, pack_size), room)):
-            by_avoid.setdefault(decisions.bad_nodes(state, pack), []).append(pack)
+        by_avoid: dict[tuple[str, ...], list[Granted]] = {}
+        for granted in list(itertools.islice(grant(decisions.packs(waiting, pack_size)), room)):
+            by_avoid.setdefault(decisions.bad_nodes(state, granted.pack), []).append(granted)
         if by_avoid:
             before()
-        for avoid, packs in by_avoid.items():
-            if not self._submit_batch(tuple(packs), avoid):
+        for avoid, several in by_avoid.items():
+            if not self._submit_batch(several, avoid):
                 return
 
-    def _submit_batch(self, packs: tuple[tuple[FoldKey, ...], ...], avoid: Collection[str]) -> bool:
+    def _submit_batch(self, granted: Sequence[Granted], avoid: Collection[str]) -> bool:
         opened = self._ledger.state.opened
         assert opened is not None
         number = self._ledger.state.submissions
+        packs = tuple(each.pack for each in granted)
         trials = {trial_of(fold) for pack in packs for fold in pack}
         what = trials.pop() if len(trials) == 1 else f"{len(packs)}-packs"
-        begun = Submitting(batch=number, name=f"{opened.study}.{opened.sweep}.{number}.{what}", packs=packs)
+        limits = tuple(each.seconds for each in granted if each.seconds is not None)
+        begun = Submitting(
+            batch=number,
+            name=f"{opened.study}.{opened.sweep}.{number}.{what}",
+            packs=packs,
+            seconds=limits,
+            devices=granted[0].devices,
+            time=self._clock(),
+        )
         self._ledger.write(begun)
-        texts = [self._text(pack) for pack in packs]
+        texts = [
+            self._text(each.pack, holding.folder(self._folder, number, index), each.seconds)
+            for index, each in enumerate(granted)
+        ]
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             jobs = self._cluster.submit(self._call, texts, name=begun.name, folder=self._folder, avoid=avoid)
@@ -94,7 +128,7 @@ class Submitter:
         except SubmissionRejected as error:
             self._ledger.write(Submitted(batch=number, jobs=(None,) * len(packs), reason=str(error)))
             if avoid:  # the nodes to be kept from may be all there are
-                return self._submit_batch(packs, ())
+                return self._submit_batch(granted, ())
             raise
         self._put_off_s, self.refused = 0.0, ""
         self._ledger.write(Submitted(batch=number, jobs=tuple(jobs)))

@@ -7,14 +7,14 @@ folders that an earlier version made, too, and is read instead of being decided 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from sweeps.folder import layout
+from sweeps.folder import layout, winners
 from sweeps.folder.records import TrialStatus
 from sweeps.folder.state import State
-from trainer.codec import Format, from_text, to_text
+from trainer.codec import SINCE, Format, from_text, to_text
 
 FILE = "decided.json"
 DECIDED = Format(name="decisions of a trial", schema=1)
@@ -39,6 +39,11 @@ class Decided:
     schema: int = DECIDED.schema
     status: TrialStatus
     chosen: Choice | None = None
+    earlier: bool = field(default=False, metadata={SINCE: 1})
+    """Whether it confirms a setting that its search chose before it went on and chose another one."""
+    dropped: str = field(default="", metadata={SINCE: 1})
+    """Why it lost the race of its activation's settings, by which rule: it has fewer folds than were planned, and its
+    metrics are means over those. "" where it did not."""
 
 
 def of(state: State, trial: str) -> Decided | None:
@@ -46,11 +51,14 @@ def of(state: State, trial: str) -> Decided | None:
     done = state.completed.get(trial)
     if done is None:
         return None
+    dropped = state.dropped.get(trial, "")
     choice = next((item for item in state.selected.values() if item.trial == trial and item.among), None)
     if choice is None:
-        return Decided(status=done.status)
+        earlier = winners.is_earlier(state, state.trials[trial])
+        return Decided(status=done.status, earlier=earlier, dropped=dropped)
     value = choice.value if math.isfinite(choice.value) else None
-    return Decided(status=done.status, chosen=Choice(metric=choice.metric, value=value, among=choice.among))
+    chosen = Choice(metric=choice.metric, value=value, among=choice.among)
+    return Decided(status=done.status, chosen=chosen, dropped=dropped)
 
 
 def write(trials: Path, state: State, trial: str) -> None:

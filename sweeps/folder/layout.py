@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -15,6 +16,8 @@ from trainer.journal import set_aside
 from trainer.spec import FoldSpec, Phase
 
 STUDY = "study.yaml"
+SUITE = "suite.yaml"
+"""Of a suite's folder; below it lies a study folder for each of its members."""
 PLAN = "plan.json"
 PROVENANCE = "provenance.json"
 STOP = "STOP"
@@ -23,6 +26,7 @@ TRIAL = "trial.json"
 TRIAL_SCHEMA = 2
 SPEC = "spec.json"
 REPORT = "report"
+REPORTED = "reported.json"
 
 
 def quote_path(path: Path) -> str:
@@ -60,6 +64,17 @@ def write_trial(path: Path, trial: TrialAdded, degrees: Mapping[str, float]) -> 
 def write_spec(path: Path, spec: FoldSpec) -> None:
     if not (path / SPEC).exists():
         write_aside(path / SPEC, to_text(spec))
+
+
+def note_report(path: Path, page: Path) -> None:
+    """Keeps that a report of the study was written, wherever it lies; not in a folder that cannot be written."""
+    with contextlib.suppress(OSError):
+        write_aside(path / REPORTED, json.dumps({"time": time.time(), "page": str(page.absolute())}))
+
+
+def was_reported(path: Path) -> bool:
+    """Whether a report of the study is known to have been written."""
+    return (path / REPORTED).exists() or any((path / REPORT).glob("report.*"))
 
 
 def write_stop(path: Path) -> None:

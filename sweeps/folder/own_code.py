@@ -41,6 +41,20 @@ def keep(path: Path, names: Sequence[str], *, frozen: bool) -> Version | None:
     """Copies what import paths lead to into the study's folder, as its newest version; None where nothing is the
     user's own. Frozen, whole packages are copied with all that is in them. Raises :class:`StudyError` for a package
     that is too large for that."""
+    made = copied(path, names, frozen=frozen)
+    if made is not None:
+        write_aside(path / FILE, listed([*versions(path), made]))
+    return made
+
+
+def listed(known: Sequence[Version]) -> str:
+    """The text of ``own_code.json``."""
+    texts = {"schema": SCHEMA, "versions": [asdict(version) for version in known]}
+    return json.dumps(texts, indent=1, sort_keys=True)
+
+
+def copied(path: Path, names: Sequence[str], *, frozen: bool) -> Version | None:
+    """As :func:`keep`, without saying so in ``own_code.json`` yet."""
     modules = own_code.codes(names)
     if not modules:
         return None
@@ -60,10 +74,19 @@ def keep(path: Path, names: Sequence[str], *, frozen: bool) -> Version | None:
         aside.mkdir(parents=True, exist_ok=True)  # where all of it is installed
         aside.replace(folder)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    made = Version(digest=digest, time=now, frozen=frozen, modules=modules)
-    texts = {"schema": SCHEMA, "versions": [asdict(version) for version in (*versions(path), made)]}
-    write_aside(path / FILE, json.dumps(texts, indent=1, sort_keys=True))
-    return made
+    return Version(digest=digest, time=now, frozen=frozen, modules=modules)
+
+
+def grown(path: Path, before: Sequence[str], names: Sequence[str], *, frozen: bool, warn: bool) -> str | None:
+    """What ``own_code.json`` says once the study names ``names``, ``before`` among them, with the sources copied; None
+    where it stays as it is. Raises as :func:`current` where what was named before has changed."""
+    if set(names) == set(before):
+        return None
+    known = versions(path)
+    if known:
+        current(path, before, frozen=frozen, warn=warn)
+    made = copied(path, names, frozen=frozen)
+    return listed([*versions(path), made]) if made is not None else None
 
 
 def versions(path: Path) -> list[Version]:

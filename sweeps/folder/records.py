@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Literal
 
+from sweeps.folder.growth_records import Extended, Reused
 from trainer.codec import SINCE, Format, Raw
 from trainer.spec import Options, Phase
 
@@ -86,6 +87,17 @@ class TrialAdded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Published:
+    """The setting that an activation by import path has where nothing is said, which its search tries first: as its
+    class said it then."""
+
+    kind: Literal["published"] = "published"
+    label: str
+    config: Options | None
+    """As a searcher would give it; None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Exhausted:
     """The searcher of a label has no further suggestion."""
 
@@ -102,6 +114,11 @@ class Submitting:
     batch: int
     name: str
     packs: tuple[tuple[FoldKey, ...], ...]
+    seconds: tuple[float, ...] = field(default=(), metadata={SINCE: 2})
+    """That each pack may hold what it runs on, promised of the study's budget; empty without a budget."""
+    devices: int = field(default=1, metadata={SINCE: 2})
+    """That each pack holds: of GPUs as many as it has, 1 where it has none."""
+    time: float = field(default=0.0, metadata={SINCE: 2})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +170,10 @@ class JobOver:
     counted: bool
     nodes_fault: bool
     """Whether the end may be the node's doing; a pause, a time limit and a preemption say nothing of it."""
+    held_s: float | None = field(default=None, metadata={SINCE: 2})
+    """That it held what it ran on, all its runs together; None where nothing says it."""
+    idle_s: float | None = field(default=None, metadata={SINCE: 2})
+    """Of these, what no epoch took: starting, data, held-out parts, what was lost; None as before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,11 +259,13 @@ class Looked:
     look: int
     """From 0."""
     repeats: int
-    """Repeats that every comparison that was still open has by now."""
+    """Repeats that the open comparisons have by now: the most, where one lacks some that another has."""
     decided: Mapping[str, str]
     """Comparison -> its word, of those that were decided at this look."""
     open: tuple[str, ...]
     """Comparisons that are not decided yet."""
+    rounds: Mapping[str, int] = field(default_factory=dict)
+    """Trial -> the round of folds that it gets after this look; empty where nothing goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +279,19 @@ class BudgetReached:
     """Device seconds spent."""
     asked_s: float
     """Device seconds, at most, that it would have taken."""
+    cap_s: float = field(default=0.0, metadata={SINCE: 2})
+    """The budget that it did not fit into, device seconds."""
+    phase: Phase | None = field(default=None, metadata={SINCE: 2})
+    stopped: tuple[str, ...] = field(default=(), metadata={SINCE: 2})
+    """Trials of a search that had begun and end without a result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetRaised:
+    """The budget is greater than the one that the study ended with: what was not paid is open again."""
+
+    kind: Literal["budget_raised"] = "budget_raised"
+    cap_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +311,9 @@ class Finished:
 LedgerRecord = (
     Opened
     | Migrated
+    | Extended
+    | Reused
+    | Published
     | TrialAdded
     | Exhausted
     | Submitting
@@ -290,12 +329,16 @@ LedgerRecord = (
     | Raced
     | Looked
     | BudgetReached
+    | BudgetRaised
     | Paused
     | Finished
 )
 _TYPES: tuple[type[LedgerRecord], ...] = (
     Opened,
     Migrated,
+    Extended,
+    Reused,
+    Published,
     TrialAdded,
     Exhausted,
     Submitting,
@@ -311,6 +354,7 @@ _TYPES: tuple[type[LedgerRecord], ...] = (
     Raced,
     Looked,
     BudgetReached,
+    BudgetRaised,
     Paused,
     Finished,
 )

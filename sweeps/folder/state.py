@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from sweeps.folder.growth_records import Extended, Reused
 from sweeps.folder.index import Group, Index
 from sweeps.folder.records import (
+    BudgetRaised,
     BudgetReached,
     Completed,
     Exhausted,
@@ -30,6 +32,7 @@ from sweeps.folder.records import (
     TrialAdded,
     trial_of,
 )
+from sweeps.folder.spending import Spending
 from trainer.spec import Phase
 
 
@@ -38,6 +41,7 @@ class State:
     """What the ledger says. Changed by :meth:`apply` alone."""
 
     opened: Opened | None = None
+    extended: list[Extended] = field(default_factory=list)
     trials: dict[str, TrialAdded] = field(default_factory=dict)
     exhausted: dict[str, int] = field(default_factory=dict)
     submissions: int = 0
@@ -65,12 +69,17 @@ class State:
     """Trials with another try or another round of folds: searcher and scheduler hear of them no more."""
     reopenings: list[Reopened] = field(default_factory=list)
     selected: dict[str, Selected] = field(default_factory=dict)
+    earlier: dict[str, list[Selected]] = field(default_factory=dict)
+    """Label -> choices that its search made before it went on."""
+    reused: dict[FoldKey, Reused] = field(default_factory=dict)
     races: dict[str, list[Raced]] = field(default_factory=dict)
     """Label -> looks at the race of its settings."""
     dropped: dict[str, str] = field(default_factory=dict)
     """Trials that lost their race -> by which comparison, in words."""
     looks: list[Looked] = field(default_factory=list)
     budget_reached: BudgetReached | None = None
+    """The last of ``shortfalls``."""
+    spending: Spending = field(default_factory=Spending)
     cancelled: set[str] = field(default_factory=set)
     """Jobs that a pause cancelled: their folds are free again and lost nothing."""
     finished: bool = False
@@ -79,6 +88,11 @@ class State:
     def apply(self, record: LedgerRecord) -> None:
         if isinstance(record, Opened):
             self.opened = record
+        elif isinstance(record, Extended):
+            self._extended(record)
+        elif isinstance(record, Reused):
+            self.reused[record.fold] = record
+            self.index.begun([trial_of(record.fold)])
         elif isinstance(record, TrialAdded):
             self.trials[record.trial] = record
             self.index.added(record)
@@ -117,18 +131,41 @@ class State:
             self.looks.append(record)
         elif isinstance(record, BudgetReached):
             self.budget_reached = record
+            self.spending.shortfalls.append(record)
+        elif isinstance(record, BudgetRaised):
+            self.spending.raised()
+            self.budget_reached = next(iter(self.spending.shortfalls[-1:]), None)
+            self.finished = False
         elif isinstance(record, Paused):
             self.cancelled.update(self.folds_of)
         elif isinstance(record, Finished):
             self.finished = True
 
+    @property
+    def study_digest(self) -> str:
+        """Of the study as it was declared last; "" before it was opened."""
+        if self.extended:
+            return self.extended[-1].new_digest
+        return self.opened.study_digest if self.opened is not None else ""
+
+    def _extended(self, record: Extended) -> None:
+        self.extended.append(record)
+        self.finished, self.budget_reached = False, None
+        self.looks.clear()  # with other repeats or winners, what is decided is looked at anew
+        for label in record.searched_again:
+            self.exhausted.pop(label, None)
+            if (chosen := self.selected.pop(label, None)) is not None:
+                self.earlier.setdefault(label, []).append(chosen)
+
     def _submitted(self, begun: Submitting, record: Submitted) -> None:
+        self.spending.submitted(begun, record)
         for pack, job in zip(begun.packs, record.jobs, strict=True):
             if job is not None:
                 self.folds_of[job] = pack
                 self.job_of.update(dict.fromkeys(pack, job))
 
     def _job_over(self, record: JobOver) -> None:
+        self.spending.job_over(record, self.folds_of.get(record.job, ()))
         for fold in self.folds_of.pop(record.job, ()):
             if self.job_of.get(fold) == record.job:
                 del self.job_of[fold]

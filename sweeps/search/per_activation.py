@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sweeps.errors import LedgerError
-from sweeps.folder.records import Completed, FoldsAdded, LedgerRecord, Reopened, Reported, TrialAdded, TrialStatus
+from sweeps.folder.records import (
+    Completed,
+    FoldsAdded,
+    LedgerRecord,
+    Published,
+    Reopened,
+    Reported,
+    TrialAdded,
+    TrialStatus,
+)
+from sweeps.search import published
 from sweeps.study.study import Study
 from trainer.spec import Options, Scalar
 
@@ -27,6 +37,8 @@ class Searches:
 
             self._searchers = {label: make_searcher(study, label) for label in self.labels}
             self._schedulers = {label: make_scheduler(study, label) for label in self.labels}
+        self.unpublished = set(published.own_labels(study))
+        """Labels whose own setting was not looked up yet: their classes are the user's."""
 
     def replay(self, records: Iterable[LedgerRecord]) -> None:
         """Brings searchers and schedulers to where the ledger ends. Raises :class:`LedgerError` where they would
@@ -34,7 +46,9 @@ class Searches:
         trials: dict[str, TrialAdded] = {}
         reopened: set[str] = set()
         for record in records:
-            if isinstance(record, TrialAdded):
+            if isinstance(record, Published):
+                self._publish(record)
+            elif isinstance(record, TrialAdded):
                 trials[record.trial] = record
                 if self.concerns(record):
                     self._replay_ask(record)
@@ -52,8 +66,12 @@ class Searches:
         if config is None or dict(config) != dict(record.config):
             raise LedgerError(
                 f"trial {record.trial} was suggested as {dict(record.config)}, a replay gives {config}; resume with "
-                "the versions of ray and optuna in provenance.json"
+                f"the versions of ray and optuna in provenance.json{self._own_code()}"
             )
+
+    def _own_code(self) -> str:
+        search = self._study.search
+        return f", and {search.algorithm} as it was" if search is not None and ":" in search.algorithm else ""
 
     def concerns(self, trial: TrialAdded) -> bool:
         """Whether the trial is one of a search's, not a winner's or a baseline's."""
@@ -66,6 +84,16 @@ class Searches:
     def ask(self, label: str, index: int) -> Mapping[str, Scalar] | None:
         """Suggestion ``index``; None when there are no more."""
         return self._searchers[label].ask(index)
+
+    def publish(self, label: str) -> Published:
+        """Looks an activation's own setting up, to be tried first; to be written down before it is."""
+        record = Published(label=label, config=published.own_first(self._study, label))
+        self._publish(record)
+        return record
+
+    def _publish(self, record: Published) -> None:
+        self.unpublished.discard(record.label)
+        self._searchers[record.label].first = None if record.config is None else dict(record.config)
 
     def resolve(self, label: str, config: Mapping[str, Scalar]) -> tuple[Options, Options]:
         """The activation's parameters and training fields that a suggestion means."""

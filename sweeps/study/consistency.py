@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from slurm.messages import Phrase, nearest
 from slurm.yaml_reader import Path
+from sweeps.study import objectives, search_conflicts
 from sweeps.study.default_spaces import PARAMETERS, Takes
-from sweeps.study.sections import Activation, Confirm, Folds, Search, Training, TunedForAll
+from sweeps.study.sections import Activation, Confirm, Folds, Race, Search, Training, TunedForAll
 from sweeps.study.space import Domain, Space
 from sweeps.study.training_conflicts import conflicts
 from trainer.activations.arguments import WrongArgument
@@ -54,6 +55,7 @@ def contradictions(study: Values) -> Iterator[tuple[Path, object, str]]:
     )
     for index, item in enumerate(study.activations):
         yield from _parameters(("activations", index), item)
+    yield from _until_decided(study)
     searched = any(not domains.empty for domains in spaces)
     if study.search is None:
         if searched:
@@ -81,6 +83,36 @@ def contradictions(study: Values) -> Iterator[tuple[Path, object, str]]:
         return
     if not labels:  # a label that means two activations would tell wrong budgets
         yield from _search(study, study.search)
+
+
+REPEATABLE = ("kfold", "fixed")
+"""Schemes of which a further repeat is a further sample of the differences."""
+LEAST = 3
+"""Paired splits that a test needs."""
+
+
+def _until_decided(study: Values) -> Iterator[tuple[Path, object, str]]:
+    """What cannot be repeated until it is decided."""
+    if study.confirm is None or study.confirm.until is None:
+        return
+    where = ("confirm", "until")
+    if study.folds.scheme not in REPEATABLE:
+        yield (
+            where,
+            study.confirm.until,
+            f"accepts null with folds: {{scheme: {study.folds.scheme}}}: there a repeat trains the same splits with "
+            "another seed, which makes no further sample, so that no boundary holds; give confirm.repeats (or "
+            "folds.repeats, without a search) a number, or use scheme: kfold",
+        )
+    units = 1 if study.folds.scheme == "fixed" else study.folds.folds
+    if study.confirm.most * units < LEAST:
+        yield (
+            ("confirm", "repeats", "most"),
+            study.confirm.most,
+            f"accepts at least {-(-LEAST // units)} here: a test needs {LEAST} paired splits",
+        )
+    if len(study.activations) < 2:
+        yield where, study.confirm.until, "accepts null where there is no comparison; name another activation"
 
 
 def _validation(study: Values) -> Iterator[tuple[Path, object, str]]:
@@ -155,6 +187,7 @@ def _values(path: Path, activation: str, value: Scalar | Domain, takes: Takes) -
 
 
 def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]:
+    yield from objectives.conflicts(search, study.task.validated)
     if search.share > 0 and study.confirm is not None and study.confirm.most == 0:
         yield (
             ("search", "share"),
@@ -169,24 +202,9 @@ def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]
         )
     if search.folds is not None and search.folds > study.folds.folds:
         yield ("search", "folds"), search.folds, f"accepts at most folds.folds, {study.folds.folds}"
-    epochs = study.search_epochs
-    if search.scheduler.name == "asha" and search.scheduler.grace_epochs > epochs:
-        yield (
-            ("search", "scheduler", "grace_epochs"),
-            search.scheduler.grace_epochs,
-            f"accepts at most the epochs of the search, {epochs}",
-        )
-    for index, (item, domains) in enumerate(zip(study.activations, study.spaces, strict=True)):
-        for key, domain in domains.domains.items():
-            where = _where(index, item, key)
-            if search.algorithm == "grid" and domain.kind != "grid_search":
-                yield (
-                    where,
-                    domain,
-                    "accepts grid_search with search.algorithm: grid; list its values, or search at random",
-                )
-            if search.algorithm == "tpe" and domain.kind == "grid_search":
-                yield where, domain, "accepts no grid_search with search.algorithm: tpe; write choice instead"
+    if search.race is not None:
+        yield from _race(study, search, search.race)
+    yield from search_conflicts.conflicts(search, study.activations, study.spaces, study.training, study.search_epochs)
     budgets = {
         item.label: s.trials(search.samples)
         for item, s in zip(study.activations, study.spaces, strict=True)
@@ -202,8 +220,24 @@ def _search(study: Values, search: Search) -> Iterator[tuple[Path, object, str]]
         )
 
 
-def _where(index: int, item: Activation, key: str) -> Path:
-    section, _, name = key.partition(".")
-    if section == "activation":
-        return ("activations", index, "space", name)
-    return ("activations", index, "training", name) if name in item.training else ("space", "training", name)
+def _race(study: Values, search: Search, race: Race) -> Iterator[tuple[Path, object, str]]:
+    folds = search.repeats * (search.folds or study.folds.folds)
+    if race.first >= folds:
+        yield (
+            ("search", "race", "first"),
+            race.first,
+            f"accepts fewer than the {folds} folds that a search trial may train (search.repeats times search.folds), "
+            "or there is nothing to save; lower it, raise search.repeats, or set race: null",
+        )
+    if study.confirm is not None and study.confirm.most == 0:
+        yield (
+            ("search", "race"),
+            race.model_dump(),
+            "accepts null with confirm: {repeats: 0}: claims rest on the search's own folds, so none may be left out",
+        )
+    if len(search.objectives) > 1:
+        yield (
+            ("search", "race"),
+            race.model_dump(),
+            "accepts null with several objectives: a race compares by one, and would drop what is best by another",
+        )

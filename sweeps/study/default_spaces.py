@@ -11,6 +11,7 @@ from functools import partial
 
 from sweeps.study.space import Domain, tan_degrees
 from trainer.activations.arguments import flag, real, word
+from trainer.spec import Options
 
 Takes = Callable[[str, str, object], object]
 """Of activation, parameter and value: gives the value, or raises :class:`WrongArgument`."""
@@ -48,6 +49,22 @@ PARAMETERS: dict[str, Mapping[str, Takes]] = {
 }
 """Activation -> keyword arguments of its class and what each takes, but ``channels``, which the model gives. Import
 paths are not listed: theirs are known where torch is."""
+
+_TRAINED: Options = {"trainable": False, "granularity": "layer"}
+DEFAULTS: dict[str, Options] = {
+    "alrelu": {"alpha": 0.01, **_TRAINED},
+    "apalu": {"a": 0.55, "b": 0.065, **_TRAINED, "trainable": True},
+    "dsrelu": {"a": tan_degrees(85.0), "b": tan_degrees(10.0), "k": 5.0, "progress": "epoch", "t": 0.0},
+    "elu": {"alpha": 1.0},
+    "gelu": {"approximate": "none"},
+    "leaky_relu": {"negative_slope": 0.01},
+    "lelu": {"beta": 0.4, **_TRAINED},
+    "prelu": {"init": 0.25, "granularity": "layer"},
+    "scaled_leaky_relu": {"s": 10.576, "scale": False},
+    "softplus": {"beta": 1.0, "threshold": 20.0},
+}
+"""Activation -> the values that its parameters have where nothing is said, which are those of its paper; none where it
+has no parameters. The first setting that a search tries (``search.first``) is made of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping
 
+from analysis.runs.boundaries import Boundaries
 from analysis.runs.metric import Metric
-from analysis.runs.plan import Declaration, Plan
+from analysis.runs.plan import Declaration, Plan, Race, Sameness
 from sweeps.study.study import Study, digest
 from trainer.spec import ActivationSpec, DataSpec, FoldSpec, ModelSpec, Options, Phase, Scalar, Scheme, SplitSpec
 
+RACE_RULE = "Gupta's subset rule on corrected folds"
+"""By which settings are dropped from a race; what it is stands in :mod:`sweeps.search.racing`."""
 Place = tuple[int, int]
 """Repeat and fold."""
+UNSEEN = Sameness()
 
 
 def phases(study: Study) -> tuple[Phase, ...]:
@@ -71,6 +76,14 @@ def rounds(study: Study, phase: Phase) -> tuple[tuple[Place, ...], ...]:
         first, step = len(places), 1
     further = (places[start : start + step] for start in range(first, len(places), step))
     return (tuple(places[:first]), *map(tuple, further))
+
+
+def race(study: Study) -> Race | None:
+    """How the settings of each search race, as it is declared; None where they do not."""
+    if study.search is None or study.search.race is None or not study.searched():
+        return None
+    folds = tuple(itertools.accumulate(map(len, rounds(study, "search"))))
+    return Race(rule=RACE_RULE, folds=folds, error=study.search.race.error)
 
 
 def fold_specs(
@@ -137,9 +150,9 @@ def trained_share(study: Study, phase: Phase) -> float:
     return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
 
 
-def plan(study: Study, declared_at: str, places: str = "") -> Plan:
+def plan(study: Study, declared_at: str, places: str = "", same: Sameness = UNSEEN) -> Plan:
     """What is planned and declared, for ``plan.json``. ``declared_at``: ISO 8601, UTC; ``places``: where the
-    activations stand in the model, in words."""
+    activations stand in the model, in words; ``same``: which of them are the same function."""
     phase, searched = claims_phase(study), study.searched()
     return Plan(
         study=study.name,
@@ -160,6 +173,10 @@ def plan(study: Study, declared_at: str, places: str = "") -> Plan:
         search_varies={label: tuple(study.space_of(label).domains) for label in searched},
         search_selects_on=study.select_on(),
         search_share=search_share(study),
+        search_race=race(study),
+        until_decided=until_decided(study),
+        search_objectives=study.search.objectives if study.search is not None and searched else (),
+        same=same,
         declaration=Declaration(
             question=study.question,
             metric=study.report.metric,
@@ -171,6 +188,28 @@ def plan(study: Study, declared_at: str, places: str = "") -> Plan:
             family=study.report.family,
         ),
     )
+
+
+def until_decided(study: Study) -> Boundaries | None:
+    """When a comparison counts as decided; None where each has a fixed number of repeats."""
+    confirm = study.confirm
+    if confirm is None or confirm.until is None:
+        return None
+    from analysis.statistics import sequential
+
+    looks = sequential.Looks(*paired_units(study), confirm.first, confirm.most)
+    report = study.report
+    return sequential.boundaries(looks, labels=len(study.activations), family=report.family, alpha=report.alpha)
+
+
+def paired_units(study: Study) -> tuple[int, float]:
+    """Paired units that a repeat of the confirm phase gives, and held-out over training items. Where every run has the
+    same held-out part nothing is known of its size; 0 makes the repeats independent, by which no limit is too wide."""
+    folds = len(fold_numbers(study, "confirm"))
+    if study.folds.scheme == "fixed":
+        return 1, 0.0
+    held = (1.0 - search_share(study)) / folds
+    return folds, round(held / (1.0 - held), 6)
 
 
 PARTS: dict[Scheme, str] = {

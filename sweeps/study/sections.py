@@ -7,7 +7,7 @@ a section has one shape.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -24,7 +24,7 @@ from pydantic import (
 
 from analysis.runs.plan import Family
 from slurm.messages import refusal
-from sweeps.study import default_spaces
+from sweeps.study import algorithms, default_spaces, relations
 from sweeps.study.field_types import (
     DataOption,
     Option,
@@ -114,10 +114,19 @@ class Folds(Section):
         return folds
 
 
+def _known_to(wrong: Callable[[str], str | None]) -> AfterValidator:
+    def check(name: str) -> str:
+        if (accepted := wrong(name)) is not None:
+            raise refusal(accepted)
+        return name
+
+    return AfterValidator(check)
+
+
 class Scheduler(Section):
     """Which trials to stop early, on the mean of their folds per epoch."""
 
-    name: Literal["none", "asha"] = "none"
+    name: Annotated[str, _known_to(algorithms.wrong_scheduler)] = "none"
     grace_epochs: int = Field(default=1, ge=1)
     reduction_factor: float = Field(default=3.0, gt=1)
     options: dict[str, Option] = Field(default={})
@@ -140,9 +149,9 @@ class Race(Section):
 
 
 class Search(Section):
-    algorithm: Literal["random", "grid", "tpe"] = "random"
+    algorithm: Annotated[str, _known_to(algorithms.wrong_algorithm)] = "random"
     sampler: str | None = None
-    """Optuna's sampler, with algorithm: optuna."""
+    """Optuna's sampler, with algorithm: optuna; None: tpe there."""
     options: dict[str, Option] = Field(default={})
     """Further keyword arguments of the searcher (of the sampler, with algorithm: optuna)."""
     first: Literal["default", "none"] = "none"
@@ -154,7 +163,8 @@ class Search(Section):
     samples: int = Field(default=10, ge=1)
     """Settings drawn per activation, the same for each; times the size of its grid where it has one."""
     concurrent: int | None = Field(default=None, ge=1)
-    """Trials of one activation in flight; None: 4 for tpe (which learns from those that are over), else no limit."""
+    """Trials of one activation in flight; None: 4 for an algorithm that learns from those that are over, else no
+    limit."""
     folds: int | None = Field(default=None, ge=1)
     """Folds of each repeat that a search trial trains; None: all."""
     repeats: int = Field(default=1, ge=1)
@@ -223,6 +233,19 @@ class Budget(Section):
     """Factor on measured times when it is asked whether something still fits."""
 
 
+def _relations(raw: object) -> object:
+    """A list of texts, or one text."""
+    texts = [raw] if isinstance(raw, str) else raw
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise refusal('accepts a list of relations in quotes, as ["a > b"]')
+    for text in texts:
+        try:
+            relations.parse(text)
+        except relations.RelationError as error:
+            raise refusal(f"got {text!r}; {error}", whole=True) from error
+    return texts
+
+
 class Activation(Section):
     activation: Annotated[
         str,
@@ -233,7 +256,7 @@ class Activation(Section):
     params: dict[str, Parameter] = Field(default={})
     space: dict[str, Searched] = Field(default={})
     training: Annotated[dict[str, SearchedOrFixed], AfterValidator(check_training)] = Field(default={})
-    where: tuple[str, ...] = Field(default=(), strict=False)
+    where: Annotated[tuple[str, ...], BeforeValidator(_relations)] = Field(default=(), strict=False)
     """Relations that every setting of its search fulfils, as "a > b"."""
 
     @model_validator(mode="before")

@@ -1,188 +1,24 @@
-"""Search spaces: domains named as in Ray Tune, slopes given as angles, and the budget they make. Pure.
-
-A domain in a study file is a mapping with one key: ``uniform: [lo, hi]``, ``loguniform: [lo, hi]``,
-``quniform: [lo, hi, q]``, ``randint: [lo, hi]`` (``hi`` excluded), ``choice: [...]`` or ``grid_search: [...]``; or
-``tan_degrees:`` around one of them (or around ``[lo, hi]``, uniform in the angle), for a slope that is the tangent of
-the searched angle.
+"""Search spaces: what is searched for one activation, the relations that every setting fulfils, and the budget that
+they make. Pure. :mod:`sweeps.study.domain` has the domains.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
+from sweeps.study import feasible
+from sweeps.study.domain import KINDS, TAN, Domain, Kind, SpaceError, check_angle, parse, tan_degrees
+from sweeps.study.relations import ACTIVATION, TRAINING, Relation
 from trainer.spec import Options, Scalar
 
-Kind = Literal["uniform", "loguniform", "quniform", "randint", "choice", "grid_search"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-TAN = "tan_degrees"
-
-ACTIVATION = "activation."
-TRAINING = "training."
-
-
-class SpaceError(ValueError):
-    """A domain that is wrong; says what is accepted. :mod:`sweeps.study.study` adds file, line and what it got."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Domain:
-    """What one parameter may be. ``args`` are bounds (and quantum) or the values to choose from."""
-
-    kind: Kind
-    args: tuple[Scalar, ...]
-    tan: bool = False
-    """The searched number is an angle in degrees; the parameter is its tangent."""
-
-    @property
-    def size(self) -> int | None:
-        """How many different values it has; None for a continuum."""
-        if self.kind in ("choice", "grid_search"):
-            return len(self.args)
-        if self.kind == "randint":
-            low, high = self.args
-            return int(high) - int(low)  # type: ignore[arg-type]  # parse() let only numbers in
-        if self.kind == "quniform":
-            low, high, quantum = (float(value) for value in self.args)  # type: ignore[arg-type]
-            return round(high / quantum) - round(low / quantum) + 1
-        return None
-
-    def extremes(self) -> tuple[Scalar, ...]:
-        """Values as the trainer would get them: the bounds, or every value of a list."""
-        if self.kind in ("choice", "grid_search"):
-            return tuple(self.value(item) for item in self.args)
-        if self.kind == "randint":
-            low, high = self.args
-            return (self.value(low), self.value(int(high) - 1))  # type: ignore[arg-type]
-        return tuple(self.value(float(bound)) for bound in self.args[:2])  # type: ignore[arg-type]
-
-    def value(self, searched: Scalar) -> Scalar:
-        """The parameter for a searched number: its tangent where it is an angle."""
-        if not self.tan:
-            return searched
-        assert isinstance(searched, int | float)
-        return tan_degrees(searched)
-
-    def plain(self) -> dict[str, Any]:
-        """As in a study file; :func:`parse` reads it back to an equal value."""
-        inner: dict[str, Any] = {self.kind: list(self.args)}
-        return {TAN: inner} if self.tan else inner
-
-    def words(self) -> str:
-        """For people, with a searched angle in degrees: ``uniform 60 to 85 degrees (as its tangent)``."""
-        unit = " degrees (as its tangent)" if self.tan else ""
-        if self.kind in ("choice", "grid_search"):
-            return f"{self.kind} of {', '.join(json.dumps(value) for value in self.args)}{unit}"
-        low, high, *quantum = (f"{value:g}" for value in self.args)
-        steps = f" in steps of {quantum[0]}" if quantum else ""
-        return f"{self.kind} {low} to {high}{steps}{unit}"
-
-    def to_tune(self) -> Any:
-        """Tune's own object for the searched number."""
-        from ray.tune.search import sample  # heavy: only a search needs it
-        from ray.tune.search.variant_generator import grid_search
-
-        if self.kind == "grid_search":
-            return grid_search(list(self.args))
-        if self.kind == "choice":
-            return sample.choice(list(self.args))
-        return getattr(sample, self.kind)(*self.args)
-
-
-def tan_degrees(angle: float) -> float:
-    """Slope of a line that rises at ``angle`` degrees."""
-    return math.tan(math.radians(angle))
-
-
-def parse(raw: object) -> Domain:
-    """The domain that a study file's mapping means. Raises :class:`SpaceError`."""
-    if isinstance(raw, Domain):
-        return raw
-    if not isinstance(raw, Mapping) or len(raw) != 1:
-        raise SpaceError(f"accepts one of {', '.join(KINDS)}, {TAN} with its arguments, as {{uniform: [0, 1]}}")
-    name, arguments = next(iter(raw.items()))
-    if name == TAN:
-        return _parse_tan(arguments)
-    if name not in KINDS:
-        near = difflib.get_close_matches(str(name), [*KINDS, TAN], n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise SpaceError(f"accepts one of {', '.join(KINDS)}, {TAN}{hint}")
-    if not isinstance(arguments, list | tuple):
-        raise SpaceError(f"accepts a list after {name}, as {_EXAMPLES[name]}")
-    if name in ("choice", "grid_search"):
-        return Domain(kind=name, args=_values(name, arguments))
-    return Domain(kind=name, args=_bounds(name, arguments))
-
-
-_EXAMPLES: dict[str, str] = {
-    "uniform": "{uniform: [0, 1]}",
-    "loguniform": "{loguniform: [1e-4, 1e-2]}",
-    "quniform": "{quniform: [0, 1, 0.25]} (low, high, quantum)",
-    "randint": "{randint: [1, 5]} (5 excluded)",
-    "choice": "{choice: [0.1, 0.2]}",
-    "grid_search": "{grid_search: [0.1, 0.2]}",
-}
-
-
-def _parse_tan(arguments: object) -> Domain:
-    if isinstance(arguments, list | tuple):
-        inner = parse({"uniform": arguments})
-    elif isinstance(arguments, Mapping):
-        inner = parse(arguments)
-    else:
-        raise SpaceError(f"accepts {TAN}: [60, 85], or {TAN}: with a domain of angles; a fixed angle belongs in params")
-    if inner.tan:
-        raise SpaceError(f"accepts {TAN} once")
-    angles = inner.args[:2] if inner.kind not in ("choice", "grid_search") else inner.args
-    for angle in angles:
-        check_angle(angle)
-    return Domain(kind=inner.kind, args=inner.args, tan=True)
-
-
-def check_angle(angle: object) -> float:
-    """The angle as a number. Raises :class:`SpaceError` unless it is one between -90 and 90 degrees."""
-    if isinstance(angle, bool) or not isinstance(angle, int | float) or not -90 < angle < 90:
-        raise SpaceError("accepts angles in degrees between -90 and 90, both excluded")
-    return float(angle)
-
-
-def _bounds(name: str, arguments: Iterable[object]) -> tuple[Scalar, ...]:
-    numbers = tuple(arguments)
-    wanted = 3 if name == "quniform" else 2
-    kinds: tuple[type, ...] = (int,) if name == "randint" else (int, float)
-    if len(numbers) != wanted or any(isinstance(n, bool) or not isinstance(n, kinds) for n in numbers):
-        what = "whole numbers" if name == "randint" else "numbers"
-        raise SpaceError(f"accepts {wanted} {what}, as {_EXAMPLES[name]}")
-    values: tuple[Any, ...] = numbers if name == "randint" else tuple(float(n) for n in numbers)  # type: ignore[arg-type]
-    low, high = values[:2]
-    if low >= high:
-        raise SpaceError(
-            "accepts a low bound below the high one; swap them?" if low > high else "accepts two different bounds"
-        )
-    if name == "loguniform" and low <= 0:
-        raise SpaceError("accepts bounds above 0 for loguniform; uniform takes any")
-    if name == "quniform":
-        quantum = values[2]
-        if quantum <= 0:
-            raise SpaceError("accepts a quantum above 0")
-        if not all(math.isclose(bound / quantum, round(bound / quantum)) for bound in (low, high)):
-            raise SpaceError(f"accepts bounds that are multiples of the quantum {quantum:g}")
-    return values
-
-
-def _values(name: str, arguments: Iterable[object]) -> tuple[Scalar, ...]:
-    values = tuple(arguments)
-    if not values:
-        raise SpaceError(f"accepts at least one value, as {_EXAMPLES[name]}")
-    if any(not isinstance(value, bool | int | float | str | None) for value in values):
-        raise SpaceError(f"accepts numbers, text, true, false or null as values of {name}, no lists or mappings")
-    if len({json.dumps(value) for value in values}) < len(values):
-        raise SpaceError(f"accepts different values in {name}; one is there twice")
-    return values  # type: ignore[return-value]  # the line above says so
+__all__ = [
+    "ACTIVATION", "KINDS", "TAN", "TRAINING", "Domain", "Kind", "Space", "SpaceError", "check_angle", "parse", "space",
+    "tan_degrees",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +26,12 @@ class Space:
     """All that is searched for one activation: flat key (``activation.k``, ``training.lr``) -> domain, in order."""
 
     domains: Mapping[str, Domain]
+    relations: tuple[Relation, ...] = ()
+    """What every setting fulfils."""
+    fixed: Mapping[str, Scalar] = field(default_factory=dict)
+    """Values, by flat key, of what relations name and nothing searches."""
+    first: Mapping[str, Scalar] | None = None
+    """The setting that is tried before all others, as a searcher would give it; it counts as one of the samples."""
 
     @property
     def empty(self) -> bool:
@@ -201,20 +43,65 @@ class Space:
         return all(domain.kind == "grid_search" for domain in self.domains.values())
 
     @property
-    def grid_size(self) -> int:
-        """Combinations of the grid_search domains, each tried once per sample; 1 without any."""
-        return math.prod(len(domain.args) for domain in self.domains.values() if domain.kind == "grid_search")
+    def grid(self) -> tuple[str, ...]:
+        """Keys of the grid_search domains, whose combinations are each tried once per sample."""
+        return tuple(key for key, domain in self.domains.items() if domain.kind == "grid_search")
+
+    @property
+    def feasible(self) -> feasible.Feasible:
+        """What of the space fulfils its relations."""
+        return _look(tuple(self.domains.items()), self.relations, tuple(self.fixed.items()))
 
     @property
     def size(self) -> int | None:
         """How many different settings there are; None for a continuum."""
-        sizes = [domain.size for domain in self.domains.values()]
-        return None if None in sizes else math.prod(size for size in sizes if size is not None)
+        sizes = self._per_combination()
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    def _per_combination(self) -> tuple[int | None, ...]:
+        """Different settings of each combination of the grid."""
+        if self.relations:
+            return self.feasible.per_combination
+        combinations = math.prod(len(self.domains[key].args) for key in self.grid)
+        drawn = [domain.size for domain in self.domains.values() if domain.kind != "grid_search"]
+        each = None if None in drawn else math.prod(size for size in drawn if size is not None)
+        return (each,) * combinations
 
     def trials(self, samples: int) -> int:
-        """Different settings that ``samples`` samples make: the budget. 1 where nothing is searched."""
-        wanted = self.grid_size if self.pure_grid else samples * self.grid_size
-        return wanted if self.size is None else min(wanted, self.size)
+        """Different settings that ``samples`` samples make: the budget. 1 where nothing is searched. Where all of a
+        finite space is tried, a first setting that is none of it comes to that; else it is one of the samples."""
+        each = 1 if self.pure_grid else samples
+        sizes = self._per_combination()
+        count = sum(each if size is None else min(each, size) for size in sizes)
+        whole = count == self.size and self.first is not None and not self.has(self.first)
+        return count + 1 if whole and (self.pure_grid or count < samples * len(sizes)) else count
+
+    def fulfils(self, config: Mapping[str, Scalar]) -> bool:
+        """Whether a searcher's setting fulfils the relations."""
+        if not self.relations:
+            return True
+        values = {**self.fixed, **self._values(config)}
+        return all(relation.holds(values) for relation in self.relations)
+
+    def has(self, config: Mapping[str, Scalar]) -> bool:
+        """Whether a setting is one that can be drawn."""
+        return config.keys() == self.domains.keys() and all(
+            self.domains[key].has(value) for key, value in config.items()
+        )
+
+    def ends(self) -> tuple[tuple[Options, Options], ...]:
+        """Activation parameters and training fields at both ends of the space, and of the setting that is tried first;
+        where an end breaks a relation, a setting that does not."""
+        found = [{name: domain.extremes()[end] for name, domain in self.domains.items()} for end in (0, -1)]
+        kept = [
+            values for values in found if all(relation.holds({**self.fixed, **values}) for relation in self.relations)
+        ]
+        inside = [] if len(kept) == len(found) else [self.feasible.example]
+        every = [*kept, *(self._values(config) for config in (*inside, self.first) if config is not None)]
+        return tuple((_below(values, ACTIVATION), _below(values, TRAINING)) for values in every)
+
+    def _values(self, config: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        return {name: self.domains[name].value(searched) for name, searched in config.items()}
 
     def to_tune(self) -> dict[str, Any]:
         """For Tune's searchers: flat key -> domain or grid."""
@@ -222,15 +109,31 @@ class Space:
 
     def resolve(self, config: Mapping[str, Scalar]) -> tuple[Options, Options]:
         """Activation parameters and training overrides of a searcher's configuration, angles turned into slopes."""
-        values = {key: self.domains[key].value(searched) for key, searched in config.items()}
+        values = self._values(config)
         return _below(values, ACTIVATION), _below(values, TRAINING)
 
 
-def space(activation: Mapping[str, Domain], training: Mapping[str, Domain]) -> Space:
+@lru_cache(maxsize=256)
+def _look(
+    domains: tuple[tuple[str, Domain], ...], relations: tuple[Relation, ...], fixed: tuple[tuple[str, Scalar], ...]
+) -> feasible.Feasible:
+    """A space is made anew whenever it is asked for, and looking takes a while."""
+    made = Space(domains=dict(domains), relations=relations, fixed=dict(fixed))
+    return feasible.look(made.domains, made.fulfils)
+
+
+def space(
+    activation: Mapping[str, Domain],
+    training: Mapping[str, Domain],
+    *,
+    relations: Iterable[Relation] = (),
+    fixed: Mapping[str, Scalar] | None = None,
+    first: Mapping[str, Scalar] | None = None,
+) -> Space:
     """The space of one activation. Keys are sorted, so that the order of a file decides nothing."""
     flat = {ACTIVATION + name: domain for name, domain in activation.items()}
     flat |= {TRAINING + name: domain for name, domain in training.items()}
-    return Space(domains=dict(sorted(flat.items())))
+    return Space(domains=dict(sorted(flat.items())), relations=tuple(relations), fixed=fixed or {}, first=first)
 
 
 def _below(values: Mapping[str, Scalar], prefix: str) -> Options:

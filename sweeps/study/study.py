@@ -17,6 +17,7 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from slurm.messages import Problems, refusal
+from sweeps.study import spaces
 from sweeps.study.consistency import Values, contradictions
 from sweeps.study.field_types import TASK
 from sweeps.study.recipes import written_out
@@ -38,7 +39,7 @@ from sweeps.study.sections import (
     Training,
     TunedForAll,
 )
-from sweeps.study.space import ACTIVATION, Domain, Space, space
+from sweeps.study.space import ACTIVATION, Domain, Space
 from trainer.spec import Options, Phase
 from trainer.tasks.description import LAST, Description, describe
 
@@ -123,7 +124,9 @@ class Study(Section):
             repeats = folds.get("repeats", 1) if isinstance(folds, Mapping) else getattr(folds, "repeats", 1)
             out["confirm"] = {"repeats": repeats} if type(repeats) is int and repeats >= 1 else {}
         if isinstance(out.get("search"), Mapping):
-            fill(out, "search", {"share": 0.0 if (info.context or {}).get(WRITTEN_OUT) else _search_share(out)})
+            before = bool((info.context or {}).get(WRITTEN_OUT))
+            share, first = (0.0, "none") if before else (_search_share(out), "default")
+            fill(out, "search", {"share": share, "first": first})
         _fill_training(out, of_before=bool((info.context or {}).get(WRITTEN_OUT)))
         task = _task(info)
         fill(out, "report", {"metric": task.primary})
@@ -193,10 +196,12 @@ class Study(Section):
 
     def space_of(self, label: str) -> Space:
         """All that is searched for one activation: its own, and what is tuned for all. Its own ``training`` wins."""
-        item = self.activation(label)
-        own = {name: value for name, value in item.training.items() if isinstance(value, Domain)}
-        for_all = {name: domain for name, domain in self.space.training.items() if name not in item.training}
-        return space(item.space, {**for_all, **own})
+        return spaces.of(self.activation(label), self.space, self.training, first=self.tries_published)
+
+    @property
+    def tries_published(self) -> bool:
+        """Whether each search tries the activation's own setting first."""
+        return self.search is not None and self.search.first == "default"
 
     def searched(self) -> tuple[str, ...]:
         """Labels with something to search."""

@@ -11,7 +11,7 @@ from analysis.runs import plan as planning
 from analysis.runs import schema
 from analysis.runs.plan import Plan
 from sweeps.errors import TrackingError
-from sweeps.folder import decided, own_code
+from sweeps.folder import decided, own_code, reused
 from sweeps.folder.decided import Decided
 from sweeps.folder.layout import INFRA, PROVENANCE
 from sweeps.folder.secrets import redact
@@ -95,7 +95,8 @@ class FolderReader:
             raise Unreadable(f"{key}: cannot be read ({error})") from error
         first_s = min((found[0].time for found in records.values() if found), default=gave_up[0] if gave_up else 0.0)
         trial = self.trial(key.partition("/")[0])
-        run = fold_run(self.plan, trial, spec, history, first_s, gave_up, self.commit)
+        taken = reused.origin(folder)
+        run = fold_run(self.plan, trial, spec, history, first_s, gave_up, self.commit, taken.key if taken else "")
         return run, fold_result(run, history)
 
     def first_start_ms(self, trial: str, default: int) -> int:

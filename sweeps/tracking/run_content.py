@@ -67,7 +67,7 @@ def common_tags(plan: Plan, kind: str, key: str, commit: str) -> dict[str, str]:
         schema.KIND: kind,
         schema.KEY: key,
         schema.STUDY: plan.study,
-        schema.STUDY_DIGEST: plan.study_digest,
+        schema.STUDY_DIGEST: plan.first_digest,
         schema.STUDY_SEED: str(plan.study_seed),
         schema.DATASET: plan.dataset,
         schema.MODEL: plan.model,
@@ -87,9 +87,15 @@ def _note(plan: Plan) -> str:
         declared.question,
         f"Activations: {', '.join(plan.activations)}. Control: {declared.control}.",
         f"Claims rest on the {plan.claims_phase} phase: {declared.metric} on the held-out part of "
-        f"{len(plan.repeats)} x {counted(plan.folds, 'fold')}, model by rule {declared.rule}.",
+        f"{_repeats(plan)} x {counted(plan.folds, 'fold')}, model by rule {declared.rule}.",
+        *(f"Declared on {declared.declared_at}; {extension.words()}." for extension in plan.history),
     ]
     return "\n\n".join(line for line in lines if line)
+
+
+def _repeats(plan: Plan) -> str:
+    rule = plan.until_decided
+    return str(len(plan.repeats)) if rule is None else f"{rule.looks[0]} to {rule.looks[-1]} (until decided)"
 
 
 def trial_run(
@@ -129,11 +135,16 @@ def trial_run(
 
 
 def choice_tags(decided: Decided | None) -> dict[str, str]:
-    """Of a trial that won its search."""
-    if decided is None or decided.chosen is None:
+    """Of a trial that won its search, was trained for an earlier winner, or lost the race of its settings."""
+    if decided is None:
         return {}
+    lost = {schema.DROPPED: value_text(decided.dropped, MAX_TAG)} if decided.dropped else {}
+    if decided.earlier:
+        return lost | {schema.EARLIER: "true"}
+    if decided.chosen is None:
+        return lost
     value = math.nan if decided.chosen.value is None else decided.chosen.value
-    return {
+    return lost | {
         schema.SELECTED: "true",
         schema.SELECTED_VALUE: repr(value),
         schema.SELECTED_AMONG: str(decided.chosen.among),
@@ -170,9 +181,10 @@ def fold_run(
     first_start_s: float,
     gave_up: tuple[float, str] | None,
     commit: str,
+    reused_from: str = "",
 ) -> FoldRun:
     """The fold's run. ``first_start_s`` is when its first attempt began; ``gave_up`` the time and the reason why the
-    driver stopped trying, for a fold without an end."""
+    driver stopped trying, for a fold without an end; ``reused_from`` the key of the run that it was taken from."""
     key = f"{plan.study}/{trial.trial}/{spec.repeat}-{spec.fold}"
     tags = common_tags(plan, "fold", key, commit) | _trial_tags(trial)
     tags |= {
@@ -184,7 +196,7 @@ def fold_run(
         schema.STATUS: schema.Status.RUNNING.value,
     }
     if history is not None:
-        tags |= _start_tags(history)
+        tags |= _start_tags(history) | ({schema.REUSED_FROM: reused_from} if reused_from else {})
     end = history.end if history is not None else None
     status, end_ms = schema.Status.RUNNING.value, 0
     final: tuple[Point, ...] = ()

@@ -15,9 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analysis.runs import schema
-from sweeps.tracking.folder_reader import FolderReader
+from sweeps.folder.decided import Decided
+from sweeps.tracking.folder_reader import FolderReader, Unreadable
 from sweeps.tracking.run_content import choice_tags, study_run, trial_run
-from sweeps.tracking.run_values import LOGGED, PARENT, FoldResult, FoldRun, Run
+from sweeps.tracking.run_values import LOGGED, NOTE, PARENT, FoldResult, FoldRun, Run
 from sweeps.tracking.store_index import KnownRun, StoreIndex
 
 _END_TAGS = (schema.STATUS, schema.REASON, schema.EPOCHS, schema.STAGES, schema.REMARK_PREFIX, LOGGED)
@@ -139,9 +140,17 @@ class RunUpdates:
             self._index.send(known.run_id, wanted.final, {}, tags)
             self._index.terminate(known.run_id, wanted)
             known.closed, known.summary = True, summary
-        self._renew(known, {**choice_tags(decided), **{schema.SCHEMA_TAG: str(schema.SCHEMA)}})
+        self._renew(known, _changing(decided))
         if known.closed:
             del self._results[trial]
+
+    def outdated(self, trial: str) -> bool:
+        """Whether something was decided of a trial, after its run had ended, that the run does not say."""
+        known = self._index.runs[f"{self._reader.plan.study}/{trial}"]
+        try:
+            return known.told != _changing(self._reader.decided(trial))
+        except Unreadable:
+            return True  # which its update tells
 
     def _renew(self, known: KnownRun, tags: Mapping[str, str]) -> None:
         """Tags that may change after a run has ended: that a search chose the trial, the version of what it says."""
@@ -170,10 +179,11 @@ class RunUpdates:
     def study(self) -> KnownRun:
         """The study's run, made where there is none, with its files attached."""
         known = self._index.runs.get(self._reader.plan.study)
+        declared = datetime.fromisoformat(self._reader.plan.declaration.declared_at).timestamp()
+        wanted = study_run(self._reader.plan, round(declared * 1000), self._reader.commit)
         if known is None:
-            declared = datetime.fromisoformat(self._reader.plan.declaration.declared_at).timestamp()
-            known = self._index.create(study_run(self._reader.plan, round(declared * 1000), self._reader.commit), "")
-        self._renew(known, {schema.SCHEMA_TAG: str(schema.SCHEMA)})
+            known = self._index.create(wanted, "")
+        self._renew(known, {name: wanted.tags[name] for name in (schema.SCHEMA_TAG, NOTE)})
         texts = self._reader.artifacts()
         logged = f"{zlib.crc32(repr(texts).encode()):08x}"
         if known.summary != logged:
@@ -198,6 +208,11 @@ class RunUpdates:
             self._index.delete(self._reader.plan.study)
             known = self.study()
         known.closed = ended
+
+
+def _changing(decided: Decided | None) -> dict[str, str]:
+    """Tags of a trial's run that may change after its end."""
+    return {**choice_tags(decided), schema.SCHEMA_TAG: str(schema.SCHEMA)}
 
 
 def _summary(run: Run) -> str:

@@ -64,8 +64,9 @@ def configure_mlflow(environment: dict[str, str] | None = None) -> dict[str, str
 
 
 def locate(uri: str | None, study_folder: Path) -> Store:
-    """The study's store: the embedded one for no URI. Credentials in a server's URI move to MLflow's own environment
-    variables. Raises :class:`TrackingError` for a file store, a URI that is none, or a path that no URI can have."""
+    """The study's store: the embedded one for no URI; a relative SQLite file is taken from the study's folder.
+    Credentials in a server's URI move to MLflow's own environment variables. Raises :class:`TrackingError` for a file
+    store, a URI that is none, or a path that no URI can have."""
     if uri is None:
         return _sqlite(study_folder.resolve() / DATABASE)
     parts = urlsplit(uri)
@@ -76,7 +77,7 @@ def locate(uri: str | None, study_folder: Path) -> Store:
         clean = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
         return Store(uri=clean.rstrip("/"), artifacts=None, database=None)
     if parts.scheme == "sqlite" and parts.path:
-        return _sqlite(Path(uri.removeprefix("sqlite:///")).resolve())
+        return _sqlite((study_folder / uri.removeprefix("sqlite:///")).resolve())
     if re.match(r"(postgresql|mysql|mssql)(\+\w+)?$", parts.scheme):
         return Store(uri=uri, artifacts=(study_folder.resolve() / ARTIFACTS).as_uri(), database=None)
     raise TrackingError(

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 from analysis.runs import schema
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
-from sweeps.tracking.run_values import LOGGED, MARKER, PARENT, STATUSES, FoldRun, Mark, Point, Run, checksum
+from sweeps.tracking.run_values import LOGGED, MARKER, NOTE, PARENT, STATUSES, FoldRun, Mark, Point, Run, checksum
 from sweeps.tracking.store import Store, connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT_KIND = "mlflow.experimentKind"  # else the UI asks at first sight what the experiment is about
-CHANGING = (schema.SCHEMA_TAG, schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG)
+CHANGING = (
+    *(schema.SCHEMA_TAG, schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG, schema.DROPPED),
+    *(schema.EARLIER, NOTE),
+)
 PAGE = 200
 """Runs in one answer when the store is read at the start: whole runs are large."""
 

@@ -133,14 +133,16 @@ class Tracker:
             return
         self._reader = FolderReader.open(self.folder)
         plan = self._reader.plan
-        index = StoreIndex(self.store, plan.study, plan.study_digest)
+        index = StoreIndex(self.store, plan.study, plan.first_digest)
         self._opened = index, RunUpdates(self._reader, index)
         try:
             self._updates.study()
             # What another process, or this one before the store went away, left undone.
             self.note(fold for fold in self._reader.all_folds() if not index.closed(self._reader.run_key(fold)))
             self._trials_due |= dict.fromkeys(
-                trial for trial in self._reader.trials() if not index.closed(f"{plan.study}/{trial}")
+                trial
+                for trial in self._reader.trials()
+                if not index.closed(f"{plan.study}/{trial}") or self._updates.outdated(trial)
             )
         except BaseException:
             self._opened = None

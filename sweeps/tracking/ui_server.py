@@ -16,11 +16,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 from urllib.error import URLError
+from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
 from sweeps.errors import TrackingError
@@ -75,12 +77,14 @@ def ui(
     host: str = "127.0.0.1",
     port: int | None = None,
     timeout_s: float = START_TIMEOUT_S,
+    studies: Sequence[Path] = (),
 ) -> Ui:
     """Starts the UI of the study's store and returns once it answers. Prints nothing; the server's own words go to
     ``mlflow-ui.log`` in the study folder.
 
     ``uri``: the study's ``tracking.uri``, None for the embedded store. ``port`` None takes the first free one from 5000
-    on. Raises :class:`TrackingError` for a port in use and for a server that does not start.
+    on. ``studies``: the study folders whose runs are shown beside each other, of a suite; none: that of the study
+    folder. Raises :class:`TrackingError` for a port in use and for a server that does not start.
     """
     store = locate(uri, study_folder)
     if store.uri.startswith("http"):
@@ -99,7 +103,7 @@ def ui(
             start_new_session=True,
         )
     address = f"http://{_in_url(host)}:{chosen}"
-    served = Ui(address + _page(store, study_folder), address, process, log)
+    served = Ui(address + _page(store, studies or [study_folder]), address, process, log)
     try:
         _wait(served, timeout_s)
     except BaseException:
@@ -135,14 +139,17 @@ def environment(store: Store, host: str, port: int) -> dict[str, str]:
     return variables
 
 
-def _page(store: Store, study_folder: Path) -> str:
-    """The page of the study's runs. The UI opens on its view for language models unless the address says otherwise."""
+def _page(store: Store, studies: Sequence[Path]) -> str:
+    """The page of the studies' runs. The UI opens on its view for language models unless the address says otherwise."""
     with contextlib.suppress(OSError, ValueError, KeyError, sqlite3.Error):
-        name = json.loads((study_folder / "plan.json").read_text(encoding="utf-8"))["study"]
+        names = [json.loads((path / "plan.json").read_text(encoding="utf-8"))["study"] for path in studies]
         with contextlib.closing(sqlite3.connect(f"file:{store.database}?mode=ro", uri=True)) as database:
             asked = "select experiment_id from experiments where name = ? and lifecycle_stage = 'active'"
-            for (identity,) in database.execute(asked, (name,)):
-                return f"/#/experiments/{identity}/runs?workflowType=machine_learning"
+            found = [str(row[0]) for name in names for row in database.execute(asked, (name,))]
+        if len(found) == 1:
+            return f"/#/experiments/{found[0]}/runs?workflowType=machine_learning"
+        if found:
+            return f"/#/compare-experiments/s?experiments={quote(json.dumps(found, separators=(',', ':')))}"
     return "/#/experiments?workflowType=machine_learning"
 
 

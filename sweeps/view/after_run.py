@@ -9,8 +9,9 @@ from sweeps.driver.driver import Driver
 from sweeps.folder.layout import quote_path
 from sweeps.study import planner
 from sweeps.view.footprint import footprint
-from sweeps.view.savings import savings
+from sweeps.view.savings import raced, savings
 from sweeps.view.status import by_reason, retry_hint, without_score
+from sweeps.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,13 @@ def after_run(driver: Driver, *, finished: bool) -> AfterRun:
     saved = savings(study, state, driver.path / "trials")
     if saved is not None and saved.epochs:
         lines.append(Line(text=saved.words()))
+    if state.reused:
+        lines.append(Line(text=f"not trained again: {counted(len(state.reused), 'fold')}, taken from where they were"))
+    for (source, why), count in sorted(driver.reuse.not_taken.items()):
+        named = f" of {source}" if source else ""
+        lines.append(Line(text=f"trained anew: {counted(count, 'fold')}{named} could not be taken: {why}"))
+    if spared := raced(study, state):
+        lines.append(Line(text=spared))
     if driver.tracking_problem:
         text = f"MLflow is behind: {driver.tracking_problem}. `actsweep sync {folder}` catches up."
         lines.append(Line(text=text, problem=True))

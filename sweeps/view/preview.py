@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,16 @@ from sweeps.errors import StudyError
 from sweeps.folder.layout import STUDY
 from sweeps.study import planner
 from sweeps.study.default_spaces import explain
+from sweeps.study.objectives import COSTS
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
-from sweeps.view.progress import Size, sizes
+from sweeps.view import search_words, until_decided
+from sweeps.view.progress import sizes
 from sweeps.wording import counted, duration
 from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
 from trainer.journal import read_fold
-from trainer.spec import FoldSpec, Options
+from trainer.spec import FoldSpec, Options, Phase
 
 ITEMS = {
     "breast_cancer": 569,
@@ -63,23 +66,59 @@ def design(study: Study) -> str:
     lines.append(f"splits: {declared.splits}")
     for phase, size in sizes(study).items():
         repeats = planner.repeats(study, phase)
+        until = declared.until_decided if phase == "confirm" else None
+        which = f"{until.looks[0]} to {until.looks[-1]} repeats" if until else numbered(repeats)
         lines.append(
             f"{phase}: {counted(size.trials, 'trial')} x {counted(len(planner.fold_numbers(study, phase)), 'fold')} of "
-            f"repeat{'s' if len(repeats) > 1 else ''} {', '.join(map(str, repeats))} = {counted(size.folds, 'fold')}, "
-            f"at most {counted(size.epochs, 'epoch')}"
+            f"{which} = {'at most ' if until else ''}{counted(size.folds, 'fold')}, at most "
+            f"{counted(size.epochs, 'epoch')}"
         )
+        if until:
+            lines += until_decided.explained(study, until)
+        lines += race(study) if phase == "search" else []
     for label in study.compared():
         domains = study.space_of(label).domains
         words = "; ".join(f"{key} {domain.words()}" for key, domain in domains.items()) or "nothing searched"
         tried = f"{counted(planner.trials(study, label, 'search'), 'setting')} tried; " if domains else ""
         lines.append(f"  {label}: {tried}{words}")
+        lines += [f"    {said}" for said in search_words.of_label(study, label)]
         for name, domain, why in explain(study.activation(label).activation):
             if domains.get(f"activation.{name}") == domain:
                 lines.append(f"    {name}: {why}")
     if study.searched():
+        lines.append(search_words.search(study))
+        lines += objectives(study)
         lines.append(f"winners by {study.select_on()}; claims rest on the {declared.claims_phase} phase")
         lines.append(seen_by_search(study))
     return "\n".join(lines)
+
+
+def numbered(repeats: Sequence[int]) -> str:
+    return f"repeat{'s' if len(repeats) > 1 else ''} {', '.join(map(str, repeats))}"
+
+
+def race(study: Study) -> list[str]:
+    """How the settings of each search race and what that may cost; empty where they do not."""
+    declared = planner.race(study)
+    if declared is None:
+        return []
+    each = {label: planner.trials(study, label, "search") for label in study.searched()}
+    first, *_, last = declared.folds
+    looks = ", ".join(map(str, declared.folds[:-1]))
+    return [
+        f"  they race, each activation's among themselves: compared after {looks} of {last} folds; what is shown to be "
+        f"worse gets no more, the best is lost with probability {declared.error:g} at most ({declared.rule})",
+        f"  at least {counted(first * sum(each.values()), 'fold')}, at most {last * sum(each.values())}",
+    ]
+
+
+def objectives(study: Study) -> list[str]:
+    """What a search of several objectives looks for."""
+    named = study.search.objectives if study.search is not None else ()
+    if not named:
+        return []
+    told = [f"{name} ({COSTS[name]})" if name in COSTS else name for name in named]
+    return [f"objectives: {' and '.join(told)}; the report shows what of it no other setting beats in both, no verdict"]
 
 
 def seen_by_search(study: Study) -> str:
@@ -95,7 +134,7 @@ def seen_by_search(study: Study) -> str:
             "the search uses all items: what it chooses is scored again on items that it has used, and the report says "
             f"so{apart}"
         )
-    items = _items(study.data.name, study.data.options)
+    items = items_of(study.data.name, study.data.options)
     about = f" (about {round(share * items):,} of {items:,})" if items is not None else ""
     whole = f"groups ({study.folds.group})" if study.folds.group else "items"
     return (
@@ -120,7 +159,7 @@ def price(study: Study, measured: Sequence[Path]) -> str:
             f"median of {counted(len(found), 'fold')} run before on {_devices(found)}"
             + ("; early stopping makes it less" if study.training.patience else "")
         )
-    items = _items(study.data.name, study.data.options)
+    items = items_of(study.data.name, study.data.options)
     if items is None:
         return f"price: not known: {all_epochs} of unmeasured length; run one and name its folder with --measured"
     shares = {phase: planner.trained_share(study, phase) for phase in sizes(study)}
@@ -134,7 +173,7 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     )
 
 
-def _items(name: str, options: Options) -> int | None:
+def items_of(name: str, options: Options) -> int | None:
     """As many as the reader's options leave, where that can be said without reading."""
     sample, classes, each = options.get("sample"), options.get("classes"), options.get("per_class")
     if isinstance(sample, int):
@@ -177,10 +216,11 @@ def _devices(found: Iterable[_Where]) -> str:
     return ", ".join(sorted({where.device for where in found}))
 
 
-def _pack(study: Study, size: Size) -> int:
-    """Folds of one trial, at most, that share a job."""
+def _packs(study: Study, phase: Phase) -> int:
+    """Jobs of one trial, at most: a round of its folds shares none with another."""
     pack = study.cluster.pack
-    return size.folds // size.trials if pack == "trial" else 1 if pack == "fold" else int(pack)
+    each = {"trial": None, "fold": 1}.get(str(pack), pack)
+    return sum(math.ceil(len(folds) / int(each or len(folds))) for folds in planner.rounds(study, phase))
 
 
 def submission(study: Study, profile: Profile) -> str:
@@ -188,7 +228,7 @@ def submission(study: Study, profile: Profile) -> str:
     from slurm.clusters import open_cluster
     from slurm.scheduler.cluster import render
 
-    jobs = sum(size.trials * math.ceil(size.folds / size.trials / _pack(study, size)) for size in sizes(study).values())
+    jobs = sum(size.trials * _packs(study, phase) for phase, size in sizes(study).items())
     if profile.executor is Executor.LOCAL:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
@@ -199,5 +239,19 @@ def submission(study: Study, profile: Profile) -> str:
     return (
         f"cluster: profile {profile.name}: at most {counted(jobs, 'pack')}; all at once "
         f"{counted(len(rendering.tasks), 'array')} of {tasks}\nbatch script of the largest:\n"
-        f"{rendering.scripts[largest].rstrip()}"
+        f"{rendering.scripts[largest].rstrip()}\n{_rehearsed(profile, rendering.scripts)}"
     )
+
+
+def _rehearsed(profile: Profile, scripts: Sequence[str]) -> str:
+    """What this machine's sbatch says of one script a partition. Raises :class:`StudyError`
+    where a person must change something."""
+    from slurm.scheduler import rehearsal
+
+    by_partition = {re.findall(r"--partition=(.*)", script + "--partition=")[0]: script for script in scripts}
+    answer = rehearsal.rehearse(list(by_partition.values()))
+    if answer is None:
+        return "no sbatch here: whether the cluster takes this was not asked"
+    if answer.refused:
+        raise StudyError(f"profile {profile.name}: sbatch --test-only refuses this: {answer.words}")
+    return f"sbatch --test-only: {answer.words}"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState
-from sweeps.driver import trial_result
+from sweeps.driver import racing, trial_result
 from sweeps.driver.driver import Driver
 from sweeps.folder.index import Group
 from sweeps.folder.journals import Journals, Trained
@@ -39,6 +39,8 @@ class Row:
     best: float | None
     """Of the study's ``select_on``, over the trials that are over or have reported."""
     problems: tuple[str, ...]
+    dropped: int = 0
+    """Trials that lost the race of their settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,8 @@ class Snapshot:
     """That the epochs to come would take one after the other; None while none was trained."""
     folds: int
     """Planned, in all phases."""
+    folds_most: int
+    """As many as there will be if no further trial is dropped from its race."""
     put_off: str
     tracking: str
     finished: bool
@@ -93,6 +97,10 @@ def snapshot(
         done[phase] += group.epochs
         seconds[phase] += group.seconds
         most[phase] -= sum(folds * _epochs(study, phase, own) for own, folds in group.planned.items()) - group.epochs
+    never = 0
+    for trial, folds in racing.never(study, state):
+        never += folds
+        most[trial.phase] -= folds * _epochs(study, trial.phase, trial.training.get("epochs"))
     for trial in itertools.chain(_untold(state), open_trials):
         trained, spared = _trained(study, state, journals, trial)
         done[trial.phase] += trained.epochs
@@ -112,6 +120,7 @@ def snapshot(
         epochs_planned=sum(planned.values()),
         seconds_left=_seconds_left(study, done, most, seconds),
         folds=sum(size.folds for size in sized.values()),
+        folds_most=sum(size.folds for size in sized.values()) - never,
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
@@ -155,6 +164,7 @@ def _row(study: Study, state: State, journals: Journals, group: Group, open_tria
         folds=group.folds,
         best=best,
         problems=tuple(f"{name} {state.completed[name].status}" for name in state.index.in_order(group.without_result)),
+        dropped=sum(len(look.dropped) for look in state.races.get(first.label, ())) if first.phase == "search" else 0,
     )
 
 

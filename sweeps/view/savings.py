@@ -1,4 +1,4 @@
-"""What stopping losers early saved: epochs that were planned and not trained, and their device time."""
+"""What stopping losers early saved, and what races did: what was planned and not trained."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps.driver import racing
 from sweeps.folder.state import State
+from sweeps.study import planner
 from sweeps.study.study import Study
 from sweeps.wording import counted, duration
 from trainer.journal import read_fold
@@ -46,3 +48,16 @@ def savings(study: Study, state: State, trials: Path) -> Savings | None:
         if trained:
             device_s += left * statistics.median(epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in trained)
     return Savings(trials=len(stopped), epochs=spared, planned=planned, device_s=device_s)
+
+
+def raced(study: Study, state: State) -> str:
+    """What the races of a study's settings saved, in words; "" where there were none."""
+    searched = state.of_phase("search")
+    never = sum(folds for _, folds in racing.never(study, state))
+    if planner.race(study) is None or not never:
+        return ""
+    planned = never + sum(len(trial.folds) for trial in searched)
+    return (
+        f"race: {len(state.dropped)} of {counted(len(searched), 'setting')} dropped; {never} of "
+        f"{counted(planned, 'planned fold')} not trained"
+    )

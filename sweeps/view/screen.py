@@ -91,7 +91,7 @@ def line(now: Snapshot, times: Times) -> str:
     """One plain line."""
     best = "; ".join(f"{row.label} {row.phase} {row.best:.4g}" for row in now.rows if row.best is not None)
     parts = [
-        f"{now.study}: {now.folds_done}/{counted(now.folds, 'fold')}",
+        f"{now.study}: {now.folds_done}/{counted(now.folds_most, 'fold')}",
         f"{now.epochs_done}/{counted(now.epochs_most, 'epoch')}",
         jobs_now(now),
         times.words(finished=now.finished),
@@ -132,7 +132,7 @@ def table(now: Snapshot, known: str | None = None) -> Table:
         made.add_row(
             row.label,
             row.phase,
-            f"{row.trials_done}/{row.trials}",
+            f"{row.trials_done}/{row.trials}" + (f"\n{row.dropped} dropped" if row.dropped else ""),
             f"{row.folds_done}/{row.folds}",
             str(row.folds_running or ""),
             "" if row.best is None else f"{row.best:.4g}",

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from analysis.runs.plan import from_json
 from sweeps.driver import decisions, session
 from sweeps.errors import StudyError
 from sweeps.folder import ledger, place
 from sweeps.folder.journals import Journals
-from sweeps.folder.layout import quote_path
+from sweeps.folder.layout import PLAN, quote_path
 from sweeps.folder.lock import held
 from sweeps.folder.records import FoldKey, Submitted, Submitting, trial_of
 from sweeps.folder.state import State, replay
@@ -37,6 +38,8 @@ class StudyStatus:
     """Jobs that the ledger does not know to be over."""
     troubled: dict[FoldKey, str]
     """Folds that did not end well, and why."""
+    history: tuple[str, ...]
+    """How the study was declared and extended, in words; empty where it never was extended."""
     hint: str
     """What can be done about them; "" where there is nothing, or nothing yet."""
 
@@ -52,7 +55,7 @@ class StudyStatus:
             notes.append(f"`actsweep report {quote_path(self.folder)}` writes its report")
         elif not self.driver_alive:
             notes.append(f"go on with `actsweep resume {quote_path(self.folder)}`")
-        lines = [text.getvalue().rstrip(), "; ".join(notes)]
+        lines = [text.getvalue().rstrip(), *self.history, "; ".join(notes)]
         for reason, folds in by_reason(self.troubled).items():
             first = f"`actsweep logs {quote_path(self.folder)} {folds[0].replace('/', ' ')}`"
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
@@ -63,8 +66,16 @@ class StudyStatus:
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
         plain |= {"driver_alive": self.driver_alive, "jobs_live": self.jobs_live, "troubled": self.troubled}
+        plain |= {"history": list(self.history)}
         plain |= {"copy_of": str(self.copy_of) if self.copy_of else None}
         return json.dumps(plain, indent=1)
+
+
+def history(folder: Path) -> tuple[str, ...]:
+    plan = from_json((folder / PLAN).read_text(encoding="utf-8")) if (folder / PLAN).is_file() else None
+    if plan is None or not plan.history:
+        return ()
+    return (f"declared on {plan.declaration.declared_at}", *(extension.words() for extension in plan.history))
 
 
 def retry_hint(folder: Path, study: Study, state: State, lost: Collection[FoldKey]) -> str:
@@ -91,6 +102,7 @@ def read(folder: Path) -> StudyStatus:
     lost = without_score(folder) if state.finished else {}
     return StudyStatus(
         folder=folder,
+        history=history(folder),
         hint=retry_hint(folder, study, state, lost) if lost else "",
         now=snapshot(study, state, journals),
         driver_alive=held(folder),
@@ -166,11 +178,12 @@ def logs(folder: Path, trial: str, fold: str | None, lines: int) -> str:
         folds = (key,)
     journals = Journals(folder / "trials")
     parts = [_ended(key, journals.history(key), state.gave_up.get(key)) for key in folds]
-    for job in _jobs_of(folder, folds):
+    of_folds = _jobs_of(folder, folds)
+    for job in of_folds:
         log = clusters.log(job, folder / "jobs")
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:] if log else ["no log yet"]
         parts.append("\n".join([f"--- {log or job}", *tail]))
-    if not jobs:
+    if not of_folds:
         parts.append("no job has been submitted for it yet")
     return "\n".join(parts)
 

@@ -23,6 +23,7 @@ from trainer.codec import from_text
 from trainer.entry import RESULT_SCHEMA
 from trainer.errors import Superseded
 from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, read_fold
+from trainer.meter import Meter
 from trainer.spec import FoldSpec, Launch, Pack
 from trainer.tasks.description import LAST, describe
 from trainer.tasks.metric import LOSS
@@ -36,6 +37,11 @@ VARIABLES = ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST", "CUDA_
 def pretend(text: str) -> str:
     """Writes what training the pack would have written. Raises :class:`trainer.errors.SpecError` for another text."""
     pack = from_text(Pack, text)
+    with Meter(pack.meter, pack.seconds) as meter:
+        return _pretended(pack, meter)
+
+
+def _pretended(pack: Pack, meter: Meter) -> str:
     told: list[int] = []
 
     def hear(number: int, frame: FrameType | None) -> None:
@@ -43,7 +49,9 @@ def pretend(text: str) -> str:
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGUSR2)}
     try:
-        statuses = _in_turn({f"{item.spec.trial}/{item.spec.folder}": _fold(item, told) for item in pack.launches})
+        statuses = _in_turn(
+            {f"{item.spec.trial}/{item.spec.folder}": _fold(item, told, meter) for item in pack.launches}
+        )
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -67,7 +75,7 @@ def _in_turn(folds: dict[str, Iterator[str]]) -> dict[str, str]:
     return statuses
 
 
-def _fold(launch: Launch, told: list[int]) -> Iterator[str]:
+def _fold(launch: Launch, told: list[int], meter: Meter) -> Iterator[str]:
     """Yields "" after each epoch, then the fold's status."""
     spec, folder = launch.spec, Path(launch.folder)
     enter(folder, spec)
@@ -80,18 +88,23 @@ def _fold(launch: Launch, told: list[int]) -> Iterator[str]:
     writer = Writer(claimed.folder)
     try:
         writer.write(_start(spec, claimed.number, first - 1))
-        yield from _epochs(spec, claimed, first, writer, told)
+        yield from _epochs(spec, claimed, first, writer, told, meter)
     except Superseded:
         yield "superseded"
     finally:
         writer.close()
 
 
-def _epochs(spec: FoldSpec, claimed: Attempt, first: int, writer: Writer, told: list[int]) -> Iterator[str]:
+def _epochs(
+    spec: FoldSpec, claimed: Attempt, first: int, writer: Writer, told: list[int], meter: Meter
+) -> Iterator[str]:
     took_s = float(os.environ.get("ACTSWEEP_PRETEND_EPOCH_S", "0"))
     for epoch in range(first, spec.training.epochs + 1):
         if told:
             yield "interrupted"
+            return
+        if not meter.fits(took_s):
+            yield "out of seconds"
             return
         time.sleep(took_s)
         claimed.check()

@@ -1,18 +1,12 @@
-"""The activations' own curves in plain numpy, drawn as they start and as they were learned, and DSReLU's slope.
-
-The formulas are written here a second time on purpose: a report is made where no torch is.
-"""
+"""The activations' own curves, drawn as they start and as they were learned, and DSReLU's slope."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy.special import erf
 
 from analysis.report import figure_style
 from analysis.report.figure_style import FAINT, INK, PALETTE, Plot
@@ -20,71 +14,7 @@ from analysis.report.findings import Findings
 from analysis.runs.schema import DEGREES
 from analysis.runs.wording import counted
 from analysis.statistics import dsrelu as schedule
-
-Array = npt.NDArray[np.float64]
-Params = Mapping[str, float]
-
-TAN_85, TAN_10 = math.tan(math.radians(85.0)), math.tan(math.radians(10.0))
-STARTS: dict[str, dict[str, float]] = {
-    "dsrelu": {"a": TAN_85, "b": TAN_10, "k": 5.0, "t": 0.0},
-    "apalu": {"a": 0.55, "b": 0.065},
-    "lelu": {"beta": 0.4},
-    "alrelu": {"alpha": 0.01},
-    "scaled_leaky_relu": {"s": 10.576},
-    "leaky_relu": {"negative_slope": 0.01},
-    "prelu": {"init": 0.25},
-    "elu": {"alpha": 1.0},
-}
-
-
-def sigmoid(x: Array) -> Array:
-    return np.asarray(np.exp(-np.logaddexp(0.0, -x)), dtype=np.float64)
-
-
-def _dsrelu(x: Array, p: Params) -> Array:
-    return np.where(x > 0, x * schedule.slope(np.array(p["t"]), p["a"], p["b"], p["k"]), x)
-
-
-def _apalu(x: Array, p: Params) -> Array:
-    return np.where(x >= 0, p["a"] * (x + x * sigmoid(1.702 * x)), p["b"] * np.expm1(np.minimum(x, 0)))
-
-
-def _lelu(x: Array, p: Params) -> Array:
-    low = np.minimum(x, 0)
-    return np.where(x > 0, x, np.expm1((1 - p["beta"]) * low) + p["beta"] * low)
-
-
-def _selu(x: Array, p: Params) -> Array:
-    return 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))
-
-
-def _gelu(x: Array, p: Params) -> Array:
-    return np.asarray(x * 0.5 * (1 + erf(x / math.sqrt(2))), dtype=np.float64)
-
-
-FORMULAS: dict[str, Callable[[Array, Params], Array]] = {
-    "relu": lambda x, p: np.maximum(x, 0),
-    "leaky_relu": lambda x, p: np.where(x > 0, x, p["negative_slope"] * x),
-    "prelu": lambda x, p: np.where(x > 0, x, p.get("weight", p["init"]) * x),
-    "dsrelu": _dsrelu,
-    "apalu": _apalu,
-    "lelu": _lelu,
-    "alrelu": lambda x, p: np.maximum(np.abs(p["alpha"] * x), x),
-    "scaled_leaky_relu": lambda x, p: np.where(x > 0, x, x / p["s"]),
-    "elu": lambda x, p: np.where(x > 0, x, p["alpha"] * np.expm1(np.minimum(x, 0))),
-    "selu": _selu,
-    "gelu": _gelu,
-    "silu": lambda x, p: x * sigmoid(x),
-    "mish": lambda x, p: x * np.tanh(np.logaddexp(0.0, x)),
-    "softplus": lambda x, p: np.logaddexp(0.0, x),
-    "sigmoid": lambda x, p: sigmoid(x),
-    "tanh": lambda x, p: np.tanh(x),
-}
-
-
-def value(name: str, x: Array, params: Params) -> Array:
-    """The activation ``name`` at ``x``; parameters that are not given have the catalogue's defaults."""
-    return FORMULAS[name](x, {**STARTS.get(name, {}), **params})
+from analysis.statistics.functions import FORMULAS, STARTS, Params, value
 
 
 def catalogue_name(findings: Findings, label: str) -> str:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from analysis.report import conclusion
-from analysis.report.amounts import amount, listed
+from analysis.report import across, conclusion
+from analysis.report.amounts import listed
 from analysis.report.blocks import Block, Screen, Section
 from analysis.report.conclusion import DECIDED
 from analysis.report.figures import answer as figure
@@ -40,6 +40,7 @@ def section(findings: Findings) -> Section:
     more = len(told) - SHOWN
     facts = {
         "What to use": [conclusion.choice(findings)],
+        "Across the data sets": across.facts(findings),
         "Against trivial predictors": floors.facts(findings),
         "What it cost": [cost.said],
         "What would decide the rest": decide(findings, steps, cost),
@@ -184,7 +185,7 @@ def weak(findings: Findings) -> list[str]:
     seeds = max((table.seeds for table in tables if table.unit is not Unit.SEED), default=0)
     splits = ranged(set(counts), f"paired {findings.unit}")
     sets = len(findings.datasets)
-    points = [f"{splits} on {'1 data set' if sets == 1 else f'each of {sets} data sets'}, one model."]
+    points = [f"{splits} on {'1 data set' if sets == 1 else f'each of {sets} data sets'}, {across.models(findings)}."]
     if seeds == 1 and not bool((findings.claimed["status"] == Status.IMPORTED).all()):
         points.append(f"One seed a {findings.unit}: the luck of a seed is in every difference.")
     if all(table.unit is Unit.SEED for table in tables):
@@ -242,4 +243,4 @@ def zone(findings: Findings) -> str:
     known = [width for width in widths if math.isfinite(width)]
     if not known:
         return "No zone of equivalence was declared, so nothing can be called equivalent."
-    return f"No zone of equivalence was declared; the default is ± {amount(max(known), findings.metric)}."
+    return f"No zone of equivalence was declared; {across.default_zone(findings, known)}."

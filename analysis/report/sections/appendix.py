@@ -9,6 +9,7 @@ from importlib import metadata
 from analysis.report import citations
 from analysis.report.blocks import Block, Facts, Pasted, Section, Tabled
 from analysis.report.findings import Findings
+from analysis.report.sections import tradeoff
 from analysis.report.tables import Table
 from analysis.runs.frames import REMARK
 from analysis.runs.published import parts_of
@@ -24,6 +25,7 @@ def section(findings: Findings, sections: Sequence[Section]) -> Section:
         Facts([*origins(findings), *made(findings)]),
         Pasted("methods.tex", "Methods, to paste", citations.paragraph(findings, sections)),
         Pasted("references.bib", "References, to paste", citations.bibtex(citations.used(findings, sections))),
+        *tradeoff.aside(findings),
         Tabled(every_fold(findings)),
     ]
     return Section(anchor="appendix", title="Appendix", blocks=blocks)

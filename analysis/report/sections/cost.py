@@ -30,27 +30,42 @@ METHODS = (
 )
 
 
+def timed_runs(findings: Findings) -> pd.DataFrame:
+    """:func:`analysis.statistics.timing.runs` of the claimed runs."""
+    return findings.once("timed runs", lambda of: timing.runs(of.claimed, of.curves))
+
+
+def summarised(findings: Findings) -> pd.DataFrame:
+    """:func:`analysis.statistics.timing.summary` of every data set; not to be asked where no run has a time."""
+    timed = timed_runs(findings)
+    return findings.once(
+        "time summary",
+        lambda of: pd.concat(
+            [
+                timing.summary(
+                    timed[timed["dataset"] == dataset], of.plan_of(dataset).declaration.control, level=1 - of.alpha
+                )
+                for dataset in of.datasets
+                if (timed["dataset"] == dataset).any()
+            ],
+            ignore_index=True,
+        ),
+    )
+
+
 def section(findings: Findings) -> Section:
-    timed = timing.runs(findings.claimed, findings.curves)
+    timed = timed_runs(findings)
     blocks: list[Block] = []
+    if left_out := int(timing.taken(findings.claimed).sum()):
+        what = f"{counted(left_out, 'run')} of {len(findings.claimed)}"
+        blocks.append(Text(f"Of times, {what} are left out: they were not trained here but taken from elsewhere."))
     if timed.empty:
         typed = published.times(findings)
         if not typed or not (findings.claimed["status"] == Status.IMPORTED).all():
             blocks.append(Notice("No training times were recorded with these runs.", tone="note"))
         blocks += typed
         return Section(anchor="cost", title="Cost", blocks=blocks)
-    summary = pd.concat(
-        [
-            timing.summary(
-                timed[timed["dataset"] == dataset],
-                findings.plan_of(dataset).declaration.control,
-                level=1 - findings.alpha,
-            )
-            for dataset in findings.datasets
-            if (timed["dataset"] == dataset).any()
-        ],
-        ignore_index=True,
-    )
+    summary = summarised(findings)
     blocks.append(Text(noise(timed)))
     blocks += [Drawn(plot) for plot in [*ratios(findings, summary), *bars(findings, summary)]]
     blocks.append(Tabled(epoch_table(summary, findings)))

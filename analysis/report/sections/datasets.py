@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis.report import figure_style
+from analysis.report import across, figure_style
 from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.report.figure_style import INK, PALETTE, Plot
 from analysis.report.figures.comparisons import WORD_COLOURS, WORD_MARKERS, ranged
@@ -31,7 +31,15 @@ def section(findings: Findings) -> Section | None:
     """None of one data set."""
     if len(findings.datasets) < 2:
         return None
+    methods = (*METHODS, *normalised.METHODS)
     tables = [findings.scores(dataset) for dataset in findings.datasets]
+    if across.repeated(findings):
+        few: list[Block] = [
+            Notice(f"{across.why_no_more(findings)} Mean ranks are given without one.", tone="note"),
+            Tabled(rank_table(ranks.means(tables))),
+            *normalised.blocks(findings),
+        ]
+        return Section(anchor="datasets", title="Across data sets", blocks=few, methods=methods)
     blocks: list[Block] = []
     matrix = ranks.matrix(
         tables,
@@ -55,7 +63,6 @@ def section(findings: Findings) -> Section | None:
         blocks.append(Tabled(matrix_table(matrix)))
     blocks += ranked(findings)
     blocks += normalised.blocks(findings)
-    methods = (*METHODS, *normalised.METHODS)
     return Section(anchor="datasets", title="Across data sets", blocks=blocks, methods=methods)
 
 

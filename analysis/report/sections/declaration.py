@@ -5,11 +5,18 @@ from __future__ import annotations
 import datetime
 import math
 
+import pandas as pd
+
 from analysis.report.blocks import Block, Facts, Section
 from analysis.report.findings import Findings
+from analysis.runs.plan import Plan, Sameness
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
+from analysis.statistics import timing
 from analysis.statistics.bayes import SHARE_OF_ERROR, SHARE_OF_REFERENCE
+
+SHOWN = 6
+"""Same functions that are told; the plan has them all."""
 
 
 def section(findings: Findings) -> Section:
@@ -31,12 +38,21 @@ def decided(findings: Findings, imported: bool) -> list[tuple[str, str]]:
         ("Practical equivalence", each({plan.study: rope(findings, plan.study) for plan in plans})),
         (
             "Family",
-            f"{counted(findings.family, 'comparison')}, Holm; "
+            f"{counted(findings.family, 'comparison')}, {'step by step' if findings.looks else 'Holm'}; "
             + each({plan.study: family(plan.declaration.family) for plan in plans}),
         ),
         ("Alpha", alpha(findings)),
         ("Declared", each({plan.study: when(findings, at) for at, plan in enumerate(plans)})),
+        *([("Extended", each(grown))] if (grown := extended(findings)) else []),
     ]
+
+
+def extended(findings: Findings) -> dict[str, str]:
+    """How studies grew after they were declared, and what had been seen by then."""
+    said = {
+        plan.study: "; ".join(one.words().removeprefix("extended ") for one in plan.history) for plan in findings.plans
+    }
+    return {study: words or "never" for study, words in said.items()} if any(said.values()) else {}
 
 
 def counts(findings: Findings, imported: bool) -> list[tuple[str, str]]:
@@ -50,22 +66,40 @@ def counts(findings: Findings, imported: bool) -> list[tuple[str, str]]:
     status = {str(name): int(count) for name, count in claimed["status"].value_counts().items()}
     finished = sum(status.pop(name.value, 0) for name in SCORED)
     rest = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(status.items()))
-    rests = {plan.study: phase(plan.claims_phase, len(plan.repeats), plan.folds) for plan in findings.plans}
+    rests = {plan.study: phase(plan) for plan in findings.plans}
     return [
         ("Claims rest on", each(rests)),
         ("Runs", f"{finished} of {counted(len(claimed), 'planned run')} finished" + (f"; {rest}" if rest else "")),
+        *([("Not trained again", taken(claimed))] if timing.taken(claimed).any() else []),
     ]
+
+
+def taken(claimed: pd.DataFrame) -> str:
+    """How many runs were taken from where the same training was finished already, and from which studies."""
+    rows = claimed[timing.taken(claimed)]
+    sources = rows["reused_from"].str.partition("/")[0].value_counts().sort_index()
+    said = ", ".join(f"{count} from {study}" for study, count in sources.items())
+    return f"{counted(len(rows), 'run')} taken from where the same specification had been trained: {said}"
 
 
 def subjects(findings: Findings) -> list[tuple[str, str]]:
     """What was trained on what."""
     plans = findings.plans
     places = {plan.study: plan.places for plan in plans if plan.places}
+    same = {plan.study: sameness(plan.same) for plan in plans if plan.same.within}
     return [
         ("Data set, model", each({plan.study: f"{plan.dataset}, {plan.model}" for plan in plans})),
         *([("Activations stand in", each(places))] if places else []),
+        *([("Same functions", each(same))] if same else []),
         ("Splits", each({plan.study: plan.splits or "not stated" for plan in plans})),
     ]
+
+
+def sameness(same: Sameness) -> str:
+    """What was found before anything was trained, in a line."""
+    shown = "; ".join(same.said[:SHOWN])
+    more = f"; and {len(same.said) - SHOWN} more, in plan.json" if len(same.said) > SHOWN else ""
+    return f"to within {same.within:g}, before the first epoch: {shown or 'none'}{more}"
 
 
 def alpha(findings: Findings) -> str:
@@ -77,9 +111,8 @@ def alpha(findings: Findings) -> str:
     if (status == Status.IMPORTED).all():
         return text
     open_ = int(status.isin(UNFINISHED).sum())
-    return f"{text}; interim analyses are not tracked" + (
-        f"; interim: {len(status) - open_} of {counted(len(status), 'fold')}" if open_ else ""
-    )
+    looks = "over all looks, by the limits of the plan" if findings.looks else "interim analyses are not tracked"
+    return f"{text}; {looks}" + (f"; interim: {len(status) - open_} of {counted(len(status), 'fold')}" if open_ else "")
 
 
 def each(values: dict[str, str]) -> str:
@@ -93,9 +126,12 @@ def family(name: str) -> str:
     return "each activation against the control" if name == "control" else "all pairs"
 
 
-def phase(name: str, repeats: int, folds: int) -> str:
-    what = "the confirm phase" if name == "confirm" else "the search phase (exploratory)"
-    return f"{what}: {repeats} x {counted(folds, 'fold')}"
+def phase(plan: Plan) -> str:
+    what = "the confirm phase" if plan.claims_phase == "confirm" else "the search phase (exploratory)"
+    rule, folds = plan.until_decided, counted(plan.folds, "fold")
+    if rule is None:
+        return f"{what}: {len(plan.repeats)} x {folds}"
+    return f"{what}: {rule.looks[0]} to at most {rule.looks[-1]} x {folds}, until each comparison is decided"
 
 
 def rope(findings: Findings, study: str) -> str:

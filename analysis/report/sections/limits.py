@@ -30,6 +30,7 @@ def section(findings: Findings) -> Section:
         seeds(findings),
         searched(findings),
         held_out(findings),
+        LOOKED if findings.looks else "",
         "Wherever a leader or runner-up is named, it was found in these numbers, not declared before them.",
     ]
     if (claimed["phase"] == "search").any() and tries(findings).gt(1).any():
@@ -44,6 +45,10 @@ def section(findings: Findings) -> Section:
     return Section(anchor="limits", title="Limits", blocks=[Listing(said)])
 
 
+LOOKED = (
+    "Only the verdicts account for the looks. Every other interval and p-value is of what was there at the end, and "
+    "means over all activations are of the splits that all of them have: the first repeats, where some ended early."
+)
 OVERLAP = (
     "Training parts of folds overlap. The corrected tests allow for it by a rule of thumb that is right on average, "
     "not for every data set."
@@ -124,7 +129,10 @@ def searched(findings: Findings) -> str:
         )
     least, most = int(tried.min()), int(tried.max())
     each = str(least) if least == most else f"{least} to {most}"
-    return f"Settings were searched: {each} tried for each of {counted(len(tried), 'activation')}."
+    raced = any(plan.search_race for plan in findings.plans)
+    return f"Settings were searched: {each} tried for each of {counted(len(tried), 'activation')}" + (
+        ", which raced by one rule: budgets are equal in settings, not in folds." if raced else "."
+    )
 
 
 def tries(findings: Findings) -> pd.Series:

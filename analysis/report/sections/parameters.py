@@ -17,7 +17,7 @@ from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.schema import DEGREES
 from analysis.runs.wording import counted
-from analysis.statistics import dsrelu, parameter_gate, parameter_importance
+from analysis.statistics import dsrelu, parameter_gate, parameter_importance, races
 
 MOST = 12
 """Searches that are analysed in one report; the rest are named."""
@@ -108,6 +108,7 @@ def gated(findings: Findings) -> list[Block]:
     frame = pd.concat(frames, ignore_index=True)
     passed = int(frame["passes"].sum())
     blocks: list[Block] = [
+        *compared_on(findings, looked),
         Text(
             f"{passed} of {counted(len(frame), 'searched parameter')} with a detectable effect on the search's score. "
             + (
@@ -130,6 +131,25 @@ def gated(findings: Findings) -> list[Block]:
     if ends is not None:
         blocks.append(Tabled(ends))
     return blocks
+
+
+def compared_on(findings: Findings, looked: list[Search]) -> list[Block]:
+    """Of searches whose settings raced, on how many folds they are compared here."""
+    raced = [one for one in looked if races.dropped(searched(findings, one)).any()]
+    if not raced:
+        return []
+    folds = sorted({int(one.settings["folds"].max()) for one in raced})
+    return [
+        Text(
+            f"Settings of {counted(len(raced), 'search', 'searches')} raced: dropped ones have fewer folds, so every "
+            f"setting counts with its mean over the {' or '.join(map(str, folds))} that all of them have."
+        )
+    ]
+
+
+def searched(findings: Findings, one: Search) -> pd.DataFrame:
+    cube = findings.cube
+    return cube[(cube["dataset"] == one.dataset) & (cube["activation"] == one.activation) & (cube["phase"] == "search")]
 
 
 def derived(looked: list[Search], rng: np.random.Generator) -> Table | None:

@@ -8,7 +8,6 @@ from analysis.report.blocks import Block, Drawn, Section, Tabled
 from analysis.report.figures import comparisons
 from analysis.report.findings import Findings
 from analysis.report.tables import Table
-from analysis.runs.wording import counted
 
 
 def section(findings: Findings) -> Section | None:
@@ -41,8 +40,7 @@ def equivalence(findings: Findings) -> Table | None:
         title="Practical equivalence",
         caption=(
             "A low p speaks for a difference within ± the half-width: the larger p of two one-sided corrected "
-            f"resampled t tests over n paired {findings.unit}s, then by Holm over "
-            f"{counted(findings.family, 'comparison')}."
+            f"resampled t tests over n paired {findings.unit}s, then {findings.corrected.replace('after', 'by')}."
         ),
         frame=frame,
         formats={"rope": ".4g", "p_equivalence": "p", "p_equivalence_adjusted": "p", "n": "d"},
@@ -50,7 +48,7 @@ def equivalence(findings: Findings) -> Table | None:
             "dataset": "data set",
             "rope": "half-width",
             "p_equivalence": "p (equivalence)",
-            "p_equivalence_adjusted": "p (Holm)",
+            "p_equivalence_adjusted": "p (looks)" if findings.looks else "p (Holm)",
         },
         fold=len(frame) > 15,
     )

@@ -13,7 +13,6 @@ from analysis.report.tables import Table, decimals
 from analysis.runs.wording import counted
 from analysis.statistics import outlook, power
 from analysis.statistics.power import NextStep
-from analysis.statistics.scores import pair
 from analysis.statistics.units import Unit
 from analysis.statistics.verdict import Verdict, Word
 
@@ -76,7 +75,7 @@ def planned(findings: Findings, found: Verdict, fold_seconds: dict[str, float]) 
         effects["twice the declared equivalence"] = 2 * rope
     common = len(findings.common)
     return outlook.outlook(
-        pair(findings.scores(found.dataset), found.activation, found.control),
+        findings.pair_of(found),
         folds=findings.plan_of(found.dataset).folds,
         effects=effects,
         rope=rope,
@@ -135,7 +134,7 @@ def next_steps(findings: Findings) -> list[NextStep]:
 def next_step(findings: Findings, found: Verdict, fold_seconds: dict[str, float]) -> NextStep:
     """What would decide one open comparison, by the rule that its verdict follows."""
     return power.next_step(
-        pair(findings.scores(found.dataset), found.activation, found.control),
+        findings.pair_of(found),
         folds=findings.plan_of(found.dataset).folds,
         estimate=found.estimate,
         rope=rope_of(found),

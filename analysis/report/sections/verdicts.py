@@ -10,7 +10,6 @@ from analysis.report.blocks import Section, Tabled
 from analysis.report.findings import Findings
 from analysis.report.tables import Table, decimals
 from analysis.runs.published import parts_of
-from analysis.runs.wording import counted
 from analysis.statistics import design
 from analysis.statistics.units import Unit
 from analysis.statistics.verdict import Verdict, Word
@@ -25,17 +24,28 @@ METHODS = (
     "cross-validation.",
     "Bayesian correlated t (Benavoli and others 2017): the mean difference is Student t with the same centre, scale "
     "and degrees of freedom, so P(worse), P(same) and P(better) are the same evidence.",
+    "Pairing is by the hash of the split; failed and missing runs are left out and n says so.",
+)
+
+
+FIXED = (
     "Better or worse needs two things: Holm's p (1979) over the declared family at most alpha, and the posterior "
     "beyond practical equivalence. Equivalent needs P(same) and the p of two one-sided tests (Schuirmann 1987), by "
-    "Holm likewise. Intervals are not adjusted; the family's size stays as planned when a comparison is missing.",
-    "Pairing is by the hash of the split; failed and missing runs are left out and n says so.",
+    "Holm likewise. Intervals are not adjusted; the family's size stays as planned when a comparison is missing."
+)
+LOOKED = (
+    "Better or worse needs two things: p over all looks and the declared family at most alpha, and the posterior "
+    "beyond practical equivalence. Equivalent needs P(same) and the p of two one-sided tests (Schuirmann 1987), over "
+    "looks and family likewise. Intervals hold over the looks, not over the family; its size stays as planned when a "
+    "comparison is missing."
 )
 
 
 def section(findings: Findings) -> Section | None:
     if not findings.verdicts:
         return None
-    methods = (*METHODS, *(text for unit, text in UNITS.items() if unit in units_of(findings)))
+    followed = FIXED if not findings.looks else LOOKED
+    methods = (*METHODS, followed, *(text for unit, text in UNITS.items() if unit in units_of(findings)))
     return Section(anchor="verdicts", title="Verdicts", blocks=[Tabled(table(findings))], methods=methods)
 
 
@@ -90,7 +100,7 @@ def table(findings: Findings) -> Table:
         caption=(
             f"Mean paired difference of {parts_of(findings.claimed, name)} {name} to the control over n "
             f"{findings.unit}s, positive is better, with its {level} interval. p by the corrected resampled t, "
-            f"two-sided, after Holm over {counted(findings.family, 'comparison')}; P by the Bayesian correlated t; "
+            f"two-sided, {findings.corrected}; P by the Bayesian correlated t; "
             "tells: the smallest true difference with 80 % power."
         ),
         frame=frame,
@@ -108,7 +118,7 @@ def table(findings: Findings) -> Table:
             "worse": "P(worse)",
             "same": "P(same)",
             "better": "P(better)",
-            "p": "p (Holm)",
+            "p": "p (looks)" if findings.looks else "p (Holm)",
             "detectable": "tells",
         },
         marked={(row, "verdict"): CLASSES[found.word] for row, found in enumerate(verdicts) if found.word in CLASSES},

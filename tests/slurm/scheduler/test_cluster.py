@@ -395,6 +395,54 @@ def test_garbled_answers_are_asked_again_and_believed_never(
     assert cluster.poll(jobs)[jobs[0]].state is JobState.PREEMPTED
 
 
+def test_a_notice_before_the_rows_is_no_row(
+    fake: FakeSlurm, profile: Profile, open_slurm: Open, clock: Clock, tmp_path: Path
+) -> None:
+    cluster = open_slurm(profile)
+    jobs = cluster.submit("m:f", ["a", "b"], name="n", folder=tmp_path / "jobs")
+    fake.put(jobs[0], "RUNNING", node="node7")
+    fake.notice("squeue", "NOTICE: this system is in use by authorised users only\n\nMaintenance on Monday", times=9)
+    for _ in range(4):
+        clock.time += 20
+        reports = cluster.poll(jobs)
+    assert [reports[job].state for job in jobs] == [JobState.RUNNING, JobState.PENDING]
+    assert cluster.trouble == ""
+
+
+def test_rows_that_can_be_read_are_read_and_the_rest_is_told_within_three_polls(
+    fake: FakeSlurm, profile: Profile, open_slurm: Open, clock: Clock, tmp_path: Path
+) -> None:
+    cluster = open_slurm(profile)
+    jobs = cluster.submit("m:f", ["a", "b", "c"], name="n", folder=tmp_path / "jobs")
+    for job in jobs:
+        fake.put(job, "RUNNING", node="node7")
+    fake.garble("squeue", times=3)
+    told = []
+    for _ in range(3):
+        clock.time += 20
+        reports = cluster.poll(jobs)
+        told.append(cluster.trouble)
+    assert [reports[job].state for job in jobs].count(JobState.RUNNING) == 2, "all but the torn one"
+    assert told[:2] == ["", ""]
+    assert told[2].startswith("squeue answers what cannot be read, 3 times in a row: ")
+    fake.refuse("squeue", "slurm_load_jobs error: Unable to contact slurm controller", times=99)
+    clock.time += 20
+    cluster.poll(jobs)
+    assert "does not answer, 4 times in a row: slurm_load_jobs error: Unable to contact" in cluster.trouble
+
+
+def test_trouble_ends_with_the_first_sound_answer(
+    fake: FakeSlurm, profile: Profile, open_slurm: Open, clock: Clock, tmp_path: Path
+) -> None:
+    cluster = open_slurm(profile)
+    jobs = cluster.submit("m:f", ["a"], name="n", folder=tmp_path / "jobs")
+    fake.refuse("squeue", "slurm_load_jobs error: Connection refused", times=3)
+    for expected in (False, False, True, False):
+        clock.time += 20
+        cluster.poll(jobs)
+        assert bool(cluster.trouble) is expected
+
+
 def test_without_accounting_a_forgotten_job_is_judged_by_what_it_left(
     fake: FakeSlurm, profile: Profile, open_slurm: Open, clock: Clock, payloads: str, tmp_path: Path
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+from fnmatch import fnmatchcase
 
 import pytest
 
 from slurm import processes
 from slurm.jobs import RETRY, JobState, Retry, retry
-from slurm.scheduler import states
+from slurm.scheduler import sbatch_errors, states, waiting
 from slurm.scheduler.commands import expand
 from slurm.scheduler.sbatch_errors import Meaning, meaning
 
@@ -81,6 +83,48 @@ def test_every_state_says_whether_a_retry_is_worth_it() -> None:
 )
 def test_refusals(words: str, expected: Meaning) -> None:
     assert meaning(f"sbatch: error: Batch job submission failed: {words}") is expected
+
+
+@pytest.mark.parametrize("line", sbatch_errors.known(), ids=lambda line: line.example[:40])
+def test_every_line_of_the_table_is_reached_by_its_example(line: sbatch_errors.Known) -> None:
+    assert re.search(line.pattern, line.example.lower()), "its own pattern finds it"
+    assert meaning(f"sbatch: error: Batch job submission failed: {line.example}") is line.means
+    assert meaning(line.example.upper()) is line.means
+    assert line.source
+
+
+def test_an_answer_that_was_lost_is_looked_for_and_a_question_that_was_never_sent_is_not() -> None:
+    assert meaning("sbatch: error: Unable to contact slurm controller (receive failure)") is Meaning.UNCERTAIN
+    assert meaning("sbatch: error: Unable to contact slurm controller (connect failure)") is Meaning.LATER
+    assert meaning("sbatch: fatal: Could not establish a configuration source") is Meaning.LATER
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("Priority", "Priority: waits behind jobs of higher priority"),
+        ("QOSMaxGRESPerUser", "the QOS gives each user no more at a time; max_jobs in the profile"),
+        ("AssocGrpGRES", "the account has as much running as it may at a time"),
+        ("AssocMaxCpuPerJobLimit", "asks for more than the account gives one job; ask for less"),
+        ("(launch failed requeued held)", "could not be started on its node and is held; `scontrol release JOB`"),
+        (
+            "ReqNodeNotAvail, UnavailableNodes:gpu[3-4]",
+            "ReqNodeNotAvail, UnavailableNodes:gpu[3-4]: nodes that it could",
+        ),
+        ("JobHeldAdmin", "held by the site; ask the site"),
+        ("SomethingNew", "SomethingNew"),
+        ("", ""),
+    ],
+)
+def test_why_a_job_waits_is_said_with_what_to_do(reason: str, words: str) -> None:
+    assert words in waiting.explained(reason)
+
+
+def test_what_is_narrower_stands_above_what_it_is_part_of() -> None:
+    reasons = [reason for reason, _, _ in waiting.known()]
+    for index, reason in enumerate(reasons):
+        shadowed = [later for later in reasons[index + 1 :] if fnmatchcase(later, reason)]
+        assert not shadowed, f"{reason} hides {shadowed}"
 
 
 @pytest.mark.parametrize(

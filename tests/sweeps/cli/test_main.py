@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from analysis.runs.plan import Sameness
 from sweeps.cli.main import main
 
 HELP = Path(__file__).parent / "help"
-COMMANDS = ("", "check", "studies", "data", "run", "resume", "tick", "status", "logs", "stop", "sync", "ui", "report",
-            "doctor", "cluster")  # fmt: skip
+COMMANDS = ("", "check", "studies", "data", "run", "resume", "extend", "tick", "status", "logs", "stop", "sync", "ui",
+            "report", "doctor", "cluster")  # fmt: skip
 
 
 def call(*words: str, folder: Path | None = None, timeout: int = 300) -> subprocess.CompletedProcess[str]:
@@ -169,7 +170,7 @@ def test_what_the_machine_refuses_is_told_without_a_traceback(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", refused)
-    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: ([], ""))
+    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: ([], "", Sameness()))
     done = CliRunner().invoke(main, ["run", "smoke", "--folder", str(tmp_path)])
     assert done.exit_code == 1
     assert f"{tmp_path / 'study.yaml'}: {os.strerror(number)}" in done.stderr

@@ -35,6 +35,11 @@ control: relu
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _search_is_loaded() -> None:
+    Searches(load(STUDY.format(folds=2, samples=1)))  # Ray changes the process that first loads it
+
+
 def driver_on(path: Path, cluster: StandIn) -> Driver:
     return Driver(path, session.opened(path), cluster, None, Node(data_root=None, scratch=None, code=""))
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import ray.tune  # noqa: F401  # it leaves its own hooks: here, not in the test that first needs it
 
 from sweeps.search.schedulers import Asha, NoScheduler, make_scheduler
 from sweeps.search.searchers import Sampled, Tpe, make_searcher
@@ -27,7 +28,7 @@ name: searched
 seed: {seed}
 data: digits
 training: {{epochs: 9}}
-search: {{algorithm: {algorithm}, samples: 6, scheduler: {scheduler}, select_on: {metric}}}
+search: {{algorithm: {algorithm}, samples: 6, first: none, scheduler: {scheduler}, select_on: {metric}}}
 activations:
   - relu
   - {{activation: lelu, space: default}}

@@ -1,0 +1,148 @@
+"""What is wrong between the keys of a cluster profile that are right each for itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from slurm.messages import Finding, Phrase
+from slurm.profile_sections import Partition
+from slurm.yaml_reader import Path as Place
+
+LOCAL = "local"
+ONLY_ON_SLURM = (
+    "partition",
+    "partitions",
+    "account",
+    "qos",
+    "sbatch",
+    "mem_per_cpu_gb",
+    "mem_per_gpu_gb",
+    "gres",
+    "exclude",
+    "container",
+)
+MEMORY = ("mem_gb", "mem_per_cpu_gb", "mem_per_gpu_gb")
+
+
+class Profile(Protocol):
+    """What of :class:`slurm.profile.Profile` the rules look at."""
+
+    @property
+    def executor(self) -> str: ...
+    @property
+    def partition(self) -> str | None: ...
+    @property
+    def partitions(self) -> tuple[Partition, ...]: ...
+    @property
+    def gpus_per_pack(self) -> int | None: ...
+    @property
+    def gres(self) -> tuple[str, ...]: ...
+    @property
+    def mem_per_gpu_gb(self) -> float | None: ...
+    @property
+    def time(self) -> int | None: ...
+    @property
+    def limit_min(self) -> int | None: ...
+    @property
+    def signal_lead_s(self) -> int: ...
+    @property
+    def poll_min_s(self) -> float: ...
+    @property
+    def poll_max_s(self) -> float: ...
+    @property
+    def model_fields_set(self) -> set[str]: ...
+
+
+def unlike_variables(environment: Mapping[str, object]) -> Iterator[Finding]:
+    for name, value in environment.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            text = "accepts names of letters, digits and underscore, no digit first"
+            yield (name,), Phrase(f'the name "{name}"'), text
+        elif not isinstance(value, str):
+            yield (name,), value, "accepts text; put it in quotes"
+        elif "\n" in value:
+            yield (name,), value, "accepts one line"
+
+
+def only_on_slurm(profile: Profile) -> Iterator[Finding]:
+    if profile.executor == LOCAL:
+        for key in ONLY_ON_SLURM:
+            if given := getattr(profile, key):
+                got = Phrase(", ".join(entry.name for entry in given)) if key == "partitions" else given
+                yield (key,), got, "accepts nothing with executor: local; remove it, or give executor: slurm"
+
+
+def no_limit(profile: Profile) -> Iterator[Finding]:
+    if profile.executor == LOCAL or profile.limit_min is not None:
+        return
+    text = "is missing; accepts the time limit of one job, as 240 (minutes) or 4:00:00"
+    if all(entry.limit_min is None for entry in profile.partitions):
+        yield ("time",), None, text
+        return
+    for index, entry in enumerate(profile.partitions):
+        if entry.limit_min is None:
+            yield ("partitions", index, "time"), None, f"{text}; give it here, or one for all partitions above"
+
+
+def too_short(profile: Profile) -> Iterator[Finding]:
+    """Time limits after whose begin jobs would at once be told to stop."""
+    if profile.executor == LOCAL:
+        return
+    lead = profile.signal_lead_s
+    places: list[tuple[Place, Profile | Partition]] = [((), profile)]
+    places += [(("partitions", index), entry) for index, entry in enumerate(profile.partitions)]
+    for place, entry in places:
+        if entry.limit_min is not None and 60 * entry.limit_min <= lead:
+            key = "time" if entry.time is not None else "time_min"
+            yield (
+                (*place, key),
+                Phrase(f"{entry.limit_min} min"),
+                f"accepts more than signal_lead_s ({lead} s), or jobs would be told to stop as they start; "
+                "give more time, or a shorter signal_lead_s",
+            )
+
+
+def both_kinds_of_partition(profile: Profile) -> Iterator[Finding]:
+    if profile.partition and profile.partitions:
+        text = "accepts one of the two; give partition, or name it among partitions"
+        yield ("partition",), Phrase("both partition and partitions"), text
+
+
+def unlike_partitions(profile: Profile) -> Iterator[Finding]:
+    with_share = [entry.share is not None for entry in profile.partitions]
+    names = [entry.name for entry in profile.partitions]
+    for index, name in enumerate(names):
+        if any(with_share) and not with_share[index]:
+            text = "is missing; accepts a number greater than 0; give every partition a share, or none"
+            yield ("partitions", index, "share"), None, text
+        if name in names[:index]:
+            text = f"accepts a name of its own; partitions[{names.index(name)}] has this one: keep one of them"
+            yield ("partitions", index, "name"), name, text
+
+
+def poll_bounds(profile: Profile) -> Iterator[Finding]:
+    least, most = profile.poll_min_s, profile.poll_max_s
+    if most >= least:
+        return
+    if "poll_max_s" in profile.model_fields_set:
+        yield ("poll_max_s",), Phrase(f"{most:g}"), f"accepts at least poll_min_s, {least:g}"
+    else:
+        yield ("poll_min_s",), Phrase(f"{least:g}"), f"accepts at most poll_max_s, {most:g}"
+
+
+def memory_in_two_ways(profile: Profile) -> Iterator[Finding]:
+    """sbatch refuses one beside another."""
+    given = [key for key in MEMORY if key in profile.model_fields_set and getattr(profile, key) is not None]
+    if len(given) > 1:
+        yield (given[-1],), Phrase(" and ".join(given)), "accepts one of them; keep what the site asks memory by"
+    if profile.mem_per_gpu_gb is not None and profile.gpus_per_pack == 0:
+        yield ("mem_per_gpu_gb",), profile.mem_per_gpu_gb, "accepts nothing with gpus_per_pack: 0; give mem_gb"
+
+
+def gpu_without_gpus(profile: Profile) -> Iterator[Finding]:
+    for entry in profile.gres:
+        if entry.partition(":")[0] == "gpu":
+            text = "accepts other resources than GPUs; give gpus_per_pack, gpu_type and ask_gpus_as: gres"
+            yield ("gres",), entry, text

@@ -1,0 +1,44 @@
+"""What sbatch itself says of the scripts that would be sent, without sending them: ``sbatch --test-only``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from slurm.jobs import Costs
+from slurm.scheduler import sbatch_errors
+from slurm.scheduler.commands import Scheduler
+from slurm.scheduler.sbatch_errors import Meaning
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    words: str
+    """What sbatch answered, or why it could not be asked."""
+    refused: bool
+    """Whether a person must change something first."""
+
+
+def rehearse(scripts: Sequence[str]) -> Rehearsal | None:
+    """Hands each script to this machine's sbatch; the first refusal, else the first answer. None where there is no
+    sbatch. Submits nothing."""
+    if shutil.which("sbatch") is None or not scripts:
+        return None
+    scheduler = Scheduler(Costs())
+    answers: list[str] = []
+    with TemporaryDirectory() as folder:
+        for number, script in enumerate(scripts):
+            file = Path(folder) / f"{number}.sh"
+            file.write_text(script, encoding="utf-8")
+            answer = scheduler.ask("sbatch", "--test-only", str(file))
+            words = " ".join(
+                re.sub(r"^sbatch: (error: )?", "", line) for line in (answer.err or answer.out).splitlines()
+            ).strip()
+            if not answer.ok:
+                return Rehearsal(words=words, refused=sbatch_errors.meaning(words) is Meaning.NEVER)
+            answers.append(words)
+    return Rehearsal(words=answers[0], refused=False)

@@ -1,0 +1,67 @@
+"""Commands around cluster profiles: those that are shipped, and one for the site that this machine belongs to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def profile() -> None:
+    """Cluster profiles: list them, show one, write one for this site."""
+
+
+@profile.command("list")
+def profile_list() -> None:
+    """Name the profiles that come with actsweep."""
+    from slurm import profile as profiles
+
+    for name in profiles.names():
+        first = profiles.text_of(name).splitlines()[0]
+        click.echo(f"{name:20} {first.lstrip('# ')}")
+
+
+@profile.command("show")
+@click.argument("name")
+def profile_show(name: str) -> None:
+    """Print the profile NAME, to be saved and changed."""
+    from slurm import profile as profiles
+
+    click.echo(profiles.text_of(name), nl=False)
+
+
+@profile.command("new")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--partition", metavar="NAME", help="Partition of its packs (default: the one with GPUs).")
+@click.option("--test", "tested", is_flag=True, help="Send one tiny job through it, and say what it found.")
+def profile_new(file: Path, partition: str | None, tested: bool) -> None:
+    """Ask the Slurm of this machine what it is, and write a profile for it to FILE.
+
+    Asks sinfo, scontrol and sacctmgr once each; what they do not tell stands at the top of the file."""
+    from slurm import profile as profiles
+    from slurm.jobs import Costs
+    from slurm.scheduler import rehearsal
+    from slurm.scheduler.cluster import render
+    from slurm.scheduler.commands import Scheduler
+    from slurm.site import facts, profile_text, try_out
+    from sweeps.folder.layout import quote_path, write_aside
+
+    if file.suffix not in (".yaml", ".yml"):
+        raise click.UsageError(f"{file}: a profile's file ends in .yaml")
+    if file.exists():
+        raise click.UsageError(f"{file}: is there already; remove it, or choose another name")
+    site = facts.ask(Scheduler(Costs()))
+    chosen = profile_text.choose(site, partition)
+    text = profile_text.write(site, chosen)
+    made = profiles.parse(text, source=str(file))  # what it writes, it reads
+    write_aside(file, text)
+    click.echo(f"{file}: partition {chosen.name}; look it through, then `--cluster {quote_path(file)}`")
+    for what, why in site.unknown.items():
+        click.echo(f"not learnt: {what} ({why})")
+    answer = rehearsal.rehearse(render(made, 1, name="profile", folder=Path("jobs")).scripts)
+    if answer is not None:
+        click.echo(f"sbatch --test-only{' refuses it' if answer.refused else ''}: {answer.words}")
+    if tested:
+        folder = Path(f"{file.with_suffix('')}-test").absolute()
+        click.echo(try_out.try_out(made, folder, say=click.echo))

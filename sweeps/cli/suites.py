@@ -1,0 +1,230 @@
+"""The commands on a suite, wherever they take a study: each says of all its studies what it says of one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from sweeps.cli import exit_codes
+
+if TYPE_CHECKING:
+    from sweeps.driver.preflight import Checked
+    from sweeps.suite.driver import SuiteDriver
+    from sweeps.suite.suite import Suite
+
+
+def or_suite(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, which goes to the function of its name here where what it is given is a suite."""
+    of_suite: Callable[..., None] = globals()[command.__name__]
+
+    @wraps(command)
+    def either(**given: Any) -> None:
+        from sweeps.suite import folder, shipped
+
+        if "study" in given:
+            found = shipped.find(given["study"])
+            if found is not None:
+                of_suite(**given | {"study": found})
+                return
+        elif folder.is_suite(given["folder"]):
+            of_suite(**given)
+            return
+        command(**given)
+
+    return either
+
+
+def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
+    from slurm.profile import load as load_profile
+    from sweeps.driver import alike, named, needs, preflight
+    from sweeps.suite import budget, folder
+    from sweeps.suite.suite import on_profile
+    from sweeps.view import preview, progress
+    from sweeps.wording import counted
+
+    suite = on_profile(study, cluster) if cluster is not None else study
+    if resolved:
+        click.echo(folder.resolved_yaml(suite), nl=False)
+        return
+    texts = [f"suite {suite.name}: {counted(len(suite.studies), 'study', 'studies')}: {', '.join(suite.studies)}"]
+    texts += [f"question: {suite.question}", alike.words(alike.check(suite.first)), *budget.words(suite)]
+    totals = []
+    for member, one in suite.studies.items():
+        places = named.check(one)
+        texts += ["", f"-- {member}", preview.design(one), *([f"{one.model.name}: {places}"] if places else [])]
+        texts += [preview.price(one, measured), preflight.cost(one)]
+        totals.append(progress.sizes(one))
+    folds = sum(size.folds for sizes in totals for size in sizes.values())
+    epochs = sum(size.epochs for sizes in totals for size in sizes.values())
+    profile = needs.here(suite.first).for_nodes(load_profile(suite.first.cluster.profile))
+    texts += ["", f"-- all: {counted(folds, 'fold')}, at most {counted(epochs, 'epoch')}, on profile {profile.name}"]
+    click.echo("\n".join(texts))
+
+
+def run(
+    study: Suite, folder: Path | None, cluster: str | None, detach: bool, no_report: bool, interval_s: float
+) -> None:
+    from sweeps.cli import detached
+    from sweeps.suite import folder as suites
+    from sweeps.suite.suite import on_profile
+
+    suite = on_profile(study, cluster) if cluster is not None else study
+    path = folder or Path("runs") / suite.name
+    if detach:
+        detached.check(suite.first)
+    suites.check(suite, path)
+    made = suites.make(suite, path, sys.argv, _tried(suite, path))
+    click.echo(f"suite folder: {path}" + ("" if made else " (goes on where it ended)"))
+    if detach:
+        click.echo(detached.submit(path, interval_s))
+        return
+    drive(path, no_report=no_report, interval_s=interval_s)
+
+
+def _tried(suite: Suite, path: Path) -> dict[str, Checked]:
+    """Tries every study before anything is written; what was found, by member. Raises
+    :class:`sweeps.errors.StudyError` with what is wrong with all of them."""
+    from sweeps.driver import alike, needs, preflight
+    from sweeps.errors import StudyError
+    from sweeps.suite.suite import folder_of
+
+    wrong: list[str] = []
+    found: dict[str, Checked] = {}
+    for member, study in suite.studies.items():
+        try:
+            with needs.as_started(study, folder_of(path, member)):
+                tried = found[member] = preflight.check(study)
+        except StudyError as error:
+            wrong.append(str(error))
+            continue
+        for remark in tried.remarks:
+            click.echo(f"{member}: {remark}")
+        if tried.places:
+            click.echo(f"{member}: {study.model.name}: {tried.places}")
+    if wrong:
+        raise StudyError("\n".join(wrong))
+    for said in dict.fromkeys(alike.words(each.same) for each in found.values()):  # the activations are the same
+        click.echo(said)
+    return found
+
+
+def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interval_s: float) -> None:
+    drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
+
+
+def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False, here: bool = False) -> None:
+    """Drives the suite in ``path`` to its report, and says how it went. Exits where there is more to do."""
+    from rich.console import Console
+
+    from sweeps import wording
+    from sweeps.cli import reporting
+    from sweeps.folder.layout import quote_path
+    from sweeps.suite import after_run, driver, status
+
+    if not here:
+        _say_differences(path)
+    with driver.driving(path, here=here) as driving:
+        try:
+            if retry_failed:
+                again = driving.retry_failed()
+                named = f"trying {wording.counted(len(again), 'fold')} again: {', '.join(again)}"
+                click.echo(named if again else "no fold to try again")
+            with status.Show(Console()) as show:
+                driver.drive(driving, lambda now: show(status.of_driver(now)), interval_s=interval_s)
+        except KeyboardInterrupt:
+            _interrupted(driving, path)
+        after = after_run.after_run(driving)
+    for said in after.lines:
+        click.echo(said.text, err=said.problem)
+    if after.stopped:
+        sys.exit(exit_codes.INTERRUPTED)
+    if not no_report and after.reportable:
+        for line in reporting.write([str(path)], None, allow_incomplete=after.lost):
+            click.echo(line)
+        click.echo(f"MLflow: actsweep ui {quote_path(path)}")
+    if after.failed:
+        sys.exit(exit_codes.FAILED)
+    if after.incomplete:
+        sys.exit(exit_codes.INCOMPLETE)
+
+
+def _say_differences(path: Path) -> None:
+    from sweeps.suite import driver
+
+    for difference in driver.differences(path):
+        click.echo(difference, err=True)
+
+
+def _interrupted(driving: SuiteDriver, path: Path) -> NoReturn:
+    """Ctrl-C: as for a study, with the jobs of all."""
+    from sweeps.cli.driving import leave
+
+    live = sum(len(member.driver.state.folds_of) for member in driving.members if member.driver is not None)
+    leave(path, live, driving.pause, driving.shared.costs)
+
+
+def tick(folder: Path) -> None:
+    from sweeps.suite import driver, status
+
+    _say_differences(folder)
+    with driver.driving(folder) as driving:
+        driving.tick()
+        driving.track()
+        now = status.of_driver(driving)
+        click.echo(status.one_line(now))
+    troubled = [f"{line.member}: {line.trouble}" for line in now.lines if line.trouble]
+    for said in troubled:
+        click.echo(said, err=True)
+    if troubled:
+        sys.exit(exit_codes.FAILED)
+
+
+def status(folder: Path, as_json: bool) -> None:
+    from sweeps.suite import status as overview
+
+    click.echo(overview.in_json(folder) if as_json else overview.words(folder))
+
+
+def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
+    from sweeps.errors import StudyError
+    from sweeps.suite import folder as suites
+    from sweeps.view import status as overview
+
+    suite = suites.opened(folder)
+    member, _, inside = trial.partition("/")
+    if member not in suite.members or not inside:
+        raise StudyError(
+            f"{folder}: got {trial!r}; of a suite, accepts MEMBER/TRIAL, as {suite.members[0]}/{inside or trial}, with "
+            f"one of {', '.join(suite.members)}"
+        )
+    click.echo(overview.logs(suite.folder(member), inside, fold, lines))
+
+
+def stop(folder: Path) -> None:
+    from sweeps.suite import driver
+
+    for line in driver.stop(folder):
+        click.echo(line)
+
+
+def sync(folder: Path) -> None:
+    from sweeps.suite import driver
+
+    for line in driver.sync(folder):
+        click.echo(line)
+
+
+def ui(folder: Path, port: int | None) -> None:
+    from sweeps.cli.driving import serve
+    from sweeps.suite import folder as suites
+    from sweeps.tracking import ui_server
+
+    suite = suites.opened(folder)
+    serve(
+        ui_server.ui(folder, suite.study(suite.members[0]).tracking.uri, port=port, studies=suites.members_of(folder))
+    )

@@ -1,0 +1,173 @@
+"""The race of each activation's settings: looks after a round of folds, and who gets the next one.
+
+All settings train the first round. When every one of them is over, those that ended well are compared on the folds that
+all have (:mod:`sweeps.search.racing`), what was dropped is written down, and the others get their next round: a barrier
+for each activation, so that no order of results decides anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from sweeps.driver.budget import Budget
+from sweeps.folder.journals import Journals
+from sweeps.folder.ledger import Ledger
+from sweeps.folder.records import FoldKey, Raced, TrialAdded, TrialStatus
+from sweeps.folder.state import State
+from sweeps.search import racing
+from sweeps.study import planner
+from sweeps.study.study import Study
+from trainer.journal import FoldHistory
+from trainer.spec import FoldSpec
+
+
+class Races:
+    """Of the activations that are searched. In a study without races, none ever goes on."""
+
+    def __init__(self, study: Study, ledger: Ledger, journals: Journals, budget: Budget) -> None:
+        self._study, self._ledger, self._journals, self._budget = study, ledger, journals, budget
+        self._race = study.search.race if study.search is not None else None
+        self._rounds = planner.rounds(study, "search")
+
+    def goes_on(
+        self, label: str, add_round: Callable[[str], bool], specs: Mapping[FoldKey, FoldSpec]
+    ) -> tuple[bool, list[FoldKey]]:
+        """One step of the race of an activation whose search trials are all over: a look, where one is due, and the
+        next round for those that stay, all of them or none. Whether anything will train (or may, once the budget knows
+        what others need), and the folds of what was dropped. ``specs``: of every fold that a trial may get."""
+        if self._race is None:
+            return False, []
+        state, dropped = self._ledger.state, []
+        if self._look_is_due(label):
+            looked = self._look(label)
+            if looked is None:
+                return False, []
+            self._ledger.write(looked)
+            dropped = [fold for trial in looked.dropped for fold in state.trials[trial].folds]
+        looks = state.races.get(label, [])
+        further = [trial for trial in running(looks) if state.rounds.get(trial, 0) < len(looks)]
+        if len(running(looks)) < 2 or not further:
+            return False, dropped
+        begun = len(further) < len(running(looks))  # a driver died between the records of one round
+        if not begun and not self._budget.affords(self._next_round(further, specs)):
+            return self._budget.undecided, dropped
+        for trial in further:
+            add_round(trial)
+        return True, dropped
+
+    def _look_is_due(self, label: str) -> bool:
+        state = self._ledger.state
+        looks = state.races.get(label, [])
+        if len(looks) >= len(self._rounds) - 1:
+            return False  # what has all its folds is compared by its means, and the best one wins
+        left = running(looks)
+        return not looks or (len(left) > 1 and all(state.rounds.get(trial, 0) == len(looks) for trial in left))
+
+    def _next_round(self, trials: Sequence[str], specs: Mapping[FoldKey, FoldSpec]) -> list[FoldSpec]:
+        number = len(self._ledger.state.races[self._ledger.state.trials[trials[0]].label])
+        return [specs[f"{trial}/fold-{repeat}-{fold}"] for trial in trials for repeat, fold in self._rounds[number]]
+
+    def _look(self, label: str) -> Raced | None:
+        """What is in the race by now, and what of it is dropped; None where no setting has a result."""
+        state, looks = self._ledger.state, self._ledger.state.races.get(label, [])
+        in_race = [trial for trial in searched(state, label) if not looks or trial.trial in running(looks)]
+        compared = [trial for trial in in_race if self._ended_well(state, trial)]
+        if not compared:
+            return None
+        began = [state.trials[name] for name in looks[0].compared] if looks else compared
+        dropped: dict[str, str] = {}
+        if len(compared) > 1:
+            dropped = self._dropped(compared, began, len(looks))
+        names = tuple(trial.trial for trial in compared)
+        return Raced(label=label, round=len(looks), compared=names, dropped=dropped)
+
+    def _ended_well(self, state: State, trial: TrialAdded) -> bool:
+        """Not stopped, diverged, failed or given up, and with a value on every fold."""
+        if trial.trial in state.stopping or state.completed[trial.trial].status is not TrialStatus.FINISHED:
+            return False
+        return math.isfinite(state.completed[trial.trial].metrics.get(self._study.select_on(), math.nan))
+
+    def _dropped(self, compared: Sequence[TrialAdded], began: Sequence[TrialAdded], number: int) -> dict[str, str]:
+        import numpy as np
+
+        assert self._race is not None
+        metric, first = self._study.select_on(), len(self._rounds[0])
+        sign = self._study.description.metric(metric).sign
+        scores = sign * np.array([self._scores(trial.folds) for trial in compared])
+        of_first = sign * np.array([self._scores(trial.folds[:first]) for trial in began])
+        race = racing.Race(
+            settings=len(began),
+            looks=len(self._rounds) - 1,
+            error=self._race.error,
+            ratio=self._ratio([fold for trial in began for fold in trial.folds[:first]]),
+        )
+        found = racing.lost(scores, of_first, race)
+        folds = f"{scores.shape[1]} of {sum(map(len, self._rounds))} folds"
+        return {
+            compared[at].trial: (
+                f"after {folds} its {metric} is worse than that of {compared[loss.behind].trial} by {loss.gap:.4g}, "
+                f"more than the {loss.limit:.4g} of chance ({planner.RACE_RULE}, error {self._race.error:g})"
+            )
+            for at, loss in found.items()
+        }
+
+    def _scores(self, folds: Sequence[FoldKey]) -> list[float]:
+        """The metric by which settings are chosen, at the epoch of the checkpoint rule, of folds that ended well."""
+        ends = [history.end for history in self._read(folds) if history.end is not None]
+        return [end.outcomes[end.rule].metrics[self._study.select_on()] for end in ends]
+
+    def _ratio(self, folds: Sequence[FoldKey]) -> float:
+        """Validation items for each training item, in the mean."""
+        starts = (history.start for history in self._read(folds))
+        ratios = [start.n_validation / max(start.n_train, 1) for start in starts]
+        return sum(ratios) / len(ratios)
+
+    def _read(self, folds: Sequence[FoldKey]) -> Iterator[FoldHistory]:
+        for fold in folds:
+            if (history := self._journals.history(fold)) is not None:
+                yield history
+            self._journals.forget([fold])
+
+
+def searched(state: State, label: str) -> list[TrialAdded]:
+    return [state.trials[name] for name in state.group(label, "search").trials]
+
+
+def running(looks: Sequence[Raced]) -> list[str]:
+    """Trials in the race after these looks, in the order in which they were asked for."""
+    return [trial for trial in looks[-1].compared if trial not in looks[-1].dropped] if looks else []
+
+
+def out(state: State, trial: TrialAdded) -> bool:
+    """Whether the trial is out of its race: dropped, or without a result when it was looked at."""
+    looks = state.races.get(trial.label) if trial.phase == "search" else None
+    return bool(looks) and trial.trial not in running(looks or [])
+
+
+def candidates(state: State, label: str) -> list[TrialAdded]:
+    """Of whom the search's winner is chosen: who is still in the race. Where each of those diverged in a later round,
+    the others with the most folds; where one failed, those that failed, which can be tried again."""
+    trials = searched(state, label)
+    looks = state.races.get(label)
+    if not looks:
+        return trials
+    left = [trial for trial in trials if trial.trial in running(looks)]
+    if any(state.completed[trial.trial].metrics for trial in left):
+        return left
+    if any(state.completed[trial.trial].status.may_be_retried for trial in left):
+        return [trial for trial in left if state.completed[trial.trial].status.may_be_retried]
+    others = [trial for trial in trials if state.completed[trial.trial].metrics]
+    most = max((len(trial.folds) for trial in others), default=0)
+    return [trial for trial in others if len(trial.folds) == most] or trials
+
+
+def never(study: Study, state: State) -> Iterator[tuple[TrialAdded, int]]:
+    """Trials, each with the folds that it was planned to train at most and will not: it is out of its race, or the race
+    is over."""
+    if study.search is None or study.search.race is None:
+        return
+    most = sum(map(len, planner.rounds(study, "search")))
+    for label in {*state.races, *state.selected}:
+        left = set() if label in state.selected else set(running(state.races[label]))
+        yield from ((trial, most - len(trial.folds)) for trial in searched(state, label) if trial.trial not in left)

@@ -1,0 +1,247 @@
+"""How a suite stands: a line for each study, and totals; from its files alone, or from its driver while that lives."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from sweeps.errors import LedgerError, StudyError
+from sweeps.folder import place
+from sweeps.folder.layout import quote_path
+from sweeps.folder.lock import held
+from sweeps.suite import folder
+from sweeps.suite.driver import SuiteDriver
+from sweeps.view import progress
+from sweeps.view import status as of_study
+from sweeps.view.progress import Snapshot
+from sweeps.wording import counted, duration, jobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One study of the suite."""
+
+    member: str
+    now: Snapshot | None
+    """None where its folder cannot be read."""
+    jobs_live: int = 0
+    """Jobs that are not known to be over."""
+    trouble: str = ""
+    """Why it was set aside, or cannot be read."""
+    stopped: bool = False
+    lost: int = 0
+    """Folds without a score that nothing tries again unless told to."""
+
+    @property
+    def phase(self) -> str:
+        if self.now is None:
+            return ""
+        phases = [row.phase for row in self.now.rows]
+        return phases[-1] if phases and "confirm" not in phases else "confirm" if phases else ""
+
+    @property
+    def state(self) -> str:
+        if self.trouble:
+            return "set aside"
+        if self.now is None or not self.now.rows:
+            return "not begun"
+        if self.now.finished:
+            return f"finished, {counted(self.lost, 'fold')} lost" if self.lost else "finished"
+        return "stopped" if self.stopped else "goes on"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteStatus:
+    name: str
+    lines: tuple[Line, ...]
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        return [line.now for line in self.lines if line.now is not None]
+
+    def total(self, of: Callable[[Snapshot], int]) -> int:
+        return sum(of(now) for now in self.snapshots)
+
+    @property
+    def finished(self) -> bool:
+        return all(line.now is not None and line.now.finished for line in self.lines)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """That the epochs to come would take one after the other; None while a study has trained none."""
+        left = [0.0 if now.finished else now.seconds_left for now in self.snapshots]
+        return None if len(left) < len(self.lines) or None in left else sum(value or 0.0 for value in left)
+
+    @property
+    def folds_done(self) -> int:
+        return self.total(lambda now: now.folds_done)
+
+
+def of_driver(driver: SuiteDriver) -> SuiteStatus:
+    """While its driver lives."""
+    lines = [
+        Line(
+            member=member.name,
+            now=progress.view(member.driver) if member.driver is not None else None,
+            jobs_live=driver.shared.live(member.name),
+            trouble=member.trouble,
+            stopped=member.stopped,
+        )
+        for member in driver.members
+    ]
+    return SuiteStatus(name=driver.suite.name, lines=tuple(lines))
+
+
+def read(path: Path) -> tuple[SuiteStatus, dict[str, of_study.StudyStatus]]:
+    """From the files of a suite's folder; and each study's own status."""
+    suite = folder.opened(path)
+    lines, studies = [], {}
+    for member in suite.members:
+        try:
+            found = studies[member] = of_study.read(suite.folder(member))
+        except (StudyError, LedgerError) as error:
+            lines.append(Line(member=member, now=None, trouble=str(error)))
+            continue
+        lost = len(of_study.without_score(suite.folder(member))) if found.now.finished else 0
+        live = 0 if found.now.finished else found.jobs_live  # the ledger ends before its last jobs do
+        lines.append(Line(member=member, now=found.now, jobs_live=live, lost=lost))
+    return SuiteStatus(name=suite.name, lines=tuple(lines)), studies
+
+
+def words(path: Path) -> str:
+    """For people."""
+    now, studies = read(path)
+    text = io.StringIO()
+    Console(file=text, width=110).print(table(now))
+    alive, where = held(path), quote_path(path)
+    notes = ["a driver is at work" if alive else "no driver is at work"]
+    if (there := place.original(path)) is not None:
+        notes = [f"a copy of the suite in {there}, as that was: its driver and its jobs are there"]
+    elif now.finished:
+        notes.append(f"`actsweep report {where}` writes its report")
+    elif not alive:
+        notes.append(f"go on with `actsweep resume {where}`")
+    lines = [text.getvalue().rstrip(), "; ".join(notes)]
+    lines += [f"{line.member}: {line.trouble}" for line in now.lines if line.trouble]
+    for member, found in studies.items():
+        for reason, folds in of_study.by_reason(found.troubled).items():
+            first = f"`actsweep logs {where} {member}/{folds[0].replace('/', ' ')}`"
+            lines.append(f"{member}: {', '.join(folds)}: {reason}; see {first}")
+        if found.hint:
+            lines.append(f"{member}: {found.hint}")
+    return "\n".join(lines)
+
+
+def in_json(path: Path) -> str:
+    """For programs: each study as `actsweep status --json` has it, and totals."""
+    now, studies = read(path)
+    plain = {
+        "suite": now.name,
+        "finished": now.finished,
+        "driver_alive": held(path),
+        "folds_done": now.folds_done,
+        "folds": now.total(lambda each: each.folds),
+        "epochs_done": now.total(lambda each: each.epochs_done),
+        "epochs_most": now.total(lambda each: each.epochs_most),
+        "studies": {member: json.loads(found.json()) for member, found in studies.items()},
+        "troubled": {line.member: line.trouble for line in now.lines if line.trouble},
+    }
+    return json.dumps(plain, indent=1)
+
+
+def table(now: SuiteStatus) -> Table:
+    """A line for each study, and totals."""
+    made = Table(title=now.name, show_footer=len(now.lines) > 1, caption="; ".join(_notes(now)) or None)
+    live = sum(line.jobs_live for line in now.lines)
+    of: Sequence[tuple[str, str]] = (
+        ("folds", f"{now.folds_done}/{now.total(lambda each: each.folds)}"),
+        ("epochs", f"{now.total(lambda each: each.epochs_done)}/{now.total(lambda each: each.epochs_most)}"),
+        ("jobs", str(live or "")),
+    )
+    made.add_column("study", footer="all", no_wrap=True, overflow="fold")
+    made.add_column("phase")
+    for name, total in of:
+        made.add_column(name, footer=total, justify="right")
+    made.add_column("device time left", footer=_left(now.seconds_left, now.finished), justify="right")
+    made.add_column("state")
+    for line in now.lines:
+        each = line.now
+        if each is None:
+            made.add_row(line.member, "", "", "", "", "", line.state)
+            continue
+        made.add_row(
+            line.member,
+            line.phase,
+            f"{each.folds_done}/{each.folds}",
+            f"{each.epochs_done}/{each.epochs_most}",
+            str(line.jobs_live or ""),
+            _left(each.seconds_left, each.finished),
+            line.state,
+        )
+    return made
+
+
+def _left(seconds: float | None, finished: bool) -> str:
+    return "" if finished else "not known yet" if seconds is None else f"about {duration(seconds)}"
+
+
+def _notes(now: SuiteStatus) -> list[str]:
+    put_off = dict.fromkeys(each.put_off for each in now.snapshots if each.put_off)
+    tracking = dict.fromkeys(each.tracking for each in now.snapshots if each.tracking)
+    return [*(f"submission put off: {why}" for why in put_off), *(f"tracking: {why}" for why in tracking)]
+
+
+def one_line(now: SuiteStatus) -> str:
+    """One plain line."""
+    each = ", ".join(
+        f"{line.member} {line.now.folds_done}/{line.now.folds}" if line.now else f"{line.member} {line.state}"
+        for line in now.lines
+    )
+    parts = [
+        f"{now.name}: {now.folds_done}/{counted(now.total(lambda one: one.folds), 'fold')} ({each})",
+        f"{now.total(lambda one: one.epochs_done)}/{counted(now.total(lambda one: one.epochs_most), 'epoch')}",
+        jobs(sum(line.jobs_live for line in now.lines)),
+        "done" if now.finished else f"device time left: {_left(now.seconds_left, now.finished)}",
+        *_notes(now),
+    ]
+    return " | ".join(parts)
+
+
+class Show:
+    """Shows a suite while it is driven: a live table on a terminal, a line for each change elsewhere."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._begun, self._clock = console, clock(), clock
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._last: tuple[object, ...] = ()
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, now: SuiteStatus) -> None:
+        if self._live:
+            self._live.update(Group(table(now), f"{duration(self._clock() - self._begun)} elapsed"), refresh=True)
+            return
+        tenths = 10 * now.total(lambda each: each.epochs_done) // max(now.total(lambda each: each.epochs_most), 1)
+        mark = (now.folds_done, tenths, *_notes(now), *(line.state for line in now.lines))
+        if mark != self._last:
+            self._last = mark
+            self._console.print(one_line(now), soft_wrap=True, highlight=False, markup=False)
