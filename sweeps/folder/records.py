@@ -249,6 +249,9 @@ class Raced:
     """Trials that were in the race until now."""
     dropped: Mapping[str, str]
     """Trial -> by which comparison, in words."""
+    further: tuple[str, ...]
+    """Trials that get the next round, all that are left; none where one is left alone, or where the budget has no room
+    for them: the race is over."""
 
 
 @dataclass(frozen=True, kw_only=True)

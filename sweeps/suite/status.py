@@ -93,7 +93,7 @@ def of_driver(driver: SuiteDriver) -> SuiteStatus:
         Line(
             member=member.name,
             now=progress.view(member.driver) if member.driver is not None else None,
-            jobs_live=driver.shared.live(member.name),
+            jobs_live=0 if member.done else driver.shared.live(member.name),
             trouble=member.trouble,
             stopped=member.stopped,
         )

@@ -60,11 +60,11 @@ class Snapshot:
     """That the epochs to come would take one after the other; None while none was trained."""
     folds: int
     """Planned, in all phases."""
-    folds_most: int
-    """As many as there will be if no further trial is dropped from its race."""
     put_off: str
     tracking: str
     finished: bool
+    folds_never: int = 0
+    """Of the planned ones, those that will not be trained, since their trial is out of its race or that is over."""
 
     @property
     def folds_done(self) -> int:
@@ -120,7 +120,7 @@ def snapshot(
         epochs_planned=sum(planned.values()),
         seconds_left=_seconds_left(study, done, most, seconds),
         folds=sum(size.folds for size in sized.values()),
-        folds_most=sum(size.folds for size in sized.values()) - never,
+        folds_never=never,
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
