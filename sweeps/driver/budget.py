@@ -106,7 +106,7 @@ class Budget:
 
     def waits(self, phase: Phase) -> bool:
         """Whether what is not affordable now may be later: jobs in flight may turn out to need less."""
-        return self._limited and (self._in_flight or bool(self._state.unfinished())) and not self._lacking(phase)
+        return self._limited and (self._in_flight or self._state.index.any_open()) and not self._lacking(phase)
 
     # -- what is asked -------------------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class Budget:
             self._committed.append(new)
             return True
         denied = self._reached(what, asked[0][1], new)
-        if not self._in_flight and not self._state.unfinished():
+        if not self._in_flight and not self._state.index.any_open():
             self._ledger.write(denied)
         else:
             self._denied = self._denied or denied

@@ -140,7 +140,7 @@ class Races:
 
 
 def searched(state: State, label: str) -> list[TrialAdded]:
-    return [trial for trial in state.of_phase("search") if trial.label == label]
+    return [state.trials[name] for name in state.group(label, "search").trials]
 
 
 def running(looks: Sequence[Raced]) -> list[str]:
@@ -171,10 +171,12 @@ def candidates(state: State, label: str) -> list[TrialAdded]:
     return [trial for trial in others if len(trial.folds) == most] or trials
 
 
-def never(study: Study, state: State, trial: TrialAdded) -> int:
-    """Folds that the trial was planned to train at most and will not: it is out of its race, or the race is over."""
-    if trial.phase != "search" or study.search is None or study.search.race is None:
-        return 0
-    if not out(state, trial) and trial.label not in state.selected:
-        return 0
-    return sum(map(len, planner.rounds(study, "search"))) - len(trial.folds)
+def never(study: Study, state: State) -> Iterator[tuple[TrialAdded, int]]:
+    """Trials, each with the folds that it was planned to train at most and will not: it is out of its race, or the race
+    is over."""
+    if study.search is None or study.search.race is None:
+        return
+    most = sum(map(len, planner.rounds(study, "search")))
+    for label in {*state.races, *state.selected}:
+        left = set() if label in state.selected else set(running(state.races[label]))
+        yield from ((trial, most - len(trial.folds)) for trial in searched(state, label) if trial.trial not in left)

@@ -194,6 +194,10 @@ class Completed:
     trial: str
     status: TrialStatus
     metrics: Mapping[str, float]
+    epochs: int | None = field(default=None, metadata={SINCE: 2})
+    """That its folds have trained, together; None where a version wrote it that did not say."""
+    seconds: float = field(default=0.0, metadata={SINCE: 2})
+    """That those epochs took: training, evaluation and the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
