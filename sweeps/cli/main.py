@@ -194,6 +194,7 @@ def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interv
               help="Take ACTSWEEP_DATA and PYTHONPATH from this shell, from now on.")  # fmt: skip
 @click.option("--detach", is_flag=True, help="Submit the driver itself as a small Slurm job, and return.")
 @_driver_options
+@or_suite
 def extend(
     folder: Path, study: str, cluster: str | None, here: bool, detach: bool, no_report: bool, interval_s: float
 ) -> None:
@@ -201,7 +202,8 @@ def extend(
 
     For a study, finished or not, that only grows: more search.samples, more repeats, until: decided, further
     activations, another budget. What is trained already stays; what had been seen by now is kept and reported, and
-    words that could depend on it are qualified. Anything else that differs is refused, and named."""
+    words that could depend on it are qualified. Anything else that differs is refused, and named. A suite grows as its
+    studies do, and by further ones."""
     from sweeps.cli import growth
 
     growth.extend(folder, study, cluster=cluster, here=here, detach=detach, no_report=no_report, interval_s=interval_s)

@@ -194,6 +194,10 @@ class Completed:
     trial: str
     status: TrialStatus
     metrics: Mapping[str, float]
+    epochs: int | None = field(default=None, metadata={SINCE: 2})
+    """That its folds have trained, together; None where a version wrote it that did not say."""
+    seconds: float = field(default=0.0, metadata={SINCE: 2})
+    """That those epochs took: training, evaluation and the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +249,9 @@ class Raced:
     """Trials that were in the race until now."""
     dropped: Mapping[str, str]
     """Trial -> by which comparison, in words."""
+    further: tuple[str, ...]
+    """Trials that get the next round, all that are left; none where one is left alone, or where the budget has no room
+    for them: the race is over."""
 
 
 @dataclass(frozen=True, kw_only=True)
