@@ -18,7 +18,7 @@ from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node, own_names
 from sweeps.driver.submission import CALL
 from sweeps.errors import StudyError, TrackingError
-from sweeps.folder import decided, extension, layout, ledger, own_code, place, surroundings
+from sweeps.folder import decided, extension, layout, ledger, own_code, place, probed, surroundings
 from sweeps.folder.lock import Lock, held
 from sweeps.folder.state import replay
 from sweeps.folder.surroundings import Surroundings
@@ -68,6 +68,8 @@ def make(
     provenance.write(path, provenance.collect(command, Path.cwd()))
     surroundings.write(path, needs.here(study))
     place.settle(path)
+    if (measured := probed.read(probed.beside(path))) is not None:
+        probed.write(path, measured)
     layout.write_aside(existing, resolved_yaml(study))
     return True
 
