@@ -140,7 +140,7 @@ class Budget:
     def _affords(self, asked: Sequence[tuple[str, Phase, int]], what: str) -> bool:
         needs = [self._fresh_s(*each) for each in asked]
         if self._committed is None:
-            packs = decisions.packs(self._state, self._open(), pack_size(self._study))
+            packs = decisions.packs(self._open(), pack_size(self._study))
             self._committed = [_summed(self._need_s(pack) for pack in packs)]
         new, committed, reserved = _summed(needs), _summed(self._committed), self._reserved_s()
         if new is None or committed is None or reserved is None:
@@ -161,13 +161,11 @@ class Budget:
         )
 
     def _open(self) -> list[FoldKey]:
-        over = {
+        return [
             fold
-            for trial in self._state.unfinished()
-            for fold in trial.folds
-            if (history := self._journals.history(fold)) is not None and history.end is not None
-        }
-        return decisions.open_folds(self._state, over)
+            for fold in decisions.open_folds(self._state)
+            if (history := self._journals.history(fold)) is None or history.end is None
+        ]
 
     def _need_s(self, pack: Pack) -> float | None:
         """Device seconds at most, with the margin."""
@@ -190,11 +188,11 @@ class Budget:
 
     # -- what is granted -----------------------------------------------------------------------------------------------
 
-    def grant(self, packs: Sequence[Pack]) -> list[Granted]:
+    def grant(self, packs: Iterable[Pack]) -> Iterable[Granted]:
         """Those of the packs that are paid for, each with what it may use. Of what is left a search leaves what is
         reserved for the confirm phase; of claims, a repeat is paid for all activations or for none."""
-        if not self._limited:
-            return [Granted(pack, None, self._devices) for pack in packs]
+        if not self._limited:  # as many of them as there is room for are looked at
+            return (Granted(pack, None, self._devices) for pack in packs)
         by_phase: dict[Phase, list[Pack]] = {"search": [], "confirm": []}
         for pack in packs:
             by_phase[self._state.trials[trial_of(pack[0])].phase].append(pack)
@@ -252,12 +250,13 @@ class Budget:
 
     # -- what is not paid for ------------------------------------------------------------------------------------------
 
-    def settle(self, waiting: Sequence[FoldKey]) -> None:
+    def settle(self, waiting: Iterable[FoldKey]) -> None:
         """Writes down what the budget does not pay for, once nothing runs that could leave some of it."""
         if not self._limited:
             return
         self._stop()
-        packs = decisions.packs(self._state, waiting, pack_size(self._study))
+        waiting = list(waiting)
+        packs = list(decisions.packs(waiting, pack_size(self._study)))
         if self._in_flight or self.grant(packs) or self.over:
             return
         needs = {pack: self._need_s(pack) or 0.0 for pack in packs}
