@@ -82,6 +82,14 @@ def test_p_grows_with_the_nominal_p_and_the_comparisons_and_is_never_below_it() 
     assert rule.p("difference", 7, 10, 0.001) > rule.p("difference", 7, 4, 0.001) > rule.p("difference", 7, 1, 0.001)
 
 
+def test_repeats_that_share_more_have_wider_limits() -> None:
+    """So that repeats on one held-out part of unknown size may be taken as independent."""
+    independent, sharing = (
+        sequential.boundaries(Looks(1, ratio, 3, 8), labels=4, family="control", alpha=0.05) for ratio in (0.0, 0.25)
+    )
+    assert independent.limit("difference", 5, 3) < sharing.limit("difference", 5, 3)
+
+
 def test_early_looks_have_narrower_limits() -> None:
     rule = rule_of()
     limits = [rule.limit("difference", look, 3) for look in range(len(rule.looks))]
