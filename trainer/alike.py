@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from trainer.codec import from_plain, to_text
+from trainer.codec import from_plain
 from trainer.spec import ActivationSpec
 
 if TYPE_CHECKING:
@@ -64,78 +64,80 @@ class Answer:
 
 
 def answer(question: Question) -> Answer:
-    """Compares the points. A point that is no function of one number, or that raises, takes no part and is named."""
-    from trainer.activations.distance import becomes, course
+    """Compares the points. A point that is no function of one number, or that raises, takes no part and is named. The
+    settings of one label are held at a time."""
+    from trainer.activations.distance import becomes
 
-    courses: dict[int, Course] = {}
+    points, within = question.points, question.within
     unclear: dict[str, str] = {}
-    known: dict[str, Course | str] = {}
-    for at, point in enumerate(question.points):
-        text = to_text(point.spec)
-        if text not in known:
-            try:
-                known[text] = course(point.spec, question.epochs)
-            except Exception as error:  # a user's own class may raise anything
-                known[text] = str(error) or type(error).__name__
-        found = known[text]
-        if isinstance(found, str):
-            unclear[str(at)] = found
-        else:
-            courses[at] = found
-    points = question.points
-    named = [at for at in courses if points[at].kind != "setting"]
-    settings = [at for at in courses if points[at].kind == "setting"]
-    same = _near(courses, named, named, question.within)
+    named = _courses(question, [at for at, one in enumerate(points) if one.kind != "setting"], unclear)
+    tried: list[tuple[int, int]] = []
+    repeated: list[tuple[int, int]] = []
+    for label in dict.fromkeys(one.label for one in points if one.kind == "setting"):
+        mine = [at for at, one in enumerate(points) if one.kind == "setting" and one.label == label]
+        settings = _courses(question, mine, unclear)
+        others = {at: one for at, one in named.items() if points[at].label != label}
+        tried += _near(others, settings, within)
+        repeated += _repeated(settings, points, within)
+    same = [(a, b) for a, b in _near(named, named, within) if a < b]
     fixed = [at for at in named if points[at].kind == "fixed"]
-    learners = [at for at in fixed if courses[at].learns]
     return Answer(
-        same=tuple((a, b) for a, b in same if a < b),
-        tried=tuple(
-            (a, b) for a, b in _near(courses, named, settings, question.within) if points[a].label != points[b].label
-        ),
-        repeated=tuple(_repeated(courses, points, settings, question.within)),
-        learns=tuple(at for at, one in courses.items() if one.learns),
+        same=tuple(same),
+        tried=tuple(sorted(tried)),
+        repeated=tuple(repeated),
+        learns=tuple(at for at, one in named.items() if one.learns),
         becomes=tuple(
             (a, b)
-            for a in learners
+            for a in fixed
             for b in fixed
-            if a != b
-            and not courses[b].learns
-            and (a, b) not in same
-            and (b, a) not in same
-            and becomes(points[a].spec, courses[b], within=question.within)
+            if named[a].learns
+            and not named[b].learns
+            and (min(a, b), max(a, b)) not in same
+            and becomes(points[a].spec, named[b], within=within)
         ),
         unclear=unclear,
     )
 
 
-def _near(
-    courses: dict[int, Course], rows: list[int], columns: list[int], within: float
-) -> dict[tuple[int, int], None]:
+def _courses(question: Question, places: list[int], unclear: dict[str, str]) -> dict[int, Course]:
+    """Of the points at ``places``, those that can be compared; why another cannot is added to ``unclear``."""
+    from trainer.activations.distance import course
+
+    courses: dict[int, Course] = {}
+    for at in places:
+        try:
+            courses[at] = course(question.points[at].spec, question.epochs)
+        except Exception as error:  # a user's own class may raise anything
+            unclear[str(at)] = str(error) or type(error).__name__
+    return courses
+
+
+def _near(rows: dict[int, Course], columns: dict[int, Course], within: float) -> list[tuple[int, int]]:
     from trainer.activations.distance import distances
 
     if not rows or not columns:
-        return {}
-    near = (distances([courses[at] for at in rows], [courses[at] for at in columns]) <= within).nonzero().tolist()
-    return {(rows[i], columns[j]): None for i, j in near}
+        return []
+    near = (distances(list(rows.values()), list(columns.values())) <= within).nonzero().tolist()
+    of_rows, of_columns = list(rows), list(columns)
+    return [(of_rows[i], of_columns[j]) for i, j in near]
 
 
-def _repeated(
-    courses: dict[int, Course], points: tuple[Point, ...], settings: list[int], within: float
-) -> list[tuple[int, int]]:
-    """Each setting that is as near as ``within`` to an earlier one of its label and training that repeats none."""
+def _repeated(settings: dict[int, Course], points: tuple[Point, ...], within: float) -> list[tuple[int, int]]:
+    """Each setting that is as near as ``within`` to an earlier one of its training that repeats none."""
     from trainer.activations.distance import distances
 
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for at in settings:
-        groups.setdefault((points[at].label, points[at].training), []).append(at)
+        groups.setdefault(points[at].training, []).append(at)
     found = []
     for group in groups.values():
-        of_group = [courses[at] for at in group]
-        near = (distances(of_group, of_group) <= within).numpy() if len(group) > 1 else None
+        if len(group) < 2:
+            continue
+        of_group = [settings[at] for at in group]
+        near = (distances(of_group, of_group) <= within).numpy()
         kept: list[int] = []
         for i, at in enumerate(group):
-            first = next((k for k in kept if near is not None and near[i, k]), None)
+            first = next((k for k in kept if near[i, k]), None)
             if first is None:
                 kept.append(i)
             else:

@@ -18,12 +18,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, Union
 
+from trainer import decoders
 from trainer.errors import SpecError
 
 T = TypeVar("T")
 Raw = dict[str, Any]
 
-SINCE = "since"
+SINCE = decoders.SINCE
 """Key in a dataclass field's metadata: the schema in which the field came. A text that lacks it means its default,
 which is what was done before, and so does an identity: see :func:`identity`."""
 
@@ -106,7 +107,12 @@ def from_text(kind: type[T], text: str) -> T:
 def from_plain(kind: type[T], raw: object, *, written: int | None = None) -> T:
     """:func:`from_text` for an already parsed value. ``written``: the schema of the file that it is a record of, for
     records that do not say it themselves; None: this version's."""
-    value = _decode(kind, raw, kind.__name__, written)
+    value: object
+    known: Any = kind
+    try:
+        value = decoders.decoder(known)(raw, written)
+    except decoders.Unexpected:  # to be upgraded, or to be told what is wrong with it
+        value = _decode(kind, raw, kind.__name__, written)
     assert isinstance(value, kind)
     return value
 

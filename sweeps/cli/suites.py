@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -86,8 +86,30 @@ def run(
     drive(path, no_report=no_report, interval_s=interval_s)
 
 
-def _tried(suite: Suite, path: Path) -> dict[str, Checked]:
-    """Tries every study before anything is written; what was found, by member. Raises
+def extend(
+    folder: Path, study: Suite, cluster: str | None, here: bool, detach: bool, no_report: bool, interval_s: float
+) -> None:
+    from sweeps.cli import detached
+    from sweeps.suite import growing
+    from sweeps.suite.suite import on_profile
+
+    named = "the suite's file"
+    profile = on_profile(study, cluster).first.cluster.profile if cluster is not None else None
+    plan = growing.planned(folder, study, named, profile=profile)
+    if detach:
+        detached.check(plan.suite.first)
+    tried = _tried(plan.suite, folder, (*plan.grown, *plan.added))
+    for words in growing.extend(folder, plan, named, sys.argv, tried):
+        click.echo(f"extended: {words}")
+    click.echo(f"suite folder: {folder} (goes on where it ended)")
+    if detach:
+        click.echo(detached.submit(folder, interval_s))
+        return
+    drive(folder, no_report=no_report, interval_s=interval_s, here=here)
+
+
+def _tried(suite: Suite, path: Path, members: Collection[str] | None = None) -> dict[str, Checked]:
+    """Tries every study (of ``members``) before anything is written; what was found, by member. Raises
     :class:`sweeps.errors.StudyError` with what is wrong with all of them."""
     from sweeps.driver import alike, needs, preflight
     from sweeps.errors import StudyError
@@ -95,7 +117,8 @@ def _tried(suite: Suite, path: Path) -> dict[str, Checked]:
 
     wrong: list[str] = []
     found: dict[str, Checked] = {}
-    for member, study in suite.studies.items():
+    for member in suite.studies if members is None else members:
+        study = suite.studies[member]
         try:
             with needs.as_started(study, folder_of(path, member)):
                 tried = found[member] = preflight.check(study)

@@ -24,6 +24,8 @@ WITHIN = 1e-3
 """The stated distance: trainer.activations.distance.SAME, of which a test holds this to be a copy."""
 CORNERS = 4
 """Most parameters of a search of which all corners of the space are looked at; of more, the lowest and the highest."""
+SETTINGS = 2000
+"""Most settings of all searches together that are compared, as many of each: seconds, and some hundred MB."""
 SHOWN = 12
 """Sentences that are printed; the plan keeps them all."""
 
@@ -92,7 +94,7 @@ def _settings(study: Study, label: str, name: str, fixed: Options) -> Iterator[P
     from sweeps.search.searchers import make_searcher
 
     searcher = make_searcher(study, label)
-    for index in range(searcher.count):
+    for index in range(min(searcher.count, max(1, SETTINGS // len(study.searched())))):
         config = searcher.ask(index)
         if config is None:
             return
@@ -127,7 +129,7 @@ def described(study: Study, wanted: Question | None, answer: object) -> Sameness
             searched[_pair(study, one, other, learns=learns)] = None
     said = [*fixed, *searched, *_ends(points, found)]
     said += [f"{points[a].label} can learn to be {_named(points[b])}" for a, b in found.becomes]
-    said += _settings_in_words(points, found)
+    said += _settings_in_words(study, points, found)
     said += dict.fromkeys(f"{points[int(at)].label} is not compared: {why}" for at, why in found.unclear.items())
     return Sameness(within=WITHIN, pairs=tuple(pairs), starts=tuple(starts), said=tuple(said))
 
@@ -177,7 +179,7 @@ def _ends(points: tuple[Point, ...], found: Answer) -> Iterator[str]:
         )
 
 
-def _settings_in_words(points: tuple[Point, ...], found: Answer) -> Iterator[str]:
+def _settings_in_words(study: Study, points: tuple[Point, ...], found: Answer) -> Iterator[str]:
     for a, some in itertools.groupby(sorted(found.tried), key=lambda pair: pair[0]):
         hits = [points[b] for _, b in some]
         for label in dict.fromkeys(point.label for point in hits):
@@ -185,7 +187,7 @@ def _settings_in_words(points: tuple[Point, ...], found: Answer) -> Iterator[str
             total = sum(point.kind == "setting" and point.label == label for point in points)
             if points[a].kind == "fixed":
                 yield (
-                    f"{label}: {len(mine)} of its {counted(total, 'setting')} are the function of {_named(points[a])}, "
+                    f"{label}: {len(mine)} of its {_of(study, label, total)} are the function of {_named(points[a])}, "
                     f"as {_short(mine[0].spec.params)}"
                 )
     totals: dict[str, int] = {}
@@ -198,6 +200,12 @@ def _settings_in_words(points: tuple[Point, ...], found: Answer) -> Iterator[str
             again, first = mine_again[0]
             distinct = counted(total - len(mine_again), "distinct function")
             yield (
-                f"{label}: its {counted(total, 'setting')} come to {distinct}; "
+                f"{label}: its {_of(study, label, total)} come to {distinct}; "
                 f"{_short(again.spec.params)} repeats {_short(first.spec.params)}"
             )
+
+
+def _of(study: Study, label: str, compared: int) -> str:
+    """ "40 settings", or how many of them were compared."""
+    count = planner.trials(study, label, "search")
+    return counted(count, "setting") if compared >= count else f"first {compared} of {counted(count, 'setting')}"

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState, Retry, retry
 from sweeps import wording
 from sweeps.driver import racing
 from sweeps.folder import winners
-from sweeps.folder.records import Completed, FoldKey, TrialAdded, TrialStatus
+from sweeps.folder.records import Completed, FoldKey, TrialAdded, TrialStatus, trial_of
 from sweeps.folder.state import State
 from trainer.spec import Phase
 
 
-def open_folds(state: State, over: Collection[FoldKey]) -> list[FoldKey]:
-    """Folds that still have to be submitted, in the order their trials were added: not over by their journal, not given
-    up, not stopped before they began, and in no job or unanswered submission."""
+def open_folds(state: State) -> Iterator[FoldKey]:
+    """Folds that the ledger knows no end of and that still have to be submitted, one by one, in the order their trials
+    were added: not given up, not stopped before they began, and in no job or unanswered submission."""
     in_flight = {fold for begun in state.unanswered.values() for pack in begun.packs for fold in pack}
-    return [
+    return (
         fold
-        for trial in state.trials.values()
-        if trial.trial not in state.completed and trial.trial not in state.stopping
+        for trial in state.each_open()
+        if trial.trial not in state.stopping
         for fold in trial.folds
-        if fold not in over and fold not in state.gave_up and fold not in state.job_of and fold not in in_flight
-    ]
+        if fold not in state.gave_up and fold not in state.job_of and fold not in in_flight
+    )
 
 
-def packs(state: State, folds: Sequence[FoldKey], size: int | None) -> list[tuple[FoldKey, ...]]:
-    """Folds grouped by trial into packs of at most ``size``; None: all of a trial's in one."""
-    waiting = set(folds)
-    result: list[tuple[FoldKey, ...]] = []
-    for trial in state.trials.values():
-        mine = [fold for fold in trial.folds if fold in waiting]
-        step = size or max(len(mine), 1)
-        result.extend(tuple(mine[start : start + step]) for start in range(0, len(mine), step))
-    return result
+def packs(folds: Iterable[FoldKey], size: int | None) -> Iterator[tuple[FoldKey, ...]]:
+    """Folds that come trial by trial, grouped into packs of one trial and at most ``size``; None: all of a trial's in
+    one. No more of them are looked at than the packs that are taken need."""
+    for _, of_trial in itertools.groupby(folds, key=trial_of):
+        while pack := tuple(itertools.islice(of_trial, size)):
+            yield pack
 
 
 BLAMES_NODE = frozenset({JobState.FAILED, JobState.NODE_FAILED, JobState.FINISHED})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
@@ -24,10 +24,10 @@ from sweeps.driver.racing import Races
 from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.errors import LedgerError
-from sweeps.folder import decided, layout, own_code, winners
-from sweeps.folder.journals import Journals
+from sweeps.folder import decided, layout, ledger, own_code, winners
+from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.ledger import FILE, Ledger
-from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused
+from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused, TrialAdded, trial_of
 from sweeps.folder.state import State
 from sweeps.search.per_activation import Searches
 from sweeps.study.study import Study, digest
@@ -79,6 +79,8 @@ class Driver:
         self._without_data = ""
         self._changed: set[FoldKey] = set()
         """Folds with journal records that the tracker has not seen."""
+        self._unasked: set[str] = set()
+        """Trials with folds that are over though this ledger never submitted them."""
         self._track_at = 0.0
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
@@ -122,7 +124,7 @@ class Driver:
                 f"{self.path}: its ledger belongs to another version of the study (digest {self.state.study_digest}, "
                 f"got {digest(self.study)}); restore study.yaml, or start the changed study in another folder"
             )
-        self._searches.replay(self.ledger.records)
+        self._searches.replay(ledger.read(self.ledger.path))
         self._new_trials.restore()
         self.budget.reopen()
         for again in self.state.reopenings:
@@ -164,7 +166,7 @@ class Driver:
             return
         self._submitter.recover()
         self._observe()
-        self._early_stopping.report(self.jobs)
+        self._early_stopping.report(self.active(), self.jobs)
         self._complete()
         self._handle_failures()
         self._new_trials.ask()
@@ -192,19 +194,29 @@ class Driver:
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
 
     def _complete(self) -> None:
-        for trial in self.state.unfinished():
+        ends: list[tuple[TrialAdded, Completed]] = []
+        for trial in self.active():
             histories = [self.journals.history(fold) for fold in trial.folds]
             result = trial_result.combine(histories, trial_result.closed(self.state, trial))
             if result is not None:
-                self._changed.update(trial.folds)
                 status, metrics = result
                 metrics |= trial_costs.measured(self.study, trial, histories) if metrics else {}
-                end = Completed(trial=trial.trial, status=status, metrics=metrics)
-                self.ledger.write(end)
-                decided.write(self._trials, self.state, trial.trial)
-                if trial.trial not in self.state.reopened:
-                    self._searches.completed(trial, end)
-                self.journals.forget(trial.folds)
+                trained = Trained.together(histories)
+                end = Completed(trial=trial.trial, status=status, metrics=metrics, **trained._asdict())
+                ends.append((trial, end))
+        self.ledger.write(*(end for _, end in ends))
+        for trial, end in ends:
+            self._changed.update(trial.folds)
+            self._unasked.discard(trial.trial)
+            decided.write(self._trials, self.state, trial.trial)
+            if trial.trial not in self.state.reopened:
+                self._searches.completed(trial, end)
+            self.journals.forget(trial.folds)
+
+    def active(self) -> list[TrialAdded]:
+        """The trials that are not over and may have journals, in the order in which they were added."""
+        begun = {trial.trial for trial in self.state.active()} | self._unasked
+        return [self.state.trials[name] for name in self.state.index.in_order(begun)]
 
     # -- jobs that ended before their folds did ------------------------------------------------------------------------
 
@@ -222,28 +234,33 @@ class Driver:
     def _select(self) -> None:
         self._changed.update(self._new_trials.select())
         self._confirmation.step(searching=self._new_trials.searching)
-        over = self.budget.over or not (self.state.unfinished() or self._new_trials.searching)
+        over = self.budget.over or not (self.state.index.any_open() or self._new_trials.searching)
         if over and not self.budget.pending and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
 
     # -- submission ----------------------------------------------------------------------------------------------------
 
     def _submit(self) -> None:
-        over = {
-            fold
-            for trial in self.state.unfinished()
-            for fold in trial.folds
-            if (history := self.journals.history(fold)) is not None and history.end is not None
-        }
-        waiting = decisions.open_folds(self.state, over)
-        root = self.node.data_root if waiting else None
+        root = self.node.data_root if next(self._waiting(), None) else None
         gone = root is not None and not Path(root).is_dir()  # a mount that went away: no job could read it
         self._without_data = f"the data root {root} is not there; nothing is submitted until it is" if gone else ""
         if not gone:
-            waiting = self.reuse.sort_out(waiting, self._compare_code)
-            self._changed.update(self.reuse.taken)
+            waiting: Iterable[FoldKey] = self.reuse.sort_out(self._waiting(), self._compare_code)
+            if self.study.budget is not None or self.study.reuse:
+                waiting = list(waiting)  # all of them, not only those that there is room for
             self._submitter.submit(waiting, pack_size(self.study), self.budget.grant, before=self._compare_code)
+            self._changed.update(self.reuse.taken)
             self.budget.settle(waiting)
+
+    def _waiting(self) -> Iterator[FoldKey]:
+        """Folds to be submitted, one by one. One that has an end without a submission of this ledger's is none, and
+        makes its trial one to look at."""
+        for fold in decisions.open_folds(self.state):
+            history = self.journals.history(fold)
+            if history is None or history.end is None:
+                yield fold
+            else:
+                self._unasked.add(trial_of(fold))
 
     # -- MLflow and the end --------------------------------------------------------------------------------------------
 

@@ -22,30 +22,31 @@ class EarlyStopping:
         self._ledger, self._journals, self._searches, self._cluster = ledger, journals, searches, cluster
         self._trials = trials
 
-    def report(self, jobs: Mapping[str, JobReport]) -> None:
+    def report(self, trials: Sequence[TrialAdded], jobs: Mapping[str, JobReport]) -> None:
         """Tells the scheduler each epoch that all folds of a search trial have reached; stops what it gives up.
-        ``jobs``: how the jobs in flight stand."""
+        ``trials``: those that are not over and have begun; ``jobs``: how the jobs in flight stand."""
         state = self._ledger.state
-        for trial in state.unfinished():
+        told: list[Reported | Stopping] = []
+        for trial in trials:
             if trial.trial in state.stopping or trial.trial in state.reopened or not self._searches.concerns(trial):
                 continue
-            if (stopped := self._report(trial)) is not None:
-                self._ledger.write(stopped)
+            told += self._report(trial)
+        self._ledger.write(*told)
+        for trial in trials:
+            if trial.trial in state.stopping:
                 self._ask_to_end(trial, jobs)
-        for stopping in state.stopping.values():
-            if stopping.trial not in state.completed:
-                self._ask_to_end(state.trials[stopping.trial], jobs)
 
-    def _report(self, trial: TrialAdded) -> Stopping | None:
-        """Reports the trial's new epochs; what stops it, where something does."""
+    def _report(self, trial: TrialAdded) -> list[Reported | Stopping]:
+        """Reports the trial's new epochs; what was told, and what stops it, where something does."""
         histories = [self._journals.history(fold) for fold in trial.folds]
         closed = trial_result.closed(self._ledger.state, trial)
         known = [history for history in histories if history is not None]
         if TrialStatus.INFRA_FAILED in closed or _any_ended(known, Status.FAILED):
-            return None  # it has no result to compare, until it is tried again
+            return []  # it has no result to compare, until it is tried again
         if _any_ended(known, Status.DIVERGED):
             last = max(len(history.epochs) for history in known)
-            return Stopping(trial=trial.trial, epoch=last, reason="a fold diverged")
+            return [Stopping(trial=trial.trial, epoch=last, reason="a fold diverged")]
+        told: list[Reported | Stopping] = []
         metric = self._searches.metric
         first = self._ledger.state.reported.get(trial.trial, 0) + 1
         for epoch in range(first, trial_result.comparable_epoch(histories, closed) + 1):
@@ -53,14 +54,13 @@ class EarlyStopping:
                 continue
             means = trial_result.means_at(known, epoch, metric)
             if means is None:
-                return None
+                break
             stop = self._searches.reported(trial, epoch, means)
-            told = {metric: means[metric]}
-            self._ledger.write(Reported(trial=trial.trial, epoch=epoch, metrics=told, stop=stop))
+            told.append(Reported(trial=trial.trial, epoch=epoch, metrics={metric: means[metric]}, stop=stop))
             if stop:
                 reason = f"the scheduler stopped it at epoch {epoch} ({metric} {means[metric]:.4g})"
-                return Stopping(trial=trial.trial, epoch=epoch, reason=reason)
-        return None
+                return [*told, Stopping(trial=trial.trial, epoch=epoch, reason=reason)]
+        return told
 
     def _ask_to_end(self, trial: TrialAdded, jobs: Mapping[str, JobReport]) -> None:
         """STOP files for folds that train, cancellation for jobs of this trial that have not started."""

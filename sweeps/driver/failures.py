@@ -42,10 +42,15 @@ class Failures:
         if self._journal_lag_s > 0 and any(lost[report.job] for report in over if report.state is JobState.FINISHED):
             self._sleep(self._journal_lag_s)
             lost = {job: self._without_end(folds) for job, folds in lost.items()}
+        decided_now: list[JobOver | GaveUp] = []
         for report in over:
-            self._handle(report, lost[report.job])
+            decided_now += self._decide(report, lost[report.job])
+        self._ledger.write(*decided_now)
+        for record in decided_now:
+            if isinstance(record, GaveUp):
+                layout.write_infra(self._trials / record.fold, record.reason)
 
-    def _handle(self, report: JobReport, lost: Sequence[FoldKey]) -> None:
+    def _decide(self, report: JobReport, lost: Sequence[FoldKey]) -> list[JobOver | GaveUp]:
         state = self._ledger.state
         histories = [self._journals.history(fold) for fold in state.folds_of[report.job]]
         epochs = trial_result.epochs_done(histories)
@@ -54,23 +59,19 @@ class Failures:
         report = holding.reported(report, hold, self._jobs)
         lost = [fold for fold in lost if trial_of(fold) not in state.stopping]
         lost_job = decisions.after_lost_job(state, report, lost, epochs=epochs, max_retries=self._max_retries)
-        self._ledger.write(
-            JobOver(
-                job=report.job,
-                state=report.state.value,
-                reason=report.reason,
-                node=report.node,
-                folds=tuple(lost),
-                epochs=epochs,
-                counted=lost_job.counted,
-                nodes_fault=report.state in decisions.BLAMES_NODE,
-                held_s=held.seconds,
-                idle_s=held.idle_s,
-            )
+        ended = JobOver(
+            job=report.job,
+            state=report.state.value,
+            reason=report.reason,
+            node=report.node,
+            folds=tuple(lost),
+            epochs=epochs,
+            counted=lost_job.counted,
+            nodes_fault=report.state in decisions.BLAMES_NODE,
+            held_s=held.seconds,
+            idle_s=held.idle_s,
         )
-        for fold in lost if lost_job.give_up else ():
-            self._ledger.write(GaveUp(fold=fold, reason=lost_job.give_up))
-            layout.write_infra(self._trials / fold, lost_job.give_up)
+        return [ended, *(GaveUp(fold=fold, reason=lost_job.give_up) for fold in lost if lost_job.give_up)]
 
     def _without_end(self, pack: Collection[FoldKey]) -> list[FoldKey]:
         self._journals.refresh(pack)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sweeps.driver import decisions, racing
 from sweeps.driver.budget import Budget
+from sweeps.driver.fold_specs import FoldSpecs
 from sweeps.driver.racing import Races
 from sweeps.folder import decided, layout, winners
 from sweeps.folder.ledger import Ledger
@@ -15,7 +16,10 @@ from sweeps.folder.state import State
 from sweeps.search.per_activation import Searches
 from sweeps.study import planner
 from sweeps.study.study import Study
-from trainer.spec import FoldSpec, Options, Phase
+from trainer.spec import Options, Phase
+
+AT_A_TIME = 50
+"""Suggestions of one label in one decision step: some hundred milliseconds, most of them for files."""
 
 
 class NewTrials:
@@ -26,30 +30,29 @@ class NewTrials:
     ) -> None:
         self._study, self._ledger, self._searches, self._trials = study, ledger, searches, trials
         self._races, self._budget = races, budget
-        self.specs: dict[FoldKey, FoldSpec] = {}
-        """Of every fold that was added so far."""
+        self.specs = FoldSpecs(study, ledger)
 
     @property
     def _state(self) -> State:
         return self._ledger.state
 
     def restore(self) -> None:
-        """Knows the ledger's trials again, and writes what a killed driver left unwritten of them."""
-        for trial in self._state.trials.values():
-            self._remember(trial)
-        for trial in self._state.unfinished():
+        """Writes what a killed driver left unwritten of the ledger's trials."""
+        for trial in self._state.each_open():
             self._write(trial)
 
     def ask(self) -> None:
-        """Adds every suggestion that may be asked for now."""
+        """Adds the suggestions that may be asked for now, of each label at most :data:`AT_A_TIME`: the next decision
+        step goes on, so that none of them keeps a driver from its jobs for long."""
         if self._study.budget is not None:
             self._ask_in_turn()
             return
         for label in self._searches.labels:
             if label in self._searches.unpublished:
                 self._ledger.write(self._searches.publish(label))
-            index = sum(trial.label == label for trial in self._state.of_phase("search"))
-            while label not in self._state.exhausted and self._searches.ready(label, index):
+            index = len(self._state.group(label, "search").trials)
+            last = index + AT_A_TIME
+            while index < last and label not in self._state.exhausted and self._searches.ready(label, index):
                 self._ask(label, index)
                 index += 1
 
@@ -63,10 +66,7 @@ class NewTrials:
 
     def _ask_in_turn(self) -> None:
         """A setting of every activation or of none, so that all have had as many wherever the budget ends."""
-        had = dict.fromkeys(self._searches.labels, 0)
-        for trial in self._state.of_phase("search"):
-            if trial.label in had:
-                had[trial.label] += 1
+        had = {label: len(self._state.group(label, "search").trials) for label in self._searches.labels}
         while True:
             had = {label: count for label, count in had.items() if label not in self._state.exhausted}
             index = min(had.values(), default=0)
@@ -109,7 +109,7 @@ class NewTrials:
             else:
                 won = self._state.trials.get(self._state.selected[label].trial)
                 params, training = (won.params, won.training) if won else self._study.fixed(label)
-                index = sum(trial.label == label for trial in self._state.of_phase(phase))
+                index = len(self._state.group(label, phase).trials)
                 self._add(label, phase, index, params, training, {})
         return won_folds
 
@@ -149,7 +149,7 @@ class NewTrials:
         """None where every setting failed or was given up, which says nothing of the activation."""
         metric = self._searches.metric
         settings = self._state.of_phase("search")
-        whole = self._budget.whole_rounds((trial.trial, trial.index) for trial in settings)
+        whole = self._budget.whole_rounds(settings)
         trials = [trial for trial in settings if trial.label == label and trial.index < whole]
         if not trials and label not in self._searches.labels:
             trial = layout.trial_name(label, planner.claims_phase(self._study), 0)
@@ -159,9 +159,9 @@ class NewTrials:
         return won and Selected(label=label, trial=won[0], metric=metric, value=won[1], among=len(trials))
 
     def _over(self, label: str) -> bool:
-        return (label in self._state.exhausted or self._budget.search_cut) and all(
-            trial.trial in self._state.completed for trial in self._state.of_phase("search") if trial.label == label
-        )
+        if label not in self._state.exhausted and not self._budget.search_cut:
+            return False
+        return not self._state.group(label, "search").open
 
     def _add(self, label: str, phase: Phase, index: int, params: Options, training: Options, config: Options) -> None:
         name = layout.trial_name(label, phase, index)
@@ -179,7 +179,7 @@ class NewTrials:
             config=config,
         )
         self._ledger.write(trial)
-        self._remember(trial)
+        self.specs.keep(trial, specs)
         self._write(trial)
 
     def add_round(self, trial: str) -> bool:
@@ -197,18 +197,10 @@ class NewTrials:
         decided.write(self._trials, self._state, trial)
         self._write(self._state.trials[trial])
 
-    def _remember(self, trial: TrialAdded) -> None:
-        specs = planner.fold_specs(
-            self._study,
-            phase=trial.phase,
-            trial=trial.trial,
-            label=trial.label,
-            params=trial.params,
-            training=trial.training,
-        )
-        self.specs.update({f"{trial.trial}/{spec.folder}": spec for spec in specs})
-
     def _write(self, trial: TrialAdded) -> None:
-        layout.write_trial(self._trials / trial.trial, trial, self._study.degrees(trial.label, trial.params))
+        folder = self._trials / trial.trial
+        if not (folder / layout.TRIAL).exists():
+            layout.write_trial(folder, trial, self._study.degrees(trial.label, trial.params))
         for fold in trial.folds:
-            layout.write_spec(self._trials / fold, self.specs[fold])
+            if not (self._trials / fold / layout.SPEC).exists():
+                layout.write_spec(self._trials / fold, self.specs[fold])

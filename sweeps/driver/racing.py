@@ -40,36 +40,37 @@ class Races:
             return False, []
         state, dropped = self._ledger.state, []
         if self._look_is_due(label):
-            looked = self._look(label)
+            looked = self._look(label, specs)
             if looked is None:
                 return False, []
+            left = len(looked.compared) - len(looked.dropped)
+            if left > 1 and not looked.further and self._budget.waits("search"):
+                return True, []  # what others turn out to need decides whether it goes on
             self._ledger.write(looked)
             dropped = [fold for trial in looked.dropped for fold in state.trials[trial].folds]
         looks = state.races.get(label, [])
-        further = [trial for trial in running(looks) if state.rounds.get(trial, 0) < len(looks)]
-        if len(running(looks)) < 2 or not further:
-            return False, dropped
-        begun = len(further) < len(running(looks))  # a driver died between the records of one round
-        if not begun and not self._budget.affords(self._next_round(further, specs)):
-            return self._budget.undecided, dropped
-        for trial in further:
+        given = looks[-1].further if looks else ()
+        waiting = [trial for trial in given if state.rounds.get(trial, 0) < len(looks)]
+        for trial in waiting:
             add_round(trial)
-        return True, dropped
+        return bool(waiting), dropped
 
     def _look_is_due(self, label: str) -> bool:
         state = self._ledger.state
         looks = state.races.get(label, [])
-        if len(looks) >= len(self._rounds) - 1:
-            return False  # what has all its folds is compared by its means, and the best one wins
-        left = running(looks)
-        return not looks or (len(left) > 1 and all(state.rounds.get(trial, 0) == len(looks) for trial in left))
+        if not looks:
+            return True
+        given = looks[-1].further
+        # What has all its folds is compared by its means, and the best one wins.
+        return (
+            len(looks) < len(self._rounds) - 1
+            and bool(given)
+            and all(state.rounds.get(trial, 0) == len(looks) for trial in given)
+        )
 
-    def _next_round(self, trials: Sequence[str], specs: Mapping[FoldKey, FoldSpec]) -> list[FoldSpec]:
-        number = len(self._ledger.state.races[self._ledger.state.trials[trials[0]].label])
-        return [specs[f"{trial}/fold-{repeat}-{fold}"] for trial in trials for repeat, fold in self._rounds[number]]
-
-    def _look(self, label: str) -> Raced | None:
-        """What is in the race by now, and what of it is dropped; None where no setting has a result."""
+    def _look(self, label: str, specs: Mapping[FoldKey, FoldSpec]) -> Raced | None:
+        """What is in the race by now, what of it is dropped, and whether the others go on; None where no setting has a
+        result."""
         state, looks = self._ledger.state, self._ledger.state.races.get(label, [])
         in_race = [trial for trial in searched(state, label) if not looks or trial.trial in running(looks)]
         compared = [trial for trial in in_race if self._ended_well(state, trial)]
@@ -79,8 +80,16 @@ class Races:
         dropped: dict[str, str] = {}
         if len(compared) > 1:
             dropped = self._dropped(compared, began, len(looks))
-        names = tuple(trial.trial for trial in compared)
-        return Raced(label=label, round=len(looks), compared=names, dropped=dropped)
+        left = tuple(trial.trial for trial in compared if trial.trial not in dropped)
+        places = self._rounds[len(looks) + 1]
+        asked = [specs[f"{trial}/fold-{repeat}-{fold}"] for trial in left for repeat, fold in places]
+        return Raced(
+            label=label,
+            round=len(looks),
+            compared=tuple(trial.trial for trial in compared),
+            dropped=dropped,
+            further=left if len(left) > 1 and self._budget.affords(asked) else (),
+        )
 
     def _ended_well(self, state: State, trial: TrialAdded) -> bool:
         """Not stopped, diverged, failed or given up, and with a value on every fold."""
@@ -131,7 +140,7 @@ class Races:
 
 
 def searched(state: State, label: str) -> list[TrialAdded]:
-    return [trial for trial in state.of_phase("search") if trial.label == label]
+    return [state.trials[name] for name in state.group(label, "search").trials]
 
 
 def running(looks: Sequence[Raced]) -> list[str]:
@@ -162,10 +171,12 @@ def candidates(state: State, label: str) -> list[TrialAdded]:
     return [trial for trial in others if len(trial.folds) == most] or trials
 
 
-def never(study: Study, state: State, trial: TrialAdded) -> int:
-    """Folds that the trial was planned to train at most and will not: it is out of its race, or the race is over."""
-    if trial.phase != "search" or study.search is None or study.search.race is None:
-        return 0
-    if not out(state, trial) and trial.label not in state.selected:
-        return 0
-    return sum(map(len, planner.rounds(study, "search"))) - len(trial.folds)
+def never(study: Study, state: State) -> Iterator[tuple[TrialAdded, int]]:
+    """Trials, each with the folds that it was planned to train at most and will not: it is out of its race, or the race
+    is over."""
+    if study.search is None or study.search.race is None:
+        return
+    most = sum(map(len, planner.rounds(study, "search")))
+    for label in {*state.races, *state.selected}:
+        left = set() if label in state.selected else set(running(state.races[label]))
+        yield from ((trial, most - len(trial.folds)) for trial in searched(state, label) if trial.trial not in left)

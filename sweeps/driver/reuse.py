@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -70,17 +70,18 @@ class Reuse:
         self.not_taken: Counter[tuple[str, str]] = Counter()
         """Folder and reason -> folds that are trained here, although they were trained there."""
 
-    def sort_out(self, waiting: Sequence[FoldKey], compare_code: Callable[[], None]) -> list[FoldKey]:
-        """Takes what of the waiting folds is trained already, and gives those that are to be trained now: not those
-        whose training is under way in another trial. ``compare_code`` is called before anything is taken."""
-        self.taken, rest, until = [], [], time.monotonic() + TAKE_S
+    def sort_out(self, waiting: Iterable[FoldKey], compare_code: Callable[[], None]) -> Iterator[FoldKey]:
+        """Takes what of the waiting folds is trained already, and gives one by one those that are to be trained now:
+        not those whose training is under way in another trial. ``compare_code`` is called before anything is taken."""
+        self.taken.clear()
+        return self._sort_out(waiting, compare_code)
+
+    def _sort_out(self, waiting: Iterable[FoldKey], compare_code: Callable[[], None]) -> Iterator[FoldKey]:
+        until = time.monotonic() + TAKE_S
         compared = False
         for fold in waiting:
-            if fold in self._trained:
-                rest.append(fold)
-                continue
-            if newest_number(self._path / "trials" / fold):  # it has begun here
-                self._train(fold, rest)
+            if fold in self._trained or newest_number(self._path / "trials" / fold):  # it has begun here
+                yield self._train(fold)
                 continue
             wait, candidates = self._candidates(fold)
             if wait or (candidates and time.monotonic() > until):
@@ -89,12 +90,11 @@ class Reuse:
                 compare_code()
                 compared = True
             if not any(self._take(fold, *candidate) for candidate in candidates):
-                self._train(fold, rest)
-        return rest
+                yield self._train(fold)
 
-    def _train(self, fold: FoldKey, rest: list[FoldKey]) -> None:
+    def _train(self, fold: FoldKey) -> FoldKey:
         self._trained.add(fold)
-        rest.append(fold)
+        return fold
 
     # -- where a fold may be taken from --------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ name before anything else is tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,8 +34,8 @@ class Granted(NamedTuple):
     devices: int = 1
 
 
-def unlimited(packs: Sequence[Pack]) -> list[Granted]:
-    return [Granted(pack) for pack in packs]
+def unlimited(packs: Iterable[Pack]) -> Iterable[Granted]:
+    return (Granted(pack) for pack in packs)
 
 
 def _nothing() -> None:
@@ -75,20 +76,20 @@ class Submitter:
 
     def submit(
         self,
-        waiting: Sequence[FoldKey],
+        waiting: Iterable[FoldKey],
         pack_size: int | None,
-        grant: Callable[[Sequence[Pack]], Sequence[Granted]] = unlimited,
+        grant: Callable[[Iterable[Pack]], Iterable[Granted]] = unlimited,
         *,
         before: Callable[[], None] = _nothing,
     ) -> None:
         """Submits as many packs of the waiting folds as there is room for, of those that ``grant`` lets through; calls
         ``before`` where there is any. Raises :class:`SubmissionRejected`, and what ``before`` raises."""
         state = self._ledger.state
-        if not waiting or state.unanswered or self._clock() < self._again_at:
+        if state.unanswered or self._clock() < self._again_at:
             return
         room = max(self._cluster.room(len(state.folds_of)), 0)
         by_avoid: dict[tuple[str, ...], list[Granted]] = {}
-        for granted in grant(decisions.packs(state, waiting, pack_size))[:room]:
+        for granted in list(itertools.islice(grant(decisions.packs(waiting, pack_size)), room)):
             by_avoid.setdefault(decisions.bad_nodes(state, granted.pack), []).append(granted)
         if by_avoid:
             before()
@@ -99,7 +100,7 @@ class Submitter:
     def _submit_batch(self, granted: Sequence[Granted], avoid: Collection[str]) -> bool:
         opened = self._ledger.state.opened
         assert opened is not None
-        number = len(self._ledger.state.batches)
+        number = self._ledger.state.submissions
         packs = tuple(each.pack for each in granted)
         trials = {trial_of(fold) for pack in packs for fold in pack}
         what = trials.pop() if len(trials) == 1 else f"{len(packs)}-packs"

@@ -29,6 +29,12 @@ class Trained(NamedTuple):
         epochs = history.epochs if history is not None else ()
         return cls(len(epochs), sum(epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in epochs))
 
+    @classmethod
+    def together(cls, histories: Iterable[FoldHistory | None]) -> Trained:
+        """What several folds have done."""
+        each = [cls.of(history) for history in histories]
+        return cls(sum(fold.epochs for fold in each), sum(fold.seconds for fold in each))
+
 
 @dataclass(kw_only=True)
 class _Fold:

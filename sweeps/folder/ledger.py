@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from sweeps.errors import LedgerError
 from sweeps.folder.records import KINDS, LEDGER, LedgerRecord, Migrated, Opened
-from sweeps.folder.state import replay
+from sweeps.folder.state import State
 from trainer.codec import from_plain
 from trainer.errors import SpecError
 
@@ -23,21 +23,28 @@ FILE = "ledger.jsonl"
 
 
 class Ledger:
-    """The one writer of a study's ledger. Opening it cuts off a torn last line."""
+    """The one writer of a study's ledger; keeps what its records say, not the records. Opening it cuts off a torn last
+    line."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self.records = list(read(self.path))
-        self.state = replay(self.records)
-        whole = sum(len(line) for line in _whole_lines(self.path))
+        self.state = State()
+        last: _Line | None = None
+        for line in _lines(self.path):
+            self.state.apply(line.record)
+            last = line
+        whole = last.end if last is not None else 0
         if self.path.exists() and self.path.stat().st_size != whole:
             os.truncate(self.path, whole)
         self._file: IO[str] = self.path.open("a", encoding="utf-8")
-        if _written(self.path) not in (None, LEDGER.schema):
+        if last is not None and last.written not in (None, LEDGER.schema):
             self.write(Migrated(schema=LEDGER.schema))
 
     def write(self, *records: LedgerRecord) -> None:
-        """Appends, forces to disk, then applies: what is not on disk has not been decided."""
+        """Appends, forces to disk, then applies: what is not on disk has not been decided. Records that are decided
+        together go to disk in one step."""
+        if not records:
+            return
         self._file.write("".join(json.dumps(dataclasses.asdict(r), separators=(",", ":")) + "\n" for r in records))
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -48,32 +55,38 @@ class Ledger:
         self._file.close()
 
 
-def read(path: Path) -> Iterable[LedgerRecord]:
-    """The whole records of a ledger, as this version writes them. Raises :class:`LedgerError` for a damaged line that
-    is not the torn last one."""
-    written: int | None = None
-    for number, line in enumerate(_whole_lines(path), start=1):
-        try:
-            raw = json.loads(line)
-            kind = KINDS[raw["kind"]]
-            if kind in (Opened, Migrated):
-                written = raw["schema"]
-            yield from_plain(kind, raw, written=written)
-        except (ValueError, KeyError, TypeError, SpecError) as error:
-            raise LedgerError(
-                f"{path}:{number}: not a ledger record ({error}); restore the file from a "
-                "backup, or start the study in another folder"
-            ) from error
+def read(path: Path) -> Iterator[LedgerRecord]:
+    """The whole records of a ledger, as this version writes them, one by one. Raises :class:`LedgerError` for a damaged
+    line that is not the torn last one."""
+    return (line.record for line in _lines(path))
 
 
-def _written(path: Path) -> int | None:
-    """The schema of the last records of a ledger; None of an empty one."""
-    said = [json.loads(line) for line in _whole_lines(path) if b'"opened"' in line or b'"migrated"' in line]
-    schemas = [raw["schema"] for raw in said if raw["kind"] in ("opened", "migrated")]
-    return schemas[-1] if schemas else None
+class _Line(NamedTuple):
+    record: LedgerRecord
+    written: int | None
+    """The schema of the version that wrote it."""
+    end: int
+    """Bytes of the ledger up to its end."""
 
 
-def _whole_lines(path: Path) -> list[bytes]:
+def _lines(path: Path) -> Iterator[_Line]:
     if not path.exists():
-        return []
-    return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        return
+    written: int | None = None
+    end = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            end += len(line)
+            try:
+                raw = json.loads(line)
+                kind = KINDS[raw["kind"]]
+                if kind in (Opened, Migrated):
+                    written = raw["schema"]
+                yield _Line(from_plain(kind, raw, written=written), written, end)
+            except (ValueError, KeyError, TypeError, SpecError) as error:
+                raise LedgerError(
+                    f"{path}:{number}: not a ledger record ({error}); restore the file from a "
+                    "backup, or start the study in another folder"
+                ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from sweeps.folder.growth_records import Extended, Reused
 from trainer.codec import SINCE, Format, Raw
@@ -194,6 +194,10 @@ class Completed:
     trial: str
     status: TrialStatus
     metrics: Mapping[str, float]
+    epochs: int | None = field(default=None, metadata={SINCE: 2})
+    """That its folds have trained, together; None where a version wrote it that did not say."""
+    seconds: float = field(default=0.0, metadata={SINCE: 2})
+    """That those epochs took: training, evaluation and the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +249,9 @@ class Raced:
     """Trials that were in the race until now."""
     dropped: Mapping[str, str]
     """Trial -> by which comparison, in words."""
+    further: tuple[str, ...]
+    """Trials that get the next round, all that are left; none where one is left alone, or where the budget has no room
+    for them: the race is over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,29 +336,5 @@ LedgerRecord = (
     | Paused
     | Finished
 )
-_TYPES: tuple[type[LedgerRecord], ...] = (
-    Opened,
-    Migrated,
-    Extended,
-    Reused,
-    Published,
-    TrialAdded,
-    Exhausted,
-    Submitting,
-    Submitted,
-    Reported,
-    Stopping,
-    JobOver,
-    GaveUp,
-    Completed,
-    Reopened,
-    Selected,
-    FoldsAdded,
-    Raced,
-    Looked,
-    BudgetReached,
-    BudgetRaised,
-    Paused,
-    Finished,
-)
+_TYPES: tuple[type[LedgerRecord], ...] = get_args(LedgerRecord)
 KINDS: dict[str, type[LedgerRecord]] = {str(t.__dataclass_fields__["kind"].default): t for t in _TYPES}

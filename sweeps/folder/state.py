@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sweeps.folder.growth_records import Extended, Reused
+from sweeps.folder.index import Group, Index
 from sweeps.folder.records import (
     BudgetRaised,
     BudgetReached,
@@ -29,6 +30,7 @@ from sweeps.folder.records import (
     Submitted,
     Submitting,
     TrialAdded,
+    trial_of,
 )
 from sweeps.folder.spending import Spending
 from trainer.spec import Phase
@@ -42,7 +44,8 @@ class State:
     extended: list[Extended] = field(default_factory=list)
     trials: dict[str, TrialAdded] = field(default_factory=dict)
     exhausted: dict[str, int] = field(default_factory=dict)
-    batches: dict[int, Submitting] = field(default_factory=dict)
+    submissions: int = 0
+    """That were begun: numbers the next one."""
     unanswered: dict[int, Submitting] = field(default_factory=dict)
     """Submissions begun and not known to have ended."""
     job_of: dict[FoldKey, str] = field(default_factory=dict)
@@ -62,6 +65,8 @@ class State:
     completed: dict[str, Completed] = field(default_factory=dict)
     rounds: dict[str, int] = field(default_factory=dict)
     """Trial -> its last round of folds, of those that have got another than the first."""
+    before_round: dict[str, Completed] = field(default_factory=dict)
+    """Trial -> how it had ended before its last round of folds, which counts where the budget does not pay for that."""
     reopened: set[str] = field(default_factory=set)
     """Trials with another try or another round of folds: searcher and scheduler hear of them no more."""
     reopenings: list[Reopened] = field(default_factory=list)
@@ -71,6 +76,8 @@ class State:
     reused: dict[FoldKey, Reused] = field(default_factory=dict)
     races: dict[str, list[Raced]] = field(default_factory=dict)
     """Label -> looks at the race of its settings."""
+    dropped: dict[str, str] = field(default_factory=dict)
+    """Trials that lost their race -> by which comparison, in words."""
     looks: list[Looked] = field(default_factory=list)
     budget_reached: BudgetReached | None = None
     """The last of ``shortfalls``."""
@@ -78,6 +85,7 @@ class State:
     cancelled: set[str] = field(default_factory=set)
     """Jobs that a pause cancelled: their folds are free again and lost nothing."""
     finished: bool = False
+    index: Index = field(default_factory=Index)
 
     def apply(self, record: LedgerRecord) -> None:
         if isinstance(record, Opened):
@@ -86,25 +94,32 @@ class State:
             self._extended(record)
         elif isinstance(record, Reused):
             self.reused[record.fold] = record
+            self.index.begun([trial_of(record.fold)])
         elif isinstance(record, TrialAdded):
             self.trials[record.trial] = record
+            self.index.added(record)
             self.finished = False
         elif isinstance(record, Exhausted):
             self.exhausted[record.label] = record.trials
         elif isinstance(record, Submitting):
-            self.batches[record.batch] = self.unanswered[record.batch] = record
+            self.submissions = record.batch + 1
+            self.unanswered[record.batch] = record
+            self.index.submitted(record.packs)
         elif isinstance(record, Submitted):
             self._submitted(self.unanswered.pop(record.batch), record)
         elif isinstance(record, Reported):
             self.reported[record.trial] = record.epoch
         elif isinstance(record, Stopping):
             self.stopping[record.trial] = record
+            self.index.begun([record.trial])
         elif isinstance(record, JobOver):
             self._job_over(record)
         elif isinstance(record, GaveUp):
             self.gave_up[record.fold] = record.reason
+            self.index.begun([trial_of(record.fold)])
         elif isinstance(record, Completed):
             self.completed[record.trial] = record
+            self.index.completed(self.trials[record.trial], record)
         elif isinstance(record, Reopened):
             self._reopened(record)
         elif isinstance(record, Selected):
@@ -113,11 +128,16 @@ class State:
             self._folds_added(record)
         elif isinstance(record, Raced):
             self.races.setdefault(record.label, []).append(record)
+            self.dropped.update(record.dropped)
         elif isinstance(record, Looked):
             self.looks.append(record)
         elif isinstance(record, BudgetReached):
             self.budget_reached = record
             self.spending.shortfalls.append(record)
+            for trial in record.stopped:
+                if trial in self.before_round and trial not in self.completed:
+                    self.completed[trial] = self.before_round[trial]
+                    self.index.completed(self.trials[trial], self.before_round[trial])
         elif isinstance(record, BudgetRaised):
             self.spending.raised()
             self.budget_reached = next(iter(self.spending.shortfalls[-1:]), None)
@@ -163,18 +183,20 @@ class State:
                 self.nodes.setdefault(fold, []).append(record.node)
 
     def _folds_added(self, record: FoldsAdded) -> None:
+        self.before_round[record.trial] = self.completed[record.trial]
+        self._goes_on(record.trial)
         trial = self.trials[record.trial]
+        self.index.more_folds(trial, record.folds)
         self.trials[record.trial] = dataclasses.replace(trial, folds=(*trial.folds, *record.folds))
         self.rounds[record.trial] = record.round
         self.reopened.add(record.trial)
-        del self.completed[record.trial]
         self.finished = False
 
     def _reopened(self, record: Reopened) -> None:
         self.reopened.update(record.trials)
         self.reopenings.append(record)
         for trial in record.trials:
-            del self.completed[trial]
+            self._goes_on(trial)
         self.finished = False
         for fold in record.folds:
             for known in (self.gave_up, self.spent, self.epochs_at_loss, self.nodes):
@@ -183,13 +205,25 @@ class State:
             if job is not None:
                 self.folds_of[job] = tuple(other for other in self.folds_of[job] if other != fold)
 
-    def unfinished(self) -> list[TrialAdded]:
-        return [trial for trial in self.trials.values() if trial.trial not in self.completed]
+    def _goes_on(self, trial: str) -> None:
+        self.index.reopened(self.trials[trial], self.completed.pop(trial), self.completed)
 
-    @property
-    def dropped(self) -> dict[str, str]:
-        """Trials that lost their race -> by which comparison, in words."""
-        return {trial: why for looks in self.races.values() for look in looks for trial, why in look.dropped.items()}
+    def unfinished(self) -> list[TrialAdded]:
+        """Every trial that is not over: with many still to begin, not for each decision step."""
+        return list(self.each_open())
+
+    def each_open(self) -> Iterator[TrialAdded]:
+        """The trials that are not over, one by one, in the order in which they were added."""
+        return (self.trials[name] for name in self.index.open())
+
+    def active(self) -> list[TrialAdded]:
+        """The trials that are not over and of which a fold was ever submitted, given up or stopped, in the order in
+        which they were added."""
+        return [self.trials[name] for name in self.index.active()]
+
+    def group(self, label: str, phase: Phase) -> Group:
+        """What the trials of one label in one phase come to."""
+        return self.index.groups.get((label, phase)) or Group()
 
     def of_phase(self, phase: Phase) -> list[TrialAdded]:
         return [trial for trial in self.trials.values() if trial.phase == phase]

@@ -11,7 +11,8 @@ from trainer.spec import Phase
 def standing(state: State, label: str, phase: Phase) -> TrialAdded | None:
     """The trial of the confirm phase with what the label's search chose last, or with what was fixed for it; None where
     there is none yet."""
-    mine = [trial for trial in state.of_phase(phase) if trial.label == label and not is_earlier(state, trial)]
+    added = (state.trials[name] for name in state.group(label, phase).trials)
+    mine = [trial for trial in added if not is_earlier(state, trial)]
     return mine[-1] if mine else None
 
 

@@ -1,41 +1,38 @@
 """A search for several objectives at once: Optuna's samplers through Tune's OptunaSearch, in our order and replayable.
 
-Nothing is weighed: the sampler looks for settings of which none is better in every objective. Importing this module
-loads nothing of Ray; making a searcher does.
+Nothing is weighed: the sampler looks for settings of which none is better in every objective. A setting without a value
+of every objective is told as pruned, so that no sampler breeds from it or takes it for a good one.
 """
 
 from __future__ import annotations
 
-import inspect
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from slurm.messages import nearest
-from sweeps.errors import StudyError
+from sweeps.search.options import check_options
 from sweeps.search.sequential import Maker, Sequential
-from sweeps.search.tune_searchers import OPTUNA, quiet
+from sweeps.search.tune_searchers import OPTUNA, quiet, require
 from sweeps.search.variants import Config
 from sweeps.study import algorithms, objectives
 from sweeps.study.space import Space
 from sweeps.study.study import Mode, Study
-from trainer.spec import Scalar
-
-CLASSES = {name: OPTUNA[name] for name in objectives.SAMPLERS}
+from trainer.spec import Options
 
 
-def make(study: Study, space: Space, seed: int) -> SeveralObjectives:
-    """The searcher of one activation. Raises :class:`StudyError` for options that its sampler does not take."""
+def make(study: Study, space: Space, seed: int) -> Sequential:
+    """The searcher of one activation. Raises :class:`sweeps.errors.StudyError` for options that its sampler does not
+    take, and for what is not installed."""
     search = study.search
     assert search is not None
+    require(search)
     modes = [direction(study, name) for name in search.objectives]
-    return SeveralObjectives(
+    return Sequential(
         space,
         search.samples,
-        metrics=search.objectives,
-        modes=modes,
-        sampler=sampler(search.sampler or "tpe", seed, search.options),
+        maker(search.sampler or "tpe", space, search.objectives, modes, seed=seed, options=search.options),
         seed=seed,
+        metric=search.objectives,
+        mode=modes[0],
         concurrent=search.concurrent or algorithms.LEARNS_FROM,
     )
 
@@ -47,48 +44,28 @@ def direction(study: Study, name: str) -> Mode:
     return "min" if study.description.metric(name).better == "lower" else "max"
 
 
-def sampler(name: str, seed: int, options: Mapping[str, Scalar]) -> Any:
-    """Optuna's sampler of that name. Raises :class:`StudyError` for options that it does not take."""
-    import optuna
+def maker(
+    sampler: str, space: Space, metrics: Sequence[str], modes: Sequence[Mode], *, seed: int, options: Options
+) -> Maker:
+    """Of the named sampler of Optuna's. Raises :class:`sweeps.errors.StudyError` for options that it does not take."""
+    with quiet():
+        from optuna import samplers
 
-    kind = getattr(optuna.samplers, CLASSES[name])
-    takes = [key for key in inspect.signature(kind).parameters if key != "seed"]
-    for key in options:
-        if key not in takes:
-            accepted = f"accepts {', '.join(takes)}{nearest(key, takes)}"
-            raise StudyError(f"search.options.{key}: sampler {name} ({kind.__name__}) {accepted}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # the study file asked for it by name
-        return kind(seed=seed, **options)
+        made = getattr(samplers, OPTUNA[sampler])
+    check_options(f"search.options of sampler {sampler}", options, made, {"seed", "warn_independent_sampling"})
+    silent = {"warn_independent_sampling": False} if sampler in ("gp", "qmc") else {}
 
+    def build(points: Sequence[Config]) -> Any:
+        from ray.tune.search.optuna import OptunaSearch
 
-class SeveralObjectives(Sequential):
-    """A setting without a value of every objective is told as pruned: no sampler breeds from it or takes it for a good
-    one."""
+        with quiet():
+            search = OptunaSearch(
+                metric=list(metrics),
+                mode=list(modes),
+                sampler=made(seed=seed, **silent, **options),
+                points_to_evaluate=[dict(point) for point in points],
+            )
+            search.set_search_properties(None, None, space.to_tune())
+        return search
 
-    def __init__(
-        self,
-        space: Space,
-        samples: int,
-        *,
-        metrics: Sequence[str],
-        modes: Sequence[Mode],
-        sampler: Any,
-        seed: int,
-        concurrent: int,
-    ) -> None:
-        def made(points: Sequence[Config]) -> Any:
-            from ray.tune.search.optuna import OptunaSearch
-
-            with quiet():
-                search = OptunaSearch(
-                    metric=list(metrics),
-                    mode=list(modes),
-                    sampler=sampler,
-                    points_to_evaluate=[dict(point) for point in points],
-                )
-                search.set_search_properties(None, None, space.to_tune())
-            return search
-
-        maker = Maker(make=made, takes_points=True, failure="pruned")
-        super().__init__(space, samples, maker, seed=seed, metric=metrics, mode=modes[0], concurrent=concurrent)
+    return Maker(make=build, takes_points=True, failure="pruned")

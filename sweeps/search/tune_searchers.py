@@ -159,15 +159,17 @@ def _nevergrad(
     from ray.tune.search.nevergrad import NevergradSearch
 
     registry = nevergrad.optimizers.registry
-    name = options.get("optimizer", "NGOpt")
+    name = options.get("optimizer", "OnePlusOne")
     given("search.options of nevergrad", options, ("optimizer",))
     if name not in registry:
         raise StudyError(
-            f"search.options.optimizer: got {name!r}; accepts one of Nevergrad's {len(registry)}, as NGOpt"
+            f"search.options.optimizer: got {name!r}; accepts one of Nevergrad's {len(registry)}, as OnePlusOne"
         )
 
     def make(points: Sequence[Config]) -> Any:
-        searched = NevergradSearch.convert_search_space(space.to_tune())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of narrow domains, which the study chose
+            searched = NevergradSearch.convert_search_space(space.to_tune())
         searched.random_state = np.random.RandomState(seed)
         return NevergradSearch(
             optimizer=registry[name], optimizer_kwargs=dict(budget), space=searched, metric=metric, mode=mode,

@@ -43,12 +43,6 @@ def conflicts(search: Search, validated: Iterable[str]) -> Iterator[tuple[Path, 
             "accepts none with search.objectives: it stops trials by select_on alone, those that are good by another "
             "objective among them",
         )
-    if search.race is not None:
-        yield (
-            ("search", "race"),
-            search.race.model_dump(),
-            "accepts null with search.objectives: it drops settings by select_on alone",
-        )
     if search.algorithm not in ("random", "grid", "tpe", "optuna"):
         yield (
             ("search", "algorithm"),

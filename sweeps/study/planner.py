@@ -99,24 +99,23 @@ def fold_specs(
     search chose; the file's fixed ones are added here."""
     fixed_params, fixed_training = study.fixed(label)
     overrides = {"epochs": study.epochs(phase), **fixed_training, **(training or {})}
+    first = FoldSpec(
+        study=study.name,
+        study_seed=study.seed,
+        phase=phase,
+        trial=trial,
+        repeat=0,
+        fold=0,
+        task=study.task.name,
+        task_options=study.task.options,
+        data=data_spec(study),
+        split=split_spec(study),
+        model=model_spec(study),
+        activation=ActivationSpec(name=study.activation(label).activation, params={**fixed_params, **(params or {})}),
+        training=study.training.spec(overrides),
+    )
     return [
-        FoldSpec(
-            study=study.name,
-            study_seed=study.seed,
-            phase=phase,
-            trial=trial,
-            repeat=repeat,
-            fold=fold,
-            task=study.task.name,
-            task_options=study.task.options,
-            data=data_spec(study),
-            split=split_spec(study),
-            model=model_spec(study),
-            activation=ActivationSpec(
-                name=study.activation(label).activation, params={**fixed_params, **(params or {})}
-            ),
-            training=study.training.spec(overrides),
-        )
+        dataclasses.replace(first, repeat=repeat, fold=fold)
         for repeat in repeats(study, phase)
         for fold in fold_numbers(study, phase)
     ]

@@ -99,7 +99,7 @@ class SuiteDriver:
 
         def rank(member: Member) -> tuple[int, int]:
             assert member.driver is not None
-            return self.shared.live(member.name), len(member.driver.state.batches)
+            return self.shared.live(member.name), member.driver.state.submissions
 
         return sorted((member for member in self.members if not member.over), key=rank)
 

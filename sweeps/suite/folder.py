@@ -15,6 +15,7 @@ from sweeps.driver import session
 from sweeps.driver.preflight import Checked
 from sweeps.errors import StudyError, TrackingError
 from sweeps.folder import layout, place
+from sweeps.folder.layout import quote_path
 from sweeps.study.sections import Budget
 from sweeps.study.study import Study, digest
 from sweeps.suite.reading import File
@@ -76,15 +77,20 @@ def make(suite: Suite, path: Path, command: Sequence[str], tried: Mapping[str, C
     suite or of a study; nothing is written then. ``suite.yaml`` is written last: a folder without it was never made."""
     check(suite, path)
     existed = is_suite(path)
-    for member, study in suite.studies.items():
-        found = tried.get(member)
-        known = () if found is None else (found.places, found.same)
-        session.make(study, folder_of(path, member), command, *known)
+    for member in suite.studies:
+        make_member(suite, path, member, command, tried)
     if existed:
         return False
     place.settle(path)
     layout.write_aside(path / layout.SUITE, manifest(suite))
     return True
+
+
+def make_member(suite: Suite, path: Path, member: str, command: Sequence[str], tried: Mapping[str, Checked]) -> None:
+    """Lays out the folder of one study; words as in :func:`make`."""
+    found = tried.get(member)
+    known = () if found is None else (found.places, found.same)
+    session.make(suite.studies[member], folder_of(path, member), command, *known)
 
 
 def check(suite: Suite, path: Path) -> None:
@@ -99,7 +105,8 @@ def check(suite: Suite, path: Path) -> None:
     if differing:
         raise StudyError(
             f"{path}: holds another version of suite {suite.name!r}: {'; '.join(differing)}. Runs of different "
-            "settings do not mix: choose another folder with --folder"
+            f"settings do not mix: choose another folder with --folder; or, where it only grows, go on with it by "
+            f"`actsweep extend {quote_path(path)} SUITE`"
         )
     if is_suite(path):
         place.refuse_copy(path)

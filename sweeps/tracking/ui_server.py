@@ -149,7 +149,8 @@ def _page(store: Store, studies: Sequence[Path]) -> str:
         if len(found) == 1:
             return f"/#/experiments/{found[0]}/runs?workflowType=machine_learning"
         if found:
-            return f"/#/compare-experiments/s?experiments={quote(json.dumps(found, separators=(',', ':')))}"
+            several = quote(json.dumps(found, separators=(",", ":")))
+            return f"/#/compare-experiments/s?experiments={several}&workflowType=machine_learning"
     return "/#/experiments?workflowType=machine_learning"
 
 

@@ -5,6 +5,7 @@ Validation metrics only; held-out results belong to the report.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from slurm.jobs import JobReport, JobState
 from sweeps.driver import racing, trial_result
 from sweeps.driver.driver import Driver
+from sweeps.folder.index import Group
 from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.records import TrialAdded
 from sweeps.folder.state import State
@@ -58,11 +60,11 @@ class Snapshot:
     """That the epochs to come would take one after the other; None while none was trained."""
     folds: int
     """Planned, in all phases."""
-    folds_most: int
-    """As many as there will be if no further trial is dropped from its race."""
     put_off: str
     tracking: str
     finished: bool
+    folds_never: int = 0
+    """Of the planned ones, those that will not be trained, since their trial is out of its race or that is over."""
 
     @property
     def folds_done(self) -> int:
@@ -75,23 +77,32 @@ def snapshot(
     journals: Journals,
     reports: Iterable[JobReport] = (),
     *,
+    begun: Iterable[TrialAdded] | None = None,
     put_off: str = "",
     tracking: str = "",
 ) -> Snapshot:
-    """How a sweep stands."""
-    rows: list[Row] = []
-    for label in study.compared():
-        for phase in PHASES:
-            trials = [trial for trial in state.of_phase(phase) if trial.label == label]
-            if trials:
-                rows.append(_row(study, state, journals, trials))
+    """How a sweep stands. ``begun``: the trials that are not over and may have journals; None: all that are not over,
+    whose journals are looked for."""
+    open_trials = state.unfinished() if begun is None else list(begun)
+    rows = [
+        _row(study, state, journals, group, [t for t in open_trials if (t.label, t.phase) == (label, phase)])
+        for label in study.compared()
+        for phase in PHASES
+        if (group := state.group(label, phase)).trials
+    ]
     sized = sizes(study)
     planned = {phase: size.epochs for phase, size in sized.items()}
     done, seconds, most = dict.fromkeys(planned, 0), dict.fromkeys(planned, 0.0), dict(planned)
+    for (_, phase), group in state.index.groups.items():
+        done[phase] += group.epochs
+        seconds[phase] += group.seconds
+        most[phase] -= sum(folds * _epochs(study, phase, own) for own, folds in group.planned.items()) - group.epochs
     never = 0
-    for trial in state.trials.values():
+    for trial, folds in racing.never(study, state):
+        never += folds
+        most[trial.phase] -= folds * _epochs(study, trial.phase, trial.training.get("epochs"))
+    for trial in itertools.chain(_untold(state), open_trials):
         trained, spared = _trained(study, state, journals, trial)
-        never += racing.never(study, state, trial)
         done[trial.phase] += trained.epochs
         seconds[trial.phase] += trained.seconds
         most[trial.phase] -= spared
@@ -109,7 +120,7 @@ def snapshot(
         epochs_planned=sum(planned.values()),
         seconds_left=_seconds_left(study, done, most, seconds),
         folds=sum(size.folds for size in sized.values()),
-        folds_most=sum(size.folds for size in sized.values()) - never,
+        folds_never=never,
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
@@ -129,42 +140,47 @@ def _seconds_left(
     return sum(each[phase] * (most[phase] - epochs) for phase, epochs in done.items())
 
 
-def _row(study: Study, state: State, journals: Journals, trials: list[TrialAdded]) -> Row:
+def _row(study: Study, state: State, journals: Journals, group: Group, open_trials: list[TrialAdded]) -> Row:
     metric = study.select_on()
     best: float | None = None
-    done = running = 0
-    problems: list[str] = []
-    for trial in trials:
-        completed = state.completed.get(trial.trial)
-        if completed is not None:
-            done += len(trial.folds)
-            value = completed.metrics.get(metric, math.nan)
-            if not completed.status.has_result:
-                problems.append(f"{trial.trial} {completed.status}")
-        else:
-            histories = [journals.history(fold) for fold in trial.folds]
-            done += sum(history is not None and history.end is not None for history in histories)
-            running += sum(history is not None and history.end is None for history in histories)
-            value = _current(histories, metric)
+    values = list(group.extremes.get(metric, ()))
+    done, running = group.folds_over, 0
+    for trial in open_trials:
+        histories = [journals.history(fold) for fold in trial.folds]
+        done += sum(history is not None and history.end is not None for history in histories)
+        running += sum(history is not None and history.end is None for history in histories)
+        values.append(_current(histories, metric))
+    for value in values:
         if math.isfinite(value) and (best is None or study.better(metric, value, best)):
             best = value
+    first = state.trials[group.trials[0]]
     return Row(
-        label=trials[0].label,
-        phase=trials[0].phase,
-        trials_done=sum(trial.trial in state.completed for trial in trials),
-        trials=len(trials),
+        label=first.label,
+        phase=first.phase,
+        trials_done=group.over,
+        trials=len(group.trials),
         folds_done=done,
         folds_running=running,
-        folds=sum(len(trial.folds) for trial in trials),
+        folds=group.folds,
         best=best,
-        problems=tuple(problems),
-        dropped=sum(trial.trial in state.dropped for trial in trials),
+        problems=tuple(f"{name} {state.completed[name].status}" for name in state.index.in_order(group.without_result)),
+        dropped=sum(len(look.dropped) for look in state.races.get(first.label, ())) if first.phase == "search" else 0,
     )
+
+
+def _epochs(study: Study, phase: Phase, own: object) -> int:
+    """Of a fold, at most: a trial's own number of them, or else its phase's."""
+    return int(str(own)) if own else study.epochs(phase)
+
+
+def _untold(state: State) -> list[TrialAdded]:
+    """Trials that are over of which the ledger does not say what they trained."""
+    return [state.trials[name] for group in state.index.groups.values() for name in group.untold]
 
 
 def _trained(study: Study, state: State, journals: Journals, trial: TrialAdded) -> tuple[Trained, int]:
     """What a trial's folds have trained, and how many of their epochs were planned and will not be."""
-    each = int(trial.training.get("epochs") or study.epochs(trial.phase))
+    each = _epochs(study, trial.phase, trial.training.get("epochs"))
     over = [trial.trial in state.completed] * len(trial.folds)
     if trial.trial not in state.completed:
         for at, closed_as in enumerate(trial_result.closed(state, trial)):
@@ -172,7 +188,6 @@ def _trained(study: Study, state: State, journals: Journals, trial: TrialAdded) 
             over[at] = closed_as is not None or (history is not None and history.end is not None)
     found = [journals.trained(fold) for fold in trial.folds]
     spared = sum(each - fold.epochs for fold, ended in zip(found, over, strict=True) if ended)
-    spared += each * racing.never(study, state, trial)
     return Trained(sum(fold.epochs for fold in found), sum(fold.seconds for fold in found)), spared
 
 
@@ -208,6 +223,7 @@ def view(driver: Driver) -> Snapshot:
         driver.state,
         driver.journals,
         driver.jobs.values(),
+        begun=driver.active(),
         put_off=driver.refused,
         tracking=driver.tracking_problem,
     )

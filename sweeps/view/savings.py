@@ -53,7 +53,7 @@ def savings(study: Study, state: State, trials: Path) -> Savings | None:
 def raced(study: Study, state: State) -> str:
     """What the races of a study's settings saved, in words; "" where there were none."""
     searched = state.of_phase("search")
-    never = sum(racing.never(study, state, trial) for trial in searched)
+    never = sum(folds for _, folds in racing.never(study, state))
     if planner.race(study) is None or not never:
         return ""
     planned = never + sum(len(trial.folds) for trial in searched)

@@ -91,7 +91,7 @@ def line(now: Snapshot, times: Times) -> str:
     """One plain line."""
     best = "; ".join(f"{row.label} {row.phase} {row.best:.4g}" for row in now.rows if row.best is not None)
     parts = [
-        f"{now.study}: {now.folds_done}/{counted(now.folds_most, 'fold')}",
+        f"{now.study}: {now.folds_done}/{counted(now.folds - now.folds_never, 'fold')}",
         f"{now.epochs_done}/{counted(now.epochs_most, 'epoch')}",
         jobs_now(now),
         times.words(finished=now.finished),

@@ -18,9 +18,11 @@ from sweeps.folder import ledger, place
 from sweeps.folder.journals import Journals
 from sweeps.folder.layout import PLAN, quote_path
 from sweeps.folder.lock import held
-from sweeps.folder.records import FoldKey, Submitted, trial_of
+from sweeps.folder.records import FoldKey, Submitted, Submitting, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
+from sweeps.view import account
+from sweeps.view.account import Account
 from sweeps.view.progress import Snapshot, snapshot
 from sweeps.view.screen import UNWATCHED, screen
 from sweeps.wording import counted, jobs
@@ -42,6 +44,8 @@ class StudyStatus:
     """How the study was declared and extended, in words; empty where it never was extended."""
     hint: str
     """What can be done about them; "" where there is nothing, or nothing yet."""
+    account: Account
+    """What was spent and promised, and of what."""
 
     def words(self) -> str:
         text = io.StringIO()
@@ -61,13 +65,14 @@ class StudyStatus:
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
         if self.hint:
             lines.append(self.hint)
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.account.words()])
 
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
         plain |= {"driver_alive": self.driver_alive, "jobs_live": self.jobs_live, "troubled": self.troubled}
         plain |= {"history": list(self.history)}
         plain |= {"copy_of": str(self.copy_of) if self.copy_of else None}
+        plain |= {"budget": dataclasses.asdict(self.account)}
         return json.dumps(plain, indent=1)
 
 
@@ -109,6 +114,7 @@ def read(folder: Path) -> StudyStatus:
         copy_of=place.original(folder),
         jobs_live=len(state.folds_of),
         troubled=_troubled(state, journals),
+        account=account.of(study, state, journals),
     )
 
 
@@ -145,13 +151,25 @@ def without_score(folder: Path) -> dict[FoldKey, str]:
     return lost
 
 
+def _jobs_of(folder: Path, folds: Collection[FoldKey]) -> list[str]:
+    """Every job that any of the folds was ever in, oldest first."""
+    jobs: list[str] = []
+    packs: dict[int, tuple[tuple[FoldKey, ...], ...]] = {}
+    for record in ledger.read(folder / ledger.FILE):
+        if isinstance(record, Submitting):
+            packs[record.batch] = record.packs
+        elif isinstance(record, Submitted):
+            in_batch = zip(packs.pop(record.batch), record.jobs, strict=True)
+            jobs += [job for pack, job in in_batch if job is not None and not set(pack).isdisjoint(folds)]
+    return jobs
+
+
 def logs(folder: Path, trial: str, fold: str | None, lines: int) -> str:
     """The end of every job log of a trial's folds, newest job last, and how the journals ended."""
     from slurm import clusters
 
     session.opened(folder)
-    records = list(ledger.read(folder / ledger.FILE))
-    state = replay(records)
+    state = replay(ledger.read(folder / ledger.FILE))
     name, _, inside = trial.partition("/")
     fold = fold or inside or None
     if name not in state.trials:
@@ -166,17 +184,12 @@ def logs(folder: Path, trial: str, fold: str | None, lines: int) -> str:
         folds = (key,)
     journals = Journals(folder / "trials")
     parts = [_ended(key, journals.history(key), state.gave_up.get(key)) for key in folds]
-    jobs: list[str] = []
-    for record in records:
-        if isinstance(record, Submitted):
-            for pack, job in zip(state.batches[record.batch].packs, record.jobs, strict=True):
-                if job is not None and set(pack) & set(folds):
-                    jobs.append(job)
-    for job in jobs:
+    of_folds = _jobs_of(folder, folds)
+    for job in of_folds:
         log = clusters.log(job, folder / "jobs")
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:] if log else ["no log yet"]
         parts.append("\n".join([f"--- {log or job}", *tail]))
-    if not jobs:
+    if not of_folds:
         parts.append("no job has been submitted for it yet")
     return "\n".join(parts)
 

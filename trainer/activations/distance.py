@@ -51,8 +51,9 @@ class NoFunction(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """An activation over training: ``values`` and ``slopes`` are (moments, nodes), one moment where it does not move.
-    Both are scaled by the square root of their weight, so that sums of squares are expectations."""
+    """An activation over training: ``values`` and ``slopes`` are (moments, nodes), one moment where it does not move,
+    and all of them twice where a model's first layer of the kind moves otherwise than the others. Both are scaled by
+    the square root of their weight, so that sums of squares are expectations."""
 
     values: Tensor
     slopes: Tensor
@@ -97,9 +98,9 @@ def of_module(module: nn.Module, epochs: int = 1) -> Course:
 
 
 def _progress(reading: str, epochs: int) -> list[float]:
-    """t at each of the :func:`moments`, first of a model's first layer of this kind, then of all others."""
+    """t at each of the :func:`moments`; where a reading moves a model's first layer alone, then that of the others."""
     first = [share * epochs if reading == "epochs" else share for share in moments(epochs)]
-    return [*first, *([0.0] * len(first) if reading == "released" else first)]
+    return [*first, *([0.0] * len(first) if reading == "released" else [])]
 
 
 def _shape(module: nn.Module) -> tuple[int, ...]:
@@ -133,22 +134,19 @@ def _curve(module: nn.Module, nodes: Tensor, shape: tuple[int, ...]) -> tuple[Te
 def distances(rows: Sequence[Course], columns: Sequence[Course]) -> Tensor:
     """d of each of ``rows`` to each of ``columns``, (rows, columns); courses of trainings of the same epochs. From sums
     of products: what is 0 may come out as up to 1e-6."""
-    most = max(len(one.values) for one in (*rows, *columns))
-    still = [
-        ([i for i, one in enumerate(side) if not one.moves], [i for i, one in enumerate(side) if one.moves])
-        for side in (rows, columns)
-    ]
+    lengths = [sorted({len(one.values) for one in side}) for side in (rows, columns)]
     found = torch.zeros(len(rows), len(columns), dtype=torch.float64)
-    for at_rows, of_rows in enumerate(still[0]):
-        for at_columns, of_columns in enumerate(still[1]):
-            if of_rows and of_columns:
-                block = torch.zeros(len(of_rows), len(of_columns), dtype=torch.float64)
-                for moment in range(most if at_rows or at_columns else 1):
-                    for part in ("values", "slopes"):
-                        a = torch.stack([getattr(rows[i], part)[moment if at_rows else 0] for i in of_rows])
-                        b = torch.stack([getattr(columns[i], part)[moment if at_columns else 0] for i in of_columns])
-                        block = torch.maximum(block, _apart(a, b))
-                found[torch.tensor(of_rows)[:, None], torch.tensor(of_columns)] = block
+    for of_rows in lengths[0]:
+        for of_columns in lengths[1]:
+            at_rows = [i for i, one in enumerate(rows) if len(one.values) == of_rows]
+            at_columns = [i for i, one in enumerate(columns) if len(one.values) == of_columns]
+            block = torch.zeros(len(at_rows), len(at_columns), dtype=torch.float64)
+            for moment in range(max(of_rows, of_columns)):
+                for part in ("values", "slopes"):
+                    a = torch.stack([getattr(rows[i], part)[moment % of_rows] for i in at_rows])
+                    b = torch.stack([getattr(columns[i], part)[moment % of_columns] for i in at_columns])
+                    block = torch.maximum(block, _apart(a, b))
+            found[torch.tensor(at_rows)[:, None], torch.tensor(at_columns)] = block
     return found
 
 
@@ -160,8 +158,12 @@ def _apart(a: Tensor, b: Tensor) -> Tensor:
 
 def distance(one: Course, other: Course) -> float:
     """d of two courses of trainings of the same epochs, by the difference itself: exactly 0 for the same numbers."""
-    parts = ((one.values, other.values), (one.slopes, other.slopes))
-    return max(float((a - b).square().sum(1).max().sqrt()) for a, b in parts)
+    most = max(len(one.values), len(other.values))
+    found = 0.0
+    for mine, theirs in ((one.values, other.values), (one.slopes, other.slopes)):
+        apart = [mine[at % len(mine)] - theirs[at % len(theirs)] for at in range(most)]
+        found = max(found, *(float(difference.square().sum().sqrt()) for difference in apart))
+    return found
 
 
 def becomes(spec: ActivationSpec, target: Course, *, within: float = SAME) -> bool:

@@ -115,7 +115,7 @@ def searched(findings: Findings, settings: pd.DataFrame) -> Plot | None:
         panels = figure.subplots(count, 3, squeeze=False)
         for panel in panels.flat[len(drawn) :]:
             panel.set_visible(False)
-        for panel, ((dataset, label), rows) in zip(panels.flat, drawn, strict=False):
+        for at, (panel, ((dataset, label), rows)) in enumerate(zip(panels.flat, drawn, strict=False)):
             up = bool(rows["up"].iloc[0])
             staircase(panel, rows["epoch_s"], rows["score"], rows["front"], up=up)
             for on in (False, True):
@@ -127,9 +127,10 @@ def searched(findings: Findings, settings: pd.DataFrame) -> Plot | None:
             where = f"{label}, {dataset}" if len(findings.datasets) > 1 else str(label)
             panel.set_title(figure_style.clip(where, 26), loc="left", fontsize=8.5)
             panel.locator_params(nbins=4)
-            panel.set_xlabel(f"s an epoch; {'up' if up else 'down'} is better")
-        for row in panels:
-            row[0].set_ylabel(figure_style.clip(findings.plan.search_selects_on, 26))
+            panel.set_xlabel("s an epoch")
+            if at % 3 == 0:
+                chosen_by = figure_style.clip(findings.plan_of(str(dataset)).search_selects_on, 26)
+                panel.set_ylabel(f"{chosen_by}\n({'up' if up else 'down'} is better)")
         more = f" {counted(len(groups) - len(drawn), 'further search', 'further searches')} in the table." * (
             len(groups) > len(drawn)
         )

@@ -202,3 +202,14 @@ def test_check_says_it(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert "  relu and alrelu (alpha=0) are the same function\n" in done.stdout
     assert "to within 0.001" in done.stdout
+
+
+def test_of_very_many_settings_the_first_are_compared_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "SETTINGS", 20)
+    same = found(
+        "[relu, {activation: leaky_relu, space: {negative_slope: {uniform: [0.1, 0.101]}}},"
+        " {activation: elu, space: {alpha: {uniform: [0.5, 2.0]}}}]",
+        "search: {algorithm: random, samples: 50}",
+    )
+    (said,) = [text for text in same.said if text.startswith("leaky_relu: its")]
+    assert said.startswith("leaky_relu: its first 10 of 50 settings come to 1 distinct function; ")

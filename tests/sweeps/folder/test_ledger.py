@@ -56,7 +56,7 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_record_is_known() -> None:
-    assert len(KINDS) == 20
+    assert len(KINDS) == 23
     assert all(kind.__dataclass_fields__["kind"].default == name for name, kind in KINDS.items())
 
 
@@ -68,10 +68,11 @@ def test_a_ledger_cut_anywhere_is_a_prefix_of_its_records(tmp_path_factory: pyte
     whole = (folder / FILE).read_bytes()
     (folder / FILE).write_bytes(whole[: cut % (len(whole) + 1)])
     ledger = Ledger(folder)
-    assert tuple(ledger.records) == records[: len(ledger.records)]
+    kept = list(read(folder / FILE))
+    assert tuple(kept) == records[: len(kept)]
     ledger.write(GaveUp(fold="x", reason="y"))
     ledger.close()
-    assert list(read(folder / FILE)) == [*ledger.records, GaveUp(fold="x", reason="y")]
+    assert list(read(folder / FILE)) == [*kept, GaveUp(fold="x", reason="y")]
 
 
 def test_damage_before_the_last_line_is_told_with_its_line(tmp_path: Path) -> None:

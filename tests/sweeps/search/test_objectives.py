@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+import warnings
 from collections.abc import Callable, Iterator
 
 import optuna
@@ -13,8 +14,10 @@ import pytest
 import ray.tune  # noqa: F401  # sets hooks of the process when it is imported first, which is no test's doing
 
 from sweeps.errors import StudyError
-from sweeps.search.objectives import CLASSES, SeveralObjectives, sampler
+from sweeps.search.objectives import maker
 from sweeps.search.searchers import Sampled, Searcher, make_searcher
+from sweeps.search.sequential import Sequential
+from sweeps.search.tune_searchers import OPTUNA
 from sweeps.study import objectives
 from sweeps.study.reading import load
 from sweeps.study.space import parse, space
@@ -41,13 +44,13 @@ def study(more: str = "algorithm: tpe", **changed: str):  # type: ignore[no-unty
 
 
 def searcher_of(name: str, seed: int = 5, *, samples: int = 20, concurrent: int = 1, **options: int) -> Searcher:
-    return SeveralObjectives(
+    return Sequential(
         CONTINUOUS,
         samples,
-        metrics=(GOOD, COST),
-        modes=("max", "min"),
-        sampler=sampler(name, seed, options),
+        maker(name, CONTINUOUS, (GOOD, COST), ("max", "min"), seed=seed, options=options),
         seed=seed,
+        metric=(GOOD, COST),
+        mode="max",
         concurrent=concurrent,
     )
 
@@ -68,7 +71,7 @@ def everything(searcher: Searcher, tell: Callable[[dict], dict | None] = measure
 
 # Every sampler that is named has these properties.
 
-NAMES = pytest.mark.parametrize("name", [name for name in CLASSES if name != "gp"])
+NAMES = pytest.mark.parametrize("name", [name for name in objectives.SAMPLERS if name != "gp"])
 
 
 @NAMES
@@ -83,7 +86,11 @@ def test_the_same_seed_suggests_the_same_and_another_seed_something_else(name: s
 @NAMES
 def test_suggestions_are_those_of_optuna_itself(name: str) -> None:
     """Ask and tell of an Optuna study with two directions, in the same order and with nothing of Tune's or ours."""
-    bare = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler(name, 5, {}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        bare = optuna.create_study(
+            directions=["maximize", "minimize"], sampler=getattr(optuna.samplers, OPTUNA[name])(seed=5)
+        )
     space = {
         "activation.k": optuna.distributions.FloatDistribution(1, 20, log=True),
         "training.lr": optuna.distributions.FloatDistribution(0, 1),
@@ -138,13 +145,13 @@ def test_it_looks_at_every_objective() -> None:
 
 def test_a_small_space_is_searched_whole_and_nothing_is_tried_twice() -> None:
     small = space({"n": parse({"randint": [0, 4]}), "c": parse({"choice": ["x", True, None]})}, {})
-    made = SeveralObjectives(
+    made = Sequential(
         small,
         50,
-        metrics=(GOOD, COST),
-        modes=("max", "min"),
-        sampler=sampler("tpe", 1, {}),
+        maker("tpe", small, (GOOD, COST), ("max", "min"), seed=1, options={}),
         seed=1,
+        metric=(GOOD, COST),
+        mode="max",
         concurrent=3,
     )
     found = everything(made, lambda config: {GOOD: 1.0, COST: float(config["activation.n"])})
@@ -155,7 +162,7 @@ def test_a_small_space_is_searched_whole_and_nothing_is_tried_twice() -> None:
 
 
 def test_the_searcher_is_the_one_that_the_study_names() -> None:
-    assert isinstance(make_searcher(study(), "lelu"), SeveralObjectives)
+    assert isinstance(make_searcher(study("algorithm: optuna, sampler: nsgaii"), "lelu"), Sequential)
     assert isinstance(make_searcher(study("algorithm: random"), "lelu"), Sampled)
 
 
@@ -177,8 +184,9 @@ def test_a_study_without_objectives_keeps_its_digest() -> None:
         ("algorithm: tpe", {", epoch_s]": "]"}, "accepts two or more"),
         ("algorithm: tpe", {"[validation/accuracy, epoch_s]": "[epoch_s, validation/accuracy]"}, "select_on first"),
         ("algorithm: tpe, scheduler: asha", {}, "accepts none with search.objectives"),
-        ("algorithm: tpe, race: {first: 2}", {}, "accepts null with search.objectives"),
-        ("algorithm: tpe, sampler: cmaes", {}, "sampler.*accepts tpe, nsgaii"),
+        ("algorithm: tpe, race: {first: 2}", {}, "accepts null with several objectives"),
+        ("algorithm: optuna, sampler: cmaes", {}, "sampler.*accepts tpe, nsgaii"),
+        ("algorithm: hyperopt", {}, "algorithm.*accepts random, grid, tpe or optuna"),
     ],
 )
 def test_what_does_not_go_together_is_refused(more: str, changed: dict[str, str], told: str) -> None:
@@ -188,9 +196,14 @@ def test_what_does_not_go_together_is_refused(more: str, changed: dict[str, str]
 
 
 def test_an_option_that_the_sampler_does_not_take_is_named_with_the_nearest() -> None:
-    with pytest.raises(StudyError, match=r"options\.populationsize: sampler nsgaii .*did you mean population_size"):
-        sampler("nsgaii", 1, {"populationsize": 4})
+    with pytest.raises(StudyError, match=r"sampler nsgaii: got populationsize: 4; .*did you mean population_size"):
+        make_searcher(study("algorithm: optuna, sampler: nsgaii, options: {populationsize: 4}"), "lelu")
 
 
 def test_every_named_sampler_is_one_that_can_be_made() -> None:
-    assert set(objectives.SAMPLERS) == set(CLASSES)
+    assert set(objectives.SAMPLERS) <= set(OPTUNA)
+
+
+def test_each_activation_tries_its_own_setting_first_where_the_study_says_so() -> None:
+    with_first = study("algorithm: optuna, sampler: nsgaii, first: default")
+    assert make_searcher(with_first, "lelu").ask(0) == {"activation.beta": 0.4}

@@ -128,7 +128,7 @@ def test_the_limit_of_jobs_holds_for_all_together_and_all_begin_early(tmp_path: 
             most = max(most, sum(not list(job.glob("*_result.pkl")) for job in started))
             for member in suite.members:
                 assert member.driver is not None
-                if member.driver.state.batches and member.name not in begun:
+                if member.driver.state.submissions and member.name not in begun:
                     begun.append(member.name)
                     if len(begun) == 3:  # the third does not wait for the first to come to its end
                         assert not any(other.done for other in suite.members)
