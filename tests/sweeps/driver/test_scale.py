@@ -29,7 +29,7 @@ data: {{name: digits}}
 model: {{name: tiny_cnn}}
 training: {{epochs: 6, patience: null}}
 folds: {{folds: {folds}}}
-search: {{algorithm: random, samples: {samples}, scheduler: {{name: asha, grace_epochs: 2, reduction_factor: 3}}}}
+search: {{algorithm: random, samples: {samples}}}
 activations: [relu, {{activation: dsrelu, space: default}}]
 control: relu
 """
