@@ -97,6 +97,11 @@ class Profile(Strict):
     scratch: str | None = None
     """Node-local folder for staging data; may name a variable of the node, as ``$TMPDIR``."""
 
+    price_per_gpu_hour: PositiveFloat | None = None
+    """What an hour of one device costs; of a process, where packs have none."""
+    currency: str = ""
+    """How the price is called, as ``EUR``."""
+
     driver: DriverJob = DriverJob()
     array_throttle: PositiveInt | None = None
     """Most tasks of one array that run at a time."""

@@ -52,6 +52,9 @@ class Held:
 
     began: float
     seconds: float
+    """Charged."""
+    seen_s: float
+    """Of these, what is known to have been held."""
     ended: bool
     """Whether the last run came to an end of its own; of another, a bit more may have been held than is known."""
     cut: bool
@@ -63,7 +66,8 @@ def held(folder: Path) -> Held | None:
     if not runs:
         return None
     seconds = sum(_charged(run, later) for run, later in zip(runs, [*runs[1:], None], strict=True))
-    return Held(began=runs[0].began, seconds=seconds, ended=runs[-1].ended, cut=runs[-1].cut)
+    seen_s = sum(max(0.0, run.seen - run.began) for run in runs)
+    return Held(began=runs[0].began, seconds=seconds, seen_s=seen_s, ended=runs[-1].ended, cut=runs[-1].cut)
 
 
 def _charged(run: Run, later: Run | None) -> float:

@@ -16,10 +16,10 @@ from typing import Any
 
 import click
 
-from sweeps.cli import exit_codes, machine, profiles
+from sweeps.cli import exit_codes, machine, planning, profiles
 from sweeps.cli.suites import or_suite
 
-BEFORE, DURING = ("check", "studies", "data"), ("run", "resume", "extend", "tick", "status", "logs", "stop")
+BEFORE, DURING = ("check", "plan", "studies", "data"), ("run", "resume", "extend", "tick", "status", "logs", "stop")
 AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
@@ -101,7 +101,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     from sweeps.driver import alike, named, needs, preflight
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
-    from sweeps.view import preview
+    from sweeps.view import outlay, preview
 
     found = shipped.find(study)
     profile = needs.here(found).for_nodes(load_profile(cluster or found.cluster.profile))
@@ -112,7 +112,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     # all of it, or a refusal and nothing
     texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
     texts.append(alike.words(alike.check(found)))
-    texts += [preview.price(found, measured), preflight.cost(found)]
+    texts += [preview.price(found, measured), preflight.cost(found), *outlay.check(found, profile, measured)]
     texts.append(preview.submission(found, profile))
     click.echo("\n".join(texts))
 
@@ -324,7 +324,7 @@ def report(
         click.echo(line)
 
 
-for _command in (machine.studies, machine.data, machine.doctor, profiles.profile, machine.cluster):
+for _command in (planning.plan, machine.studies, machine.data, machine.doctor, profiles.profile, machine.cluster):
     main.add_command(_command)
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from sweeps.driver import decisions
 from sweeps.driver.estimates import Estimates
 from sweeps.driver.packs import pack_size
 from sweeps.driver.submission import Granted, Pack
-from sweeps.folder import probed
+from sweeps.folder import decided, probed
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import Ledger
-from sweeps.folder.records import BudgetRaised, BudgetReached, FoldKey, Stopping, trial_of
+from sweeps.folder.records import BudgetRaised, BudgetReached, FoldKey, Stopping, TrialAdded, trial_of
 from sweeps.folder.state import State
 from sweeps.study import planner
 from sweeps.study.study import Study
@@ -28,6 +28,8 @@ from trainer.spec import FoldSpec, Phase
 
 FIRST_SHARE = 0.5
 """Of what is left, what the first packs of the activations may use while nothing was measured, all together."""
+LEAST_S = 20.0
+"""That any pack is promised: less may be over before its process can tell."""
 STOPPED = "the budget does not pay for its remaining epochs"
 
 
@@ -37,6 +39,7 @@ class Budget:
 
     def __init__(self, study: Study, ledger: Ledger, journals: Journals, path: Path, *, devices: int = 1) -> None:
         self._study, self._ledger, self._journals, self._devices = study, ledger, journals, devices
+        self._trials = path / "trials"
         self._limited = study.budget is not None
         self.cap_s = 3600.0 * study.budget.gpu_hours if study.budget is not None else math.inf
         self._margin = study.budget.margin if study.budget is not None else 1.0
@@ -77,11 +80,6 @@ class Budget:
         """Whether it is not known yet what some job held."""
         return self._limited and self._in_flight
 
-    @property
-    def undecided(self) -> bool:
-        """Whether what is not affordable now may become so, since something else may turn out to need less."""
-        return self._limited and bool(self._in_flight or self._state.index.any_open())
-
     def ended(self, phase: Phase) -> bool:
         """Whether what was still planned of the phase is not paid for."""
         return any(each.phase == phase and each.cap_s >= self.cap_s for each in self._lacking(phase))
@@ -100,19 +98,25 @@ class Budget:
         are chosen."""
         return bool(self._lacking("search"))
 
-    def whole_rounds(self, trials: Iterable[tuple[str, int]]) -> int | float:
-        """How many settings of every activation there were in which none ended for want of budget. ``trials``: names
-        and indices."""
-        stopped = {name for each in self._lacking("search") for name in each.stopped}
-        return min((index for name, index in trials if name in stopped), default=math.inf)
+    def whole_rounds(self, trials: Iterable[TrialAdded]) -> int | float:
+        """How many settings of every activation there are until the first that ended for want of budget and has no
+        result of an earlier round of folds."""
+        stopped = {name for each in self._lacking("search") for name in each.stopped} - self._state.before_round.keys()
+        return min((trial.index for trial in trials if trial.trial in stopped), default=math.inf)
+
+    def waits(self, phase: Phase) -> bool:
+        """Whether what is not affordable now may be later: jobs in flight may turn out to need less."""
+        return self._limited and (self._in_flight or self._state.index.any_open()) and not self._lacking(phase)
 
     # -- what is asked -------------------------------------------------------------------------------------------------
 
     def affords(self, folds: Sequence[FoldSpec]) -> bool:
         """Whether these folds could be trained on top of all that was spent and promised before, and of what is
-        reserved. False may only mean "not yet": while jobs run, they may turn out to need less."""
+        reserved. False may only mean "not yet", see :meth:`waits`."""
         if not self._limited or not folds:
             return True
+        if folds[0].phase == "search" and self.search_cut:
+            return False
         asked: list[tuple[str, Phase, int]] = []
         for trial, specs in groupby(folds, key=lambda spec: spec.trial):
             same = list(specs)
@@ -136,7 +140,7 @@ class Budget:
     def _affords(self, asked: Sequence[tuple[str, Phase, int]], what: str) -> bool:
         needs = [self._fresh_s(*each) for each in asked]
         if self._committed is None:
-            packs = list(decisions.packs(self._open(), pack_size(self._study)))
+            packs = decisions.packs(self._open(), pack_size(self._study))
             self._committed = [_summed(self._need_s(pack) for pack in packs)]
         new, committed, reserved = _summed(needs), _summed(self._committed), self._reserved_s()
         if new is None or committed is None or reserved is None:
@@ -145,7 +149,7 @@ class Budget:
             self._committed.append(new)
             return True
         denied = self._reached(what, asked[0][1], new)
-        if not self.undecided:
+        if not self._in_flight and not self._state.index.any_open():
             self._ledger.write(denied)
         else:
             self._denied = self._denied or denied
@@ -166,12 +170,12 @@ class Budget:
     def _need_s(self, pack: Pack) -> float | None:
         """Device seconds at most, with the margin."""
         seconds = self._estimates.pack_s(pack)
-        return None if seconds is None else seconds * self._margin * self._devices
+        return None if seconds is None else max(LEAST_S, seconds * self._margin) * self._devices
 
     def _fresh_s(self, label: str, phase: Phase, folds: int) -> float | None:
         packs = math.ceil(folds / (pack_size(self._study) or folds))
         seconds = self._estimates.fresh_s(label, phase, folds, packs)
-        return None if seconds is None else seconds * self._margin * self._devices
+        return None if seconds is None else max(packs * LEAST_S, seconds * self._margin) * self._devices
 
     def _reserved_s(self) -> float | None:
         """For the first folds of every activation in the confirm phase, as long as they are not added."""
@@ -209,10 +213,10 @@ class Budget:
         for pack in packs:
             need = self._need_s(pack)
             if need is None:
-                need = share if pack in first else math.nan
-            if math.isnan(need):
-                continue
-            if need > available or need <= 0:
+                if pack not in first:
+                    continue
+                need = max(share, LEAST_S * self._devices)
+            if need > available:
                 break
             granted.append(Granted(pack, need / self._devices, self._devices))
             available -= need
@@ -262,6 +266,8 @@ class Budget:
             what = f"{counted(sum(map(len, search)), 'fold')} of {counted(len(trials), 'setting')} that had been chosen"
             self._ledger.write(self._reached(what, "search", sum(needs[pack] for pack in search), trials))
             self._stop()
+            for trial in trials:
+                decided.write(self._trials, self._state, trial)
         elif self._denied is not None:
             self._ledger.write(self._denied)
         elif packs:

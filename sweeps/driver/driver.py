@@ -246,10 +246,8 @@ class Driver:
         self._without_data = f"the data root {root} is not there; nothing is submitted until it is" if gone else ""
         if not gone:
             waiting: Iterable[FoldKey] = self.reuse.sort_out(self._waiting(), self._compare_code)
-            if (
-                self.study.budget is not None or self.study.reuse
-            ):  # looks at all of them, not at those there is room for
-                waiting = list(waiting)
+            if self.study.budget is not None or self.study.reuse:
+                waiting = list(waiting)  # all of them, not only those that there is room for
             self._submitter.submit(waiting, pack_size(self.study), self.budget.grant, before=self._compare_code)
             self._changed.update(self.reuse.taken)
             self.budget.settle(waiting)

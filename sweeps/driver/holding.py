@@ -34,13 +34,13 @@ def of_job(report: JobReport, hold: Hold, jobs: Path, folds: Iterable[FoldHistor
     told = meter.held(folder(jobs, hold.batch, hold.index))
     if told is None:
         waited = 0.0 if report.state in NEVER_BEGAN else now - hold.time
-        seconds, since = waited, now
+        seconds, since, seen = waited, now, 0.0
     else:
-        seconds, since = told.seconds, told.began
+        seconds, since, seen = told.seconds, told.began, told.seen_s
     if report.state is JobState.NODE_FAILED and not (told and told.ended):  # it may have gone on where nobody saw it
         seconds = hold.seconds if hold.seconds is not None else now - since
     if hold.seconds is not None:  # a process that is still there then is ended
-        seconds = min(seconds, hold.seconds)
+        seconds = min(seconds, max(hold.seconds, seen))
     trained = sum(
         epoch.train_s + epoch.evaluate_s + epoch.rest_s
         for fold in folds

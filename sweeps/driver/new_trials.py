@@ -149,7 +149,7 @@ class NewTrials:
         """None where every setting failed or was given up, which says nothing of the activation."""
         metric = self._searches.metric
         settings = self._state.of_phase("search")
-        whole = self._budget.whole_rounds((trial.trial, trial.index) for trial in settings)
+        whole = self._budget.whole_rounds(settings)
         trials = [trial for trial in settings if trial.label == label and trial.index < whole]
         if not trials and label not in self._searches.labels:
             trial = layout.trial_name(label, planner.claims_phase(self._study), 0)

@@ -44,7 +44,7 @@ class Races:
             if looked is None:
                 return False, []
             left = len(looked.compared) - len(looked.dropped)
-            if left > 1 and not looked.further and self._budget.undecided:
+            if left > 1 and not looked.further and self._budget.waits("search"):
                 return True, []  # what others turn out to need decides whether it goes on
             self._ledger.write(looked)
             dropped = [fold for trial in looked.dropped for fold in state.trials[trial].folds]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from analysis.runs.plan import Plan, Sameness, from_json, to_json
 from slurm.jobs import Cluster
-from sweeps.driver import needs
+from sweeps.driver import needs, other_version
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node, own_names
@@ -57,9 +57,7 @@ def make(
         place.refuse_copy(path)
         if digest(known := opened(path)) == digest(study):
             return False
-        from sweeps.driver import growing
-
-        raise StudyError(growing.refused(path, known, study, named))
+        raise StudyError(other_version.refused(path, known, study, named))
     try:
         store.locate(study.tracking.uri, path)
     except TrackingError as error:  # before anything is written

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from sweeps.folder.growth_records import Extended, Reused
 from trainer.codec import SINCE, Format, Raw
@@ -336,29 +336,5 @@ LedgerRecord = (
     | Paused
     | Finished
 )
-_TYPES: tuple[type[LedgerRecord], ...] = (
-    Opened,
-    Migrated,
-    Extended,
-    Reused,
-    Published,
-    TrialAdded,
-    Exhausted,
-    Submitting,
-    Submitted,
-    Reported,
-    Stopping,
-    JobOver,
-    GaveUp,
-    Completed,
-    Reopened,
-    Selected,
-    FoldsAdded,
-    Raced,
-    Looked,
-    BudgetReached,
-    BudgetRaised,
-    Paused,
-    Finished,
-)
+_TYPES: tuple[type[LedgerRecord], ...] = get_args(LedgerRecord)
 KINDS: dict[str, type[LedgerRecord]] = {str(t.__dataclass_fields__["kind"].default): t for t in _TYPES}

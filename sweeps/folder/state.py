@@ -65,6 +65,8 @@ class State:
     completed: dict[str, Completed] = field(default_factory=dict)
     rounds: dict[str, int] = field(default_factory=dict)
     """Trial -> its last round of folds, of those that have got another than the first."""
+    before_round: dict[str, Completed] = field(default_factory=dict)
+    """Trial -> how it had ended before its last round of folds, which counts where the budget does not pay for that."""
     reopened: set[str] = field(default_factory=set)
     """Trials with another try or another round of folds: searcher and scheduler hear of them no more."""
     reopenings: list[Reopened] = field(default_factory=list)
@@ -132,6 +134,10 @@ class State:
         elif isinstance(record, BudgetReached):
             self.budget_reached = record
             self.spending.shortfalls.append(record)
+            for trial in record.stopped:
+                if trial in self.before_round and trial not in self.completed:
+                    self.completed[trial] = self.before_round[trial]
+                    self.index.completed(self.trials[trial], self.before_round[trial])
         elif isinstance(record, BudgetRaised):
             self.spending.raised()
             self.budget_reached = next(iter(self.spending.shortfalls[-1:]), None)
@@ -177,6 +183,7 @@ class State:
                 self.nodes.setdefault(fold, []).append(record.node)
 
     def _folds_added(self, record: FoldsAdded) -> None:
+        self.before_round[record.trial] = self.completed[record.trial]
         self._goes_on(record.trial)
         trial = self.trials[record.trial]
         self.index.more_folds(trial, record.folds)

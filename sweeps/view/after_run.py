@@ -55,8 +55,15 @@ def after_run(driver: Driver, *, finished: bool) -> AfterRun:
     if finished and unchosen:
         text = f"not compared: {', '.join(unchosen)}: no setting searched has a result"
         lines.append(Line(text=text, problem=True))
+    unpaid = [Line(text=f"not paid for by the budget: {each.what}", problem=True) for each in state.spending.shortfalls]
+    lines += unpaid
     if lost:
         lines.append(Line(text=retry_hint(driver.path, study, state, lost), problem=True))
     if not finished:
         lines.append(Line(text=f"stopped; go on with `actsweep resume {folder}`"))
-    return AfterRun(lines=tuple(lines), lost=bool(lost), incomplete=bool(unchosen) or not claims.isdisjoint(lost))
+    unpaid_claims = finished and bool(state.unfinished())
+    return AfterRun(
+        lines=tuple(lines),
+        lost=bool(lost) or unpaid_claims,
+        incomplete=bool(unchosen) or not claims.isdisjoint(lost) or unpaid_claims,
+    )

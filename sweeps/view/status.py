@@ -21,6 +21,8 @@ from sweeps.folder.lock import held
 from sweeps.folder.records import FoldKey, Submitted, Submitting, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
+from sweeps.view import account
+from sweeps.view.account import Account
 from sweeps.view.progress import Snapshot, snapshot
 from sweeps.view.screen import UNWATCHED, screen
 from sweeps.wording import counted, jobs
@@ -42,6 +44,8 @@ class StudyStatus:
     """How the study was declared and extended, in words; empty where it never was extended."""
     hint: str
     """What can be done about them; "" where there is nothing, or nothing yet."""
+    account: Account
+    """What was spent and promised, and of what."""
 
     def words(self) -> str:
         text = io.StringIO()
@@ -61,13 +65,14 @@ class StudyStatus:
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
         if self.hint:
             lines.append(self.hint)
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.account.words()])
 
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
         plain |= {"driver_alive": self.driver_alive, "jobs_live": self.jobs_live, "troubled": self.troubled}
         plain |= {"history": list(self.history)}
         plain |= {"copy_of": str(self.copy_of) if self.copy_of else None}
+        plain |= {"budget": dataclasses.asdict(self.account)}
         return json.dumps(plain, indent=1)
 
 
@@ -109,6 +114,7 @@ def read(folder: Path) -> StudyStatus:
         copy_of=place.original(folder),
         jobs_live=len(state.folds_of),
         troubled=_troubled(state, journals),
+        account=account.of(study, state, journals),
     )
 
 

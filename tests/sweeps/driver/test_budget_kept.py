@@ -1,4 +1,4 @@
-"""A budget is never passed, whatever nodes, schedulers and drivers do: random ends in virtual time."""
+"""A budget is never passed, whatever nodes, schedulers and drivers do: a simulation in virtual time."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ def settings_tried(path: Path) -> dict[str, int]:
     return tried
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     cap_s=st.sampled_from([60.0, 400.0, 900.0, 1500.0, 3000.0, 6000.0]),
     seed=st.integers(0, 10**6),

@@ -53,7 +53,7 @@ def ledger(tmp_path: Path) -> Any:
 
 def test_a_node_to_be_kept_from_is_used_where_there_is_no_other(ledger: Ledger, tmp_path: Path) -> None:
     cluster: Any = Small()
-    submitter = Submitter(ledger, cluster, tmp_path / "jobs", lambda folds: "text", lambda: 0.0)
+    submitter = Submitter(ledger, cluster, tmp_path / "jobs", lambda folds, meter, seconds: "text", lambda: 0.0)
     submitter.submit([FOLD], None)
     assert cluster.avoided == [("n1",), ()]
     assert ledger.state.job_of == {FOLD: "s.a.3.relu-c000.0"}
