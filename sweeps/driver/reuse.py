@@ -74,14 +74,17 @@ class Reuse:
         """Takes what of the waiting folds is trained already, and gives one by one those that are to be trained now:
         not those whose training is under way in another trial. ``compare_code`` is called before anything is taken."""
         self.taken.clear()
-        return self._sort_out(waiting, compare_code)
+        self._sign()
+        if not self._study.reuse and len(self._alike) == len(self._signed):
+            return iter(waiting)
+        return iter(self._sort_out(list(waiting), compare_code))  # what is taken changes what waits
 
-    def _sort_out(self, waiting: Iterable[FoldKey], compare_code: Callable[[], None]) -> Iterator[FoldKey]:
+    def _sort_out(self, waiting: list[FoldKey], compare_code: Callable[[], None]) -> list[FoldKey]:
         until = time.monotonic() + TAKE_S
-        compared = False
+        compared, rest = False, []
         for fold in waiting:
             if fold in self._trained or newest_number(self._path / "trials" / fold):  # it has begun here
-                yield self._train(fold)
+                rest.append(self._train(fold))
                 continue
             wait, candidates = self._candidates(fold)
             if wait or (candidates and time.monotonic() > until):
@@ -90,7 +93,8 @@ class Reuse:
                 compare_code()
                 compared = True
             if not any(self._take(fold, *candidate) for candidate in candidates):
-                yield self._train(fold)
+                rest.append(self._train(fold))
+        return rest
 
     def _train(self, fold: FoldKey) -> FoldKey:
         self._trained.add(fold)
@@ -115,16 +119,19 @@ class Reuse:
     def _twins(self, fold: FoldKey) -> Iterator[FoldKey]:
         """The same fold of earlier trials that train the same."""
         state, trial = self._ledger.state, trial_of(fold)
-        for new in islice(state.trials.values(), len(self._signed), None):
-            spec = dataclasses.replace(self._specs[new.folds[0]], repeat=0, fold=0)
-            self._signed[new.trial] = spec.training_digest
-            self._alike.setdefault(spec.training_digest, []).append(new.trial)
         for other in self._alike[self._signed[trial]]:
             if other == trial:
                 return
             twin = f"{other}/{fold.partition('/')[2]}"
             if twin in state.trials[other].folds:
                 yield twin
+
+    def _sign(self) -> None:
+        """Looks at what the trials train that were added since."""
+        for new in islice(self._ledger.state.trials.values(), len(self._signed), None):
+            spec = dataclasses.replace(self._specs[new.folds[0]], repeat=0, fold=0)
+            self._signed[new.trial] = spec.training_digest
+            self._alike.setdefault(spec.training_digest, []).append(new.trial)
 
     def _may_still_end(self, fold: FoldKey) -> bool:
         state, trial = self._ledger.state, trial_of(fold)

@@ -1,0 +1,95 @@
+"""How a study that grew is shown: in MLflow, by `status`, and in the report; and on real training."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analysis.runs.load import load as runs
+from sweeps.cli import reporting
+from sweeps.driver import growing, session
+from sweeps.driver.driver import Driver
+from sweeps.study.reading import load
+from sweeps.testing import attempts
+from sweeps.view import status
+
+Drive = Callable[..., Driver]
+SMALL = """
+name: grows
+data: {name: wine}
+model: {name: mlp}
+training: {epochs: 2, patience: null, lr: 1e-2}
+folds: {folds: 3}
+activations: [relu, elu]
+"""
+SEARCHED = """
+name: grows
+seed: 6
+data: {name: digits}
+model: {name: tiny_cnn}
+training: {epochs: 2, patience: null}
+folds: {folds: 2}
+search: {algorithm: random, samples: 2, folds: 2}
+activations:
+  - relu
+  - {activation: dsrelu, space: {k: {uniform: [1, 9]}}}
+"""
+
+
+@pytest.mark.slow
+def test_a_view_that_was_kept_equals_one_made_anew(tmp_path: Path, drive: Drive) -> None:
+    path = tmp_path / "study"
+    drive(path, SEARCHED)
+    session.sync(path)
+    new, _ = growing.planned(path, load(SEARCHED.replace("samples: 2", "samples: 12")), "grown.yaml")
+    growing.extend(path, new, "grown.yaml")
+    drive(path)
+    session.sync(path)
+    kept = runs(path)
+    (path / "mlflow.db").unlink()
+    session.sync(path)
+    anew = runs(path)
+    apart = ["run_id"]
+    assert kept.cube.drop(columns=apart).equals(anew.cube.drop(columns=apart))
+    assert set(kept.cube.loc[kept.cube["earlier"], "trial"]) == {"dsrelu-c000"}
+    assert kept.plan == anew.plan
+    assert len(kept.plan.history) == 1
+
+
+def call(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "sweeps.cli", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_a_real_study_is_extended_and_reported_and_its_folds_are_reused(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(SMALL)
+    assert call("run", "study.yaml", folder=tmp_path).returncode == 0
+    more = SMALL.replace("[relu, elu]", "[relu, elu, silu]").replace("{folds: 3}", "{folds: 3, repeats: 2}")
+    file.write_text(more)
+    refused = call("run", "study.yaml", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "`actsweep extend runs/grows study.yaml`" in refused.stderr
+    done = call("extend", "runs/grows", "study.yaml", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / "runs" / "grows"
+    assert set(attempts(path).values()) == {1}
+    assert len(attempts(path)) == 3 * 2 * 3
+    said = status.read(path).words()
+    assert "silu added; after 6 of 6 confirm folds were done and a report had been written" in " ".join(said.split())
+    page = (path / "report" / "report.md").read_text()
+    assert "after 6 of 6 confirm folds were done and a report had been written" in page
+    assert "do not account for that look" in page
+    file.write_text(more.replace("name: grows", "name: anew") + "reuse: [runs/grows]\n")
+    again = call("run", "study.yaml", folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "not trained again: 18 folds" in again.stdout
+    assert not (tmp_path / "runs" / "anew" / "jobs").exists()
+    page = (tmp_path / "runs" / "anew" / "report" / "report.md").read_text()
+    assert "18 runs taken from where the same specification had been trained: 18 from grows" in page
+    assert reporting.write([str(path)], tmp_path / "elsewhere")
