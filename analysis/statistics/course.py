@@ -21,7 +21,6 @@ from analysis.runs.boundaries import Boundaries, Kind
 from analysis.runs.metric import Metric
 from analysis.runs.plan import Plan
 from analysis.runs.schema import Status
-from analysis.runs.wording import counted
 from analysis.statistics.scores import Scores
 from analysis.statistics.verdict import Extra, Interval, Verdict, Word
 
@@ -223,11 +222,3 @@ def waiting(verdict: Verdict, rule: Boundaries) -> Verdict:
     word = Word.UNDECIDED if verdict.word in DECIDED else verdict.word
     note = f"{verdict.note} {NOT_DUE}".strip()
     return dataclasses.replace(verdict, p=None, interval=None, word=word, note=note, extras=extras)
-
-
-def course_words(standing: Standing, rule: Boundaries) -> str:
-    """When a comparison ended, in words."""
-    if standing.look is None:
-        return "not looked at yet"
-    after = f"after {counted(standing.repeats, 'repeat')}, look {standing.look + 1} of {len(rule.looks)}"
-    return f"{standing.verdict.word} {after}" if standing.decided else f"open {after}"

@@ -66,14 +66,14 @@ class Confirmation:
         from analysis.statistics.course import named
 
         course = self._course(trials)
-        known = {name for look in self._state.looks for name in look.decided}
-        words = {named(pair): standing for pair, standing in course.standings.items() if standing.decided}
-        open_ = [pair for pair in course.standings if named(pair) not in known | set(words)]
+        known = self._known()
+        words = {named(pair): str(one.verdict.word) for pair, one in course.standings.items() if one.decided}
+        open_ = list(course.open)
         rounds = self._rounds(course, open_, trials)
         look = Looked(
             look=len(self._state.looks),
             repeats=max(course.standings[pair].trained for pair in open_ or course.standings),
-            decided={name: str(found.verdict.word) for name, found in words.items() if name not in known},
+            decided={name: word for name, word in words.items() if known.get(name) != word},
             open=tuple(map(named, open_)),
             rounds=rounds if self._affords(rounds) else {},
         )
@@ -82,6 +82,16 @@ class Confirmation:
             return False
         self._ledger.write(look)
         return True
+
+    def _known(self) -> dict[str, str]:
+        """Words so far. A comparison may be open again: where a lost fold came back after it was decided, or where more
+        comparisons were declared later, for which every limit is narrower."""
+        known: dict[str, str] = {}
+        for look in self._state.looks:
+            known |= look.decided
+            for name in look.open:
+                known.pop(name, None)
+        return known
 
     def _rounds(self, course: Course, open_: list[Pair], trials: Mapping[str, TrialAdded]) -> dict[str, int]:
         """Trial -> its next round, for both sides of every comparison that is open and can go on: one that lacks

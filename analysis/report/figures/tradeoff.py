@@ -60,9 +60,9 @@ def confirmed(findings: Findings, standing: pd.DataFrame) -> list[Plot]:
                         f"{ranged({int(n) for n in mine['n']}, f'paired {findings.unit}')} (corrected t), and the "
                         "ratio of an epoch's training time over "
                         f"{ranged({int(n) for n in mine['pairs']}, 'pair')} of runs, each with its "
-                        f"{100 * (1 - findings.alpha):g} % interval where there is one, not adjusted. Filled: no other "
-                        "is at least as good in both and better in one; the dashed line joins them. Descriptive, no "
-                        "test."
+                        f"{100 * (1 - findings.alpha):g} % interval where there is one, not adjusted; filled, and "
+                        "joined by the dashed line: no other is at least as good in both and better in one. "
+                        "Descriptive, no test."
                     ),
                     data=mine,
                 )
@@ -131,19 +131,17 @@ def searched(findings: Findings, settings: pd.DataFrame) -> Plot | None:
             if at % 3 == 0:
                 chosen_by = figure_style.clip(findings.plan_of(str(dataset)).search_selects_on, 26)
                 panel.set_ylabel(f"{chosen_by}\n({'up' if up else 'down'} is better)")
-        more = f" {counted(len(groups) - len(drawn), 'further search', 'further searches')} in the table." * (
-            len(groups) > len(drawn)
-        )
+        left = len(groups) - len(drawn)
+        more = f"; {counted(left, 'further search', 'further searches')} in the table" if left else ""
         return figure_style.render(
             figure,
             name="figure-9-settings",
             title="The settings that the searches tried",
             caption=(
                 f"Means over a setting's folds of {findings.plan.search_selects_on} and of the median seconds of an "
-                "epoch. Filled: no other setting of the activation is at least as good in both and better in "
-                "one; the dashed line joins them. "
-                f"Ringed: chosen, by {findings.plan.search_selects_on} alone, and confirmed. Times are as measured, of "
-                f"runs on a device of their own or not. Descriptive, no test.{more}"
+                "epoch, as measured, on a device of its own or not; filled, and joined by the dashed line: no other "
+                "setting of the activation is at least as good in both and better in one; ringed: chosen, by "
+                f"{findings.plan.search_selects_on} alone, and confirmed{more}. Descriptive, no test."
             ),
             data=known.drop(columns="up"),
         )

@@ -174,8 +174,8 @@ def table(findings: Findings, found: pd.DataFrame) -> Table:
         title="Gain, cost, and who is on the front",
         caption=(
             f"Difference of held-out {findings.metric.name} to the control over n {findings.unit}s (positive is "
-            f"better) and ratio of an epoch's training time, with {level} intervals that are not adjusted. Front: by "
-            f"the estimates; draws: in how many of {tradeoff.RESAMPLES:,} draws of the shared splits. Descriptive."
+            f"better) and ratio of an epoch's training time, with {level} intervals, not adjusted. Descriptive: "
+            f"on the front by the estimates, and in how many of {tradeoff.RESAMPLES:,} draws of the shared splits."
         ),
         frame=frame.reset_index(drop=True),
         formats={

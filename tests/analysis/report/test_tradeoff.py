@@ -69,6 +69,8 @@ def test_a_study_of_several_objectives_has_both_pictures_and_both_tables(finding
     assert [plot.name for plot in section.plots()] == ["figure-9-tradeoff", "figure-9-settings"]
     assert [table.name for table in section.tables()] == ["table-28-tradeoff", "table-28-settings"]
     assert tradeoff.aside(findings) == []
+    for item in [*section.plots(), *section.tables()]:
+        assert len(re.findall(r"[.!?](?=\s|$)", item.caption)) <= 2, item.caption
 
 
 def test_every_number_of_the_picture_is_a_verdicts_or_a_ratio_of_times(findings: Findings) -> None:

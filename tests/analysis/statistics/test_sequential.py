@@ -82,6 +82,19 @@ def test_p_grows_with_the_nominal_p_and_the_comparisons_and_is_never_below_it() 
     assert rule.p("difference", 7, 10, 0.001) > rule.p("difference", 7, 4, 0.001) > rule.p("difference", 7, 1, 0.001)
 
 
+@pytest.mark.parametrize("ratio", [0.1, 0.25, 1.0])
+def test_limits_of_independent_repeats_hold_where_repeats_share(ratio: float) -> None:
+    """So that repeats on one held-out part of unknown size may be taken as independent."""
+    looks = Looks(1, 0.0, 3, 12)
+    rule = rule_of(looks, labels=4)
+    limits = [rule.limit("difference", look, 3) for look in range(len(looks.repeats))]
+    hit = [
+        (sequential.nominal(drawn, looks._replace(ratio=ratio))[0] <= limits).any(axis=(1, 2))
+        for drawn in sequential.studies(looks._replace(ratio=ratio), 4, 4000)
+    ]
+    assert np.concatenate(hit).mean() <= 0.055
+
+
 def test_early_looks_have_narrower_limits() -> None:
     rule = rule_of()
     limits = [rule.limit("difference", look, 3) for look in range(len(rule.looks))]

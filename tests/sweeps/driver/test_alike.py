@@ -89,7 +89,7 @@ def test_settings_that_are_known_before_are_counted_as_functions() -> None:
     """A grid of which two are nearer than the distance, and one is another activation."""
     same = found(
         "[relu, {activation: leaky_relu, space: {negative_slope: {grid_search: [0.0, 0.1, 0.1002, 0.3]}}}]",
-        "search: {algorithm: grid, samples: 1}",
+        "search: {algorithm: grid, samples: 1, first: none}",
     )
     assert (
         "leaky_relu: its 4 settings come to 3 distinct functions; negative_slope=0.1002 repeats negative_slope=0.1"
@@ -209,7 +209,7 @@ def test_of_very_many_settings_the_first_are_compared_and_it_is_said(monkeypatch
     same = found(
         "[relu, {activation: leaky_relu, space: {negative_slope: {uniform: [0.1, 0.101]}}},"
         " {activation: elu, space: {alpha: {uniform: [0.5, 2.0]}}}]",
-        "search: {algorithm: random, samples: 50}",
+        "search: {algorithm: random, samples: 50, first: none}",
     )
     (said,) = [text for text in same.said if text.startswith("leaky_relu: its")]
     assert said.startswith("leaky_relu: its first 10 of 50 settings come to 1 distinct function; ")

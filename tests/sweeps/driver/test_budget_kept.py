@@ -69,7 +69,7 @@ class Simulated:
     truly held, cut-off nodes included, which the driver does not see."""
 
     def __init__(self, chance: random.Random, trouble: float) -> None:
-        self.now, self.chance, self.trouble = 1e6, chance, trouble
+        self.now, self.chance, self.harm = 1e6, chance, trouble
         self.jobs: dict[str, Job] = {}
         self.names: dict[str, list[str]] = {}
         self.held_s = 0.0
@@ -84,7 +84,7 @@ class Simulated:
             job = Job(from_text(Pack, text), random.Random(self.chance.random()), self.now + 5 * self.chance.random())
             self.jobs[f"{name}.{index}"] = job
         self.names[name] = [f"{name}.{index}" for index in range(len(texts))]
-        if self.chance.random() < 0.2 * self.trouble:
+        if self.chance.random() < 0.2 * self.harm:
             raise SubmissionRefused("timed out; it may have got through")
         return self.names[name]
 
@@ -115,7 +115,7 @@ class Simulated:
         if job.state is JobState.PENDING and self.now >= job.ready_at:
             self._begin(job)
         elif job.state is JobState.RUNNING:
-            if job.chance.random() < 0.004 * self.trouble:
+            if job.chance.random() < 0.004 * self.harm:
                 self._strike(job)
             elif self.now >= job.deadline:
                 self._end(job, JobState.FAILED, told=True, cut=True)
@@ -138,7 +138,7 @@ class Simulated:
 
     def _epoch_s(self, job: Job) -> float:
         label = job.pack.launches[0].spec.activation.name
-        return EPOCH_S[label] * job.chance.choice([0.7, 1.0, 1.0, 1.1, 1.3, 1.0 + 2 * self.trouble])
+        return EPOCH_S[label] * job.chance.choice([0.7, 1.0, 1.0, 1.1, 1.3, 1.0 + 2 * self.harm])
 
     def _epoch(self, job: Job) -> None:
         if not job.todo:

@@ -12,7 +12,7 @@ import pytest
 from analysis.runs import load
 from analysis.statistics import claims, course
 from slurm.jobs import Costs, JobReport, JobState
-from sweeps.driver import session
+from sweeps.driver import growing, session
 from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
 from sweeps.folder import ledger
@@ -322,3 +322,21 @@ def test_a_budget_that_says_no_ends_the_study_with_what_is_there(
     assert [dict(look.rounds) for look in looks(records)][-1] == {}
     assert looks(records)[-1].repeats == 4
     assert set(asked) == {10}
+
+
+def test_a_label_that_was_added_later_is_looked_at_with_the_limits_of_the_larger_family(tmp_path: Path) -> None:
+    path = tmp_path / "study"
+    cluster = AtOnce({**FAR, "silu": 0.05})
+    before = driven(path, cluster)
+    grown = read(STUDY.replace("elu]", "elu, silu]"))
+    growing.extend(path, growing.planned(path, grown, "study.yaml")[0], "study.yaml")
+    after = again(path, cluster)[len(before) :]
+    assert words(after) == {"tanh against relu": "better", "gelu against relu": "worse", "silu against relu": "better"}
+    assert rounds_of(after, "silu-c000") == []
+    assert rounds_of(after, "relu-c000") == []
+    assert looks(after)[-1].open == ("elu against relu",)
+    driver = driver_on(path, cluster)
+    course_now = driver._confirmation._course({trial.label: trial for trial in driver.state.of_phase("confirm")})
+    driver.close()
+    assert len(course_now.standings) == 4
+    assert {course.named(pair) for pair in course_now.open} == {"elu against relu"}

@@ -93,6 +93,7 @@ class InProcess:
 
     def __init__(self, home: Path, seed: int = 0, call: Callable[[str], str] = pretended.pretend) -> None:
         self._call = call
+        self.trouble = ""
         self.costs, self._file, self._chance = Costs(), home / "in-process.json", random.Random(seed)
         self._begun: dict[str, dict[str, str]] = json.loads(self._file.read_text()) if self._file.exists() else {}
         self._over: set[str] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import tracemalloc
@@ -29,7 +30,7 @@ data: {{name: digits}}
 model: {{name: tiny_cnn}}
 training: {{epochs: 6, patience: null}}
 folds: {{folds: {folds}}}
-search: {{algorithm: random, samples: {samples}, scheduler: {{name: asha, grace_epochs: 2, reduction_factor: 3}}}}
+search: {{algorithm: random, samples: {samples}}}
 activations: [relu, {{activation: dsrelu, space: default}}]
 control: relu
 """
@@ -37,7 +38,8 @@ control: relu
 
 @pytest.fixture(scope="module", autouse=True)
 def _search_is_loaded() -> None:
-    Searches(load(STUDY.format(folds=2, samples=1)))  # Ray changes the process that first loads it
+    importlib.import_module("ray.tune.search.variant_generator")  # changes the process that first loads it
+    importlib.import_module("ray.tune.schedulers")
 
 
 def driver_on(path: Path, cluster: StandIn) -> Driver:
