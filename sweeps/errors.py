@@ -5,6 +5,7 @@ SweepError
 ├── LedgerError   (ValueError)  a study folder whose ledger cannot be read or belongs to another study
 ├── FolderBusy                  another driver holds the study folder
 ├── TrackingError               the MLflow store cannot be written
+├── ProbeFailed                 a probe came to no epoch of an activation
 └── CodeDrift                   the user's own code is not what the study was started with
 """
 
@@ -29,6 +30,10 @@ class FolderBusy(SweepError):
 
 class TrackingError(SweepError):
     """The MLflow store cannot be written; the journals keep everything and ``actsweep sync`` catches up."""
+
+
+class ProbeFailed(SweepError):
+    """A probe came to no epoch of an activation; says why."""
 
 
 class CodeDrift(SweepError):

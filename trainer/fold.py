@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from trainer import checkpoint, device, journal, selection
+from trainer import checkpoint, device, energy, journal, selection
 from trainer.attempt import Attempt
 from trainer.batches import Resident
 from trainer.datasets.reader import Dataset
@@ -108,6 +108,7 @@ class Fold:
             return self._end(Status.FINISHED, reason)
         target, epoch = self.learner.device, self.epoch + 1
         device.begin_peak(target)
+        joules = energy.Counter(target)
         began = time.perf_counter()
         metrics = _named("train", self.learner.train(epoch, check))
         trained = time.perf_counter()
@@ -134,6 +135,7 @@ class Fold:
             stage=self.learner.stage.name,
             learning_rate=rate,
             utilisation=device.utilisation(target),
+            energy_j=joules.since(),
         )
         self._records.append(record)
         reason = self._over()

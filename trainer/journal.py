@@ -101,6 +101,8 @@ class Epoch:
     """Of its last step, where a schedule moves it."""
     utilisation: Mapping[str, float] = field(default_factory=dict)
     """Sampled load of this fold's own device (gpu_percent, gpu_memory_mb), where there is one."""
+    energy_j: float | None = field(default=None, metadata={SINCE: 2})
+    """That the whole device used in training and evaluation, in joules; None where it does not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from analysis.runs.plan import Plan
 from analysis.runs.schema import Status
 from analysis.runs.wording import counted
 
-HISTORY_PREFIXES = ("train/", "train_clean/", "validation/", "seconds/", "memory/", schema.LEARNING_RATE)
+HISTORY_PREFIXES = ("train/", "train_clean/", "validation/", "seconds/", "memory/", "energy/", schema.LEARNING_RATE)
 LOSSES = tuple(f"{part}/{schema.LOSS}" for part in ("train", "validation", "train_clean"))
 LARGEST = 1.79e308  # what the SQL stores make of an infinity is 1.797e308
 

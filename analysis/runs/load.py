@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import SourceError
+from analysis.runs import account as accounts
 from analysis.runs import plan as planning
 from analysis.runs import schema
+from analysis.runs.account import Account
 from analysis.runs.frames import (
     HISTORY_PREFIXES,
     LEARNED,
@@ -47,6 +49,8 @@ class Study:
     """Id of the run that stands for the study."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Versions that the runs recorded, by name."""
+    account: Account | None = None
+    """What it might cost and did cost; None where that was not kept."""
 
 
 def load(source: str | Path, experiment: str | None = None, *, histories: Iterable[str] = HISTORY_PREFIXES) -> Study:
@@ -134,6 +138,7 @@ def assemble(
                 source=folder.name if folder else uri_without_secrets(uri),
                 study_run=heads[0].run_id if heads else "",
                 environment=environment(folds),
+                account=read_account(store, heads, folder),
             )
         )
     return studies
@@ -157,6 +162,14 @@ def resolve(source: str | Path) -> tuple[str, Path | None]:
         f"{folder}: no mlflow.db; a study that tracks elsewhere is read by its tracking URI, and "
         "`actsweep sync` writes the embedded store anew"
     )
+
+
+def read_account(store: Store, heads: Sequence[Run], folder: Path | None) -> Account | None:
+    if folder is not None:
+        file = folder / schema.BUDGET_ARTIFACT
+        return accounts.from_json(file.read_text(encoding="utf-8")) if file.is_file() else None
+    texts = (store.artifact(head, schema.BUDGET_ARTIFACT) for head in heads)
+    return next((accounts.from_json(text) for text in texts if text is not None), None)
 
 
 def read_plan(store: Store, heads: Sequence[Run], folder: Path | None, name: str) -> Plan:

@@ -23,6 +23,7 @@ SECONDS_TRAIN = "seconds/train"
 SECONDS_EVALUATE = "seconds/evaluate"
 SECONDS_REST = "seconds/rest"
 PEAK_MEMORY_MB = "memory/peak_mb"
+ENERGY_J = "energy/epoch_j"
 LEARNING_RATE = "learning_rate"  # of the epoch, where a schedule moves it
 ACTIVATION_PREFIX = "activation/"  # activation/<layer>/<parameter>
 UTILISATION_PREFIX = "utilisation/"  # utilisation/gpu_percent ...
@@ -91,6 +92,7 @@ TRAINING_PARAM = "training."
 # Artifacts of the study run.
 STUDY_ARTIFACT = "study.yaml"  # as resolved
 PLAN_ARTIFACT = "plan.json"  # analysis.runs.plan.Plan: what was planned and declared before the first run
+BUDGET_ARTIFACT = "budget.json"  # analysis.runs.account.Account: what the study might cost, did cost, and lacked for it
 REPORT_ARTIFACT = "report"
 
 

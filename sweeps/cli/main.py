@@ -19,7 +19,10 @@ import click
 from sweeps.cli import exit_codes, machine, planning, profiles
 from sweeps.cli.suites import or_suite
 
-BEFORE, DURING = ("check", "plan", "studies", "data"), ("run", "resume", "extend", "tick", "status", "logs", "stop")
+BEFORE, DURING = (
+    ("check", "probe", "plan", "studies", "data"),
+    ("run", "resume", "extend", "tick", "status", "logs", "stop"),
+)
 AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
@@ -324,7 +327,15 @@ def report(
         click.echo(line)
 
 
-for _command in (planning.plan, machine.studies, machine.data, machine.doctor, profiles.profile, machine.cluster):
+for _command in (
+    planning.plan,
+    planning.probe,
+    machine.studies,
+    machine.data,
+    machine.doctor,
+    profiles.profile,
+    machine.cluster,
+):
     main.add_command(_command)
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands that look ahead: what would be needed to tell a difference."""
+"""The commands that look ahead: what would be needed to tell a difference, and what an epoch takes."""
 
 from __future__ import annotations
 
@@ -27,3 +27,28 @@ def plan(study: str, size: float, target: float, cluster: str | None, measured: 
     found = shipped.find(study)
     profile = load_profile(cluster or found.cluster.profile)
     click.echo("\n".join(outlay.needed(found, profile, measured, size=size, target=target)))
+
+
+@click.command()
+@click.argument("study")
+@click.option("--cluster", metavar="PROFILE", help="Where to run: a shipped profile's name or a file.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False),
+              help="The study's folder; the probe's is beside it (default: runs/NAME).")  # fmt: skip
+def probe(study: str, cluster: str | None, folder: Path | None) -> None:
+    """Measure an epoch of each activation of STUDY where it will run, and price the study from that.
+
+    One small job for each activation, in a folder beside the study's. A budget begins with what was measured."""
+    from slurm.profile import load as load_profile
+    from sweeps.driver import probing
+    from sweeps.folder import probed
+    from sweeps.study import shipped
+    from sweeps.view import outlay, preview
+
+    found = shipped.find(study)
+    profile = load_profile(cluster or found.cluster.profile)
+    path = folder or Path("runs") / found.name
+    there = probed.beside(path)
+    measured = probing.run(found, there, profile)
+    probing.keep(measured, there, path)
+    lines = [*probing.words(measured), preview.price(found, [there]), *outlay.check(found, profile, [there])]
+    click.echo("\n".join(lines))

@@ -52,7 +52,8 @@ def write(
         )
     target = out or (folders[0] / layout.REPORT if len(folders) == 1 else Path(layout.REPORT))
     tables = published.read(*_csvs(imported)) if imported else None
-    page = build.write(studies, target, allow_incomplete=allow_incomplete, published=tables)
+    unpaid = any(study.account is not None and study.account.cut for study in studies)  # as the report says
+    page = build.write(studies, target, allow_incomplete=allow_incomplete or unpaid, published=tables)
     for path in folders:
         layout.note_report(path, page)
     printed = [f"printed: {pdf.write(page).absolute()}"] if pdf_wanted else []

@@ -181,10 +181,17 @@ class Budget:
         """For the first folds of every activation in the confirm phase, as long as they are not added."""
         if not self._study.searched() or planner.claims_phase(self._study) == "search":
             return 0.0
-        there = {trial.label for trial in self._state.of_phase("confirm")}
+        gone = {trial.label for trial in self._state.of_phase("confirm")}
+        if not self._searching:  # a search without a winner has nothing to confirm
+            gone |= set(self._study.compared()) - self._state.selected.keys()
         first = len(planner.rounds(self._study, "confirm")[0])
-        needs = [self._fresh_s(label, "confirm", first) for label in self._study.compared() if label not in there]
+        needs = [self._fresh_s(label, "confirm", first) for label in self._study.compared() if label not in gone]
         return _summed(needs)
+
+    @property
+    def _searching(self) -> bool:
+        open_ = not self.search_cut and any(label not in self._state.exhausted for label in self._study.searched())
+        return open_ or any(trial.phase == "search" for trial in self._state.unfinished())
 
     # -- what is granted -----------------------------------------------------------------------------------------------
 
@@ -198,14 +205,17 @@ class Budget:
             by_phase[self._state.trials[trial_of(pack[0])].phase].append(pack)
         reserved = self._reserved_s() or 0.0
         claims = [self._need_s(pack) or 0.0 for pack in by_phase["confirm"]]
-        granted = self._in_order(by_phase["search"], self.left_s - reserved - sum(claims), searching=True)
+        granted = self._in_order(by_phase["search"], self.left_s - reserved - sum(claims))
         promised = sum((each.seconds or 0.0) * each.devices for each in granted)
         available = self.left_s - reserved - promised
+        if self._searching:
+            first = self._first_repeats(by_phase["confirm"])
+            return granted + self._in_order(first, available)
         if sum(claims) > available:
             return granted + self._by_repeat(by_phase["confirm"], available)
-        return granted + self._in_order(by_phase["confirm"], available, searching=False)
+        return granted + self._in_order(by_phase["confirm"], available)
 
-    def _in_order(self, packs: Sequence[Pack], available: float, *, searching: bool) -> list[Granted]:
+    def _in_order(self, packs: Sequence[Pack], available: float) -> list[Granted]:
         """Up to the first that is not paid for: to take a cheaper one before it would favour its activation."""
         granted: list[Granted] = []
         first = self._first_packs(packs)
@@ -230,6 +240,12 @@ class Budget:
             if self._label(pack[0]) not in busy and self._need_s(pack) is None:
                 found.setdefault(self._label(pack[0]), pack)
         return set(found.values())
+
+    def _first_repeats(self, packs: Sequence[Pack]) -> list[Pack]:
+        """While settings are searched, of the claims only what measures an activation: the first of its repeats. The
+        others wait, so that a repeat is paid for all activations or for none."""
+        first = [tuple(fold for fold in pack if _repeat(fold) == _repeat(pack[0])) for pack in packs]
+        return [pack for pack in first if self._need_s(pack) is None]
 
     def _by_repeat(self, packs: Sequence[Pack], available: float) -> list[Granted]:
         granted: list[Granted] = []

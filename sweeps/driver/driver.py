@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
-from sweeps.driver import decisions, trial_costs, trial_result
+from sweeps.driver import account, decisions, trial_costs, trial_result
 from sweeps.driver.budget import Budget
 from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
@@ -237,6 +237,7 @@ class Driver:
         over = self.budget.over or not (self.state.index.any_open() or self._new_trials.searching)
         if over and not self.budget.pending and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
+            account.write(self.path, account.of(self.study, self.state, self.journals))
 
     # -- submission ----------------------------------------------------------------------------------------------------
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from analysis.runs.plan import Plan, Sameness, from_json, to_json
 from slurm.jobs import Cluster
-from sweeps.driver import needs, other_version
+from sweeps.driver import account, needs, other_version
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node, own_names
 from sweeps.driver.submission import CALL
 from sweeps.errors import StudyError, TrackingError
-from sweeps.folder import decided, extension, layout, ledger, own_code, place, surroundings
+from sweeps.folder import decided, extension, layout, ledger, own_code, place, probed, surroundings
+from sweeps.folder.journals import Journals
 from sweeps.folder.lock import Lock, held
 from sweeps.folder.state import replay
 from sweeps.folder.surroundings import Surroundings
@@ -68,6 +69,8 @@ def make(
     provenance.write(path, provenance.collect(command, Path.cwd()))
     surroundings.write(path, needs.here(study))
     place.settle(path)
+    if (measured := probed.read(probed.beside(path))) is not None:
+        probed.write(path, measured)
     layout.write_aside(existing, resolved_yaml(study))
     return True
 
@@ -231,7 +234,9 @@ def sync(path: Path) -> str:
     lock = Lock(path)
     try:
         extension.complete(path)
-        decided.write_all(path / "trials", replay(ledger.read(path / ledger.FILE)))
+        state = replay(ledger.read(path / ledger.FILE))
+        decided.write_all(path / "trials", state)
+        account.write(path, account.of(study, state, Journals(path / "trials")))
         synced = Tracker(study.tracking.uri, path).sync()
     finally:
         lock.release()

@@ -51,6 +51,11 @@ class Probed:
         return found.seconds if found is not None else None
 
 
+def beside(study: Path) -> Path:
+    """The probe's own folder, beside a study's."""
+    return study.with_name(f"{study.name}-probe")
+
+
 def read(folder: Path) -> Probed | None:
     """None where the study was not probed. Raises :class:`StudyError` for a file that is no probe's."""
     path = folder / FILE

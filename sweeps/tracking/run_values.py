@@ -172,6 +172,7 @@ def epoch_points(epoch: Epoch) -> list[Point]:
         schema.SECONDS_EVALUATE: epoch.evaluate_s,
         schema.SECONDS_REST: epoch.rest_s,
         schema.PEAK_MEMORY_MB: epoch.peak_memory_mb,
+        **({schema.ENERGY_J: epoch.energy_j} if epoch.energy_j is not None else {}),
         **epoch.metrics,
         **{schema.ACTIVATION_PREFIX + name: value for name, value in epoch.activation.items()},
         **{schema.UTILISATION_PREFIX + name: value for name, value in epoch.utilisation.items()},

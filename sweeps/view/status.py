@@ -11,8 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from analysis.runs.account import Account
 from analysis.runs.plan import from_json
-from sweeps.driver import decisions, session
+from sweeps.driver import account, decisions, session
 from sweeps.errors import StudyError
 from sweeps.folder import ledger, place
 from sweeps.folder.journals import Journals
@@ -21,8 +22,6 @@ from sweeps.folder.lock import held
 from sweeps.folder.records import FoldKey, Submitted, Submitting, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
-from sweeps.view import account
-from sweeps.view.account import Account
 from sweeps.view.progress import Snapshot, snapshot
 from sweeps.view.screen import UNWATCHED, screen
 from sweeps.wording import counted, jobs
@@ -65,7 +64,7 @@ class StudyStatus:
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
         if self.hint:
             lines.append(self.hint)
-        return "\n".join([*lines, *self.account.words()])
+        return "\n".join([*lines, *account.words(self.account)])
 
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)

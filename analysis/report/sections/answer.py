@@ -13,7 +13,7 @@ from analysis.report.conclusion import DECIDED
 from analysis.report.figures import answer as figure
 from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings
-from analysis.report.sections import declaration, floors, robustness
+from analysis.report.sections import budget, declaration, floors, robustness
 from analysis.report.sections import power as planning
 from analysis.report.spending import Spent, hours_of, spent
 from analysis.runs.schema import SCORED, UNFINISHED, Status
@@ -169,6 +169,7 @@ def warnings(findings: Findings) -> list[str]:
     late = [plan.study for at, plan in enumerate(findings.plans) if "AFTER" in declaration.when(findings, at)]
     if late:
         told.append(f"Declared after the first epoch of a run: {listed(late, 3)}.")
+    told += budget.lacking(findings)
     open_ = int(claimed["status"].isin(UNFINISHED).sum())
     if open_:
         told.append(f"Interim: {len(claimed) - open_} of {counted(len(claimed), 'planned training')} have a result.")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.report.blocks import Block, Facts, Section
 from analysis.report.findings import Findings
+from analysis.report.sections import budget
 from analysis.runs.plan import Plan, Sameness
 from analysis.runs.schema import SCORED, UNFINISHED, Status
 from analysis.runs.wording import counted
@@ -21,7 +22,9 @@ SHOWN = 6
 
 def section(findings: Findings) -> Section:
     imported = bool((findings.claimed["status"] == Status.IMPORTED).all())
-    blocks: list[Block] = [Facts([*decided(findings, imported), *counts(findings, imported), *subjects(findings)])]
+    blocks: list[Block] = [
+        Facts([*decided(findings, imported), *counts(findings, imported), *budget.facts(findings), *subjects(findings)])
+    ]
     return Section(anchor="declaration", title="What was asked", blocks=blocks)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.report.figures import completeness
 from analysis.report.findings import Findings
+from analysis.report.sections import budget
 from analysis.report.tables import Table
 from analysis.runs.schema import SCORED, Status
 from analysis.statistics.finding import Effect, Outcome
@@ -22,6 +23,7 @@ def section(findings: Findings) -> Section:
         for _, row in found.iterrows()
         if row["effect"] == Effect.WITHDRAWS
     ]
+    blocks += [Notice(text) for text in budget.lacking(findings)]
     blocks.append(Tabled(table(found)))
     if not findings.claimed["status"].isin(SCORED).all():
         blocks.append(Drawn(completeness.drawn(findings)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import tempfile
@@ -43,6 +44,11 @@ cluster: {max_retries: 50}
 """
 EPOCH_S = {"relu": 8.0, "dsrelu": 13.0, "prelu": 21.0}
 """Mean, of what is simulated."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray() -> None:
+    importlib.import_module("ray.tune.search.variant_generator")  # which leaves traces in the process
 
 
 class Killed(Exception):
