@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState, Retry, retry
 from sweeps import wording
-from sweeps.driver import racing
+from sweeps.driver import in_race
 from sweeps.folder import winners
 from sweeps.folder.records import Completed, FoldKey, TrialAdded, TrialStatus, trial_of
 from sweeps.folder.state import State
@@ -89,7 +89,7 @@ def reopenable(state: State, searched: Collection[str]) -> list[TrialAdded]:
         if name in state.completed
         and state.completed[name].status.may_be_retried
         and name not in state.stopping
-        and not (trial.phase == "search" and (_chosen(state, trial.label, searched) or racing.out(state, trial)))
+        and not (trial.phase == "search" and (_chosen(state, trial.label, searched) or in_race.out(state, trial)))
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from sweeps.driver import decisions, racing
+from sweeps.driver import decisions, in_race
 from sweeps.driver.budget import Budget
 from sweeps.driver.fold_specs import FoldSpecs
 from sweeps.driver.racing import Races
@@ -154,7 +154,7 @@ class NewTrials:
         if not trials and label not in self._searches.labels:
             trial = layout.trial_name(label, planner.claims_phase(self._study), 0)
             return Selected(label=label, trial=trial, metric=metric, value=math.nan, among=0)
-        among = [trial for trial in racing.candidates(self._state, label) if trial.index < whole]
+        among = [trial for trial in in_race.candidates(self._state, label) if trial.index < whole]
         won = decisions.winner(among, self._state.completed, metric, self._study.better)
         return won and Selected(label=label, trial=won[0], metric=metric, value=won[1], among=len(trials))
 

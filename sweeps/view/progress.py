@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from slurm.jobs import JobReport, JobState
-from sweeps.driver import racing, trial_result
+from sweeps.driver import in_race, trial_result
 from sweeps.driver.driver import Driver
 from sweeps.folder.index import Group
 from sweeps.folder.journals import Journals, Trained
@@ -98,7 +98,7 @@ def snapshot(
         seconds[phase] += group.seconds
         most[phase] -= sum(folds * _epochs(study, phase, own) for own, folds in group.planned.items()) - group.epochs
     never = 0
-    for trial, folds in racing.never(study, state):
+    for trial, folds in in_race.never(study, state):
         never += folds
         most[trial.phase] -= folds * _epochs(study, trial.phase, trial.training.get("epochs"))
     for trial in itertools.chain(_untold(state), open_trials):

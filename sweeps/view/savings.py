@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeps.driver import racing
+from sweeps.driver import in_race
 from sweeps.folder.state import State
 from sweeps.study import planner
 from sweeps.study.study import Study
@@ -53,7 +53,7 @@ def savings(study: Study, state: State, trials: Path) -> Savings | None:
 def raced(study: Study, state: State) -> str:
     """What the races of a study's settings saved, in words; "" where there were none."""
     searched = state.of_phase("search")
-    never = sum(folds for _, folds in racing.never(study, state))
+    never = sum(folds for _, folds in in_race.never(study, state))
     if planner.race(study) is None or not never:
         return ""
     planned = never + sum(len(trial.folds) for trial in searched)

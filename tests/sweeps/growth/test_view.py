@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from analysis.runs.load import load as runs
-from sweeps.cli import reporting
 from sweeps.driver import growing, session
 from sweeps.driver.driver import Driver
+from sweeps.folder import layout
 from sweeps.study.reading import load
 from sweeps.testing import attempts
 from sweeps.view import status
@@ -50,9 +51,10 @@ def test_a_view_that_was_kept_equals_one_made_anew(tmp_path: Path, drive: Drive)
     drive(path)
     session.sync(path)
     kept = runs(path)
-    (path / "mlflow.db").unlink()
-    session.sync(path)
-    anew = runs(path)
+    other = tmp_path / "other"
+    shutil.copytree(path, other, ignore=shutil.ignore_patterns("mlflow*"))
+    session.sync(other)
+    anew = runs(other)
     apart = ["run_id"]
     assert kept.cube.drop(columns=apart).equals(anew.cube.drop(columns=apart))
     assert set(kept.cube.loc[kept.cube["earlier"], "trial"]) == {"dsrelu-c000"}
@@ -69,7 +71,8 @@ def call(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_a_real_study_is_extended_and_reported_and_its_folds_are_reused(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(SMALL)
-    assert call("run", "study.yaml", folder=tmp_path).returncode == 0
+    assert call("run", "study.yaml", "--no-report", folder=tmp_path).returncode == 0
+    layout.note_report(tmp_path / "runs" / "grows", tmp_path / "report.html")
     more = SMALL.replace("[relu, elu]", "[relu, elu, silu]").replace("{folds: 3}", "{folds: 3, repeats: 2}")
     file.write_text(more)
     refused = call("run", "study.yaml", folder=tmp_path)
@@ -81,7 +84,8 @@ def test_a_real_study_is_extended_and_reported_and_its_folds_are_reused(tmp_path
     assert set(attempts(path).values()) == {1}
     assert len(attempts(path)) == 3 * 2 * 3
     said = status.read(path).words()
-    assert "silu added; after 6 of 6 confirm folds were done and a report had been written" in " ".join(said.split())
+    grew = "silu added; 1 repeat, now 2; after 6 of 6 confirm folds were done and a report had been written"
+    assert grew in " ".join(said.split())
     page = (path / "report" / "report.md").read_text()
     assert "after 6 of 6 confirm folds were done and a report had been written" in page
     assert "do not account for that look" in page
@@ -92,4 +96,3 @@ def test_a_real_study_is_extended_and_reported_and_its_folds_are_reused(tmp_path
     assert not (tmp_path / "runs" / "anew" / "jobs").exists()
     page = (tmp_path / "runs" / "anew" / "report" / "report.md").read_text()
     assert "18 runs taken from where the same specification had been trained: 18 from grows" in page
-    assert reporting.write([str(path)], tmp_path / "elsewhere")
