@@ -21,7 +21,9 @@ from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
 from sweeps.folder import ledger
 from sweeps.folder.records import BudgetReached, Completed, TrialAdded
+from sweeps.folder.state import replay
 from sweeps.study.reading import load
+from sweeps.study.study import digest
 from trainer import journal, meter
 from trainer.codec import from_text
 from trainer.spec import Launch, Pack
@@ -305,3 +307,59 @@ def test_a_search_ends_at_equal_numbers_and_the_winners_are_still_confirmed(tmp_
     assert f"{6 - tried['dsrelu']} further setting" in reached(path)[0].what
     confirmed = {r.trial for r in ledger.read(path / ledger.FILE) if isinstance(r, Completed) and "-c" in r.trial}
     assert confirmed == {"relu-c000", "dsrelu-c000", "prelu-c000"}
+
+
+def test_where_claims_are_not_paid_for_a_repeat_is_there_for_all_activations_or_for_none(tmp_path: Path) -> None:
+    text = STUDY.replace("folds: {folds: 3}", "folds: {folds: 3, repeats: 6}").replace(
+        "search: {algorithm: random, samples: 6, folds: 2}\n", ""
+    )
+    text = text.replace("space: {k: {uniform: [1, 9]}}", "params: {k: 3}").replace(
+        "space: {init: {uniform: [0.1, 0.5]}}", "params: {init: 0.2}"
+    )
+    path, _ = driven(tmp_path, 2600.0, 4, 0.0, text)
+    ended: dict[str, set[str]] = {}
+    for end in (path / "trials").glob("*/fold-*"):
+        history = journal.read_fold(end)
+        if history is not None and history.end is not None:
+            ended.setdefault(end.parent.name, set()).add(end.name.split("-")[1])
+    assert [record.phase for record in reached(path)] == ["confirm"]
+    assert "planned fold" in reached(path)[0].what
+    assert set(map(frozenset, ended.values())) == {frozenset(ended["relu-c000"])}
+    assert 1 <= len(ended["relu-c000"]) < 6
+
+
+def test_a_greater_budget_goes_on_with_what_was_not_paid_for(tmp_path: Path) -> None:
+    path, cluster = driven(tmp_path, 120.0, 3, 0.0)
+    assert any(record.phase == "confirm" for record in reached(path))
+    study = load(STUDY + "budget: {gpu_hours: 3}\n")
+    node = Node(data_root=None, scratch=None, code="")
+    state = replay(ledger.read(path / ledger.FILE))
+    assert state.opened is not None
+    lines = (path / ledger.FILE).read_text().replace(state.opened.study_digest, digest(study))
+    (path / ledger.FILE).write_text(lines)
+    driver = Driver(path, study, cluster, None, node, clock=lambda: cluster.now, sleep=cluster.sleep)
+    assert not driver.done
+    for _ in range(1000):
+        driver.tick()
+        if driver.done:
+            break
+        cluster.sleep(2.0)
+    driver.close()
+    state = replay(ledger.read(path / ledger.FILE))
+    assert not state.unfinished()
+    assert state.spending.spent_s > 120.0
+
+
+def test_what_a_killed_driver_had_promised_is_promised_still(tmp_path: Path) -> None:
+    path, _ = driven(tmp_path, 2200.0, 2, 0.0)
+    whole = (path / ledger.FILE).read_text().splitlines(keepends=True)
+    for cut in range(1, len(whole)):
+        spending = replay_text(tmp_path / "cut", "".join(whole[:cut]))
+        assert spending <= 2200.0 + 1e-6
+
+
+def replay_text(folder: Path, text: str) -> float:
+    folder.mkdir(exist_ok=True)
+    (folder / ledger.FILE).write_text(text)
+    state = replay(ledger.read(folder / ledger.FILE))
+    return state.spending.spent_s + state.spending.promised_s(state.unanswered.values())
