@@ -20,7 +20,7 @@ from sweeps.cli.main import main
 
 HELP = Path(__file__).parent / "help"
 COMMANDS = ("", "check", "probe", "plan", "studies", "data", "run", "resume", "extend", "tick", "status", "logs",
-            "stop", "sync", "ui", "report", "doctor", "cluster")  # fmt: skip
+            "stop", "sync", "ui", "report", "doctor", "profile", "cluster")  # fmt: skip
 
 
 def call(*words: str, folder: Path | None = None, timeout: int = 300) -> subprocess.CompletedProcess[str]:
