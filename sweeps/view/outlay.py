@@ -138,8 +138,9 @@ def _of(spread: Spread) -> str:
     return f"spread {spread.sd:.3g} of {counted(spread.n, 'pair')} in {spread.source}{whose}"
 
 
-def check(study: Study, profile: Profile, named: Sequence[Path]) -> list[str]:
-    """Lines on money, budget and power."""
+def check(study: Study, profile: Profile, named: Sequence[Path], pilots: Sequence[Path] = ()) -> list[str]:
+    """Lines on money, budget and power. ``named``: folders whose epoch times count, none for all in ``runs``;
+    ``pilots``: where else scores may be."""
     found = pilot.folders(study, named)
     cost = pilot.costs(study, found)
     lines = budget(study, profile, cost)
@@ -149,7 +150,7 @@ def check(study: Study, profile: Profile, named: Sequence[Path]) -> list[str]:
         repeats = most.repeats if study.budget is not None else repeats
         if profile.price_per_gpu_hour is not None:
             lines.append(f"money: at most {hours(most.most_s)}{money(most.most_s, profile)}")
-    return lines + tells(study, pilot.spreads(study, found), repeats)
+    return lines + tells(study, pilot.spreads(study, [*found, *pilots]), repeats)
 
 
 def needed(study: Study, profile: Profile, named: Sequence[Path], *, size: float, target: float) -> list[str]:

@@ -63,6 +63,8 @@ class Snapshot:
     put_off: str
     tracking: str
     finished: bool
+    short_of_budget: bool = False
+    """Whether something that was planned is not paid for."""
     folds_never: int = 0
     """Of the planned ones, those that will not be trained, since their trial is out of its race or that is over."""
 
@@ -124,6 +126,7 @@ def snapshot(
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
+        short_of_budget=bool(state.spending.shortfalls),
     )
 
 

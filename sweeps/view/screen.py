@@ -144,8 +144,9 @@ def table(now: Snapshot, known: str | None = None) -> Table:
 def _notes(now: Snapshot) -> list[str]:
     """What holds a study up, and what it was spared."""
     spared = now.epochs_planned - now.epochs_most
+    why = "not needed or not paid for by the budget" if now.short_of_budget else "not needed"
     return [
-        *([f"{spared} of {counted(now.epochs_planned, 'planned epoch')} not needed"] if spared else []),
+        *([f"{spared} of {counted(now.epochs_planned, 'planned epoch')} {why}"] if spared else []),
         *([f"submission put off: {now.put_off}"] if now.put_off else []),
         *([f"tracking: {now.tracking}"] if now.tracking else []),
     ]

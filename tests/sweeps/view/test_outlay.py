@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.statistics import power
+from slurm.errors import ProfileError
 from slurm.profile import Profile, parse
 from sweeps.driver import session
 from sweeps.errors import StudyError
@@ -156,3 +157,10 @@ def test_a_pilot_gives_its_own_spread_and_times(tmp_path: Path, monkeypatch: pyt
     assert cost.epoch_s["prelu"] == pytest.approx((cost.epoch_s["relu"] + cost.epoch_s["dsrelu"]) / 2)
     assert pilot.costs(load(TEXT.replace("tiny_cnn", "mlp")), [folder]) is None
     assert pilot.spreads(load(TEXT.replace("tiny_cnn", "mlp")), [folder]) == []
+
+
+def test_a_price_is_a_number_above_0() -> None:
+    with pytest.raises(ProfileError, match="price_per_gpu_hour: got -1"):
+        profile("price_per_gpu_hour: -1\n")
+    assert outlay.money(3600, profile("price_per_gpu_hour: 2\n")) == ", 2.00"
+    assert outlay.money(3600, profile()) == ""
