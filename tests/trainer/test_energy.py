@@ -41,7 +41,7 @@ def test_a_gpu_tells_joules_from_its_own_counter(monkeypatch: pytest.MonkeyPatch
     class Library:
         millijoules = 5000
 
-        def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:  # noqa: N802
+        def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:
             assert handle == "GPU-1-2"
             self.millijoules += 1500
             return self.millijoules
