@@ -130,9 +130,11 @@ class Budget:
         """Whether one more setting of each of these activations could be trained; the first of each always may."""
         if not self._limited or index == 0:
             return True
+        planned = max(planner.trials(self._study, label, "search") for label in labels)
+        if index >= planned:  # the searches are to say so themselves
+            return True
         if self.search_cut:
             return False
-        planned = max(planner.trials(self._study, label, "search") for label in labels)
         each = len(planner.rounds(self._study, "search")[0])
         what = f"{counted(planned - index, 'further setting')} of every activation, of {planned} planned"
         return self._affords([(label, "search", each) for label in labels], what)

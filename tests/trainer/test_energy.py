@@ -35,3 +35,22 @@ def test_a_counter_that_is_full_begins_again(tmp_path: Path) -> None:
 
 def test_nothing_is_told_where_there_is_no_counter(tmp_path: Path) -> None:
     assert Counter(torch.device("cpu"), tmp_path).since() is None
+
+
+def test_a_gpu_tells_joules_from_its_own_counter(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Library:
+        millijoules = 5000
+
+        def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:
+            assert handle == "GPU-1-2"
+            self.millijoules += 1500
+            return self.millijoules
+
+    library = Library()
+    properties = type("Properties", (), {"uuid": "1-2"})()
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: properties)
+    monkeypatch.setattr("trainer.energy._handle", lambda uuid: (library, f"GPU-{uuid}"))
+    counter = Counter(torch.device("cuda"))
+    assert counter.since() == pytest.approx(1.5)
+    monkeypatch.setattr("trainer.energy._handle", lambda uuid: (None, None))
+    assert counter.since() is None

@@ -363,3 +363,12 @@ def replay_text(folder: Path, text: str) -> float:
     (folder / ledger.FILE).write_text(text)
     state = replay(ledger.read(folder / ledger.FILE))
     return state.spending.spent_s + state.spending.promised_s(state.unanswered.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cap_s", [3300.0, 3500.0, 3700.0, 3900.0])
+def test_a_search_that_has_tried_all_is_not_cut(tmp_path: Path, cap_s: float) -> None:
+    path, _ = driven(tmp_path, cap_s, 6, 0.0)
+    if settings_tried(path) == {"dsrelu": 6, "prelu": 6}:
+        assert "search" not in [record.phase for record in reached(path)]
+    assert not [record.what for record in reached(path) if record.what.startswith("0 ")]
