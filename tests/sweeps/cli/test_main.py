@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import ray.tune  # noqa: F401  # it leaves its own hooks: here, not in the test that first needs it
 from click.testing import CliRunner
 
 from analysis.runs.plan import Sameness
