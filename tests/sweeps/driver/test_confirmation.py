@@ -214,12 +214,13 @@ def test_a_driver_killed_after_any_record_decides_the_same(
     made(path)
     write, left = Ledger.write, 0
 
-    def one_then_die(self: Ledger, record: LedgerRecord) -> None:
+    def one_then_die(self: Ledger, *records: LedgerRecord) -> None:
         nonlocal left
-        if left == 0:
-            raise Killed
-        left -= 1
-        write(self, record)
+        for record in records:
+            if left == 0:
+                raise Killed
+            left -= 1
+            write(self, record)
 
     cluster = AtOnce(FAR)
     with pytest.MonkeyPatch.context() as patch:

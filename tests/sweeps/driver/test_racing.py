@@ -338,7 +338,7 @@ def test_forty_trials_killed_behind_their_records_end_as_the_undisturbed_study(t
     assert state_of(alone).dropped
     assert state_of(alone).looks
     path = made(tmp_path / "killed", DECIDED)
-    assert killed_until_done(path, alike=6) > 100
+    assert killed_until_done(path, alike=6) > 60
     assert outcome(path) == outcome(alone)
 
 
