@@ -17,6 +17,8 @@ from analysis.runs.wording import counted
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 """As many as there are colours, so that neither alone has to tell two activations apart."""
+LEGEND_LETTERS = 100
+"""That stand in a line of the legend."""
 PANELS = 9
 """Searches that are drawn; the table has them all."""
 
@@ -39,17 +41,19 @@ def confirmed(findings: Findings, standing: pd.DataFrame) -> list[Plot]:
         labels = [label for label in findings.labels if (mine["activation"] == label).any()]
         if len(labels) < 2:
             continue
-        with figure_style.new_figure(3.4 + 0.2 * math.ceil(len(labels) / 4)) as figure:
+        columns = max(1, min(4, LEGEND_LETTERS // (8 + max(len(_named(label)) for label in labels))))
+        with figure_style.new_figure(3.4 + 0.2 * math.ceil(len(labels) / columns)) as figure:
             handles: dict[str, Any] = {}
             panels = figure_style.columns(figure, group, sharey=False)[0]
             for panel, dataset in zip(panels, group, strict=True):
                 control = findings.plan_of(dataset).declaration.control
                 of_set = mine[mine["dataset"] == dataset]
                 handles |= _points(panel, of_set, look(findings.labels, control), control)
-                panel.set_xlabel("training time of an epoch / control's")
+            panels[len(panels) // 2].set_xlabel("training time of an epoch / control's")
             panels[0].set_ylabel(f"difference of {findings.metric.name}, up is better")
-            shown = {label: handles[label] for label in labels if label in handles}
-            figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=4)
+            shown = [label for label in labels if label in handles]
+            named = [_named(label) for label in shown]
+            figure.legend([handles[label] for label in shown], named, loc="outside lower center", ncols=columns)
             plots.append(
                 figure_style.render(
                     figure,
@@ -68,6 +72,10 @@ def confirmed(findings: Findings, standing: pd.DataFrame) -> list[Plot]:
                 )
             )
     return plots
+
+
+def _named(label: str) -> str:
+    return figure_style.clip(label, 26)
 
 
 def _points(panel: Any, rows: pd.DataFrame, looks: dict[str, tuple[str, str]], control: str) -> dict[str, Any]:
