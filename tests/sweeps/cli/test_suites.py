@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 from slurm.testing import FakeSlurm
 from sweeps.cli import detached
 from sweeps.cli.main import main
+from sweeps.driver.preflight import Checked
+from sweeps.study.planner import UNSEEN
 from sweeps.suite import folder
 from sweeps.suite.reading import load
 
@@ -157,7 +159,7 @@ def test_a_suite_of_another_version_is_refused_and_nothing_is_written(tmp_path: 
 
 
 def test_a_suite_where_a_study_is_asked_for_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: ([], ""))
+    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: Checked([], "", UNSEEN))
     path = tmp_path / "runs" / "tables"
     folder.make(load(SUITE), path, ["test"], {})
     done = asked("run", str(path))
@@ -190,7 +192,7 @@ def test_a_detached_driver_is_one_job_for_the_suite(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", f"{fake.install()}:{os.environ['PATH']}")
     (tmp_path / "lab.yaml").write_text("executor: slurm\ntime_min: 60\nmem_gb: 2\ncpus_per_pack: 1\n")
     (tmp_path / "tables.yaml").write_text(SUITE)
-    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: ([], ""))
+    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: Checked([], "", UNSEEN))
     path = tmp_path / "runs" / "tables"
     words = ("run", str(tmp_path / "tables.yaml"), "--folder", str(path), "--detach")
     refused = asked(*words)
