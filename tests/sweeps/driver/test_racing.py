@@ -9,6 +9,8 @@ import math
 import os
 import random
 import signal
+import time
+import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -339,6 +341,25 @@ def test_forty_trials_killed_behind_their_records_end_as_the_undisturbed_study(t
     assert state_of(alone).looks
     path = made(tmp_path / "killed", DECIDED)
     assert killed_until_done(path, alike=6) > 60
+    assert outcome(path) == outcome(alone)
+
+
+@pytest.mark.slow
+def test_a_budget_that_ends_the_races_ends_them_alike_however_often_the_driver_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Epochs that say that they took ten seconds: after the first look there is no room for another round."""
+    monkeypatch.setattr(pretended, "time", types.SimpleNamespace(time=time.time, sleep=lambda seconds: None))
+    monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "10")
+    text = DECIDED + "budget: {gpu_hours: 0.45}\n"
+    alone = made(tmp_path / "alone", text)
+    finish(driver_on(alone))
+    assert all(not looked[-1].further for looked in state_of(alone).races.values())
+    path = made(tmp_path / "killed", text)
+    assert killed_until_done(path, alike=12) > 40
+    reached = state_of(path).budget_reached
+    assert reached is not None
+    assert reached.spent_s < 3600 * 0.45
     assert outcome(path) == outcome(alone)
 
 
