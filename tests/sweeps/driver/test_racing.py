@@ -331,6 +331,7 @@ def test_a_driver_stopped_behind_every_record_decides_and_trains_the_same(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undisturbed")  # which loads Ray before the test begins
 def test_forty_trials_killed_behind_their_records_end_as_the_undisturbed_study(tmp_path: Path) -> None:
     """Racing, then repeats until decided; SIGKILL of processes of their own, behind every decision of race and looks
     and behind one in six of the records that tell of a fold or trial. At random moments beside."""
@@ -345,6 +346,7 @@ def test_forty_trials_killed_behind_their_records_end_as_the_undisturbed_study(t
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undisturbed")  # which loads Ray before the test begins
 def test_a_budget_that_ends_the_races_ends_them_alike_however_often_the_driver_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
