@@ -341,28 +341,34 @@ def test_forty_trials_killed_behind_their_records_end_as_the_undisturbed_study(t
     assert state_of(alone).dropped
     assert state_of(alone).looks
     path = made(tmp_path / "killed", DECIDED)
-    assert killed_until_done(path, alike=6) > 60
+    assert killed_until_done(path, alike=6) > 40
     assert outcome(path) == outcome(alone)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("undisturbed")  # which loads Ray before the test begins
-def test_a_budget_that_ends_the_races_ends_them_alike_however_often_the_driver_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("gpu_hours", "pays"), [(1.0, True), (0.45, False)])
+def test_a_study_with_a_budget_decides_alike_however_often_the_driver_is_killed(
+    gpu_hours: float, pays: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Epochs that say that they took ten seconds: after the first look there is no room for another round."""
+    """Epochs that say that they took ten seconds. Where the budget pays for all, kills change nothing; where it does
+    not, what it pays for goes by what was spent, which it never passes, and is the same for every activation."""
     monkeypatch.setattr(pretended, "time", types.SimpleNamespace(time=time.time, sleep=lambda seconds: None))
     monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "10")
-    text = DECIDED + "budget: {gpu_hours: 0.45}\n"
-    alone = made(tmp_path / "alone", text)
-    finish(driver_on(alone))
-    assert all(not looked[-1].further for looked in state_of(alone).races.values())
+    text = DECIDED + f"budget: {{gpu_hours: {gpu_hours}}}\n"
     path = made(tmp_path / "killed", text)
-    assert killed_until_done(path, alike=12) > 40
-    reached = state_of(path).budget_reached
-    assert reached is not None
-    assert reached.spent_s < 3600 * 0.45
-    assert outcome(path) == outcome(alone)
+    assert killed_until_done(path, alike=12) > 25
+    state = state_of(path)
+    assert state.spending.spent_s < 3600 * gpu_hours
+    if pays:
+        alone = made(tmp_path / "alone", text)
+        finish(driver_on(alone))
+        assert state.budget_reached is None
+        assert outcome(path) == outcome(alone)
+    else:
+        assert state.budget_reached is not None
+        settings = [sum(trial.label == label for trial in state.of_phase("search")) for label in ("dsrelu", "apalu")]
+        assert 1 < settings[0] == settings[1] < 20
 
 
 def killed_until_done(path: Path, *, alike: int) -> int:
