@@ -64,8 +64,7 @@ class Fold:
     @property
     def epoch_s(self) -> float:
         """Seconds of the last epoch; 0 before the first."""
-        last = self._records[-1:]
-        return sum(epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in last)
+        return self._records[-1].seconds if self._records else 0.0
 
     def begin(self, dataset: Dataset, data: Resident) -> None:
         """Builds the model, takes up an earlier attempt's newest checkpoint, and writes the Start record."""

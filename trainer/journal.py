@@ -104,6 +104,11 @@ class Epoch:
     energy_j: float | None = field(default=None, metadata={SINCE: 2})
     """That the whole device used in training and evaluation, in joules; None where it does not tell."""
 
+    @property
+    def seconds(self) -> float:
+        """All that the epoch took."""
+        return self.train_s + self.evaluate_s + self.rest_s
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:

@@ -93,7 +93,7 @@ Quantiles = tuple[tuple[float, ...], ...]
 def simulated(looks: Looks, labels: int, draws: int = DRAWS) -> tuple[Quantiles, Quantiles]:
     """Quantiles of x for 1 to ``labels`` - 1 comparisons with a control, of either kind."""
     found = np.concatenate([_least(one, looks) for one in studies(looks, labels, draws)], axis=1)
-    return tuple(quantiles(np.minimum.accumulate(kind, axis=1)) for kind in found)  # type: ignore[return-value]
+    return tuple(quantiles(np.minimum.accumulate(kind, axis=1)) for kind in found)  # type: ignore[return-value]  # two kinds
 
 
 @lru_cache(maxsize=64)

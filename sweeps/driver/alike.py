@@ -6,11 +6,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 
 from analysis.runs.plan import Sameness
+from sweeps.driver.asking import ask
 from sweeps.errors import SweepError
 from sweeps.study import planner
 from sweeps.study.space import ACTIVATION, TRAINING
@@ -36,16 +35,11 @@ def check(study: Study) -> Sameness:
     wanted = question(study)
     if wanted is None:
         return described(study, None, None)
-    run = subprocess.run(
-        [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.alike"],
-        input=json.dumps(asked(wanted)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if run.returncode != 0:
-        raise SweepError(f"{study.name}: its activations cannot be compared here:\n{run.stderr.strip()}")
-    return described(study, wanted, json.loads(run.stdout.splitlines()[-1]))
+
+    def failed(words: str) -> SweepError:
+        return SweepError(f"{study.name}: its activations cannot be compared here:\n{words}")
+
+    return described(study, wanted, ask("trainer.alike", asked(wanted), failed))
 
 
 def question(study: Study) -> Question | None:

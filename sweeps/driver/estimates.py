@@ -13,7 +13,7 @@ from sweeps.study.study import Study
 from trainer.spec import Phase
 
 STARTING_S = 10.0
-"""Of a job beside its epochs, while no job of the study is over and none was probed."""
+"""Of a job beside its epochs, where none is over and none was probed."""
 Kind = tuple[str, Phase]
 """An activation's label and the phase."""
 

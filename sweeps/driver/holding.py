@@ -41,13 +41,8 @@ def of_job(report: JobReport, hold: Hold, jobs: Path, folds: Iterable[FoldHistor
         seconds = hold.seconds if hold.seconds is not None else now - since
     if hold.seconds is not None:  # a process that is still there then is ended
         seconds = min(seconds, max(hold.seconds, seen))
-    trained = sum(
-        epoch.train_s + epoch.evaluate_s + epoch.rest_s
-        for fold in folds
-        if fold is not None
-        for epoch in fold.epochs
-        if epoch.time >= since
-    )
+    epochs = (epoch for fold in folds if fold is not None for epoch in fold.epochs)
+    trained = sum(epoch.seconds for epoch in epochs if epoch.time >= since)
     return Held(max(0.0, seconds), max(0.0, seconds - trained) if told is not None else 0.0)
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import sys
 
+from sweeps.driver.asking import ask
 from sweeps.errors import StudyError, SweepError
 from sweeps.search import tryout
 from sweeps.study import planner
@@ -36,16 +34,11 @@ def check(study: Study) -> str:
     )
     if not (named.activations or named.models or named.readers):
         return places_of(study.model.name, study.model.options)
-    run = subprocess.run(
-        [sys.executable, "-P", "-m", "trainer.named"],
-        input=json.dumps(dataclasses.asdict(named)),
-        capture_output=True,
-        text=True,
-        check=False,
+    answer = ask(
+        "trainer.named",
+        dataclasses.asdict(named),
+        lambda words: SweepError(f"{study.name}: what it names cannot be tried here:\n{words}"),
     )
-    if run.returncode != 0:
-        raise SweepError(f"{study.name}: what it names cannot be tried here:\n{run.stderr.strip()}")
-    answer = json.loads(run.stdout.splitlines()[-1])
     if answer["problems"]:
         raise StudyError("\n".join(f"{study.name}: {problem}" for problem in answer["problems"]))
     return answer["places"] or places_of(study.model.name, study.model.options)

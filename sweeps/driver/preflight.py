@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,6 +11,7 @@ from typing import NamedTuple
 from actsweep_start import why_hidden
 from analysis.runs.plan import Sameness
 from sweeps.driver import alike
+from sweeps.driver.asking import ask
 from sweeps.driver.session import data_root
 from sweeps.errors import StudyError, SweepError
 from sweeps.search import tryout
@@ -59,15 +58,7 @@ def check(study: Study) -> Checked:
         "specs": [dataclasses.asdict(spec) for spec in _bounds(study)],
         "alike": alike.asked(question := alike.question(study)),
     }
-    run = subprocess.run(
-        [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.preflight"],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-    )
-    if run.returncode != 0:
-        raise SweepError(f"{study.name}: cannot be tried here:\n{run.stderr.strip()}")
-    answer = json.loads(run.stdout.splitlines()[-1])
+    answer = ask("trainer.preflight", asked, lambda words: SweepError(f"{study.name}: cannot be tried here:\n{words}"))
     if answer["problems"]:
         raise StudyError("\n".join(f"{study.name}: {problem}" for problem in answer["problems"]))
     return Checked(answer["remarks"], answer["places"], alike.described(study, question, answer["alike"]))

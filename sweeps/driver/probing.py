@@ -17,8 +17,8 @@ from pathlib import Path
 from slurm.jobs import Cluster, JobReport
 from slurm.profile import Profile
 from sweeps.driver import holding, needs
-from sweeps.driver.packs import Node, pack_text
-from sweeps.driver.session import data_root
+from sweeps.driver.packs import pack_text
+from sweeps.driver.session import node_for
 from sweeps.driver.submission import CALL
 from sweeps.errors import ProbeFailed, StudyError
 from sweeps.folder import layout, ledger, probed
@@ -26,8 +26,8 @@ from sweeps.folder.probed import Epochs, Probed
 from sweeps.folder.records import FoldKey, TrialAdded
 from sweeps.study import planner
 from sweeps.study.study import Study, resolved_yaml
-from trainer import code, meter
-from trainer.journal import Epoch, FoldHistory, read_fold
+from trainer import meter
+from trainer.journal import FoldHistory, read_fold
 from trainer.spec import FoldSpec, Options, Phase
 
 EPOCHS = 3
@@ -66,13 +66,7 @@ def run(
     specs, jobs = prepare(study, folder), (folder / "jobs").absolute()
     profile = needs.here(study).for_nodes(profile)
     cluster = cluster or open_cluster(profile, jobs)
-    node = Node(
-        data_root=data_root(study),
-        scratch=study.cluster.scratch or profile.scratch,
-        code=code.digest(),
-        device=profile.device_for(study.cluster.device),
-        devices=max(1, profile.gpus_per_pack or 1),
-    )
+    node = node_for(study, profile)
     texts = []
     for index, folds in enumerate(specs.values()):
         known = {_key(spec): spec for spec in folds}
@@ -146,7 +140,7 @@ def _wait(cluster: Cluster, jobs: list[str], sleep: Callable[[float], None]) -> 
             if all(reports[job].state.over for job in jobs):
                 return reports
             sleep(POLL_S)
-    except BaseException:
+    except BaseException:  # an interrupt, too: nobody else knows of these jobs
         cluster.cancel(jobs)
         raise
 
@@ -183,20 +177,16 @@ def _probed(found: Mapping[str, Mapping[Phase, FoldHistory]], jobs: Path, device
     )
 
 
-def _seconds(epoch: Epoch) -> float:
-    return epoch.train_s + epoch.evaluate_s + epoch.rest_s
-
-
 def _usual(history: FoldHistory) -> float:
     """Seconds of an epoch after the first."""
-    return statistics.fmean(map(_seconds, history.epochs[1:] or history.epochs))
+    return statistics.fmean(epoch.seconds for epoch in history.epochs[1:] or history.epochs)
 
 
 def _epochs(history: FoldHistory) -> Epochs:
     joules = [epoch.energy_j for epoch in history.epochs if epoch.energy_j is not None]
     return Epochs(
         seconds=_usual(history),
-        first_s=_seconds(history.epochs[0]),
+        first_s=history.epochs[0].seconds,
         memory_mb=max(epoch.peak_memory_mb for epoch in history.epochs),
         energy_j=statistics.fmean(joules) if joules else None,
     )

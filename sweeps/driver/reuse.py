@@ -9,15 +9,13 @@ study and trial, of the same data and trained by the same code; anything else is
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
+from sweeps.driver.asking import ask
 from sweeps.driver.packs import Node
 from sweeps.folder import layout, own_code, reused
 from sweeps.folder.growth_records import Reused
@@ -201,12 +199,5 @@ def data_digest(spec: FoldSpec, node: Node) -> str:
     """Of the data that the fold would train on here, found by a process of its own, which loads torch. Raises
     :class:`NotUsable`."""
     asked = {"data_root": node.data_root, "device": node.device, "spec": dataclasses.asdict(spec)}
-    run = subprocess.run(
-        [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.data_digest"],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-    )
-    if run.returncode != 0:
-        raise NotUsable("the data cannot be read here, to compare them")
-    return str(json.loads(run.stdout.splitlines()[-1])["digest"])
+    answer = ask("trainer.data_digest", asked, lambda words: NotUsable("the data cannot be read here, to compare them"))
+    return str(answer["digest"])

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis.runs.plan import Plan, Sameness, from_json, to_json
 from slurm.jobs import Cluster
@@ -30,6 +31,9 @@ from sweeps.tracking import store
 from sweeps.wording import counted, jobs
 from trainer.tasks.description import Description
 from trainer.tasks.metric import Metric
+
+if TYPE_CHECKING:
+    from slurm.profile import Profile
 
 JOURNAL_LAG_S = 10.0
 """How long a shared file system may keep a journal's last lines from this host."""
@@ -151,6 +155,19 @@ def driving(
         lock.release()
 
 
+def node_for(study: Study, profile: Profile) -> Node:
+    """What the study's packs are told on this profile."""
+    from trainer import code
+
+    return Node(
+        data_root=data_root(study),
+        scratch=study.cluster.scratch or profile.scratch,
+        code=code.digest(),
+        device=profile.device_for(study.cluster.device),
+        devices=max(1, profile.gpus_per_pack or 1),
+    )
+
+
 @contextmanager
 def _driver(
     study: Study, path: Path, lock: Lock, kept: Surroundings, call: str, cluster: Cluster | None
@@ -158,20 +175,12 @@ def _driver(
     from slurm.clusters import open_cluster
     from slurm.profile import load as load_profile
     from sweeps.tracking.tracker import Tracker
-    from trainer import code
 
     profile = kept.for_nodes(load_profile(study.cluster.profile))
     cluster = cluster or open_cluster(profile, path / "jobs")
     tracker = Tracker(study.tracking.uri, path)
     journal_lag_s = JOURNAL_LAG_S if profile.executor == "slurm" else 0.0
-    node = Node(
-        data_root=data_root(study),
-        scratch=study.cluster.scratch or profile.scratch,
-        code=code.digest(),
-        device=profile.device_for(study.cluster.device),
-        devices=max(1, profile.gpus_per_pack or 1),
-    )
-    driver = Driver(path, study, cluster, tracker, node, journal_lag_s=journal_lag_s, call=call)
+    driver = Driver(path, study, cluster, tracker, node_for(study, profile), journal_lag_s=journal_lag_s, call=call)
     driver.on_tick = lock.beat
     try:
         yield driver
@@ -200,20 +209,28 @@ def stop(path: Path, *, wait_s: float = 120.0) -> str:
     """Cancels the jobs of a study: through its driver where one lives, wherever it runs, else itself."""
     opened(path)
     place.refuse_copy(path)
-    request = path / layout.STOP
-    if held(path):
-        layout.write_aside(request, "")
-        deadline = time.monotonic() + wait_s
-        while request.exists() and held(path):
-            if time.monotonic() > deadline:
-                return f"the driver has not answered for {wait_s:.0f} s; it stops its jobs at its next step"
-            time.sleep(0.2)
-        if not request.exists():
-            return f"the driver stopped its jobs; go on with `actsweep resume {layout.quote_path(path)}`"
+    if (said := stopped_by_driver(path, wait_s)) is not None:
+        return said
     count = cancelled(path)
     if count is None:
         return f"nothing to stop: the study in {path} is finished"
     return f"{jobs(count)} cancelled; go on with `actsweep resume {layout.quote_path(path)}`"
+
+
+def stopped_by_driver(path: Path, wait_s: float) -> str | None:
+    """Asks the driver of a study or suite to stop its jobs, and what became of that; None where none lives."""
+    request = path / layout.STOP
+    if not held(path):
+        return None
+    layout.write_aside(request, "")
+    deadline = time.monotonic() + wait_s
+    while request.exists() and held(path):
+        if time.monotonic() > deadline:
+            return f"the driver has not answered for {wait_s:.0f} s; it stops its jobs at its next step"
+        time.sleep(0.2)
+    if request.exists():
+        return None
+    return f"the driver stopped its jobs; go on with `actsweep resume {layout.quote_path(path)}`"
 
 
 def cancelled(path: Path) -> int | None:

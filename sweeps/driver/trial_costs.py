@@ -29,7 +29,7 @@ def measured(study: Study, trial: TrialAdded, folds: Sequence[FoldHistory | None
 def epoch_s(fold: FoldHistory) -> float | None:
     """Median seconds of an epoch (training, evaluation and the rest), without the first, which warms up, where there
     are more; None of a fold without an epoch."""
-    seconds = [epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in fold.epochs]
+    seconds = [epoch.seconds for epoch in fold.epochs]
     return statistics.median(seconds[1:] or seconds) if seconds else None
 
 

@@ -27,7 +27,7 @@ class Trained(NamedTuple):
     @classmethod
     def of(cls, history: FoldHistory | None) -> Trained:
         epochs = history.epochs if history is not None else ()
-        return cls(len(epochs), sum(epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in epochs))
+        return cls(len(epochs), sum(epoch.seconds for epoch in epochs))
 
     @classmethod
     def together(cls, histories: Iterable[FoldHistory | None]) -> Trained:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
 
@@ -69,6 +70,18 @@ def _plain(value: Domain | Scalar) -> object:
     return value.plain() if isinstance(value, Domain) else value
 
 
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
+
+
+def _names_a_folder(name: str) -> str:
+    if not NAME.match(name):
+        raise refusal(
+            "accepts a-z, 0-9, dot, dash and underscore, at most 100, a letter or digit first: it names a folder"
+        )
+    return name
+
+
+FolderName = Annotated[str, AfterValidator(_names_a_folder)]
 Option = Annotated[bool | int | float | str | None, PlainValidator(_scalar)]
 DataOption = Annotated[bool | int | float | str | None, PlainValidator(_named)]
 Parameter = Annotated[bool | int | float | str | None, PlainValidator(_parameter)]

@@ -141,12 +141,16 @@ def search_share(study: Study) -> float:
 
 def trained_share(study: Study, phase: Phase) -> float:
     """Share of the items that a fold of the phase trains on."""
-    spec = split_spec(study)
+    return share_of(split_spec(study), phase)
+
+
+def share_of(split: SplitSpec, phase: Phase) -> float:
+    """:func:`trained_share` of folds that are split so."""
     if phase == "search":
-        given = dealt = spec.search_share or 1.0
+        given = dealt = split.search_share or 1.0
     else:
-        given, dealt = 1.0, 1.0 - spec.search_share
-    return (given - dealt / max(spec.folds, 2)) * (1 - spec.validation)
+        given, dealt = 1.0, 1.0 - split.search_share
+    return (given - dealt / max(split.folds, 2)) * (1 - split.validation)
 
 
 def plan(study: Study, declared_at: str, places: str = "", same: Sameness = UNSEEN) -> Plan:

@@ -42,7 +42,6 @@ from trainer.spec import Scalar, Scheme
 
 __all__ = ["Section", "Training"]
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}\Z")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")
 
 

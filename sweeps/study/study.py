@@ -19,10 +19,9 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from slurm.messages import Problems, refusal
 from sweeps.study import spaces
 from sweeps.study.consistency import Values, contradictions
-from sweeps.study.field_types import TASK
+from sweeps.study.field_types import TASK, FolderName
 from sweeps.study.recipes import written_out
 from sweeps.study.sections import (
-    NAME,
     SEARCH_SHARE,
     Activation,
     Budget,
@@ -76,7 +75,7 @@ done before."""
 
 
 class Study(Section):
-    name: Annotated[str, Field(description="a name for the study, its folder and its MLflow experiment")]
+    name: Annotated[FolderName, Field(description="a name for the study, its folder and its MLflow experiment")]
     question: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     task: Task = Task()
@@ -137,15 +136,6 @@ class Study(Section):
         if isinstance(out.get("folds"), Mapping) and out["folds"].get("validation") == 0:
             fill(out, "training", {"checkpoint_rule": LAST, "patience": None})
         return out
-
-    @field_validator("name")
-    @classmethod
-    def _safe(cls, name: str) -> str:
-        if not NAME.match(name):
-            raise refusal(
-                "accepts a-z, 0-9, dot, dash and underscore, at most 100, a letter or digit first: it names a folder"
-            )
-        return name
 
     @field_validator("activations")
     @classmethod

@@ -4,7 +4,6 @@ anywhere goes on where its studies' ledgers end."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from sweeps.driver.submission import CALL
 from sweeps.errors import FolderBusy, SweepError
 from sweeps.folder import layout, place, surroundings
 from sweeps.folder.layout import quote_path
-from sweeps.folder.lock import Lock, held
+from sweeps.folder.lock import Lock
 from sweeps.folder.records import FoldKey
 from sweeps.folder.surroundings import Surroundings
 from sweeps.study.study import Study
@@ -205,17 +204,9 @@ def stop(path: Path, *, wait_s: float = 120.0) -> list[str]:
     """Cancels the jobs of all studies: through the suite's driver where one lives, else study by study."""
     suite = folder.opened(path)
     place.refuse_copy(path)
-    request = path / layout.STOP
-    if held(path):
-        layout.write_aside(request, "")
-        deadline = time.monotonic() + wait_s
-        while request.exists() and held(path):
-            if time.monotonic() > deadline:
-                return [f"the driver has not answered for {wait_s:.0f} s; it stops its jobs at its next step"]
-            time.sleep(0.2)
-        if not request.exists():
-            return [f"the driver stopped its jobs; go on with `actsweep resume {quote_path(path)}`"]
-    request.unlink(missing_ok=True)
+    if (said := session.stopped_by_driver(path, wait_s)) is not None:
+        return [said]
+    (path / layout.STOP).unlink(missing_ok=True)
     lock = Lock(path)
     try:
         counts = {member: session.cancelled(suite.folder(member)) for member in suite.members}
@@ -223,10 +214,10 @@ def stop(path: Path, *, wait_s: float = 120.0) -> list[str]:
         lock.release()
     if all(count is None for count in counts.values()):
         return [f"nothing to stop: the suite in {path} is finished"]
-    said = [
+    each = [
         f"{member}: {'finished' if count is None else jobs(count) + ' cancelled'}" for member, count in counts.items()
     ]
-    return [*said, f"go on with `actsweep resume {quote_path(path)}`"]
+    return [*each, f"go on with `actsweep resume {quote_path(path)}`"]
 
 
 def sync(path: Path) -> list[str]:

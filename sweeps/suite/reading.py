@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from slurm import messages, yaml_reader
-from slurm.messages import refusal
 from slurm.yaml_reader import MOST_PROBLEMS, Document, Path, dotted
 from sweeps.errors import StudyError
 from sweeps.study import reading
+from sweeps.study.field_types import FolderName
 from sweeps.study.section import Section
-from sweeps.study.sections import NAME, Budget, Tracking
+from sweeps.study.sections import Budget, Tracking
 from sweeps.study.study import Study
 from sweeps.suite import budget, members
 from sweeps.suite.merging import Place, Placed
@@ -28,7 +28,7 @@ KEY = "suite"
 class File(Section):
     """A suite file as it is written."""
 
-    suite: Annotated[str, Field(description="a name for the suite and its folder")]
+    suite: Annotated[FolderName, Field(description="a name for the suite and its folder")]
     question: Annotated[str, Field(min_length=1, description="the one question that all of its studies ask")]
     base: Annotated[str | dict[str, Any] | None, Field(union_mode="left_to_right")] = None
     """A study: written out, a file, or the name of a shipped one."""
@@ -37,15 +37,6 @@ class File(Section):
     vary: dict[str, Any] = Field(default={})
     """Section of a study -> its variants; members are all combinations."""
     budget: Budget | None = None
-
-    @field_validator("suite")
-    @classmethod
-    def _safe(cls, name: str) -> str:
-        if not NAME.match(name):
-            raise refusal(
-                "accepts a-z, 0-9, dot, dash and underscore, at most 100, a letter or digit first: it names a folder"
-            )
-        return name
 
 
 @dataclass(frozen=True)

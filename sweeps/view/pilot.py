@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeps.driver.estimates import STARTING_S
 from sweeps.errors import StudyError
 from sweeps.folder import probed
 from sweeps.folder.layout import STUDY
@@ -15,14 +16,11 @@ from sweeps.study import planner
 from sweeps.study.study import Study
 from trainer.codec import from_text
 from trainer.errors import JournalError, SpecError
-from trainer.journal import read_fold
+from trainer.journal import FoldHistory, read_fold
 from trainer.spec import FoldSpec, Phase
 
 if TYPE_CHECKING:
     from analysis.statistics.scores import Pairs
-
-STARTING_S = 10.0
-"""Of a job beside its epochs, where none was probed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +63,21 @@ def folders(study: Study, named: Sequence[Path]) -> list[Path]:
     return list(named) or sorted(path.parent for path in Path("runs").glob(f"*/{STUDY}"))
 
 
+def trained_before(study: Study, folder: Path) -> Iterator[tuple[FoldSpec, FoldHistory]]:
+    """Folds of a study folder that trained the same model on the same data with the same batch."""
+    here = planner.data_spec(study), planner.model_spec(study), study.training.batch
+    for path in sorted(folder.glob("trials/*/fold-*/spec.json")):
+        try:
+            spec = from_text(FoldSpec, path.read_text(encoding="utf-8"))
+            history = read_fold(path.parent)
+        except (SpecError, JournalError):
+            continue
+        if (spec.data, spec.model, spec.training.batch) == here and history is not None and history.epochs:
+            yield spec, history
+
+
 def costs(study: Study, found: Iterable[Path]) -> Costs | None:
     """None where no fold of the study's data, model and batch has trained."""
-    here = planner.data_spec(study), planner.model_spec(study), study.training.batch
     claims = planner.trained_share(study, planner.claims_phase(study))
     taken: dict[str, list[float]] = {}
     devices: set[str] = set()
@@ -75,16 +85,9 @@ def costs(study: Study, found: Iterable[Path]) -> Costs | None:
     for folder in found:
         probe = probed.read(folder)
         starting += [probe.starting_s] if probe is not None else []
-        for path in sorted(folder.glob("trials/*/fold-*/spec.json")):
-            try:
-                spec = from_text(FoldSpec, path.read_text(encoding="utf-8"))
-                history = read_fold(path.parent)
-            except (SpecError, JournalError):
-                continue
-            if (spec.data, spec.model, spec.training.batch) != here or history is None or not history.epochs:
-                continue
-            seconds = [epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in history.epochs]
-            share = claims / _trained_share(spec)
+        for spec, history in trained_before(study, folder):
+            seconds = [epoch.seconds for epoch in history.epochs]
+            share = claims / planner.share_of(spec.split, spec.phase)
             taken.setdefault(spec.activation.name, []).append(share * sum(seconds) / len(seconds))
             devices.add(history.start.device_name)
     if not taken:
@@ -97,14 +100,6 @@ def costs(study: Study, found: Iterable[Path]) -> Costs | None:
         folds=sum(map(len, taken.values())),
         devices=tuple(sorted(devices)),
     )
-
-
-def _trained_share(spec: FoldSpec) -> float:
-    split = spec.split
-    given = dealt = split.search_share or 1.0
-    if spec.phase == "confirm":
-        given, dealt = 1.0, 1.0 - split.search_share
-    return (given - dealt / max(split.folds, 2)) * (1 - split.validation)
 
 
 def spreads(study: Study, found: Iterable[Path]) -> list[Spread]:

@@ -5,25 +5,20 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from slurm.profile import Executor, Profile
 from sweeps.errors import StudyError
-from sweeps.folder.layout import STUDY
 from sweeps.study import planner
 from sweeps.study.default_spaces import explain
 from sweeps.study.objectives import COSTS
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
-from sweeps.view import search_words, until_decided
+from sweeps.view import pilot, search_words, until_decided
 from sweeps.view.progress import sizes
 from sweeps.wording import counted, duration
-from trainer.codec import from_text
-from trainer.errors import JournalError, SpecError
-from trainer.journal import read_fold
-from trainer.spec import FoldSpec, Options, Phase
+from trainer.spec import Options, Phase
 
 ITEMS = {
     "breast_cancer": 569,
@@ -148,15 +143,13 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     :class:`StudyError` for a ``measured`` folder that is no study's."""
     epochs = sum(size.epochs for size in sizes(study).values())
     all_epochs = counted(epochs, "epoch")
-    for folder in measured:
-        if not (folder / STUDY).is_file():
-            raise StudyError(f"{folder}: not a study folder (it has no {STUDY}), so nothing to estimate from")
-    found = _epoch_seconds(study, measured or _neighbours())
+    found = [known for folder in pilot.folders(study, measured) for _, known in pilot.trained_before(study, folder)]
     if found:
-        seconds = statistics.median(found.values())
+        seconds = statistics.median(statistics.median(epoch.seconds for epoch in known.epochs) for known in found)
+        devices = ", ".join(sorted({known.start.device_name for known in found}))
         return (
             f"price: at most {duration(epochs * seconds)} of one device: {all_epochs} of {seconds:.2f} s, the "
-            f"median of {counted(len(found), 'fold')} run before on {_devices(found)}"
+            f"median of {counted(len(found), 'fold')} run before on {devices}"
             + ("; early stopping makes it less" if study.training.patience else "")
         )
     items = items_of(study.data.name, study.data.options)
@@ -181,39 +174,6 @@ def items_of(name: str, options: Options) -> int | None:
     if isinstance(classes, int) and isinstance(each, int):
         return classes * each
     return ITEMS.get(name)
-
-
-def _neighbours() -> list[Path]:
-    return [path.parent for path in Path("runs").glob(f"*/{STUDY}")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Where:
-    fold: Path
-    device: str
-
-
-def _epoch_seconds(study: Study, folders: Iterable[Path]) -> dict[_Where, float]:
-    """Median epoch of each fold that trained the same model on the same data with the same batch."""
-    data, model, batch = planner.data_spec(study), planner.model_spec(study), study.training.batch
-    found: dict[_Where, float] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("trials/*/fold-*/spec.json")):
-            try:
-                spec = from_text(FoldSpec, path.read_text(encoding="utf-8"))
-                history = read_fold(path.parent)
-            except (SpecError, JournalError):
-                continue
-            if (spec.data, spec.model, spec.training.batch) != (data, model, batch):
-                continue
-            if history is not None and history.epochs:
-                times = [epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in history.epochs]
-                found[_Where(fold=path.parent, device=history.start.device_name)] = statistics.median(times)
-    return found
-
-
-def _devices(found: Iterable[_Where]) -> str:
-    return ", ".join(sorted({where.device for where in found}))
 
 
 def _packs(study: Study, phase: Phase) -> int:

@@ -46,7 +46,7 @@ def savings(study: Study, state: State, trials: Path) -> Savings | None:
         planned += epochs * len(trial.folds)
         spared += left
         if trained:
-            device_s += left * statistics.median(epoch.train_s + epoch.evaluate_s + epoch.rest_s for epoch in trained)
+            device_s += left * statistics.median(epoch.seconds for epoch in trained)
     return Savings(trials=len(stopped), epochs=spared, planned=planned, device_s=device_s)
 
 
