@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,16 +14,14 @@ from sweeps.cli import exit_codes
 if TYPE_CHECKING:
     from slurm.jobs import Costs
     from sweeps.tracking.ui_server import Ui
+    from sweeps.view.after_run import Line
 
 
 def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False, here: bool = False) -> None:
     """Drives the study in ``path`` to its report, and says how it went. Exits where there is more to do."""
     from rich.console import Console
 
-    from sweeps import wording
-    from sweeps.cli import reporting
     from sweeps.driver import session
-    from sweeps.folder.layout import quote_path
     from sweeps.view import progress, screen
     from sweeps.view.after_run import after_run
 
@@ -32,24 +30,42 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
     with session.driving(path, here=here) as driver:
         try:
             if retry_failed:
-                again = driver.retry_failed()
-                named = f"trying {wording.counted(len(again), 'fold')} again: {', '.join(again)}"
-                click.echo(named if again else "no fold to try again")
+                say_again(driver.retry_failed())
             with screen.Show(Console()) as show:
                 finished = session.drive(driver, lambda now: show(progress.view(now)), interval_s=interval_s)
         except KeyboardInterrupt:
             leave(path, len(driver.state.folds_of), driver.pause, driver.cluster.costs)
         after = after_run(driver, finished=finished)
-    for said in after.lines:
-        click.echo(said.text, err=said.problem)
+    say_after(after.lines)
     if not finished:
         sys.exit(exit_codes.INTERRUPTED)
     if not no_report:
-        for line in reporting.write([str(path)], None, allow_incomplete=after.lost):
-            click.echo(line)
-        click.echo(f"MLflow: actsweep ui {quote_path(path)}")
+        report(path, allow_incomplete=after.lost)
     if after.incomplete:
         sys.exit(exit_codes.INCOMPLETE)
+
+
+def say_again(folds: Sequence[str]) -> None:
+    """Which folds are tried again."""
+    from sweeps import wording
+
+    named = f"trying {wording.counted(len(folds), 'fold')} again: {', '.join(folds)}"
+    click.echo(named if folds else "no fold to try again")
+
+
+def say_after(lines: Iterable[Line]) -> None:
+    for said in lines:
+        click.echo(said.text, err=said.problem)
+
+
+def report(path: Path, *, allow_incomplete: bool) -> None:
+    """Writes the report of a study or suite, and says where it and the runs are."""
+    from sweeps.cli import reporting
+    from sweeps.folder.layout import quote_path
+
+    for line in reporting.write([str(path)], None, allow_incomplete=allow_incomplete):
+        click.echo(line)
+    click.echo(f"MLflow: actsweep ui {quote_path(path)}")
 
 
 def say_differences(path: Path) -> None:

@@ -144,9 +144,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
     """Drives the suite in ``path`` to its report, and says how it went. Exits where there is more to do."""
     from rich.console import Console
 
-    from sweeps import wording
-    from sweeps.cli import reporting
-    from sweeps.folder.layout import quote_path
+    from sweeps.cli.driving import report, say_after, say_again
     from sweeps.suite import after_run, driver, status
 
     if not here:
@@ -154,22 +152,17 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
     with driver.driving(path, here=here) as driving:
         try:
             if retry_failed:
-                again = driving.retry_failed()
-                named = f"trying {wording.counted(len(again), 'fold')} again: {', '.join(again)}"
-                click.echo(named if again else "no fold to try again")
+                say_again(driving.retry_failed())
             with status.Show(Console()) as show:
                 driver.drive(driving, lambda now: show(status.of_driver(now)), interval_s=interval_s)
         except KeyboardInterrupt:
             _interrupted(driving, path)
         after = after_run.after_run(driving)
-    for said in after.lines:
-        click.echo(said.text, err=said.problem)
+    say_after(after.lines)
     if after.stopped:
         sys.exit(exit_codes.INTERRUPTED)
     if not no_report and after.reportable:
-        for line in reporting.write([str(path)], None, allow_incomplete=after.lost):
-            click.echo(line)
-        click.echo(f"MLflow: actsweep ui {quote_path(path)}")
+        report(path, allow_incomplete=after.lost)
     if after.failed:
         sys.exit(exit_codes.FAILED)
     if after.incomplete:

@@ -8,7 +8,8 @@ for each activation, so that no order of results decides anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from sweeps.driver import in_race
 from sweeps.driver.budget import Budget
@@ -19,8 +20,14 @@ from sweeps.folder.state import State
 from sweeps.search import racing
 from sweeps.study import planner
 from sweeps.study.study import Study
-from trainer.journal import FoldHistory
 from trainer.spec import FoldSpec
+
+
+class _Score(NamedTuple):
+    value: float
+    """The metric by which settings are chosen, at the epoch of the checkpoint rule."""
+    ratio: float
+    """Validation items for each training item."""
 
 
 class Races:
@@ -30,6 +37,8 @@ class Races:
         self._study, self._ledger, self._journals, self._budget = study, ledger, journals, budget
         self._race = study.search.race if study.search is not None else None
         self._rounds = planner.rounds(study, "search")
+        self._seen: dict[str, tuple[tuple[int, tuple[str, ...]], dict[str, str]]] = {}
+        """Label -> its present look (number and trials), and what of them it drops."""
 
     def goes_on(
         self, label: str, add_round: Callable[[str], bool], specs: Mapping[FoldKey, FoldSpec]
@@ -79,16 +88,18 @@ class Races:
         if not compared:
             return None
         began = [state.trials[name] for name in looks[0].compared] if looks else compared
-        dropped: dict[str, str] = {}
-        if len(compared) > 1:
-            dropped = self._dropped(compared, began, len(looks))
-        left = tuple(trial.trial for trial in compared if trial.trial not in dropped)
+        names = tuple(trial.trial for trial in compared)
+        look = len(looks), names
+        if label not in self._seen or self._seen[label][0] != look:  # one that waits for the budget looks at each step
+            self._seen[label] = look, self._dropped(compared, began) if len(compared) > 1 else {}
+        dropped = self._seen[label][1]
+        left = tuple(name for name in names if name not in dropped)
         places = self._rounds[len(looks) + 1]
         asked = [specs[f"{trial}/fold-{repeat}-{fold}"] for trial in left for repeat, fold in places]
         return Raced(
             label=label,
             round=len(looks),
-            compared=tuple(trial.trial for trial in compared),
+            compared=names,
             dropped=dropped,
             further=left if len(left) > 1 and self._budget.affords(asked) else (),
         )
@@ -99,21 +110,24 @@ class Races:
             return False
         return math.isfinite(state.completed[trial.trial].metrics.get(self._study.select_on(), math.nan))
 
-    def _dropped(self, compared: Sequence[TrialAdded], began: Sequence[TrialAdded], number: int) -> dict[str, str]:
+    def _dropped(self, compared: Sequence[TrialAdded], began: Sequence[TrialAdded]) -> dict[str, str]:
         import numpy as np
 
         assert self._race is not None
         metric, first = self._study.select_on(), len(self._rounds[0])
         sign = self._study.description.metric(metric).sign
-        scores = sign * np.array([self._scores(trial.folds) for trial in compared])
-        of_first = sign * np.array([self._scores(trial.folds[:first]) for trial in began])
+        of_began = {fold for trial in began for fold in trial.folds[:first]}
+        read = {fold: self._read(fold) for fold in of_began | {fold for trial in compared for fold in trial.folds}}
+        scores = sign * np.array([[read[fold].value for fold in trial.folds] for trial in compared])
+        of_first = [[read[fold] for fold in trial.folds[:first]] for trial in began]
+        ratios = [each.ratio for folds in of_first for each in folds]
         race = racing.Race(
             settings=len(began),
             looks=len(self._rounds) - 1,
             error=self._race.error,
-            ratio=self._ratio([fold for trial in began for fold in trial.folds[:first]]),
+            ratio=sum(ratios) / len(ratios),
         )
-        found = racing.lost(scores, of_first, race)
+        found = racing.lost(scores, sign * np.array([[each.value for each in folds] for folds in of_first]), race)
         folds = f"{scores.shape[1]} of {sum(map(len, self._rounds))} folds"
         return {
             compared[at].trial: (
@@ -123,19 +137,11 @@ class Races:
             for at, loss in found.items()
         }
 
-    def _scores(self, folds: Sequence[FoldKey]) -> list[float]:
-        """The metric by which settings are chosen, at the epoch of the checkpoint rule, of folds that ended well."""
-        ends = [history.end for history in self._read(folds) if history.end is not None]
-        return [end.outcomes[end.rule].metrics[self._study.select_on()] for end in ends]
-
-    def _ratio(self, folds: Sequence[FoldKey]) -> float:
-        """Validation items for each training item, in the mean."""
-        starts = (history.start for history in self._read(folds))
-        ratios = [start.n_validation / max(start.n_train, 1) for start in starts]
-        return sum(ratios) / len(ratios)
-
-    def _read(self, folds: Sequence[FoldKey]) -> Iterator[FoldHistory]:
-        for fold in folds:
-            if (history := self._journals.history(fold)) is not None:
-                yield history
-            self._journals.forget([fold])
+    def _read(self, fold: FoldKey) -> _Score:
+        """Of a fold that ended well."""
+        history = self._journals.history(fold)
+        assert history is not None
+        assert history.end is not None
+        start, outcome = history.start, history.end.outcomes[history.end.rule]
+        self._journals.forget([fold])
+        return _Score(outcome.metrics[self._study.select_on()], start.n_validation / max(start.n_train, 1))

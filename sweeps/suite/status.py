@@ -8,11 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 
 from sweeps.errors import LedgerError, StudyError
@@ -24,6 +21,7 @@ from sweeps.suite.driver import SuiteDriver
 from sweeps.view import progress
 from sweeps.view import status as of_study
 from sweeps.view.progress import Snapshot
+from sweeps.view.screen import Shown, tenths
 from sweeps.wording import counted, duration, jobs
 
 
@@ -217,31 +215,15 @@ def one_line(now: SuiteStatus) -> str:
     return " | ".join(parts)
 
 
-class Show:
+class Show(Shown):
     """Shows a suite while it is driven: a live table on a terminal, a line for each change elsewhere."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console, self._begun, self._clock = console, clock(), clock
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._last: tuple[object, ...] = ()
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
+        super().__init__(console)
+        self._begun, self._clock = clock(), clock
 
     def __call__(self, now: SuiteStatus) -> None:
-        if self._live:
-            self._live.update(Group(table(now), f"{duration(self._clock() - self._begun)} elapsed"), refresh=True)
-            return
-        tenths = 10 * now.total(lambda each: each.epochs_done) // max(now.total(lambda each: each.epochs_most), 1)
-        mark = (now.folds_done, tenths, *_notes(now), *(line.state for line in now.lines))
-        if mark != self._last:
-            self._last = mark
-            self._console.print(one_line(now), soft_wrap=True, highlight=False, markup=False)
+        done = tenths(now.total(lambda each: each.epochs_done), now.total(lambda each: each.epochs_most))
+        mark = (now.folds_done, done, *_notes(now), *(line.state for line in now.lines))
+        elapsed = f"{duration(self._clock() - self._begun)} elapsed"
+        self.show(lambda: Group(table(now), elapsed), mark, lambda: one_line(now))

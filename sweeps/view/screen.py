@@ -52,14 +52,12 @@ def jobs_now(now: Snapshot) -> str:
     return f"{jobs(now.jobs_running)} running, {now.jobs_pending} waiting"
 
 
-class Show:
-    """Shows snapshots: a bar over all epochs and a live table on a terminal, a line for each change elsewhere."""
+class Shown:
+    """What changes while it is looked at: drawn anew in its place on a terminal, a line for each change elsewhere."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._pace = Pace(clock)
-        self._begun = False
         self._last: tuple[object, ...] = ()
 
     def __enter__(self) -> Self:
@@ -73,18 +71,35 @@ class Show:
         if self._live:
             self._live.stop()
 
+    def show(self, drawn: Callable[[], Group], mark: tuple[object, ...], line: Callable[[], str]) -> None:
+        """``mark``: what is news where it differs from the last time."""
+        if self._live:
+            self._live.update(drawn(), refresh=True)
+        elif mark != self._last:
+            self._last = mark
+            self._console.print(line(), soft_wrap=True, highlight=False, markup=False)
+
+
+def tenths(done: int, most: int) -> int:
+    """A fold of many epochs tells of every tenth."""
+    return 10 * done // max(most, 1)
+
+
+class Show(Shown):
+    """Shows snapshots: a bar over all epochs and a live table on a terminal, a line for each change elsewhere."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(console)
+        self._pace = Pace(clock)
+        self._begun = False
+
     def __call__(self, now: Snapshot) -> None:
         times = self._pace(now)
-        if self._live:
-            self._live.update(screen(now, times), refresh=True)
-            return
         self._begun = self._begun or now.jobs_running > 0
-        # How many jobs run is no news: where one ends, the next begins. A fold of many epochs tells of every tenth.
-        tenths = 10 * now.epochs_done // max(now.epochs_most, 1)
-        mark = (self._begun, now.folds_done, tenths, now.put_off, now.tracking, now.finished)
-        if mark != self._last:
-            self._last = mark
-            self._console.print(line(now, times), soft_wrap=True, highlight=False, markup=False)
+        # How many jobs run is no news: where one ends, the next begins.
+        done = tenths(now.epochs_done, now.epochs_most)
+        mark = (self._begun, now.folds_done, done, now.put_off, now.tracking, now.finished)
+        self.show(lambda: screen(now, times), mark, lambda: line(now, times))
 
 
 def line(now: Snapshot, times: Times) -> str:
