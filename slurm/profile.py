@@ -98,7 +98,7 @@ class Profile(Strict):
     """Node-local folder for staging data; may name a variable of the node, as ``$TMPDIR``."""
 
     price_per_gpu_hour: PositiveFloat | None = None
-    """What an hour of one device costs; of a process, where packs have none."""
+    """What an hour of one GPU costs; of a whole pack, where packs have none."""
     currency: str = ""
     """How the price is called, as ``EUR``."""
 
@@ -154,6 +154,12 @@ class Profile(Strict):
     def places(self) -> tuple[Profile, ...]:
         """The profile as packs have it in each of its partitions; itself where it has none."""
         return tuple(self.at(entry.name) for entry in self.partitions) or (self,)
+
+    @property
+    def prices(self) -> tuple[float, float] | None:
+        """The least and the most that an hour of a device costs in any of its partitions; None where none has a price."""
+        each = [here.price_per_gpu_hour for here in self.places]
+        return None if each.count(None) == len(each) else (min(p or 0.0 for p in each), max(p or 0.0 for p in each))
 
     @property
     def mixed(self) -> bool:
