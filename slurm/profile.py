@@ -157,7 +157,7 @@ class Profile(Strict):
 
     @property
     def prices(self) -> tuple[float, float] | None:
-        """The least and the most that an hour of a device costs in any of its partitions; None where none has a price."""
+        """The least and the most that an hour of a device costs in any partition; None where none has a price."""
         each = [here.price_per_gpu_hour for here in self.places]
         return None if each.count(None) == len(each) else (min(p or 0.0 for p in each), max(p or 0.0 for p in each))
 

@@ -201,7 +201,7 @@ def needed(study: Study, profile: Profile, named: Sequence[Path], *, size: float
         seconds = most * sum(_trial_s(study, cost, label, "confirm", 1) for label in study.compared())
         lines.append(
             f"{counted(most, 'repeat')} of all {counted(len(study.compared()), 'activation')}: "
-            f"{most * folds * len(study.compared())} folds, at most {hours(seconds, profile)}{money(seconds, profile)}, by "
-            f"{counted(cost.folds, 'fold')} run before on {', '.join(cost.devices)}"
+            f"{most * folds * len(study.compared())} folds, at most {hours(seconds, profile)}"
+            f"{money(seconds, profile)}, by {counted(cost.folds, 'fold')} run before on {', '.join(cost.devices)}"
         )
     return lines
