@@ -40,6 +40,7 @@ EMPTY = {
     "faults": [],
     "config": {"MaxArraySize": "1001", "MaxJobCount": "10000"},
     "told": [],
+    "version": "22.05.8",
     "accounting": True,
     "max_submit": None,
 }
@@ -92,10 +93,13 @@ class FakeSlurm:
         with self.state() as state:
             return dict(state["jobs"])
 
-    def put(self, job: str, word: str, *, node: str | None = None, reason: str = "") -> None:
-        """Sets a job's state to one of Slurm's words."""
+    def put(
+        self, job: str, word: str, *, node: str | None = None, reason: str = "", start: float | None = None
+    ) -> None:
+        """Sets a job's state to one of Slurm's words; ``start``: when it is expected to begin (seconds since 1970)."""
         with self.state() as state:
-            state["jobs"][job] |= {"word": word, "reason": reason} | ({"node": node} if node else {})
+            state["jobs"][job] |= {"word": word, "reason": reason, "start": start and int(start)}
+            state["jobs"][job] |= {"node": node} if node else {}
 
     def forget(self, *jobs: str) -> None:
         """Lets the queue forget jobs, as after MinJobAge; accounting still knows them."""
@@ -161,6 +165,9 @@ def main(command: str, folder: str) -> None:
         _srun(words)
     fake = FakeSlurm(Path(folder))
     with fake.state() as state:
+        if words == ["--version"]:  # no question to the scheduler
+            sys.stdout.write(f"slurm {state['version']}\n")
+            return
         state["calls"].append([command, *words])
         fault = next((each for each in state["faults"] if each["command"] == command), None)
         if fault is not None:
@@ -245,7 +252,7 @@ def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
 
 def _format(pattern: str, root: str, tasks: str, job: Job) -> str:
     values = {"%F": root, "%K": tasks, "%T": job["word"].split()[0], "%N": job["node"], "%j": job["name"]}
-    values |= {"%r": job["reason"] or "None"}
+    values |= {"%r": job["reason"] or "None", "%S": str(job.get("start") or "N/A")}
     return re.sub(r"%[A-Za-z]", lambda found: values.get(found.group(), "?"), pattern)
 
 

@@ -11,8 +11,8 @@ import pytest
 from slurm import processes
 from slurm.jobs import RETRY, JobState, Retry, retry
 from slurm.scheduler import sbatch_errors, states, waiting
-from slurm.scheduler.commands import expand
 from slurm.scheduler.sbatch_errors import Meaning, meaning
+from slurm.scheduler.squeue import expand
 
 
 @pytest.mark.parametrize(
