@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from slurm.executor import clean_environment
 from slurm.jobs import Costs
-from slurm.scheduler import squeue
+from slurm.scheduler import answers, squeue
+from slurm.scheduler.answers import Means
 from slurm.scheduler.squeue import Queue, Row
 
 TIMEOUT_S = 90.0
@@ -126,8 +127,7 @@ class Scheduler:
         answer = self.ask(
             "sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State,NodeList,JobName", *selection
         )
-        if not answer.ok:
-            self.without_accounting = "disabled" in answer.err
+        if self._unanswered(answer):
             return None
         rows: list[Row] = []
         for line in answer.out.splitlines():
@@ -139,6 +139,13 @@ class Scheduler:
             ids = squeue.expand(found.group(1), found.group(2) or "N/A")
             rows += [Row(job=job, name=parts[3].strip(), word=parts[1].strip(), node=node) for job in ids]
         return squeue.newest(rows)
+
+    def _unanswered(self, answer: Answer) -> bool:
+        """Whether sacct said nothing that counts; some versions end with 0 while the database is away."""
+        if answer.ok and answers.said("sacct", answer.err) is None:
+            return False
+        self.without_accounting = Means.ABSENT in answers.meanings("sacct", answer.err)
+        return True
 
     def limits(self) -> Limits:
         """The site's limits, as far as users may read them."""
