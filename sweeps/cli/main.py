@@ -175,7 +175,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 @main.command()
 @FOLDER
 @click.option("--retry-failed", is_flag=True,
-              help="Try folds again that failed or were given up, after fixing the cause.")  # fmt: skip
+              help="Try folds again that failed, were given up or are damaged, after fixing the cause.")  # fmt: skip
 @click.option("--here", is_flag=True,
               help="Take ACTSWEEP_DATA and PYTHONPATH from this shell, from now on.")  # fmt: skip
 @_driver_options
@@ -233,15 +233,19 @@ def tick(folder: Path) -> None:
 @main.command()
 @FOLDER
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--verify", is_flag=True,
+              help="Read every file of folds that are over; exit 1 where one is not as it was written.")  # fmt: skip
 @or_suite
-def status(folder: Path, as_json: bool) -> None:
+def status(folder: Path, as_json: bool, verify: bool) -> None:
     """Show how the study in DIR stands.
 
-    From its files alone: changes nothing, asks no scheduler."""
+    From its files alone: changes nothing, asks no scheduler. Names files that are damaged, and what mends them."""
     from sweeps.view import status as overview
 
-    view = overview.read(folder)
+    view = overview.read(folder, verify=verify)
     click.echo(view.json() if as_json else view.words())
+    if verify and view.damaged:
+        sys.exit(exit_codes.FAILED)
 
 
 @main.command()
