@@ -183,7 +183,8 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interval_s: float) -> None:
     """Go on with the study in DIR, after whatever ended it.
 
-    Uses the data root and PYTHONPATH that it was started with, and says where this shell's differ."""
+    Uses the data root and PYTHONPATH that it was started with, and says where this shell's differ. Writes anew what of
+    the folder follows from the ledger and is damaged, and says so."""
     from sweeps.cli import driving
 
     driving.drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
@@ -285,8 +286,9 @@ def stop(folder: Path) -> None:
 def sync(folder: Path) -> None:
     """Bring MLflow up to date with the journals in DIR; safe to repeat."""
     from sweeps.driver import session
+    from sweeps.view import damages
 
-    click.echo(session.sync(folder))
+    click.echo("\n".join([session.sync(folder), *damages.found(folder)]))
 
 
 @main.command()

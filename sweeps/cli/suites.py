@@ -234,8 +234,10 @@ def stop(folder: Path) -> None:
 
 def sync(folder: Path) -> None:
     from sweeps.suite import driver
+    from sweeps.suite import folder as suites
+    from sweeps.view import damages
 
-    for line in driver.sync(folder):
+    for line in [*driver.sync(folder), *(said for path in suites.members_of(folder) for said in damages.found(path))]:
         click.echo(line)
 
 

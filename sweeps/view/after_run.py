@@ -60,7 +60,8 @@ def after_run(driver: Driver, *, finished: bool) -> AfterRun:
         lines.append(Line(text=text, problem=True))
     unpaid = [Line(text=f"not paid for by the budget: {each.what}", problem=True) for each in state.spending.shortfalls]
     lines += unpaid
-    told = [*damages.words(driver.path, state, damaged), *damages.trained_again(state)]
+    told = [f"passed over: {line}" for lines_of in driver.journals.damaged.values() for line in lines_of]
+    told += [*damages.words(driver.path, state, damaged), *damages.trained_again(state)]
     lines += [Line(text=text, problem=True) for text in told]
     if lost:
         lines.append(Line(text=retry_hint(driver.path, study, state, lost), problem=True))

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from sweeps.folder import damage
+from sweeps.errors import LedgerError
+from sweeps.folder import damage, ledger
 from sweeps.folder.damage import Damaged
 from sweeps.folder.layout import quote_path
 from sweeps.folder.records import Completed, FoldKey
-from sweeps.folder.state import State, measured
+from sweeps.folder.state import State, measured, replay
 from sweeps.wording import counted
 
 MOST = 5
 """Folds that are named one by one."""
+
+
+def found(folder: Path) -> list[str]:
+    """As :func:`words`, of a study's folder; nothing where it has no ledger that can be read."""
+    try:
+        state = replay(ledger.read(folder / ledger.FILE))
+    except LedgerError:
+        return []
+    return words(folder, state, damage.look(folder, state))
 
 
 def words(folder: Path, state: State, damaged: Mapping[FoldKey, Damaged]) -> list[str]:
