@@ -25,6 +25,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from slurm import fake_answers
+
 COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "srun", "sinfo", "sacctmgr")
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD")
 NO_ACCOUNTING = "Slurm accounting storage is disabled"
@@ -40,6 +42,7 @@ EMPTY = {
     "faults": [],
     "config": {"MaxArraySize": "1001", "MaxJobCount": "10000"},
     "told": [],
+    "version": "22.05.8",
     "accounting": True,
     "max_submit": None,
 }
@@ -92,10 +95,13 @@ class FakeSlurm:
         with self.state() as state:
             return dict(state["jobs"])
 
-    def put(self, job: str, word: str, *, node: str | None = None, reason: str = "") -> None:
-        """Sets a job's state to one of Slurm's words."""
+    def put(
+        self, job: str, word: str, *, node: str | None = None, reason: str = "", start: float | None = None
+    ) -> None:
+        """Sets a job's state to one of Slurm's words; ``start``: when it is expected to begin (seconds since 1970)."""
         with self.state() as state:
-            state["jobs"][job] |= {"word": word, "reason": reason} | ({"node": node} if node else {})
+            state["jobs"][job] |= {"word": word, "reason": reason, "start": start and int(start)}
+            state["jobs"][job] |= {"node": node} if node else {}
 
     def forget(self, *jobs: str) -> None:
         """Lets the queue forget jobs, as after MinJobAge; accounting still knows them."""
@@ -116,6 +122,11 @@ class FakeSlurm:
         if self.jobs()[job]["word"] == "RUNNING":
             self.put(job, "FAILED" if done.returncode else "COMPLETED")
         return done.returncode
+
+    def account(self, job: str, *runs: dict[str, str]) -> None:
+        """What sacct says of each run of a job, by its columns."""
+        with self.state() as state:
+            state["jobs"][job]["runs"] = list(runs)
 
     def tell(self, command: str, words: str, answer: str) -> None:
         """What a command answers from now on where its arguments begin with these words, as a real site did."""
@@ -138,10 +149,13 @@ class FakeSlurm:
         """The next calls of a command take that much longer."""
         self._fault(command, {"kind": FaultKind.DELAY, "seconds": seconds}, times)
 
-    def site(self, *, accounting: bool = True, max_submit: int | None = None, **config: str) -> None:
-        """Sets whether there is accounting, the limit of submitted jobs, and entries of ``scontrol show config``."""
+    def site(
+        self, *, accounting: bool = True, max_submit: int | None = None, version: str = "22.05.8", **config: str
+    ) -> None:
+        """Sets whether there is accounting, the limit of submitted jobs, the version, and entries of ``scontrol show
+        config``."""
         with self.state() as state:
-            state["accounting"], state["max_submit"] = accounting, max_submit
+            state["accounting"], state["max_submit"], state["version"] = accounting, max_submit, version
             state["config"] |= config
 
     def calls(self, command: str) -> list[list[str]]:
@@ -161,6 +175,9 @@ def main(command: str, folder: str) -> None:
         _srun(words)
     fake = FakeSlurm(Path(folder))
     with fake.state() as state:
+        if words == ["--version"]:  # no question to the scheduler
+            sys.stdout.write(f"slurm {state['version']}\n")
+            return
         state["calls"].append([command, *words])
         fault = next((each for each in state["faults"] if each["command"] == command), None)
         if fault is not None:
@@ -223,8 +240,8 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
 def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     option = _options(words)
     names = option["name"].split(",") if "name" in option else None
-    lines: list[str] = []
-    waiting: dict[str, list[int]] = {}
+    rows: list[tuple[str, str, Job]] = []
+    waiting: dict[tuple[str, str], list[int]] = {}
     for id_, job in state["jobs"].items():
         if job["forgotten"] or (names is not None and job["name"] not in names):
             continue
@@ -232,40 +249,29 @@ def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
             continue
         root, _, task = id_.partition("_")
         if job["word"] == "PENDING" and task:
-            waiting.setdefault(root, []).append(int(task))
+            waiting.setdefault((root, job["reason"]), []).append(int(task))
             continue
-        lines.append(_format(option["format"], root, task or "N/A", job))
-    for root, tasks in waiting.items():
+        rows.append((root, task or "N/A", job))
+    for (root, _), tasks in waiting.items():
         listed = ",".join(str(task) for task in tasks) + "%4"
         if len(tasks) > 2 and tasks == list(range(tasks[0], tasks[-1] + 1)):
             listed = f"{tasks[0]}-{tasks[-1]}"
-        lines.append(_format(option["format"], root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
-    return "\n".join(lines), ""
+        rows.append((root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
+    if "json" in option:
+        return fake_answers.queue_in_json(rows), ""
+    return "\n".join(_format(option["format"], *row) for row in rows), ""
 
 
 def _format(pattern: str, root: str, tasks: str, job: Job) -> str:
     values = {"%F": root, "%K": tasks, "%T": job["word"].split()[0], "%N": job["node"], "%j": job["name"]}
-    values |= {"%r": job["reason"] or "None"}
+    values |= {"%r": job["reason"] or "None", "%S": str(job.get("start") or "N/A")}
     return re.sub(r"%[A-Za-z]", lambda found: values.get(found.group(), "?"), pattern)
 
 
 def _sacct(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     if not state["accounting"]:
         return "", NO_ACCOUNTING
-    option = _options(words)
-    roots = option["jobs"].split(",") if "jobs" in option else None
-    lines = []
-    for id_, job in state["jobs"].items():
-        if roots is not None and id_.partition("_")[0] not in roots:
-            continue
-        values = {
-            "JobID": id_,
-            "State": job["word"],
-            "NodeList": job["node"] or "None assigned",
-            "JobName": job["name"],
-        }
-        lines.append("|".join(values.get(column, "") for column in option["format"].split(",")))
-    return "\n".join(lines), ""
+    return fake_answers.history(state["jobs"], _options(words)), ""
 
 
 def _scancel(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:

@@ -19,9 +19,11 @@ from typing import IO, ClassVar, Literal, NamedTuple
 
 from trainer import previous
 from trainer.codec import SINCE, Format, from_plain
-from trainer.errors import JournalError, SpecError
+from trainer.errors import JournalError, OtherVersion, SpecError
+from trainer.files import Kept
 
 FILE = "metrics.jsonl"
+NEWLINE = b"\n"
 
 
 class Status(StrEnum):
@@ -149,7 +151,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """The fold is over."""
+    """The fold is over. Its kept files are on disk before this record is."""
 
     FORMAT: ClassVar[Format] = JOURNAL
 
@@ -164,6 +166,8 @@ class End:
     """By checkpoint rule; empty for a fold that diverged before its first epoch or failed."""
     remarks: Mapping[str, str] = field(default_factory=dict, metadata={SINCE: 2})
     """Metric -> what a reader has to know of the declared rule's outcome: why it is NaN, what looks wrong."""
+    kept: Mapping[str, Kept] = field(default_factory=dict, metadata={SINCE: 2})
+    """By file name, below the attempt's folder; empty where a version wrote it that did not say."""
 
 
 Record = Start | Epoch | End
@@ -218,38 +222,68 @@ class Writer:
         self._file.close()
 
 
-def parse(line: str, where: str, *, written: int | None = None) -> Record:
+def parse(line: str | bytes, where: str, *, written: int | None = None) -> Record:
     """One record. NaN and infinities are read as JSON's ``NaN`` and ``Infinity``. ``written``: the schema of the
-    journal that the line is from, which its Start record says; None: this version's. Raises :class:`JournalError`."""
+    journal that the line is from, which its Start record says; None: this version's. Raises :class:`JournalError` for
+    a damaged line, and its subclass :class:`OtherVersion` for one of a version that this one does not read."""
     try:
-        raw = json.loads(line)
+        raw = json.loads(line if isinstance(line, str) else line.strip(b"\0").decode("utf-8"))
         return from_plain(KINDS[raw["kind"]], raw, written=written)
-    except (ValueError, KeyError, TypeError, SpecError) as error:
-        raise JournalError(
-            f"{where}: not a journal record ({error}); restore the file or delete its attempt folder"
-        ) from error
+    except OtherVersion as error:
+        raise OtherVersion(f"{where}: {error}; where it is damaged instead, delete its attempt folder") from error
+    except (ValueError, KeyError, TypeError, SpecError, RecursionError) as error:
+        raise JournalError(f"{where}: not a journal record ({type(error).__name__}: {error})") from error
 
 
-def follow(path: Path, offset: int = 0) -> tuple[list[Record], int]:
-    """Whole records from byte ``offset`` on, and the offset after them. A line without its end is left for later."""
+class Follow(NamedTuple):
+    """What was read of a journal."""
+
+    records: list[Record]
+    """Of the lines that are whole."""
+    offset: int
+    """Bytes up to which it was read: a line without its end is left for later."""
+    damaged: tuple[str, ...]
+    """Each line that is no record, with its number in the file and why: passed over, and nothing whole with it."""
+
+
+def follow(path: Path, offset: int = 0) -> Follow:
+    """Whole records from byte ``offset`` on. Raises :class:`OtherVersion` for a journal of a version that this one does
+    not read, and OSError."""
     try:
         with path.open("rb") as file:
             first = file.readline()
             file.seek(offset)
             block = file.read()
     except FileNotFoundError:
-        return [], offset
+        return Follow([], offset, ())
     whole = block[: block.rfind(b"\n") + 1]
-    lines = whole.decode("utf-8").splitlines()
+    lines = whole.split(b"\n")[:-1]
     written = _schema(first) if lines else None
-    return [parse(line, str(path), written=written) for line in lines], offset + len(whole)
+    records: list[Record] = []
+    damaged: list[tuple[int, str]] = []
+    at = offset
+    for line in lines:
+        try:
+            records.append(parse(line, str(path), written=written))
+        except JournalError as error:
+            damaged.append((at, str(error.__cause__)))
+        at += len(line) + 1
+    return Follow(records, offset + len(whole), _numbered(path, damaged))
+
+
+def _numbered(path: Path, damaged: list[tuple[int, str]]) -> tuple[str, ...]:
+    """Byte offsets of lines as line numbers, in words."""
+    if not damaged:
+        return ()
+    text = path.read_bytes()
+    return tuple(f"line {text.count(NEWLINE, 0, at) + 1} is damaged ({why})" for at, why in damaged)
 
 
 def _schema(first: bytes) -> int | None:
     """The schema that a journal's first line says, which is its Start record."""
     try:
         said = json.loads(first).get("schema")
-    except (ValueError, AttributeError):  # parse() tells what is wrong with it
+    except (ValueError, AttributeError):  # follow() tells what is wrong with it
         return None
     return said if type(said) is int else None
 
@@ -284,15 +318,18 @@ def set_aside(folder: Path, attempt: int) -> None:
 
 def read_fold(folder: Path) -> FoldHistory | None:
     """The fold's resolved history; None before its first Start record."""
-    return resolve({number: follow(attempt_folder(folder, number) / FILE)[0] for number in attempts(folder)})
+    return resolve({number: follow(attempt_folder(folder, number) / FILE).records for number in attempts(folder)})
 
 
 def resolve(records: Mapping[int, list[Record]]) -> FoldHistory | None:
-    """Resolves the records of a fold's attempts (by attempt number): the newest attempt with a Start record counts."""
+    """Resolves the records of a fold's attempts (by attempt number): the newest attempt with a Start record counts, and
+    of one whose Start record is damaged nothing does."""
     starts: list[Start] = []
     end: End | None = None
     epochs: dict[int, Epoch] = {}
     for number in sorted(records):
+        if not any(isinstance(record, Start) for record in records[number]):
+            continue
         for record in records[number]:
             if isinstance(record, Start):
                 end = None

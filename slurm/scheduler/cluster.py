@@ -22,10 +22,12 @@ from slurm import executor
 from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.jobs import NAME, Costs, JobReport
 from slurm.profile import Profile
-from slurm.scheduler import arrays, sbatch_errors, states, submissions
-from slurm.scheduler.commands import Limits, Row, Scheduler
+from slurm.scheduler import answers, arrays, sbatch_errors, states, submissions
+from slurm.scheduler.answers import Means
+from slurm.scheduler.commands import Limits, Scheduler
 from slurm.scheduler.poller import Poller
 from slurm.scheduler.sbatch_errors import Meaning
+from slurm.scheduler.squeue import Row
 from slurm.scheduler.submissions import Array, Submission
 
 CANCEL_AT_ONCE = 200
@@ -162,6 +164,9 @@ class SlurmCluster:
         limits = [limit for limit in known if limit is not None]
         return max(0, min([self.array_size(), *(limit - active for limit in limits)]))
 
+    def release(self) -> None:
+        """Holds nothing beyond its jobs."""
+
     def array_size(self) -> int:
         """Most tasks of one array here; asks the site's configuration once, unless the profile says it."""
         return array_size(self.profile, self._site())
@@ -263,7 +268,7 @@ class SlurmCluster:
         for first in range(0, len(jobs), CANCEL_AT_ONCE):
             batch = jobs[first : first + CANCEL_AT_ONCE]
             answer = self.scheduler.ask("scancel", *batch)
-            if not answer.ok and sbatch_errors.meaning(answer.err) is not Meaning.NEVER:
+            if not answer.ok and Means.LATER in answers.meanings("scancel", answer.err):
                 self._to_cancel.update(batch)
                 self._cancel_again = self._now() + self.profile.poll_max_s
         if jobs:

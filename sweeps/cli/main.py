@@ -175,7 +175,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 @main.command()
 @FOLDER
 @click.option("--retry-failed", is_flag=True,
-              help="Try folds again that failed or were given up, after fixing the cause.")  # fmt: skip
+              help="Try folds again that failed, were given up or are damaged, after fixing the cause.")  # fmt: skip
 @click.option("--here", is_flag=True,
               help="Take ACTSWEEP_DATA and PYTHONPATH from this shell, from now on.")  # fmt: skip
 @_driver_options
@@ -183,7 +183,8 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interval_s: float) -> None:
     """Go on with the study in DIR, after whatever ended it.
 
-    Uses the data root and PYTHONPATH that it was started with, and says where this shell's differ."""
+    Uses the data root and PYTHONPATH that it was started with, and says where this shell's differ. Writes anew what of
+    the folder follows from the ledger and is damaged, and says so."""
     from sweeps.cli import driving
 
     driving.drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
@@ -233,15 +234,19 @@ def tick(folder: Path) -> None:
 @main.command()
 @FOLDER
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--verify", is_flag=True,
+              help="Read every file of folds that are over; exit 1 where one is not as it was written.")  # fmt: skip
 @or_suite
-def status(folder: Path, as_json: bool) -> None:
+def status(folder: Path, as_json: bool, verify: bool) -> None:
     """Show how the study in DIR stands.
 
-    From its files alone: changes nothing, asks no scheduler."""
+    From its files alone: changes nothing, asks no scheduler. Names files that are damaged, and what mends them."""
     from sweeps.view import status as overview
 
-    view = overview.read(folder)
+    view = overview.read(folder, verify=verify)
     click.echo(view.json() if as_json else view.words())
+    if verify and view.damaged:
+        sys.exit(exit_codes.FAILED)
 
 
 @main.command()
@@ -281,8 +286,9 @@ def stop(folder: Path) -> None:
 def sync(folder: Path) -> None:
     """Bring MLflow up to date with the journals in DIR; safe to repeat."""
     from sweeps.driver import session
+    from sweeps.view import damages
 
-    click.echo(session.sync(folder))
+    click.echo("\n".join([session.sync(folder), *damages.found(folder)]))
 
 
 @main.command()

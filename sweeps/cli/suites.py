@@ -144,7 +144,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
     """Drives the suite in ``path`` to its report, and says how it went. Exits where there is more to do."""
     from rich.console import Console
 
-    from sweeps.cli.driving import report, say_after, say_again
+    from sweeps.cli.driving import report, say_after, say_again, say_mended
     from sweeps.suite import after_run, driver, status
 
     if not here:
@@ -153,6 +153,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
         try:
             if retry_failed:
                 say_again(driving.retry_failed())
+            say_mended(driving.mend())
             with status.Show(Console()) as show:
                 driver.drive(driving, lambda now: show(status.of_driver(now)), interval_s=interval_s)
         except KeyboardInterrupt:
@@ -200,10 +201,13 @@ def tick(folder: Path) -> None:
         sys.exit(exit_codes.FAILED)
 
 
-def status(folder: Path, as_json: bool) -> None:
+def status(folder: Path, as_json: bool, verify: bool) -> None:
     from sweeps.suite import status as overview
 
-    click.echo(overview.in_json(folder) if as_json else overview.words(folder))
+    text, damaged = overview.shown(folder, as_json=as_json, verify=verify)
+    click.echo(text)
+    if verify and damaged:
+        sys.exit(exit_codes.FAILED)
 
 
 def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
@@ -230,8 +234,10 @@ def stop(folder: Path) -> None:
 
 def sync(folder: Path) -> None:
     from sweeps.suite import driver
+    from sweeps.suite import folder as suites
+    from sweeps.view import damages
 
-    for line in driver.sync(folder):
+    for line in [*driver.sync(folder), *(said for path in suites.members_of(folder) for said in damages.found(path))]:
         click.echo(line)
 
 

@@ -119,6 +119,19 @@ class SuiteDriver:
                     again += [f"{member.name}/{fold}" for fold in member.driver.retry_failed()]
         return again
 
+    def mend(self) -> list[str]:
+        """As :meth:`sweeps.driver.driver.Driver.mend`; a study that cannot be mended is set aside."""
+        written = []
+        for member in self.members:
+            if member.driver is not None and not member.trouble:
+                try:
+                    with _in(member):
+                        written += member.driver.mend()
+                except OF_ONE_STUDY as error:
+                    member.trouble = str(error)
+                    self.shared.leave(member.name)
+        return written
+
     def track(self) -> None:
         for member in self.members:
             if member.driver is not None and not member.trouble:

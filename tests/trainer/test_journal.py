@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer import journal, testing
-from trainer.errors import JournalError
+from trainer.errors import OtherVersion
 from trainer.journal import End, Epoch, Outcome, Status
 
 START = testing.invented_start()
@@ -64,7 +64,7 @@ def test_what_is_written_is_read(tmp_path_factory, records):
     for record in records:
         writer.write(record)
     writer.close()
-    found, offset = journal.follow(folder / journal.FILE)
+    found, offset, _ = journal.follow(folder / journal.FILE)
     assert found == records
     assert offset == (folder / journal.FILE).stat().st_size
 
@@ -73,7 +73,7 @@ def test_values_that_are_not_finite_survive(tmp_path):
     writer = journal.Writer(tmp_path)
     writer.write(dataclasses.replace(epoch(1), metrics={"a": math.nan, "b": math.inf, "c": -math.inf}))
     writer.close()
-    [record], _ = journal.follow(tmp_path / journal.FILE)
+    [record] = journal.follow(tmp_path / journal.FILE).records
     assert math.isnan(record.metrics["a"])
     assert (record.metrics["b"], record.metrics["c"]) == (math.inf, -math.inf)
 
@@ -82,9 +82,9 @@ def test_following_goes_on_from_an_offset(tmp_path):
     writer = journal.Writer(tmp_path)
     path = tmp_path / journal.FILE
     writer.write(start())
-    first, offset = journal.follow(path)
+    first, offset, _ = journal.follow(path)
     assert first == [start()]
-    assert journal.follow(path, offset) == ([], offset)
+    assert journal.follow(path, offset) == ([], offset, ())
     writer.write(epoch(1))
     writer.close()
     assert journal.follow(path, offset)[0] == [epoch(1)]
@@ -101,7 +101,7 @@ def test_torn_last_line_is_left_for_later(tmp_path_factory, cut):
     whole = path.read_bytes()
     first = whole.index(b"\n") + 1
     path.write_bytes(whole[: max(len(whole) - cut, first)])
-    found, offset = journal.follow(path)
+    found, offset, _ = journal.follow(path)
     assert found == [start()]
     assert offset == first
     path.write_bytes(whole)
@@ -112,34 +112,63 @@ def test_line_torn_inside_a_character_is_left_for_later(tmp_path):
     path = tmp_path / journal.FILE
     line = json.dumps(dataclasses.asdict(dataclasses.replace(end(1), reason="ä")), ensure_ascii=False).encode()
     path.write_bytes(line[: line.index("ä".encode()) + 1])
-    assert journal.follow(path) == ([], 0)
+    assert journal.follow(path) == ([], 0, ())
 
 
 def test_journal_that_is_not_there_is_empty(tmp_path):
-    assert journal.follow(tmp_path / "none", 5) == ([], 5)
+    assert journal.follow(tmp_path / "none", 5) == ([], 5, ())
     assert journal.read_fold(tmp_path / "none") is None
     assert journal.attempts(tmp_path / "none") == []
+
+
+WHOLE = json.dumps(dataclasses.asdict(epoch(1))).encode()
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "{",
-        "[]",
-        '"start"',
-        '{"kind":"other"}',
-        '{"kind":"epoch"}',
-        json.dumps({**dataclasses.asdict(epoch(1)), "extra": 1}),
-        json.dumps({**dataclasses.asdict(epoch(1)), "epoch": "1"}),
+        b"{",
+        b"[]",
+        b'"start"',
+        b'{"kind":"other"}',
+        b'{"kind":"epoch"}',
+        json.dumps({**dataclasses.asdict(epoch(1)), "epoch": "1"}).encode(),
+        WHOLE[:30] + WHOLE,  # torn, and written on behind it
+        WHOLE[:30] + b"\xff" + WHOLE[31:],
+        WHOLE[:30] + b"\0" * 20 + WHOLE[50:],
+        b"[" * 100_000,
     ],
 )
-def test_damaged_line_is_named_with_its_file_and_the_next_step(tmp_path, line):
+def test_a_damaged_line_is_told_with_its_number_and_loses_no_other(tmp_path, line):
     path = tmp_path / journal.FILE
-    path.write_text(line + "\n", encoding="utf-8")
-    with pytest.raises(JournalError) as caught:
+    lines = [json.dumps(dataclasses.asdict(record)).encode() for record in (start(), epoch(1), end(1))]
+    path.write_bytes(b"\n".join([*lines[:2], line, lines[2], b""]))
+    found = journal.follow(path)
+    assert found.records == [start(), epoch(1), end(1)]
+    assert found.offset == path.stat().st_size
+    (told,) = found.damaged
+    assert told.startswith("line 3 is damaged (")
+
+
+def test_a_record_behind_zeros_that_a_file_server_left_is_whole(tmp_path):
+    path = tmp_path / journal.FILE
+    path.write_bytes(json.dumps(dataclasses.asdict(start())).encode() + b"\n" + b"\0" * 512 + WHOLE + b"\n")
+    assert journal.follow(path).records == [start(), epoch(1)]
+
+
+def test_what_a_newer_version_wrote_is_no_damage(tmp_path):
+    path = tmp_path / journal.FILE
+    path.write_text(json.dumps({**dataclasses.asdict(epoch(1)), "extra": 1}) + "\n", encoding="utf-8")
+    with pytest.raises(OtherVersion, match="unknown extra; is it of a newer version") as caught:
         journal.follow(path)
     assert str(path) in str(caught.value)
-    assert "restore the file or delete its attempt folder" in str(caught.value)
+
+
+def test_an_attempt_without_its_start_does_not_count():
+    assert journal.resolve({1: [epoch(1), end(1)]}) is None
+    history = journal.resolve({1: [start(), epoch(1)], 2: [epoch(2, 9.0), end(2)]})
+    assert told(history) == [(1, 0.0)]
+    assert history.end is None
 
 
 def test_attempts_are_ordered_by_number(tmp_path):
