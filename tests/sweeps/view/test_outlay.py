@@ -122,7 +122,7 @@ def test_a_pilot_is_asked_for_where_there_is_none() -> None:
 
 def needed(monkeypatch: pytest.MonkeyPatch, size: float, text: str = TEXT) -> list[str]:
     monkeypatch.setattr(pilot, "spreads", lambda study, found: [SPREAD])
-    monkeypatch.setattr(pilot, "costs", lambda study, found: COST)
+    monkeypatch.setattr(pilot, "costs", lambda study, found, profile: COST)
     monkeypatch.setattr(pilot, "folders", lambda study, named: [])
     return outlay.needed(load(text), profile("price_per_gpu_hour: 2\ncurrency: EUR\n"), [], size=size, target=0.8)
 
