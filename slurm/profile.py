@@ -157,6 +157,19 @@ class Profile(Strict):
         """Time limit of one job in minutes, where it is one for all partitions."""
         return self.time or self.time_min
 
+    @property
+    def holds(self) -> Literal["pack", "pilot", "node"]:
+        """What a job holds, as ``jobs`` says."""
+        if self.jobs is not None:
+            return self.jobs
+        if self.executor is Executor.ALLOCATION:
+            return "node"
+        return "pack" if self.slots_per_gpu == 1 else "pilot"
+
+    def for_one_pack(self) -> Profile:
+        """The same with a job for each pack."""
+        return self.model_copy(update={"jobs": "pack", "slots_per_gpu": 1})
+
     def device_for(self, wish: Literal["auto", "cpu", "cuda"]) -> Literal["auto", "cpu", "cuda"]:
         """What packs train on, by what the study says."""
         if wish != "auto":
