@@ -1,4 +1,4 @@
-"""The door to either of the two clusters there are, and to the logs that either left."""
+"""The door to the clusters there are, and to the logs that any of them left."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from slurm.jobs import Cluster
 from slurm.local import cluster as local
 from slurm.local.cluster import LocalCluster
+from slurm.pool import fleet, outfit, place
+from slurm.pool.cluster import PoolCluster
 from slurm.profile import Executor, Profile
 from slurm.scheduler import submissions
 from slurm.scheduler.cluster import SlurmCluster
@@ -17,11 +19,20 @@ def open_cluster(profile: Profile, *folders: Path) -> Cluster:
 
     Asks nothing of a scheduler yet.
     """
+    if profile.holds == "pack":
+        return _of_jobs(profile, *folders)
+    pool = place.folder(*folders)
+    return PoolCluster(profile, _of_jobs(outfit.for_worker(profile), pool / fleet.JOBS), pool)
+
+
+def _of_jobs(profile: Profile, *folders: Path) -> Cluster:
+    """With one job for each text."""
     return LocalCluster(profile, *folders) if profile.executor is Executor.LOCAL else SlurmCluster(profile, *folders)
 
 
 def log(job: str, folder: Path) -> Path | None:
     """The standard output and error of a job that was submitted below ``folder``, on whichever cluster and by whatever
     profile; None where there is none yet."""
-    path = local.log(job, folder) or submissions.log(job, folder)
+    ticket = place.log(job, folder)
+    path = ticket if ticket.exists() else local.log(job, folder) or submissions.log(job, folder)
     return path if path is not None and path.exists() else None

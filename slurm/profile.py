@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from slurm import messages, profile_rules, yaml_reader
+from slurm import messages, profile_jobs, profile_rules, yaml_reader
 from slurm.errors import ProfileError
 from slurm.messages import nearest, refuse
 from slurm.profile_sections import Container, DriverJob, Partition, Strict, two_limits
@@ -110,8 +110,8 @@ class Profile(Strict):
     gpus_per_node: int | None = Field(default=None, ge=0)
     cpus_per_node: PositiveInt | None = None
     mem_per_node_gb: PositiveFloat | None = None
-    """What ``jobs: node`` asks for. GPUs, None: with ``--exclusive`` whatever the node has; cores and memory, None: as
-    much as that many packs need, or the node's."""
+    """What ``jobs: node`` asks for. GPUs: needed where packs have any. Cores and memory, None: as much as that many
+    packs need; of packs without a GPU, where the cores are not said, the whole node (``--exclusive``)."""
     reserve_s: PositiveFloat | None = None
     """A job that takes further packs takes none with less than this left before it is told to save. None: what the
     study knows that the pack needs until its first checkpoint, and a minute where it does not."""
@@ -225,6 +225,7 @@ class Profile(Strict):
             ({"poll_min_s", "poll_max_s"}, profile_rules.poll_bounds),
             ({*profile_rules.MEMORY, "gpus_per_pack"}, profile_rules.memory_in_two_ways),
             ({"gres"}, profile_rules.gpu_without_gpus),
+            (profile_jobs.KEYS, profile_jobs.wrong),
         )
         refuse(each for keys, rule in rules if not keys & wrong for each in rule(self))
         return self

@@ -19,21 +19,23 @@ class Ends:
         self._pool = pool
         self._offsets: dict[str, int] = {}
         self._of: dict[str, JobReport] = {}
-        self.count = 0
-        """Read or settled so far."""
-        self._mend()
+        self._names: set[str] = set()
+        """Of the submissions that they are of."""
 
     def __contains__(self, job: str) -> bool:
         return job in self._of
+
+    def __len__(self) -> int:
+        return len(self._of)
 
     def of(self, job: str) -> JobReport | None:
         return self._of.get(job)
 
     def of_name(self, name: str) -> list[str]:
         """Jobs of one submission."""
-        return [job for job in self._of if job.rpartition(".")[0] == name]
+        return [job for job in self._of if name_of(job) == name] if name in self._names else []
 
-    def has(self, run: str) -> bool:
+    def said(self, run: str) -> bool:
         """Whether a run of a worker has said the end of a ticket."""
         return self._offsets.get(run, 0) > 0
 
@@ -41,15 +43,15 @@ class Ends:
         """Takes in what workers have written by now. ``cancelled``: jobs whose end the driver asked for."""
         try:
             with os.scandir(self._pool.folder / ENDED) as entries:
-                grown = {
+                sizes = {
                     entry.name.removesuffix(".jsonl"): entry.stat().st_size
                     for entry in entries
                     if entry.name.endswith(".jsonl")
                 }
         except FileNotFoundError:
             return
-        for run in sorted(grown, key=lambda run: run != DRIVER):
-            if grown[run] > self._offsets.get(run, 0):
+        for run in sorted(sizes, key=lambda run: run != DRIVER):
+            if sizes[run] > self._offsets.get(run, 0):
                 self.read_run(run, cancelled)
 
     def read_run(self, run: str, cancelled: Collection[str]) -> None:
@@ -66,26 +68,23 @@ class Ends:
                 self.settle(ended.job, JobState.CANCELLED_BY_US, "", node=ended.host)
                 return
             (self._pool.folder / CANCELLED / ended.job).unlink(missing_ok=True)
-        self._of[ended.job] = report
-        self.count += 1
+        self._keep(report)
 
     def settle(self, job: str, state: JobState, reason: str, *, node: str | None = None, file: str = "") -> None:
         """Writes down how a ticket ended of which no worker said so. ``file``: as the driver has taken it."""
         ended = Ended(job=job, state=state.value, reason=reason, host=node)
         self._pool.end(ended, DRIVER, file or f"{job}.json")
         (self._pool.folder / CANCELLED / job).unlink(missing_ok=True)
-        self._of[job] = _report(ended)
-        self.count += 1
+        self._keep(_report(ended))
 
-    def _mend(self) -> None:
-        """A driver that was killed while it wrote left a line without its end, to which no other may be added."""
-        path = self._pool.folder / ENDED / f"{DRIVER}.jsonl"
-        try:
-            with path.open("rb+") as file:
-                if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
-                    file.write(b"\n")
-        except FileNotFoundError:
-            return
+    def _keep(self, report: JobReport) -> None:
+        self._of[report.job] = report
+        self._names.add(name_of(report.job))
+
+
+def name_of(job: str) -> str:
+    """Name of the submission that a job is of."""
+    return job.rpartition(".")[0]
 
 
 def _report(ended: Ended) -> JobReport:

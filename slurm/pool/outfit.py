@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from slurm import processes
 from slurm.executor import THREAD_VARIABLES
 from slurm.local.cluster import gpus_here
 from slurm.pool.tickets import Work
-from slurm.processes import cores
 
 if TYPE_CHECKING:
     from slurm.profile import Profile
@@ -36,13 +36,23 @@ def devices(profile: Profile) -> int | None:
     """On one job: groups of GPUs or of cores on each of which a pack runs; None where the node has to tell."""
     if profile.holds == "pilot":
         return 1
-    each = gpus_per_pack(profile)
-    local = profile.executor == "local"
-    if each:
-        here = profile.gpus_per_node if profile.gpus_per_node is not None or not local else len(gpus_here())
-        return None if here is None else here // each
-    here = profile.cpus_per_node if profile.cpus_per_node is not None or not local else cores()
-    return None if here is None else max(1, here // profile.cpus_per_pack)
+    gpus, cores = (profile.gpus_per_node, profile.cpus_per_node)
+    if profile.executor == "local":
+        return _here(profile)
+    each, there = (gpus_per_pack(profile), gpus) if gpus_per_pack(profile) else (profile.cpus_per_pack, cores)
+    return None if there is None else max(1, there // each)
+
+
+def _here(profile: Profile) -> int:
+    """On this machine, by its GPUs or cores and its memory."""
+    if each := gpus_per_pack(profile):
+        fits = [(len(gpus_here()) if profile.gpus_per_node is None else profile.gpus_per_node) // each]
+    else:
+        fits = [processes.cores() // profile.cpus_per_pack]
+    slots = profile.slots_per_gpu if isinstance(profile.slots_per_gpu, int) else 1
+    if profile.memory_gb is not None:
+        fits.append(int(processes.memory_gb() // (profile.memory_gb * slots)))
+    return max(1, min(fits))
 
 
 def at_a_time(profile: Profile) -> int | None:
@@ -115,4 +125,5 @@ def work(profile: Profile, *, pool: str, worker: str, preload: str) -> Work:
         lead_s=float(profile.signal_lead_s),
         reserve_s=profile.reserve_s if profile.reserve_s is not None else RESERVE_S,
         idle_s=profile.idle_s,
+        devices=devices(profile),
     )

@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Collection
+from pathlib import Path
 
 from slurm.pool.tickets import WORKERS, Pool, Worker
 
@@ -44,8 +45,7 @@ class Runs:
         mark = facts.st_mtime_ns, facts.st_size
         if run in self._seen and self._seen[run][0] == mark:
             return
-        with open(entry.path, encoding="utf-8") as file:
-            record = json.load(file)
+        record = json.loads(Path(entry.path).read_text(encoding="utf-8"))
         record["devices"] = tuple(record["devices"])
         worker = Worker(**record)
         self._seen[run] = mark, worker

@@ -162,6 +162,7 @@ class Driver:
         """One decision step; does nothing that was done before."""
         self.on_tick()
         if self.done:
+            self.cluster.release()
             self.track()
             return
         self._submitter.recover()
@@ -172,6 +173,8 @@ class Driver:
         self._new_trials.ask()
         self._select()
         self._submit()
+        if self.done:
+            self.cluster.release()
         self.track()
 
     @property
@@ -286,8 +289,10 @@ class Driver:
         while self._clock() < deadline:
             reports = self.cluster.poll(list(self.state.folds_of))
             if all(report.state.over for report in reports.values()):
-                return
+                break
             self._sleep(0.5)
+        if wait_s > 0:
+            self.cluster.release()
 
     def close(self) -> None:
         if self.tracker is not None and not self.done:
