@@ -35,13 +35,21 @@ NOT_ITS_DOING = (JobState.PREEMPTED, JobState.CANCELLED_BY_US)
 
 class PoolCluster:
     """``inner`` runs the workers, by the profile that :func:`slurm.pool.outfit.for_worker` makes of ``profile``;
-    ``folder`` is the pool's."""
+    ``folder`` is the pool's. ``no_more``: no worker is sent any more; what is open ends, as if it had made way."""
 
-    def __init__(self, profile: Profile, inner: Cluster, folder: Path, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        inner: Cluster,
+        folder: Path,
+        *,
+        no_more: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.profile, self.inner = profile, inner
         self.costs = inner.costs
         self._pool = Pool(folder.expanduser().absolute())
-        self._now = now
+        self._no_more, self._now = no_more, now
         self._book = Book(self._pool)
         self._fleet = Fleet(inner, self._pool, self._work)
         self._fleet.look()
@@ -205,6 +213,10 @@ class PoolCluster:
 
     def _staff(self) -> None:
         """Sends as many workers as what is open needs, and ends those that wait while nothing was open for long."""
+        if self._no_more:
+            self._pool.close()
+            for job in list(self._book.open):
+                self._book.end_open(job, JobState.PREEMPTED, "jobs hold one pack each by now; it is submitted as one")
         if not self._book.open:
             self._refused = ""
             self._end_unneeded()

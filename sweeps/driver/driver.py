@@ -162,7 +162,7 @@ class Driver:
         """One decision step; does nothing that was done before."""
         self.on_tick()
         if self.done:
-            self.cluster.release()
+            self._give_back()
             self.track()
             return
         self._submitter.recover()
@@ -173,9 +173,12 @@ class Driver:
         self._new_trials.ask()
         self._select()
         self._submit()
+        self._give_back()
+        self.track()
+
+    def _give_back(self) -> None:
         if self.done:
             self.cluster.release()
-        self.track()
 
     @property
     def done(self) -> bool:
