@@ -100,14 +100,13 @@ def main() -> None:
 @or_suite
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     """Validate STUDY (a file or a shipped name; of a study or a suite); show plan and price."""
-    from slurm.profile import load as load_profile
-    from sweeps.driver import alike, named, needs, preflight
+    from sweeps.driver import alike, named, needs, preflight, profiles
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
     from sweeps.view import outlay, preview
 
     found = shipped.find(study)
-    profile = needs.here(found).for_nodes(load_profile(cluster or found.cluster.profile))
+    profile = needs.here(found).for_nodes(profiles.of(found, cluster))
     if resolved:
         click.echo(resolved_yaml(found), nl=False)
         return

@@ -40,8 +40,7 @@ def or_suite(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    from slurm.profile import load as load_profile
-    from sweeps.driver import alike, named, needs, preflight
+    from sweeps.driver import alike, named, needs, preflight, profiles
     from sweeps.suite import budget, folder
     from sweeps.suite.suite import on_profile
     from sweeps.view import preview, progress
@@ -61,7 +60,7 @@ def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolve
         totals.append(progress.sizes(one))
     folds = sum(size.folds for sizes in totals for size in sizes.values())
     epochs = sum(size.epochs for sizes in totals for size in sizes.values())
-    profile = needs.here(suite.first).for_nodes(load_profile(suite.first.cluster.profile))
+    profile = needs.here(suite.first).for_nodes(profiles.of(suite.first))
     texts += ["", f"-- all: {counted(folds, 'fold')}, at most {counted(epochs, 'epoch')}, on profile {profile.name}"]
     click.echo("\n".join(texts))
 

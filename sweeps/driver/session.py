@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from analysis.runs.plan import Plan, Sameness, from_json, to_json
 from slurm.jobs import Cluster
-from sweeps.driver import account, needs, other_version, sent
+from sweeps.driver import account, needs, other_version, profiles, sent
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node, own_names
@@ -173,10 +173,9 @@ def _driver(
     study: Study, path: Path, lock: Lock, kept: Surroundings, call: str, cluster: Cluster | None
 ) -> Iterator[Driver]:
     from slurm.clusters import open_cluster
-    from slurm.profile import load as load_profile
     from sweeps.tracking.tracker import Tracker
 
-    profile = kept.for_nodes(load_profile(study.cluster.profile))
+    profile = kept.for_nodes(profiles.of(study))
     cluster = cluster or open_cluster(profile, path / "jobs")
     tracker = Tracker(study.tracking.uri, path)
     journal_lag_s = JOURNAL_LAG_S if profile.executor == "slurm" else 0.0
