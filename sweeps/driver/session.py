@@ -164,7 +164,7 @@ def node_for(study: Study, profile: Profile) -> Node:
         scratch=study.cluster.scratch or profile.scratch,
         code=code.digest(),
         device=profile.device_for(study.cluster.device),
-        devices=max(1, profile.gpus_per_pack or 1),
+        devices=max(here.gpus_per_pack or 1 for here in profile.places),  # wherever a pack lands, no budget is passed
     )
 
 
