@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from slurm import messages, profile_rules, yaml_reader
+from slurm import messages, profile_jobs, profile_rules, yaml_reader
 from slurm.errors import ProfileError
 from slurm.messages import nearest, refuse
 from slurm.profile_sections import MEMORY, Container, DriverJob, Partition, Strict, Variables, two_limits
@@ -110,8 +110,8 @@ class Profile(Strict):
     gpus_per_node: int | None = Field(default=None, ge=0)
     cpus_per_node: PositiveInt | None = None
     mem_per_node_gb: PositiveFloat | None = None
-    """What ``jobs: node`` asks for. GPUs, None: with ``--exclusive`` whatever the node has; cores and memory, None: as
-    much as that many packs need, or the node's."""
+    """What ``jobs: node`` asks for. GPUs: needed where packs have any. Cores and memory, None: as much as that many
+    packs need; of packs without a GPU, where the cores are not said, the whole node (``--exclusive``)."""
     reserve_s: PositiveFloat | None = None
     """A job that takes further packs takes none with less than this left before it is told to save. None: what the
     study knows that the pack needs until its first checkpoint, and a minute where it does not."""
@@ -170,6 +170,19 @@ class Profile(Strict):
     def limit_min(self) -> int | None:
         """Time limit of one job in minutes, where it is one for all partitions."""
         return self.time or self.time_min
+
+    @property
+    def holds(self) -> Literal["pack", "pilot", "node"]:
+        """What a job holds, as ``jobs`` says."""
+        if self.jobs is not None:
+            return self.jobs
+        if self.executor is Executor.ALLOCATION:
+            return "node"
+        return "pack" if self.slots_per_gpu == 1 else "pilot"
+
+    def for_one_pack(self) -> Profile:
+        """The same with a job for each pack."""
+        return self.model_copy(update={"jobs": "pack", "slots_per_gpu": 1})
 
     @property
     def places(self) -> tuple[Profile, ...]:
@@ -248,6 +261,7 @@ class Profile(Strict):
             ({"poll_min_s", "poll_max_s"}, profile_rules.poll_bounds),
             ({*MEMORY, "gpus_per_pack"}, profile_rules.memory_in_two_ways),
             ({"gres"}, profile_rules.gpu_without_gpus),
+            (profile_jobs.KEYS, profile_jobs.wrong),
             ({*MEMORY, "gpus_per_pack", "device", "partitions"}, profile_rules.unlike_the_profile),
         )
         refuse(each for keys, rule in rules if not keys & wrong for each in rule(self))

@@ -22,7 +22,7 @@ def try_out(
     refuses it, where it fails, and where it has not ended after ``wait_s``; then it is cancelled."""
     profile = profile.places[0]
     folder.mkdir(parents=True, exist_ok=True)
-    cluster = clusters.open_cluster(profile, folder)
+    cluster = clusters.open_cluster(profile.for_one_pack(), folder)
     name = f"profile-test.{secrets.token_hex(3)}"
     (job,) = cluster.submit(trial.CALL, [json.dumps({"scratch": profile.scratch})], name=name, folder=folder)
     say(f"job {job} is sent")

@@ -169,6 +169,7 @@ class Driver:
         """One decision step; does nothing that was done before."""
         self.on_tick()
         if self.done:
+            self._give_back()
             self.track()
             return
         self._submitter.recover()
@@ -179,7 +180,12 @@ class Driver:
         self._new_trials.ask()
         self._select()
         self._submit()
+        self._give_back()
         self.track()
+
+    def _give_back(self) -> None:
+        if self.done:
+            self.cluster.release()
 
     @property
     def done(self) -> bool:
@@ -308,8 +314,10 @@ class Driver:
         while self._clock() < deadline:
             reports = self.cluster.poll(list(self.state.folds_of))
             if all(report.state.over for report in reports.values()):
-                return
+                break
             self._sleep(0.5)
+        if wait_s > 0:
+            self.cluster.release()
 
     def close(self) -> None:
         if self.tracker is not None and not self.done:

@@ -14,13 +14,13 @@ from rich.table import Table
 
 from sweeps.driver import waiting
 from sweeps.errors import LedgerError, StudyError
-from sweeps.folder import place
 from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import held
 from sweeps.suite import folder
 from sweeps.suite.driver import SuiteDriver
 from sweeps.view import progress
 from sweeps.view import status as of_study
+from sweeps.view.next_step import next_step
 from sweeps.view.progress import Snapshot
 from sweeps.view.screen import Shown, tenths
 from sweeps.view.waiting import News, short
@@ -134,17 +134,10 @@ def shown(path: Path, *, as_json: bool = False, verify: bool = False) -> tuple[s
 def _words(path: Path, now: SuiteStatus, studies: Mapping[str, of_study.StudyStatus]) -> str:
     text = io.StringIO()
     Console(file=text, width=110).print(table(now))
-    alive, where = held(path), quote_path(path)
-    notes = ["a driver is at work" if alive else "no driver is at work"]
-    if (there := place.original(path)) is not None:
-        notes = [f"a copy of the suite in {there}, as that was: its driver and its jobs are there"]
-    elif now.finished:
-        notes.append(f"`actsweep report {where}` writes its report")
-    elif not alive:
-        notes.append(f"go on with `actsweep resume {where}`")
-    lines = [text.getvalue().rstrip(), "; ".join(notes)]
+    where = quote_path(path)
+    lines = [text.getvalue().rstrip(), next_step(path, finished=now.finished, kind="suite")]
     seen = waiting.together(found.waiting for found in studies.values() if found.waiting)
-    lines += waiting_lines(seen, alive=alive)
+    lines += waiting_lines(seen, alive=held(path))
     lines += [f"{line.member}: {line.trouble}" for line in now.lines if line.trouble]
     for member, found in studies.items():
         for reason, folds in of_study.by_reason(found.troubled).items():

@@ -25,6 +25,7 @@ from sweeps.folder.records import FoldKey, Submitted, Submitting, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
 from sweeps.view import damages
+from sweeps.view.next_step import next_step
 from sweeps.view.progress import Snapshot, snapshot
 from sweeps.view.screen import UNWATCHED, screen
 from sweeps.view.waiting import lines as waiting_lines
@@ -63,15 +64,9 @@ class StudyStatus:
         # Whether they run or wait, only the scheduler knows, and it is not asked here.
         known = f"{jobs(self.jobs_live)} not known to be over" if not self.now.finished else "no jobs"
         Console(file=text, width=110).print(screen(self.now, UNWATCHED, known))
-        notes = ["a driver is at work" if self.driver_alive else "no driver is at work"]
-        if self.copy_of is not None:
-            notes = [f"a copy of the study in {self.copy_of}, as that was: its driver and its jobs are there"]
-        elif self.now.finished:
-            notes.append(f"`actsweep report {quote_path(self.folder)}` writes its report")
-        elif not self.driver_alive:
-            notes.append(f"go on with `actsweep resume {quote_path(self.folder)}`")
         why = waiting_lines(self.waiting, alive=self.driver_alive) if self.waiting else []
-        lines = [text.getvalue().rstrip(), *self.history, "; ".join(notes), *why]
+        step = next_step(self.folder, finished=self.now.finished, kind="study")
+        lines = [text.getvalue().rstrip(), *self.history, step, *why]
         for reason, folds in by_reason(self.troubled).items():
             first = f"`actsweep logs {quote_path(self.folder)} {folds[0].replace('/', ' ')}`"
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
