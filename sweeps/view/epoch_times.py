@@ -84,20 +84,18 @@ def slowest(study: Study, here: Times) -> dict[str, float]:
 
 
 def on_kind(study: Study, here: Times, kind: DeviceKind) -> dict[str, float]:
-    """By label. Of an activation that was not run on this kind, as much longer than on another as those are that were
-    run on both; else the mean of the others."""
+    """By label. Of an activation that was run on other kinds alone, as much longer as those are that were run on both;
+    of one that was run on none, the mean of the others."""
     means = here[kind].means
-    found: dict[str, float] = {}
-    for label in study.compared():
-        name = study.activation(label).activation
-        scaled = [
-            other.means[name] * statistics.fmean(ratios)
-            for other in here.values()
-            if name in other.means
-            and (ratios := [means[one] / other.means[one] for one in means if one in other.means])
-        ]
-        found[label] = means[name] if name in means else max(scaled, default=statistics.fmean(means.values()))
-    return found
+    known = dict(means)
+    for other in here.values():
+        ratios = [means[name] / other.means[name] for name in means if name in other.means]
+        for name, seconds in other.means.items():
+            if ratios and name not in means:
+                known[name] = max(known.get(name, 0.0), seconds * statistics.fmean(ratios))
+    otherwise = statistics.fmean(known.values())
+    names = {label: study.activation(label).activation for label in study.compared()}
+    return {label: known.get(name, otherwise) for label, name in names.items()}
 
 
 def table(study: Study, times: Times, profile: Profile) -> list[str]:
