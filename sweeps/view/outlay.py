@@ -150,6 +150,7 @@ def check(study: Study, profile: Profile, named: Sequence[Path], pilots: Sequenc
     found = pilot.folders(study, named)
     cost = pilot.costs(study, found, profile)
     lines = [*epoch_times.table(study, pilot.times(study, found), profile), *costs_of_unlike(study, profile)]
+    lines += cores(study, profile)
     lines += budget(study, profile, cost)
     repeats = len(planner.repeats(study, planner.claims_phase(study)))
     if cost is not None:
@@ -158,6 +159,22 @@ def check(study: Study, profile: Profile, named: Sequence[Path], pilots: Sequenc
         if profile.prices is not None:
             lines.append(f"money: at most {hours(most.most_s, profile)}{money(most.most_s, profile)}")
     return lines + tells(study, pilot.spreads(study, [*found, *pilots]), repeats)
+
+
+def cores(study: Study, profile: Profile) -> list[str]:
+    """Where packs train on the CPU with fewer threads than they ask for cores, or more; a line a partition."""
+    threads = study.cluster.threads
+    said = []
+    for here in profile.places:
+        if here.gpus_per_pack != 0 or here.cpus_per_pack == threads:
+            continue
+        where = f" in partition {here.partition}" if here.partition else ""
+        use = "the others idle" if here.cpus_per_pack > threads else "they wait for one another"
+        said.append(
+            f"packs ask for {counted(here.cpus_per_pack, 'core')}{where} and train with {counted(threads, 'thread')} "
+            f"(cluster: {{threads: {threads}}}): {use}; cluster: {{threads: {here.cpus_per_pack}}} uses them all"
+        )
+    return said
 
 
 def costs_of_unlike(study: Study, profile: Profile) -> list[str]:

@@ -160,6 +160,12 @@ def price(study: Study, measured: Sequence[Path], profile: Profile | None = None
     steps = {phase: max(1, round(items * share / study.training.batch)) for phase, share in shares.items()}
     seconds = sum(size.epochs * steps[phase] for phase, size in sizes(study).items()) * STEP_MS / 1000
     each = " (search) and ".join(counted(count, "step") for count in dict.fromkeys(steps.values()))
+    if profile is not None and all(here.gpus_per_pack == 0 for here in profile.places):
+        return (
+            f"price: not known: {all_epochs} of {each} on the cores of profile {profile.name}, where packs have no GPU "
+            "and no step was measured; `actsweep probe STUDY` measures it there, --measured DIR estimates it from your "
+            "runs"
+        )
     return (
         f"price: about {duration(seconds)} of a GPU if no fold stops early, an estimate: {all_epochs} of {each}, at "
         f"{STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no evaluation; --measured DIR estimates "
