@@ -16,11 +16,11 @@ from typing import Any
 
 import click
 
-from sweeps.cli import exit_codes, machine, planning, profiles
+from sweeps.cli import editors, exit_codes, machine, planning, profiles
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
-    ("check", "probe", "plan", "studies", "data"),
+    ("check", "probe", "plan", "studies", "data", "schema"),
     ("run", "resume", "extend", "tick", "status", "logs", "stop"),
 )
 AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
@@ -334,6 +334,7 @@ for _command in (
     machine.data,
     machine.doctor,
     profiles.profile,
+    editors.schema,
     machine.cluster,
 ):
     main.add_command(_command)

@@ -77,7 +77,9 @@ done before."""
 class Study(Section):
     name: Annotated[FolderName, Field(description="a name for the study, its folder and its MLflow experiment")]
     question: str = ""
+    """What the study asks, in a sentence; stands above its report."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    """Decides every split, weight and order, and what a search draws."""
     task: Task = Task()
     data: Annotated[Data, Field(description="the data set, as {name: digits}")]
     root: str | None = None
@@ -86,6 +88,7 @@ class Study(Section):
     training: Training = Training()
     folds: Folds = Folds()
     search: Search | None = None
+    """How settings are searched; null where nothing is."""
     confirm: Confirm | None = None
     """None where nothing is searched: then all trials are of the confirm phase."""
     activations: Annotated[
@@ -98,6 +101,7 @@ class Study(Section):
     ]
     report: Report
     budget: Budget | None = None
+    """What the study may cost; null: no limit."""
     reuse: tuple[str, ...] = Field(default=(), strict=False)
     """Other study folders, whose folds of the same specification are taken instead of trained."""
     cluster: Cluster = Cluster()
