@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import analysis
 from analysis.report import build
 from analysis.runs import load
 from sweeps.testing import InventedTrial, invent_study
@@ -51,6 +52,14 @@ def test_the_means_of_a_report_are_those_of_the_journals(study: Path, scores: di
         assert row["low"] < values.mean() < row["high"]
         assert row["mean"] - row["low"] == pytest.approx(row["high"] - row["mean"], abs=1e-9)
         assert row["chance"] == pytest.approx(0.1019)
+
+
+def test_a_notebook_opens_the_folder_and_its_store_alike(study: Path) -> None:
+    opened = analysis.open(study)
+    assert repr(opened).startswith("<invented: 10 folds of relu, dsrelu. ")
+    by_store = analysis.open(f"sqlite:///{study / 'mlflow.db'}")
+    pd.testing.assert_frame_equal(opened.frame, by_store.frame)
+    pd.testing.assert_frame_equal(opened.verdicts(), by_store.verdicts())
 
 
 def test_the_difference_of_a_report_is_that_of_the_journals(study: Path, scores: dict[str, np.ndarray]) -> None:

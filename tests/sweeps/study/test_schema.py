@@ -114,7 +114,10 @@ def test_every_key_says_what_it_means(kind: str) -> None:
 
 def test_a_default_is_what_a_file_gets_that_says_nothing() -> None:
     made = studies.study()
-    text = "name: x\ndata: digits\nsearch: {}\nbudget: {gpu_hours: 1}\nactivations: [relu, {activation: lelu, space: default}]\n"
+    text = (
+        "name: x\ndata: digits\nsearch: {}\nbudget: {gpu_hours: 1}\n"
+        "activations: [relu, {activation: lelu, space: default}]\n"
+    )
     got = load(text).model_dump(mode="json")
     said = {**made["properties"], **{f"{key}.{name}": held for key in got for name, held in below(made, key).items()}}
     wrong = {
