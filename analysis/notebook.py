@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -73,8 +73,23 @@ class Comparison:
 
     @property
     def answer(self) -> str:
-        """The report's answer in sentences."""
-        return " ".join(self._screen.answer)
+        """The report's answer."""
+        return " ".join(self.sentences)
+
+    @property
+    def sentences(self) -> list[str]:
+        """Of the answer."""
+        return list(self._screen.answer)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What changes how the answer is to be read."""
+        return list(self._screen.warnings)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The answer as plain values, as under ``answer`` in the report's ``numbers.json``."""
+        return dict(self._screen.record)
 
     @property
     def figures(self) -> list[str]:
@@ -95,6 +110,10 @@ class Comparison:
         """The raw values of a table of the report. Raises :class:`NotInReport`."""
         return _found("table", name, self._tables).frame
 
+    def tabled(self, name: str) -> Table | None:
+        """A table with its caption, formats and notes; None where this study has none of that name."""
+        return self._tables.get(name)
+
     def report(self, folder: str | Path) -> Path:
         """Writes the report into ``folder``; the path of its page."""
         return build.write_findings(self.findings, folder)
@@ -104,7 +123,7 @@ class Comparison:
         parts = [f"<p><b>{escape(screen.question)}</b></p>"] if screen.question else []
         parts += [f"<p>{escape(self.answer)}</p>"]
         parts += [f"<p>&#9888; {escape(text)}</p>" for text in screen.warnings]
-        parts += [_html(table) for name, table in self._tables.items() if name == "verdicts"]
+        parts += [_html(table)] if (table := self.tabled("verdicts")) is not None else []
         parts += [plot._repr_html_() for plot in screen.plots]
         return "\n".join(parts)
 

@@ -16,14 +16,14 @@ from typing import Any
 
 import click
 
-from sweeps.cli import editors, exit_codes, machine, planning, profiles
+from sweeps.cli import comparing, editors, exit_codes, machine, planning, profiles
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
     ("check", "probe", "plan", "studies", "data", "schema"),
     ("run", "resume", "extend", "tick", "status", "logs", "stop"),
 )
-AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
+AFTER, AROUND = ("sync", "ui", "compare", "report"), ("doctor", "profile", "cluster")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
 MEANT_FOR_THE_USER = {
@@ -335,6 +335,7 @@ for _command in (
     machine.doctor,
     profiles.profile,
     editors.schema,
+    comparing.compare,
     machine.cluster,
 ):
     main.add_command(_command)

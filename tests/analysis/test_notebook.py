@@ -46,9 +46,7 @@ def test_a_figure_is_found_by_its_short_name_and_by_its_files(study: Comparison)
 
 
 def test_a_name_that_is_not_there_names_those_that_are(study: Comparison) -> None:
-    with pytest.raises(
-        NotInReport, match="did you mean differences"
-    ):
+    with pytest.raises(NotInReport, match="did you mean differences"):
         study.figure("diferences")
     with pytest.raises(NotInReport, match="table 'nothing': this study has verdicts"):
         study.table("nothing")

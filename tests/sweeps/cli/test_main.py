@@ -21,7 +21,7 @@ from sweeps.cli.main import main
 
 HELP = Path(__file__).parent / "help"
 COMMANDS = ("", "check", "probe", "plan", "studies", "data", "schema", "run", "resume", "extend", "tick", "status",
-            "logs", "stop", "sync", "ui", "report", "doctor", "profile", "cluster")  # fmt: skip
+            "logs", "stop", "sync", "ui", "compare", "report", "doctor", "profile", "cluster")  # fmt: skip
 
 
 def call(*words: str, folder: Path | None = None, timeout: int = 300) -> subprocess.CompletedProcess[str]:
