@@ -20,7 +20,7 @@ from sweeps.cli import comparing, editors, exit_codes, machine, planning, profil
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
-    ("check", "probe", "plan", "studies", "data", "schema"),
+    ("new", "check", "probe", "plan", "studies", "data", "schema"),
     ("run", "resume", "extend", "tick", "status", "logs", "stop"),
 )
 AFTER, AROUND = ("sync", "ui", "compare", "report"), ("doctor", "profile", "cluster")
@@ -334,6 +334,7 @@ for _command in (
     machine.data,
     machine.doctor,
     profiles.profile,
+    editors.new,
     editors.schema,
     comparing.compare,
     machine.cluster,
