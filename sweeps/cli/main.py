@@ -114,7 +114,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     # all of it, or a refusal and nothing
     texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
     texts.append(alike.words(alike.check(found)))
-    texts += [preview.price(found, measured), preflight.cost(found), *outlay.check(found, profile, measured)]
+    texts += [preview.price(found, measured, profile), preflight.cost(found), *outlay.check(found, profile, measured)]
     texts.append(preview.submission(found, profile))
     click.echo("\n".join(texts))
 
