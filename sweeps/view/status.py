@@ -12,8 +12,9 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis.runs.account import Account
+from analysis.runs.accounting import Accounting
 from analysis.runs.plan import from_json
-from sweeps.driver import account, decisions, session, waiting
+from sweeps.driver import account, accounted, decisions, session, waiting
 from sweeps.driver.waiting import Waiting
 from sweeps.errors import StudyError
 from sweeps.folder import ledger, place
@@ -47,6 +48,8 @@ class StudyStatus:
     """What can be done about them; "" where there is nothing, or nothing yet."""
     account: Account
     """What was spent and promised, and of what."""
+    accounting: Accounting | None = None
+    """What its jobs cost by the site's accounts; None while it was not asked, which is at the study's end."""
     waiting: Waiting | None = None
     """What its jobs wait for, as its driver last saw; None where there are none, or nobody said."""
 
@@ -69,7 +72,8 @@ class StudyStatus:
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
         if self.hint:
             lines.append(self.hint)
-        return "\n".join([*lines, *account.words(self.account)])
+        cost = self.accounting.words()[:3] if self.accounting else []
+        return "\n".join([*lines, *account.words(self.account), *(["; ".join(cost)] if cost else [])])
 
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
@@ -78,6 +82,7 @@ class StudyStatus:
         plain |= {"history": list(self.history)}
         plain |= {"copy_of": str(self.copy_of) if self.copy_of else None}
         plain |= {"budget": dataclasses.asdict(self.account)}
+        plain |= {"accounting": self.accounting.words() if self.accounting else None}
         return json.dumps(plain, indent=1)
 
 
@@ -120,6 +125,7 @@ def read(folder: Path) -> StudyStatus:
         jobs_live=len(state.folds_of),
         troubled=_troubled(state, journals),
         account=account.of(study, state, journals),
+        accounting=accounted.read(folder) if state.finished else None,
         waiting=waiting.read(folder) if state.folds_of and not state.finished else None,
     )
 
