@@ -8,7 +8,7 @@ import pytest
 
 from analysis.report import build
 from analysis.report import findings as gathering
-from analysis.report.sections import cost
+from analysis.report.sections import accounted, cost
 from analysis.runs import simulated
 from analysis.runs.accounting import Accounting, JobRun
 from analysis.runs.load import Study
@@ -36,8 +36,13 @@ def test_the_section_on_cost_says_it_and_has_a_table(study: Study) -> None:
     assert "Jobs held 5 device hours by the site's accounts" in text
     assert "all that was planned would have taken 10 device hours by the probe" in text
     assert "Waiting against training" in text
-    assert "v100" in text
-    assert "energy, kWh" not in text, "nobody accounted it"
+    table = accounted.places(gathering.gather(dataclasses.replace(study, accounting=Accounting(source="", runs=RUNS))))
+    assert table is not None
+    assert list(table.frame["kind"]) == ["a100", "v100"]
+    assert list(table.frame["device_h"]) == [1.0, 4.0]
+    assert list(table.frame["longest_wait_min"]) == [30.0, 1.0]
+    assert "cpu_share" in table.frame
+    assert "energy_kwh" not in table.frame, "nobody accounted it"
 
 
 def test_where_there_are_no_accounts_it_says_so_and_shows_what_the_journals_know(study: Study) -> None:

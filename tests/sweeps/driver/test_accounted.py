@@ -163,7 +163,10 @@ def test_what_failed_or_is_not_over_is_asked_again_by_sync(fake: FakeSlurm, tmp_
     fake.refuse("sacct", "sacct: error: Problem talking to the database: Connection refused")
     found = settle(path, study)
     assert (found.source, found.why, found.complete) == ("journals", "sacct does not answer", False)
-    assert "not all of it is known yet (sacct does not answer)" in found.words()
+    assert found.words() == [
+        "what jobs held is not known (sacct does not answer)",
+        "not all of it is known yet (sacct does not answer)",
+    ]
     fake.account("101", BEGAN | {"Start": "1795864210", "End": "Unknown", "ElapsedRaw": "5"})
     assert not settle(path, study).complete, "its last job is just leaving"
     fake.account("101", BEGAN | {"Start": "1795864210", "End": "1795864220", "ElapsedRaw": "10"})
