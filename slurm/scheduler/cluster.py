@@ -71,7 +71,14 @@ class SlurmCluster:
         self.costs = Costs()
         self.scheduler = Scheduler(self.costs)
         self._now = now
-        self._poller = Poller(profile, self.scheduler, folder_of=self._folder_of, name_of=self._name_of, now=now)
+        self._poller = Poller(
+            profile,
+            self.scheduler,
+            folder_of=self._folder_of,
+            name_of=self._name_of,
+            partition_of=self._partition_of,
+            now=now,
+        )
         self._folders: list[Path] = []
         self._arrays: dict[str, tuple[Submission, Array]] = {}
         """By Slurm's id of the array."""
@@ -296,6 +303,10 @@ class SlurmCluster:
     def _name_of(self, job: str) -> str | None:
         known = self._arrays.get(_root(job))
         return known[1].name if known else None
+
+    def _partition_of(self, job: str) -> str | None:
+        known = self._arrays.get(_root(job))
+        return known[1].partition if known else None
 
 
 def _root(job: str) -> str:
