@@ -7,6 +7,9 @@ or is forgotten, and which command refuses, hangs, answers garbage or breaks off
     fake = FakeSlurm(tmp_path / "slurm")
     monkeypatch.setenv("PATH", f"{fake.install()}:{os.environ['PATH']}")
     fake.refuse("sbatch", "sbatch: error: Batch job submission failed: Socket timed out", accept=True)
+
+:meth:`FakeSlurm.be` makes it a whole site: what its commands answer, and what its sbatch refuses, comes from a folder of
+text files (:mod:`slurm.fake.site`).
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from slurm.fake import sbatch as fake_sbatch
+from slurm.fake import site as fake_site
+
 COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "srun", "sinfo", "sacctmgr")
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD")
 NO_ACCOUNTING = "Slurm accounting storage is disabled"
@@ -42,7 +48,11 @@ EMPTY = {
     "told": [],
     "accounting": True,
     "max_submit": None,
+    "site": None,
 }
+
+KEPT = ("PATH", "HOME", "USER", "LANG")
+"""What a job of --export=NONE has of its submitter's environment, as a login there would give it."""
 
 Job = dict[str, Any]
 
@@ -112,6 +122,9 @@ class FakeSlurm:
         environment |= {"SLURM_JOB_NODELIST": node, "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0"}
         if task:
             environment |= {"SLURM_ARRAY_JOB_ID": root, "SLURM_ARRAY_TASK_ID": task}
+        if self.jobs()[job]["options"].get("export") == "NONE":
+            environment = {key: environment[key] for key in environment if key in KEPT or key.startswith("SLURM_")}
+            environment["SLURM_EXPORT_ENV"] = "NONE"
         done = subprocess.run(["bash", "-c", self.jobs()[job]["script"]], env=environment, check=False)
         if self.jobs()[job]["word"] == "RUNNING":
             self.put(job, "FAILED" if done.returncode else "COMPLETED")
@@ -144,6 +157,19 @@ class FakeSlurm:
             state["accounting"], state["max_submit"] = accounting, max_submit
             state["config"] |= config
 
+    def be(self, folder: Path) -> None:
+        """Makes it the site that the files of a folder tell of; commands that are not there lose their executables."""
+        site = fake_site.load(folder)
+        for command in site["missing"]:
+            (self.folder / "bin" / command).unlink(missing_ok=True)
+        with self.state() as state:
+            state["site"], state["accounting"] = site, "sacct" not in {*site["missing"], *site["failing"]}
+            state["config"] |= site["config"]
+
+    def waiting(self) -> list[str]:
+        """Jobs that could start."""
+        return [job for job, each in self.jobs().items() if each["word"] == "PENDING"]
+
     def calls(self, command: str) -> list[list[str]]:
         """The arguments of each call of a command so far."""
         with self.state() as state:
@@ -172,7 +198,9 @@ def main(command: str, folder: str) -> None:
         _exit(fault["words"])
     with fake.state() as state:
         told = [answer for of, begin, answer in state["told"] if of == command and " ".join(words).startswith(begin)]
-        out, err = (told[-1], "") if told else ANSWERS[command](state, words)
+        site = state["site"]
+        by_site = fake_site.answer(site, command, words) if site else None
+        out, err = (told[-1], "") if told else by_site or ANSWERS[command](state, words)
     if fault and kind is FaultKind.REFUSE:
         _exit(fault["words"])
     if fault and kind is FaultKind.GARBLE:
@@ -180,7 +208,12 @@ def main(command: str, folder: str) -> None:
         out = "\n".join([*lines[1:], lines[0][:4] if lines else "", "\x00|slurm_load_jobs|?"])
     if fault and kind is FaultKind.NOTICE:
         out = f"{fault['words']}\n{out}"
-    if err:
+    if site:
+        sys.stdout.write(site["before"][0])
+        sys.stderr.write(site["before"][1])
+    if err.startswith("sbatch: Job"):
+        sys.stderr.write(err + "\n")  # the answer of --test-only, which is no error
+    elif err:
         _exit(err)
     sys.stdout.write(out + "\n" if out else "")
 
@@ -192,7 +225,12 @@ def _exit(words: str) -> None:
 
 def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     script = Path(words[-1]).read_text(encoding="utf-8")
-    options = dict(re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", script, flags=re.MULTILINE))
+    options = fake_sbatch.read(script, words[:-1])
+    test_only, site = "--test-only" in words, state["site"]
+    options |= fake_sbatch.preset(site) if site else {}
+    said = fake_sbatch.refusal(site, options, test_only=test_only) if site else None
+    if said is not None:
+        return "", said
     root, tasks = str(state["next"]), [""]
     if "array" in options:
         first, last = options["array"].partition("%")[0].split("-")
@@ -202,11 +240,9 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     live = sum(job["word"] in LIVE for job in state["jobs"].values())
     if state["max_submit"] is not None and live + len(tasks) > state["max_submit"]:
         return "", SUBMIT_LIMIT
-    if "--test-only" in words:
-        return (
-            f"sbatch: Job {root} to start at 2026-01-01T00:00:00 using 1 processors on nodes node1 in partition main",
-            "",
-        )
+    if test_only:
+        words_of_it = site["test_only"].strip() if site else fake_site.TEST_ONLY
+        return "", words_of_it.replace("%j", root).replace("%p", options.get("partition", "main"))
     state["next"] += 1
     job = {
         "name": options.get("job-name", "sbatch"),
@@ -217,13 +253,13 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     }
     job |= {"partition": options.get("partition", "main"), "options": options, "forgotten": False}
     state["jobs"] |= {root + task: dict(job) for task in tasks}
-    return f"Submitted batch job {root}", ""
+    return (site["submitted"].strip() if site else fake_site.SUBMITTED).replace("%j", root), ""
 
 
 def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     option = _options(words)
     names = option["name"].split(",") if "name" in option else None
-    lines: list[str] = []
+    rows: list[dict[str, str]] = []
     waiting: dict[str, list[int]] = {}
     for id_, job in state["jobs"].items():
         if job["forgotten"] or (names is not None and job["name"] not in names):
@@ -234,19 +270,23 @@ def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
         if job["word"] == "PENDING" and task:
             waiting.setdefault(root, []).append(int(task))
             continue
-        lines.append(_format(option["format"], root, task or "N/A", job))
+        rows.append(_row(root, task or "N/A", job))
     for root, tasks in waiting.items():
         listed = ",".join(str(task) for task in tasks) + "%4"
         if len(tasks) > 2 and tasks == list(range(tasks[0], tasks[-1] + 1)):
             listed = f"{tasks[0]}-{tasks[-1]}"
-        lines.append(_format(option["format"], root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
-    return "\n".join(lines), ""
+        rows.append(_row(root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
+    lines = fake_site.queue(state["site"], rows, names) if state["site"] else rows
+    return "\n".join(line if isinstance(line, str) else _format(option["format"], line) for line in lines), ""
 
 
-def _format(pattern: str, root: str, tasks: str, job: Job) -> str:
-    values = {"%F": root, "%K": tasks, "%T": job["word"].split()[0], "%N": job["node"], "%j": job["name"]}
-    values |= {"%r": job["reason"] or "None"}
-    return re.sub(r"%[A-Za-z]", lambda found: values.get(found.group(), "?"), pattern)
+def _row(root: str, tasks: str, job: Job) -> dict[str, str]:
+    row = {"%F": root, "%K": tasks, "%T": job["word"].split()[0], "%N": job["node"], "%j": job["name"]}
+    return row | {"%r": job["reason"] or "None"}
+
+
+def _format(pattern: str, row: dict[str, str]) -> str:
+    return re.sub(r"%[A-Za-z]", lambda found: row.get(found.group(), "?"), pattern)
 
 
 def _sacct(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
@@ -320,4 +360,6 @@ def _srun(words: list[str]) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
     program = shutil.which(rest[0]) or rest[0]
-    os.execv(program, rest)  # noqa: S606
+    hands_on = os.environ.get("SLURM_EXPORT_ENV") != "NONE"
+    environment = {key: value for key, value in os.environ.items() if hands_on or key.startswith("SLURM_")}
+    os.execve(program, rest, environment)  # noqa: S606
