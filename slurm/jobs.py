@@ -93,6 +93,9 @@ class Cluster(Protocol):
     def room(self, active: int) -> int:
         """How many more jobs may be given now, when ``active`` of ours are pending or running."""
 
+    def release(self) -> None:
+        """Nothing more is to be submitted for now: what is held for later jobs alone is given back."""
+
 
 def retry(state: JobState) -> Retry:
     """The one table of what is worth a retry."""

@@ -35,10 +35,11 @@ DEFAULT_MEM_GB = 8.0
 
 
 class Executor(enum.StrEnum):
-    """Which of the two clusters there are."""
+    """Where jobs run: processes of this machine, jobs of Slurm, or steps in the Slurm job that the driver runs in."""
 
     LOCAL = "local"
     SLURM = "slurm"
+    ALLOCATION = "allocation"
 
 
 class Profile(Strict):
@@ -46,7 +47,9 @@ class Profile(Strict):
 
     name: str = Field(min_length=1, description="a name for the profile")
     """The file's stem."""
-    executor: Executor = Field(strict=False, description="local (this machine) or slurm")
+    executor: Executor = Field(
+        strict=False, description="local (this machine), slurm, or allocation (the Slurm job that the driver runs in)"
+    )
 
     partition: str | None = None
     """As sbatch takes it: "gpu", or "gpu,long" for whichever starts a job first."""
@@ -96,6 +99,24 @@ class Profile(Strict):
     """Folder in which packs start. None: the one in which the study was started."""
     scratch: str | None = None
     """Node-local folder for staging data; may name a variable of the node, as ``$TMPDIR``."""
+
+    jobs: Literal["pack", "pilot", "node"] | None = None
+    """What a job holds. pack: what one pack needs, for that pack. pilot: the same, and it takes further packs until its
+    time is up. node: a whole node, as many packs at a time as it has devices for, and further ones until its time is
+    up. None: pilot where packs share a GPU, node in an allocation, else pack."""
+    slots_per_gpu: PositiveInt | Literal["auto"] = 1
+    """Packs at a time on one device (``gpus_per_pack`` GPUs, or ``cpus_per_pack`` cores where packs have no GPU); auto
+    finds the number by a short trial on the node."""
+    gpus_per_node: int | None = Field(default=None, ge=0)
+    cpus_per_node: PositiveInt | None = None
+    mem_per_node_gb: PositiveFloat | None = None
+    """What ``jobs: node`` asks for. GPUs, None: with ``--exclusive`` whatever the node has; cores and memory, None: as
+    much as that many packs need, or the node's."""
+    reserve_s: PositiveFloat | None = None
+    """A job that takes further packs takes none with less than this left before it is told to save. None: what the
+    study knows that the pack needs until its first checkpoint, and a minute where it does not."""
+    idle_s: PositiveFloat = 60.0
+    """How long a job that takes further packs waits for one before it ends."""
 
     price_per_gpu_hour: PositiveFloat | None = None
     """What an hour of one device costs; of a process, where packs have none."""
@@ -163,6 +184,8 @@ class Profile(Strict):
                 "exclude": (),
                 "constraint": own.constraint,
                 "cpus_per_pack": 1,
+                "jobs": "pack",
+                "slots_per_gpu": 1,
                 "array_throttle": None,
                 "sbatch": own.sbatch,
             }

@@ -155,6 +155,9 @@ class SlurmCluster:
         limits = [limit for limit in known if limit is not None]
         return max(0, min([self.array_size(), *(limit - active for limit in limits)]))
 
+    def release(self) -> None:
+        """Holds nothing beyond its jobs."""
+
     def array_size(self) -> int:
         """Most tasks of one array here; asks the site's configuration once, unless the profile says it."""
         return array_size(self.profile, self._site())

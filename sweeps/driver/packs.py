@@ -38,7 +38,7 @@ def own_names(study: Study) -> list[str]:
 def pack_size(study: Study) -> int | None:
     """Most folds of a pack; None: all of a trial's."""
     pack = study.cluster.pack
-    return pack if isinstance(pack, int) else {"trial": None, "fold": 1}[pack]
+    return pack if isinstance(pack, int) else {"trial": None, "fold": 1, "node": 1}[pack]
 
 
 def pack_text(

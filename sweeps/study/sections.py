@@ -303,9 +303,9 @@ class Report(Section):
 
 
 def _pack(raw: object) -> object:
-    if raw in ("trial", "fold") or (type(raw) is int and raw >= 1):
+    if raw in ("trial", "fold", "node") or (type(raw) is int and raw >= 1):
         return raw
-    raise refusal("accepts trial, fold, or a number of folds from 1 up")
+    raise refusal("accepts trial, fold, a number of folds from 1 up, or node")
 
 
 class Cluster(Section):
@@ -314,7 +314,10 @@ class Cluster(Section):
     profile: str = "local"
     threads: int = Field(default=1, ge=1)
     pack: Annotated[int | str, PlainValidator(_pack)] = "trial"
-    """Folds that share one job: a trial's, one, or at most so many."""
+    """Folds that share one process: a trial's, one, or at most so many. node: one, and jobs are whole nodes that take
+    packs until their time is up, as with ``jobs: node`` in the profile."""
+    slots_per_gpu: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
+    """Packs at a time on one device. None: as the profile says."""
     checkpoint_every_s: float = Field(default=0.0, ge=0)
     keep: Literal["none", "best"] = "none"
     device: Literal["auto", "cpu", "cuda"] = "auto"

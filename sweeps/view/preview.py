@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slurm.profile import Executor, Profile
+from sweeps.driver.packs import pack_size
 from sweeps.errors import StudyError
 from sweeps.study import planner
 from sweeps.study.default_spaces import explain
@@ -178,9 +179,8 @@ def items_of(name: str, options: Options) -> int | None:
 
 def _packs(study: Study, phase: Phase) -> int:
     """Jobs of one trial, at most: a round of its folds shares none with another."""
-    pack = study.cluster.pack
-    each = {"trial": None, "fold": 1}.get(str(pack), pack)
-    return sum(math.ceil(len(folds) / int(each or len(folds))) for folds in planner.rounds(study, phase))
+    each = pack_size(study)
+    return sum(math.ceil(len(folds) / (each or len(folds))) for folds in planner.rounds(study, phase))
 
 
 def submission(study: Study, profile: Profile) -> str:
