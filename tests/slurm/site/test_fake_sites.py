@@ -1,0 +1,90 @@
+"""Sites that differ, as their own commands answer: a profile is written there that sbatch takes, and a study ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from slurm.profile import Profile, load
+from slurm.testing import FakeSlurm
+from sweeps.cli.main import main
+
+SITES = Path(__file__).parent / "sites"
+PROGRAMS = ("bash", "sh", "env", "cat", "uname", "hostname", "ldconfig", "git")
+"""What the fake machines have beside Slurm: this one's PATH may have a Slurm of its own."""
+WANTED: dict[str, dict[str, object]] = {
+    "whole-node": {"partition": "booster", "account": "hai-act", "jobs": "node", "gpus_per_node": 4},
+    "eight-gpus": {"partition": "dgx", "ask_gpus_as": "gres", "gpu_type": "a100", "jobs": "node", "gpus_per_node": 8},
+    "typed-gres": {"partition": "gpu", "account": "physics", "ask_gpus_as": "gres", "gpu_type": "v100"},
+    "per-task": {"ask_gpus_as": "gpus-per-task", "gpu_type": "mi250x", "mem_gb": None},
+    "memory-by-cpu": {"partition": "gpu", "mem_gb": None, "mem_per_cpu_gb": 4.0},
+    "memory-by-gpu": {"gpu_type": "gh200", "mem_gb": None, "cpus_per_pack": 8},
+    "no-accounting": {"account": None, "accounting": False, "ask_gpus_as": "gres", "gpu_type": None},
+    "cpu-only": {"partition": "short", "gpus_per_pack": 0, "device": "cpu", "limit_min": 240, "max_submit": 500},
+    "federation": {"partition": "gpu", "gpu_type": "a40", "limit_min": 1440},
+    "obligatory": {"partition": "a100", "account": "b210ca"},
+    "tiny-limits": {"max_array_size": 2, "max_submit": 4, "limit_min": 120},
+    "mixed": {"partition": "gpu", "qos": "gpu-short", "limit_min": 480, "max_submit": 50, "gpu_type": None},
+    "wrapper": {"partition": "accel", "gpu_type": "v100", "account": "z1234"},
+}
+TOLD: dict[str, tuple[str, ...]] = {
+    "whole-node": ("the partition gives whole nodes", "yours here: hai-act, hai-two"),
+    "eight-gpus": ("sbatch said of another way to ask", "Nodes here are given as a whole"),
+    "no-accounting": ("# Not learnt: accounts and their limits (the site keeps no accounting)",),
+    "federation": ("# Answers come from several clusters; this profile, and all questions, are about north alone.",),
+    "tiny-limits": ("the site has no arrays", "at most 2 of your jobs run at a time"),
+    "mixed": (
+        "course needs a reservation",
+        "h200 has no node that is not down or drained",
+        "old takes no jobs now",
+        "service is for root alone",
+        "physics is for the group no-such-group-here",
+        "name one of a100, a40, h100",
+    ),
+}
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    fake = FakeSlurm(tmp_path / "slurm")
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for name in PROGRAMS:
+        if (found := shutil.which(name)) is not None:
+            (bare / name).symlink_to(found)
+    monkeypatch.setenv("PATH", f"{fake.install()}:{bare}")
+    monkeypatch.chdir(tmp_path)
+    fake.be(SITES / request.param)
+    return fake
+
+
+def test_every_folder_is_a_site_that_is_tried() -> None:
+    assert set(WANTED) == {path.name for path in SITES.iterdir()}
+    assert len(WANTED) >= 12
+    assert all((SITES / name / "README.md").exists() for name in WANTED)
+
+
+@pytest.mark.parametrize("site", WANTED, indirect=True)
+def test_a_profile_is_written_that_the_sites_sbatch_takes(
+    site: FakeSlurm, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    name = request.node.callspec.params["site"]
+    file = tmp_path / "lab.yaml"
+    done = CliRunner().invoke(main, ["profile", "new", str(file)])
+    assert done.exit_code == 0, done.output
+    text = file.read_text()
+    assert "sbatch --test-only: Job" in done.output, f"{done.output}\n{text}"
+    made = load(file)
+    assert {key: getattr(made, key) for key in WANTED[name]} == WANTED[name], text
+    for words in TOLD.get(name, ()):
+        assert words in text
+    asked = {command: len(site.calls(command)) for command in ("sinfo", "scontrol", "sacctmgr", "sbatch")}
+    assert asked["sinfo"] == 1
+    assert asked["scontrol"] == 2
+    assert asked["sacctmgr"] <= 2
+    assert asked["sbatch"] <= 8
+    assert site.jobs() == {}
