@@ -8,8 +8,8 @@ or is forgotten, and which command refuses, hangs, answers garbage or breaks off
     monkeypatch.setenv("PATH", f"{fake.install()}:{os.environ['PATH']}")
     fake.refuse("sbatch", "sbatch: error: Batch job submission failed: Socket timed out", accept=True)
 
-:meth:`FakeSlurm.be` makes it a whole site: what its commands answer, and what its sbatch refuses, comes from a folder of
-text files (:mod:`slurm.fake.site`).
+:meth:`FakeSlurm.be` makes it a whole site: what its commands answer, and what its sbatch refuses, comes from a folder
+of text files (:mod:`slurm.fake.site`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from typing import Any
 
 from slurm.fake import sbatch as fake_sbatch
 from slurm.fake import site as fake_site
+from slurm.fake import srun
 
 COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "srun", "sinfo", "sacctmgr")
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD")
@@ -184,7 +184,7 @@ def main(command: str, folder: str) -> None:
     """What the executables run."""
     words = sys.argv[1:]
     if command == "srun":
-        _srun(words)
+        srun.become(words)
     fake = FakeSlurm(Path(folder))
     with fake.state() as state:
         state["calls"].append([command, *words])
@@ -342,24 +342,3 @@ ANSWERS = {
 def _options(words: Sequence[str]) -> dict[str, str]:
     pairs = (word.removeprefix("--").partition("=") for word in words if word.startswith("--"))
     return {key: value for key, _, value in pairs}
-
-
-def _srun(words: list[str]) -> None:
-    """Becomes the step's program, with its output where ``--output`` says."""
-    rest = list(words)
-    output = ""
-    while rest and rest[0].startswith("-"):
-        option = rest.pop(0)
-        if option == "--output":
-            output = rest.pop(0)
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID", ""), os.environ.get("SLURM_ARRAY_TASK_ID", "")
-    for pattern, value in (("%A", array), ("%a", task), ("%t", "0"), ("%j", os.environ["SLURM_JOB_ID"])):
-        output = output.replace(pattern, value)
-    if output:
-        log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-    program = shutil.which(rest[0]) or rest[0]
-    hands_on = os.environ.get("SLURM_EXPORT_ENV") != "NONE"
-    environment = {key: value for key, value in os.environ.items() if hands_on or key.startswith("SLURM_")}
-    os.execve(program, rest, environment)  # noqa: S606

@@ -142,9 +142,7 @@ def _minutes(text: str) -> float:
     return parts[0] + (parts[1] / 60 if len(parts) > 1 else 0)
 
 
-def _fitting(
-    site: dict[str, Any], name: str, rules: Mapping[str, str], options: Options
-) -> Iterator[tuple[str, str]]:
+def _fitting(site: dict[str, Any], name: str, rules: Mapping[str, str], options: Options) -> Iterator[tuple[str, str]]:
     wanted = list(_gres(options))
     types = site["config"].get("GresTypes", "(null)").split(",")
     if any(each[0] not in types for each in wanted):
@@ -160,7 +158,8 @@ def _fitting(
         )
     gpus = sum(count for kind, _, count in wanted if kind == "gpu")
     if "mem-per-gpu" in options and not gpus:
-        yield "sbatch: error: Requested mem_per_tres but did not request any GPU.\n", "Invalid generic resource (gres) specification"
+        said = "sbatch: error: Requested mem_per_tres=gres:gpu but did not request any GPU.\n"
+        yield said, "Invalid generic resource (gres) specification"
     rows = [each for each in site["sinfo"] if each.get("PARTITION", "").rstrip("*") == name] or _hidden(rules)
     features = {feature for row in rows for feature in row["AVAIL_FEATURES"].split(",")}
     for feature in re.findall(r"[\w.-]+", re.sub(r"\*\d+", "", options.get("constraint", ""))):

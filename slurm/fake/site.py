@@ -2,14 +2,14 @@
 
 | file | what it is |
 | --- | --- |
-| ``sinfo.txt`` | ``sinfo --exact`` with the columns PARTITION, AVAIL, TIMELIMIT, NODES, CPUS, MEMORY, GRES, AVAIL_FEATURES, NODES(A/I/O/T), NODELIST, parted by ``|``; ``CLUSTER: name`` begins another cluster's |
+| ``sinfo.txt`` | ``sinfo --exact``, columns as in :data:`SINFO` parted by ``|``; ``CLUSTER: x`` begins another's |
 | ``config.txt`` | ``scontrol show config`` |
 | ``partitions.txt`` | ``scontrol show partition``; hidden ones are left out of what is shown |
 | ``assoc.txt``, ``qos.txt`` | ``sacctmgr --parsable2 show associations`` and ``show qos``, with their headers |
 | ``sbatch.csv`` | the site's own rules: ``do,option,value,partition,words`` |
 | ``test-only.txt`` | what ``sbatch --test-only`` says of a job that it takes |
 | ``submitted.txt`` | what sbatch says of one that it took, ``%j`` for its id |
-| ``squeue.txt`` | rows of others, ``%F|%K|%T|%N|%j|%r``; a line ``(jobs)`` stands for ours, ``(revoked)`` for their twins |
+| ``squeue.txt`` | rows of others, as :data:`SQUEUE`; ``(jobs)`` stands for ours, ``(revoked)`` for their twins |
 | ``before-out.txt``, ``before-err.txt`` | what every command prints first |
 | ``COMMAND.failing.txt`` | what a command says that does not work there |
 | ``missing.txt`` | commands that are not installed there |
@@ -92,9 +92,7 @@ def answer(site: Site, command: str, words: Sequence[str]) -> tuple[str, str] | 
     return None
 
 
-def queue(
-    site: Site, ours: Sequence[dict[str, str]], names: Sequence[str] | None
-) -> Iterator[dict[str, str] | str]:
+def queue(site: Site, ours: Sequence[dict[str, str]], names: Sequence[str] | None) -> Iterator[dict[str, str] | str]:
     """The lines of squeue: rows of ours among those of others, of which a list of names leaves few."""
     for line in site["squeue"]:
         if line == "(jobs)":

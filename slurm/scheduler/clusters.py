@@ -13,10 +13,18 @@ def several(out: str) -> bool:
 
 
 def here(out: str, name: str) -> str:
-    """The part of an answer that the cluster of that name gave; all of it where it is in no parts. What stands above the
-    first heading is a notice. Without a name the first cluster's: commands begin with their own."""
+    """The part of an answer that the cluster of that name gave; all of it where it is in no parts. What stands above
+    the first heading is a notice. Without a name the first cluster's: commands begin with their own."""
     first, *rest = HEADING.split(out)
     if not rest:
         return first
     parts = dict(zip(rest[::2], rest[1::2], strict=True))
     return parts.get(name, "") if name else rest[1]
+
+
+def sent_elsewhere(job: str, cluster: str) -> str:
+    """What to do about a job that sbatch sent away."""
+    return (
+        f"sbatch sent job {job} to cluster {cluster}, whose jobs this machine's squeue does not see; it was cancelled. "
+        f"Run actsweep on a login node of {cluster}, or remove what sends jobs there (a wrapper, SLURM_CLUSTERS)"
+    )

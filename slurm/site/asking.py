@@ -1,5 +1,5 @@
-"""How jobs are asked for at a site: who pays, GPUs by which option and type, memory by which. What the site says of itself
-gives a first way; where its sbatch refuses that, its words say which of them to change.
+"""How jobs are asked for at a site: who pays, GPUs by which option and type, memory by which. What the site says of
+itself gives a first way; where its sbatch refuses that, its words say which of them to change.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from slurm.errors import ClusterError
@@ -36,12 +36,12 @@ class Way:
     gpus_as: By
     gpu_type: str | None
     memory: Memory
-    refused: tuple[str, ...] = ()
+    refused: tuple[str, ...] = field(default=(), compare=False)
     """What sbatch said of the ways before this one."""
 
 
 def first(site: Site, partition: SitePartition, account: str | None = None) -> Way:
-    """By what the site says of itself. Raises :class:`ClusterError` for an account that the user does not have there."""
+    """By what the site says of itself. Raises :class:`ClusterError` for an account that is not the user's there."""
     mine = usable(site, partition)
     names = list(dict.fromkeys(each.account for each in mine))
     if account is not None and names and account not in names:
@@ -63,9 +63,7 @@ def first(site: Site, partition: SitePartition, account: str | None = None) -> W
 def usable(site: Site, partition: SitePartition) -> list[Association]:
     """What the user may charge there."""
     return [
-        each
-        for each in site.associations
-        if each.partition in ("", partition.name) and partition.takes(each.account)
+        each for each in site.associations if each.partition in ("", partition.name) and partition.takes(each.account)
     ]
 
 
@@ -100,25 +98,40 @@ def kind_of(partition: SitePartition) -> NodeKind:
 def fit(
     site: Site, partition: SitePartition, way: Way, ask: Callable[[Way], Rehearsal | None]
 ) -> tuple[Way, Rehearsal | None]:
-    """The first way that sbatch takes, and what it said; the way given, where there is no sbatch, it cannot answer now, or
-    it refuses all. A refusal in other words is taken for a step on: one rule of the site is met, the next one is not."""
-    began = answer = ask(way)
-    now, tried = way, {way}
-    while answer is not None and answer.refused and len(tried) < TRIES_AT_MOST:
-        on = None
-        for other in _others(site, partition, now, answer.words):
-            if other in tried or len(tried) >= TRIES_AT_MOST:
-                continue
-            tried.add(other)
-            said = ask(other)
-            if said is None or not said.refused:
-                return dataclasses.replace(other, refused=(*now.refused, answer.words)), said
-            if on is None and _rule(said.words) != _rule(answer.words):
-                on = (dataclasses.replace(other, refused=(*now.refused, answer.words)), said)
-        if on is None:
-            break
-        now, answer = on
-    return (now, answer) if answer is not None and not answer.refused else (way, began)
+    """The first way that sbatch takes, and what it said; the way given, where there is no sbatch, it cannot answer now,
+    or it refuses all that is tried."""
+    answer = ask(way)
+    if answer is None or not answer.refused:
+        return way, answer
+    return _search(site, partition, way, answer.words, ask, {way}, {_rule(answer.words)}) or (way, answer)
+
+
+def _search(
+    site: Site,
+    partition: SitePartition,
+    now: Way,
+    words: str,
+    ask: Callable[[Way], Rehearsal | None],
+    tried: set[Way],
+    met: set[str],
+) -> tuple[Way, Rehearsal | None] | None:
+    """Ways beside one that was refused with these words. A refusal in words not heard before is a step on: one rule of
+    the site is met, and the next one is not."""
+    for other in _others(site, partition, now, words):
+        if other in tried:
+            continue
+        if len(tried) >= TRIES_AT_MOST:
+            return None
+        tried.add(other)
+        answer = ask(other)
+        on = dataclasses.replace(other, refused=(*now.refused, words))
+        if answer is None or not answer.refused:
+            return on, answer
+        if _rule(answer.words) not in met:
+            met.add(_rule(answer.words))
+            if found := _search(site, partition, on, answer.words, ask, tried, met):
+                return found
+    return None
 
 
 def _rule(words: str) -> str:
@@ -128,24 +141,25 @@ def _rule(words: str) -> str:
 def _others(site: Site, partition: SitePartition, way: Way, words: str) -> Iterator[Way]:
     """Ways that differ in one thing; what the words are about comes first."""
     by_topic = {
-        "gpus": _other_gpus(partition, way),
-        "memory": _other_memory(partition, way),
+        "gpus": _other_gpus(partition),
+        "memory": _other_memory(partition),
         "account": ({"account": each.account} for each in usable(site, partition)),
         "qos": ({"qos": name} for name in qos_there(partition, usable(site, partition))),
     }
-    meant = [topic for topic, pattern in TOPICS.items() if re.search(pattern, words, flags=re.IGNORECASE)]
-    for topic in (*meant, *(topic for topic in by_topic if topic not in meant)):
+    said = {topic: re.search(pattern, words, flags=re.IGNORECASE) for topic, pattern in TOPICS.items()}
+    meant = sorted((found.start(), topic) for topic, found in said.items() if found)
+    for topic in (*(topic for _, topic in meant), *(topic for topic in by_topic if not said[topic])):
         for change in by_topic[topic]:
             yield dataclasses.replace(way, **change)  # type: ignore[arg-type]  # names and values are those of a Way
 
 
-def _other_gpus(partition: SitePartition, way: Way) -> Iterator[dict[str, str | None]]:
+def _other_gpus(partition: SitePartition) -> Iterator[dict[str, str | None]]:
     types = [name for name in kind_of(partition).gpus if name]
     for by in GPU_WAYS if partition.gpus else ():
         for name in (types[0], None) if types else (None,):
             yield {"gpus_as": by, "gpu_type": name}
 
 
-def _other_memory(partition: SitePartition, way: Way) -> Iterator[dict[str, str]]:
+def _other_memory(partition: SitePartition) -> Iterator[dict[str, str]]:
     for key in ("none", "mem_per_cpu_gb", *(("mem_per_gpu_gb",) if partition.gpus else ()), "mem_gb"):
         yield {"memory": key}

@@ -123,7 +123,7 @@ class Site:
 
 def ask(scheduler: Scheduler) -> Site:
     """The site that this machine belongs to. Raises :class:`ClusterError` where there is no Slurm that answers."""
-    lines = scheduler.ask("sinfo", "--noheader", "--exact", f"--format={'|'.join(COLUMNS)}")
+    lines = scheduler.ask("sinfo", "--local", "--noheader", "--exact", f"--format={'|'.join(COLUMNS)}")
     if not lines.ok:
         raise ClusterError(
             f"sinfo: {_last(lines)}; run this on a login node of the cluster, where sinfo and sbatch are on the PATH"

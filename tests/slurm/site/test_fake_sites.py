@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from slurm.profile import Profile, load
+from slurm.profile import load
 from slurm.testing import FakeSlurm
 from sweeps.cli.main import main
 
 SITES = Path(__file__).parent / "sites"
-PROGRAMS = ("bash", "sh", "env", "cat", "uname", "hostname", "ldconfig", "git")
-"""What the fake machines have beside Slurm: this one's PATH may have a Slurm of its own."""
 WANTED: dict[str, dict[str, object]] = {
     "whole-node": {"partition": "booster", "account": "hai-act", "jobs": "node", "gpus_per_node": 4},
     "eight-gpus": {"partition": "dgx", "ask_gpus_as": "gres", "gpu_type": "a100", "jobs": "node", "gpus_per_node": 8},
@@ -48,18 +45,9 @@ TOLD: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.fixture
-def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
-    fake = FakeSlurm(tmp_path / "slurm")
-    bare = tmp_path / "bin"
-    bare.mkdir()
-    for name in PROGRAMS:
-        if (found := shutil.which(name)) is not None:
-            (bare / name).symlink_to(found)
-    monkeypatch.setenv("PATH", f"{fake.install()}:{bare}")
-    monkeypatch.chdir(tmp_path)
-    fake.be(SITES / request.param)
-    return fake
+@pytest.fixture(params=WANTED)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def test_every_folder_is_a_site_that_is_tried() -> None:
@@ -68,11 +56,10 @@ def test_every_folder_is_a_site_that_is_tried() -> None:
     assert all((SITES / name / "README.md").exists() for name in WANTED)
 
 
-@pytest.mark.parametrize("site", WANTED, indirect=True)
 def test_a_profile_is_written_that_the_sites_sbatch_takes(
-    site: FakeSlurm, request: pytest.FixtureRequest, tmp_path: Path
+    name: str, be: Callable[[str], FakeSlurm], tmp_path: Path
 ) -> None:
-    name = request.node.callspec.params["site"]
+    site = be(name)
     file = tmp_path / "lab.yaml"
     done = CliRunner().invoke(main, ["profile", "new", str(file)])
     assert done.exit_code == 0, done.output
