@@ -27,6 +27,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from slurm import fake_answers
 from slurm.fake import sbatch as fake_sbatch
 from slurm.fake import site as fake_site
 from slurm.fake import srun
@@ -46,6 +47,7 @@ EMPTY = {
     "faults": [],
     "config": {"MaxArraySize": "1001", "MaxJobCount": "10000"},
     "told": [],
+    "version": "22.05.8",
     "accounting": True,
     "max_submit": None,
     "site": None,
@@ -102,10 +104,13 @@ class FakeSlurm:
         with self.state() as state:
             return dict(state["jobs"])
 
-    def put(self, job: str, word: str, *, node: str | None = None, reason: str = "") -> None:
-        """Sets a job's state to one of Slurm's words."""
+    def put(
+        self, job: str, word: str, *, node: str | None = None, reason: str = "", start: float | None = None
+    ) -> None:
+        """Sets a job's state to one of Slurm's words; ``start``: when it is expected to begin (seconds since 1970)."""
         with self.state() as state:
-            state["jobs"][job] |= {"word": word, "reason": reason} | ({"node": node} if node else {})
+            state["jobs"][job] |= {"word": word, "reason": reason, "start": start and int(start)}
+            state["jobs"][job] |= {"node": node} if node else {}
 
     def forget(self, *jobs: str) -> None:
         """Lets the queue forget jobs, as after MinJobAge; accounting still knows them."""
@@ -130,6 +135,11 @@ class FakeSlurm:
             self.put(job, "FAILED" if done.returncode else "COMPLETED")
         return done.returncode
 
+    def account(self, job: str, *runs: dict[str, str]) -> None:
+        """What sacct says of each run of a job, by its columns."""
+        with self.state() as state:
+            state["jobs"][job]["runs"] = list(runs)
+
     def tell(self, command: str, words: str, answer: str) -> None:
         """What a command answers from now on where its arguments begin with these words, as a real site did."""
         with self.state() as state:
@@ -151,10 +161,13 @@ class FakeSlurm:
         """The next calls of a command take that much longer."""
         self._fault(command, {"kind": FaultKind.DELAY, "seconds": seconds}, times)
 
-    def site(self, *, accounting: bool = True, max_submit: int | None = None, **config: str) -> None:
-        """Sets whether there is accounting, the limit of submitted jobs, and entries of ``scontrol show config``."""
+    def site(
+        self, *, accounting: bool = True, max_submit: int | None = None, version: str = "22.05.8", **config: str
+    ) -> None:
+        """Sets whether there is accounting, the limit of submitted jobs, the version, and entries of ``scontrol show
+        config``."""
         with self.state() as state:
-            state["accounting"], state["max_submit"] = accounting, max_submit
+            state["accounting"], state["max_submit"], state["version"] = accounting, max_submit, version
             state["config"] |= config
 
     def be(self, folder: Path) -> None:
@@ -165,6 +178,7 @@ class FakeSlurm:
         with self.state() as state:
             state["site"], state["accounting"] = site, "sacct" not in {*site["missing"], *site["failing"]}
             state["config"] |= site["config"]
+            state["version"] = site["config"]["SLURM_VERSION"]
 
     def waiting(self) -> list[str]:
         """Jobs that could start."""
@@ -187,6 +201,9 @@ def main(command: str, folder: str) -> None:
         srun.become(words)
     fake = FakeSlurm(Path(folder))
     with fake.state() as state:
+        if words == ["--version"]:  # no question to the scheduler
+            sys.stdout.write(f"slurm {state['version']}\n")
+            return
         state["calls"].append([command, *words])
         fault = next((each for each in state["faults"] if each["command"] == command), None)
         if fault is not None:
@@ -259,8 +276,8 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
 def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     option = _options(words)
     names = option["name"].split(",") if "name" in option else None
-    rows: list[dict[str, str]] = []
-    waiting: dict[str, list[int]] = {}
+    rows: list[tuple[str, str, Job]] = []
+    waiting: dict[tuple[str, str], list[int]] = {}
     for id_, job in state["jobs"].items():
         if job["forgotten"] or (names is not None and job["name"] not in names):
             continue
@@ -268,44 +285,30 @@ def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
             continue
         root, _, task = id_.partition("_")
         if job["word"] == "PENDING" and task:
-            waiting.setdefault(root, []).append(int(task))
+            waiting.setdefault((root, job["reason"]), []).append(int(task))
             continue
-        rows.append(_row(root, task or "N/A", job))
-    for root, tasks in waiting.items():
+        rows.append((root, task or "N/A", job))
+    for (root, _), tasks in waiting.items():
         listed = ",".join(str(task) for task in tasks) + "%4"
         if len(tasks) > 2 and tasks == list(range(tasks[0], tasks[-1] + 1)):
             listed = f"{tasks[0]}-{tasks[-1]}"
-        rows.append(_row(root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
+        rows.append((root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
+    if "json" in option:
+        return fake_answers.queue_in_json(rows), ""
     lines = fake_site.queue(state["site"], rows, names) if state["site"] else rows
-    return "\n".join(line if isinstance(line, str) else _format(option["format"], line) for line in lines), ""
+    return "\n".join(line if isinstance(line, str) else _format(option["format"], *line) for line in lines), ""
 
 
-def _row(root: str, tasks: str, job: Job) -> dict[str, str]:
-    row = {"%F": root, "%K": tasks, "%T": job["word"].split()[0], "%N": job["node"], "%j": job["name"]}
-    return row | {"%r": job["reason"] or "None"}
-
-
-def _format(pattern: str, row: dict[str, str]) -> str:
-    return re.sub(r"%[A-Za-z]", lambda found: row.get(found.group(), "?"), pattern)
+def _format(pattern: str, root: str, tasks: str, job: Job) -> str:
+    values = {"%F": root, "%K": tasks, "%T": job["word"].split()[0], "%N": job["node"], "%j": job["name"]}
+    values |= {"%r": job["reason"] or "None", "%S": str(job.get("start") or "N/A")}
+    return re.sub(r"%[A-Za-z]", lambda found: values.get(found.group(), "?"), pattern)
 
 
 def _sacct(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     if not state["accounting"]:
         return "", NO_ACCOUNTING
-    option = _options(words)
-    roots = option["jobs"].split(",") if "jobs" in option else None
-    lines = []
-    for id_, job in state["jobs"].items():
-        if roots is not None and id_.partition("_")[0] not in roots:
-            continue
-        values = {
-            "JobID": id_,
-            "State": job["word"],
-            "NodeList": job["node"] or "None assigned",
-            "JobName": job["name"],
-        }
-        lines.append("|".join(values.get(column, "") for column in option["format"].split(",")))
-    return "\n".join(lines), ""
+    return fake_answers.history(state["jobs"], _options(words)), ""
 
 
 def _scancel(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:

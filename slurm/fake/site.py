@@ -42,7 +42,9 @@ SINFO = {
 }
 SACCTMGR = {"DefaultQOS": "Def QOS"}
 """Columns whose header differs from their name."""
-SQUEUE = ("%F", "%K", "%T", "%N", "%j", "%r")
+SQUEUE = ("job", "tasks", "word", "node", "name", "reason")
+Row = tuple[str, str, dict[str, Any]]
+"""Id of the array, its tasks, and what is known of them."""
 SUBMITTED = "Submitted batch job %j"
 TEST_ONLY = "sbatch: Job %j to start at 2026-01-01T00:00:00 using 1 processors on nodes node1 in partition %p"
 
@@ -92,17 +94,18 @@ def answer(site: Site, command: str, words: Sequence[str]) -> tuple[str, str] | 
     return None
 
 
-def queue(site: Site, ours: Sequence[dict[str, str]], names: Sequence[str] | None) -> Iterator[dict[str, str] | str]:
-    """The lines of squeue: rows of ours among those of others, of which a list of names leaves few."""
+def queue(site: Site, ours: Sequence[Row], names: Sequence[str] | None) -> Iterator[Row | str]:
+    """What squeue lists: rows of ours among those of others, of which a list of names leaves few."""
     for line in site["squeue"]:
+        parts = line.split("|")
         if line == "(jobs)":
             yield from ours
         elif line == "(revoked)":
-            yield from (row | {"%T": "REVOKED", "%N": ""} for row in ours)
-        elif line.count("|") != len(SQUEUE) - 1:
+            yield from ((root, tasks, job | {"word": "REVOKED", "node": ""}) for root, tasks, job in ours)
+        elif len(parts) != len(SQUEUE):
             yield line
-        elif names is None or line.split("|")[SQUEUE.index("%j")] in names:
-            yield dict(zip(SQUEUE, line.split("|"), strict=True))
+        elif names is None or parts[SQUEUE.index("name")] in names:
+            yield parts[0], parts[1], dict(zip(SQUEUE, parts, strict=True))
 
 
 def _table(text: str) -> Iterator[dict[str, str]]:

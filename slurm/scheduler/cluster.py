@@ -23,9 +23,10 @@ from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.jobs import NAME, Costs, JobReport
 from slurm.profile import Profile
 from slurm.scheduler import arrays, clusters, sbatch_errors, states, submissions
-from slurm.scheduler.commands import Limits, Row, Scheduler
+from slurm.scheduler.commands import Limits, Scheduler
 from slurm.scheduler.poller import Poller
 from slurm.scheduler.sbatch_errors import Meaning
+from slurm.scheduler.squeue import Row
 from slurm.scheduler.submissions import Array, Submission
 
 CANCEL_AT_ONCE = 200

@@ -14,7 +14,8 @@ from slurm import job_results
 from slurm.jobs import JobReport, JobState
 from slurm.profile import Profile
 from slurm.scheduler import states, waiting
-from slurm.scheduler.commands import Queue, Row, Scheduler
+from slurm.scheduler.commands import Scheduler
+from slurm.scheduler.squeue import Queue, Row
 
 NAMES_AT_MOST = 100
 """More job names than this are not listed: all of the user's jobs are asked for."""
@@ -32,6 +33,8 @@ class _Memory:
     state: JobState = JobState.UNKNOWN
     node: str | None = None
     reason: str = ""
+    start: float | None = None
+    """Of one that waits, when it is expected to start."""
     missed: int = 0
     """Sound answers of squeue in a row without the job."""
     asked: int = 0
@@ -101,7 +104,8 @@ class Poller:
 
     def _report(self, job: str) -> JobReport:
         memory = self._memory[job]
-        return JobReport(job=job, state=memory.state, node=memory.node, reason=memory.reason)
+        start = memory.start if memory.state is JobState.PENDING else None
+        return JobReport(job=job, state=memory.state, node=memory.node, reason=memory.reason, expected_start=start)
 
     def _ask_queue(self, jobs: list[str]) -> None:
         names = {name for job in jobs if (name := self._name_of(job)) is not None} | self.unconfirmed
@@ -199,9 +203,8 @@ class Poller:
             return  # Slurm may need minutes to notice, after an interruption of its own
         memory.state = self._ours(job, states.read(row.word))
         memory.node = row.node or memory.node
-        memory.reason = waiting.explained(row.reason) if memory.state is JobState.PENDING else ""
-        if memory.state is JobState.PENDING and states.held(row.word):
-            memory.reason = "held by the site or an operator; `scontrol release` frees it"
+        memory.start = row.start
+        memory.reason = waiting.explained(row.reason, row.word) if memory.state is JobState.PENDING else ""
         if memory.state is JobState.UNKNOWN:
             memory.reason = f"Slurm says {row.word}"
         if memory.state.over:

@@ -23,6 +23,7 @@ from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.racing import Races
 from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
+from sweeps.driver.waiting import Keeper
 from sweeps.errors import LedgerError
 from sweeps.folder import decided, layout, ledger, own_code, winners
 from sweeps.folder.journals import Journals, Trained
@@ -89,6 +90,7 @@ class Driver:
         self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races, self.budget)
         self.reuse = Reuse(study, path, self.ledger, self.journals, self._new_trials.specs, lambda: self.node)
         self._confirmation = Confirmation(study, self.ledger, self._new_trials, self.budget, path)
+        self._waiting_for = Keeper(path, clock)
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()
@@ -192,6 +194,7 @@ class Driver:
         self._changed |= self.journals.refresh(list(self.state.job_of))
         self.budget.observe()
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
+        self._waiting_for.note(self.jobs.values(), self.refused)
 
     def _complete(self) -> None:
         ends: list[tuple[TrialAdded, Completed]] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console, Group
 from rich.table import Table
 
+from sweeps.driver import waiting
 from sweeps.errors import LedgerError, StudyError
 from sweeps.folder import place
 from sweeps.folder.layout import quote_path
@@ -22,6 +23,8 @@ from sweeps.view import progress
 from sweeps.view import status as of_study
 from sweeps.view.progress import Snapshot
 from sweeps.view.screen import Shown, tenths
+from sweeps.view.waiting import News, short
+from sweeps.view.waiting import lines as waiting_lines
 from sweeps.wording import counted, duration, jobs
 
 
@@ -81,6 +84,10 @@ class SuiteStatus:
         return None if len(left) < len(self.lines) or None in left else sum(value or 0.0 for value in left)
 
     @property
+    def waiting(self) -> waiting.Waiting:
+        return waiting.together(now.waiting for now in self.snapshots)
+
+    @property
     def folds_done(self) -> int:
         return self.total(lambda now: now.folds_done)
 
@@ -130,6 +137,8 @@ def words(path: Path) -> str:
     elif not alive:
         notes.append(f"go on with `actsweep resume {where}`")
     lines = [text.getvalue().rstrip(), "; ".join(notes)]
+    seen = waiting.together(found.waiting for found in studies.values() if found.waiting)
+    lines += waiting_lines(seen, alive=alive)
     lines += [f"{line.member}: {line.trouble}" for line in now.lines if line.trouble]
     for member, found in studies.items():
         for reason, folds in of_study.by_reason(found.troubled).items():
@@ -194,6 +203,11 @@ def _left(seconds: float | None, finished: bool) -> str:
 
 
 def _notes(now: SuiteStatus) -> list[str]:
+    why = short(now.waiting)
+    return [*([why] if why else []), *_held_up(now)]
+
+
+def _held_up(now: SuiteStatus) -> list[str]:
     put_off = dict.fromkeys(each.put_off for each in now.snapshots if each.put_off)
     tracking = dict.fromkeys(each.tracking for each in now.snapshots if each.tracking)
     return [*(f"submission put off: {why}" for why in put_off), *(f"tracking: {why}" for why in tracking)]
@@ -220,10 +234,11 @@ class Show(Shown):
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console)
-        self._begun, self._clock = clock(), clock
+        self._begun, self._clock, self._news = clock(), clock, News()
 
     def __call__(self, now: SuiteStatus) -> None:
         done = tenths(now.total(lambda each: each.epochs_done), now.total(lambda each: each.epochs_most))
-        mark = (now.folds_done, done, *_notes(now), *(line.state for line in now.lines))
+        news = self._news(now.waiting, self._clock())
+        mark = (now.folds_done, done, news, *_held_up(now), *(line.state for line in now.lines))
         elapsed = f"{duration(self._clock() - self._begun)} elapsed"
         self.show(lambda: Group(table(now), elapsed), mark, lambda: one_line(now))

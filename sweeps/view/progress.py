@@ -10,9 +10,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from slurm.jobs import JobReport, JobState
-from sweeps.driver import in_race, trial_result
+from slurm.jobs import JobReport
+from sweeps.driver import in_race, trial_result, waiting
 from sweeps.driver.driver import Driver
+from sweeps.driver.waiting import NOTHING, Waiting
 from sweeps.folder.index import Group
 from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.records import TrialAdded
@@ -68,6 +69,9 @@ class Snapshot:
     folds_never: int = 0
     """Of the planned ones, those that will not be trained, since their trial is out of its race or that is over."""
 
+    waiting: Waiting = NOTHING
+    """Why jobs wait, by what the cluster said."""
+
     @property
     def folds_done(self) -> int:
         return sum(row.folds_done for row in self.rows)
@@ -110,13 +114,14 @@ def snapshot(
         most[trial.phase] -= spared
     if state.finished:  # what was never begun, as the confirmation of a search without a winner, is waited for no more
         most = done
-    states = [report.state for report in reports]
+    stand = waiting.of(reports)
     return Snapshot(
         study=study.name,
         select_on=study.select_on(),
         rows=tuple(rows),
-        jobs_running=states.count(JobState.RUNNING),
-        jobs_pending=states.count(JobState.PENDING) + states.count(JobState.UNKNOWN),
+        jobs_running=stand.running,
+        jobs_pending=stand.waiting,
+        waiting=stand,
         epochs_done=sum(done.values()),
         epochs_most=sum(most.values()),
         epochs_planned=sum(planned.values()),

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from analysis.runs.account import Account
 from analysis.runs.plan import from_json
-from sweeps.driver import account, decisions, session
+from sweeps.driver import account, decisions, session, waiting
+from sweeps.driver.waiting import Waiting
 from sweeps.errors import StudyError
 from sweeps.folder import ledger, place
 from sweeps.folder.journals import Journals
@@ -24,6 +25,7 @@ from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
 from sweeps.view.progress import Snapshot, snapshot
 from sweeps.view.screen import UNWATCHED, screen
+from sweeps.view.waiting import lines as waiting_lines
 from sweeps.wording import counted, jobs
 from trainer.journal import FoldHistory, Status
 
@@ -45,6 +47,8 @@ class StudyStatus:
     """What can be done about them; "" where there is nothing, or nothing yet."""
     account: Account
     """What was spent and promised, and of what."""
+    waiting: Waiting | None = None
+    """What its jobs wait for, as its driver last saw; None where there are none, or nobody said."""
 
     def words(self) -> str:
         text = io.StringIO()
@@ -58,7 +62,8 @@ class StudyStatus:
             notes.append(f"`actsweep report {quote_path(self.folder)}` writes its report")
         elif not self.driver_alive:
             notes.append(f"go on with `actsweep resume {quote_path(self.folder)}`")
-        lines = [text.getvalue().rstrip(), *self.history, "; ".join(notes)]
+        why = waiting_lines(self.waiting, alive=self.driver_alive) if self.waiting else []
+        lines = [text.getvalue().rstrip(), *self.history, "; ".join(notes), *why]
         for reason, folds in by_reason(self.troubled).items():
             first = f"`actsweep logs {quote_path(self.folder)} {folds[0].replace('/', ' ')}`"
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
@@ -69,6 +74,7 @@ class StudyStatus:
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
         plain |= {"driver_alive": self.driver_alive, "jobs_live": self.jobs_live, "troubled": self.troubled}
+        plain |= {"waiting": dataclasses.asdict(self.waiting) if self.waiting else None}
         plain |= {"history": list(self.history)}
         plain |= {"copy_of": str(self.copy_of) if self.copy_of else None}
         plain |= {"budget": dataclasses.asdict(self.account)}
@@ -114,6 +120,7 @@ def read(folder: Path) -> StudyStatus:
         jobs_live=len(state.folds_of),
         troubled=_troubled(state, journals),
         account=account.of(study, state, journals),
+        waiting=waiting.read(folder) if state.folds_of and not state.finished else None,
     )
 
 

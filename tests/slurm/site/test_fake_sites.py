@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from slurm.clusters import open_cluster
 from slurm.profile import load
 from slurm.testing import FakeSlurm
 from sweeps.cli.main import main
+from sweeps.driver import session
+from sweeps.driver.driver import Driver
+from sweeps.driver.packs import Node
+from sweeps.folder import surroundings
+from sweeps.study.reading import load as read_study
+from sweeps.study.shipped import on_profile
+from trainer.journal import read_fold
 
 SITES = Path(__file__).parent / "sites"
+STUDY = """
+name: there
+data: {name: digits}
+model: {name: tiny_cnn}
+training: {epochs: 2, patience: null}
+folds: {folds: 2}
+activations: [relu, tanh, gelu]
+control: relu
+"""
 WANTED: dict[str, dict[str, object]] = {
     "whole-node": {"partition": "booster", "account": "hai-act", "jobs": "node", "gpus_per_node": 4},
     "eight-gpus": {"partition": "dgx", "ask_gpus_as": "gres", "gpu_type": "a100", "jobs": "node", "gpus_per_node": 8},
@@ -75,3 +95,65 @@ def test_a_profile_is_written_that_the_sites_sbatch_takes(
     assert asked["sacctmgr"] <= 2
     assert asked["sbatch"] <= 8
     assert site.jobs() == {}
+
+
+@pytest.mark.slow
+def test_a_job_tells_of_its_node_and_a_study_ends_with_nothing_lost_or_doubled(
+    name: str, be: Callable[[str], FakeSlurm], tmp_path: Path
+) -> None:
+    site, path = be(name), tmp_path / "study"
+    with nodes(site):
+        done = CliRunner().invoke(main, ["profile", "new", "lab.yaml", "--test"])
+    assert done.exit_code == 0, done.output
+    assert "ran on " in done.output
+    tried = len(site.jobs())
+    quick = {"poll_min_s": 0.01, "poll_max_s": 0.02, "idle_s": 0.1}
+    profile = surroundings.here().for_nodes(load("lab.yaml")).model_copy(update=quick)
+    study = on_profile(read_study(STUDY), "lab.yaml")
+    session.make(study, path, ["test"])
+    cluster = open_cluster(profile, path / "jobs")
+    driver = Driver(
+        path, study, cluster, None, Node(data_root=None, scratch=None, code=""), call="trainer.testing:pretend"
+    )
+    ticks = 0
+    while not driver.done:
+        driver.tick()
+        ticks += 1
+        assert ticks < 60, f"{driver.refused}\n{site.jobs()}"
+        for job in site.waiting():
+            assert site.run(job) == 0
+        time.sleep(0.03)
+    driver.close()
+    folds = [fold for trial in driver.state.trials.values() for fold in trial.folds]
+    assert len(folds) == 6
+    for fold in folds:
+        history = read_fold(path / "trials" / fold)
+        assert history.end is not None
+        assert history.end.status == "finished"
+        assert len(list((path / "trials" / fold).glob("attempt-*"))) == 1, fold
+    jobs = list(site.jobs().values())[tried:]
+    assert {job["word"] for job in jobs} == {"COMPLETED"}
+    assert len(jobs) <= 3, "one for each pack"
+    assert site.calls("scancel") == []
+    counts = {command: len(site.calls(command)) for command in ("sbatch", "squeue", "sacct", "scontrol")}
+    assert counts["sbatch"] <= 8 + tried + len(jobs), counts
+    assert counts["squeue"] <= ticks + 5, counts
+    assert counts["sacct"] <= 2, counts
+    assert counts["scontrol"] <= 2 + 3, counts
+
+
+@contextlib.contextmanager
+def nodes(site: FakeSlurm) -> Iterator[None]:
+    """Starts what waits, until the end of the block."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(0.05):
+            for job in site.waiting():
+                site.run(job)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    yield
+    over.set()
+    worker.join()
