@@ -97,7 +97,7 @@ def _by_slurmctld(site: dict[str, Any], options: Options) -> Iterator[tuple[str,
     limit, asked = rules.get("MaxTime", "UNLIMITED"), _minutes(options.get("time", "1"))
     if site["config"].get("EnforcePartLimits", "NO") != "NO" and limit != "UNLIMITED" and asked > _minutes(limit):
         yield "", "Requested time limit is invalid (missing or exceeds some limit)"
-    if "reservation" in options and f"ReservationName={options['reservation']}" not in site["config_text"]:
+    if "reservation" in options and options["reservation"] not in site["reservations"]:
         yield "", "Requested reservation is invalid"
     if rules.get("ReqResv") == "YES" and "reservation" not in options:
         yield "", "Access denied to requested reservation"
@@ -105,7 +105,21 @@ def _by_slurmctld(site: dict[str, Any], options: Options) -> Iterator[tuple[str,
     for licence in options["licenses"].split(",") if "licenses" in options else ():
         if licence.split(":")[0] not in [each.split(":")[0] for each in licences.split(",")]:
             yield "", "Invalid license specification"
+    there = {node for each in site["partitions"] for node in nodes(each.get("Nodes", ""))}
+    if not {node for option in ("nodelist", "exclude") for node in nodes(options.get(option, ""))} <= there:
+        yield "", "Invalid node name specified"
     yield from _fitting(site, name, rules, options)
+
+
+def nodes(text: str) -> Iterator[str]:
+    """Names that a list of Slurm's stands for, as ``c[001-003,7],d1``."""
+    for part in re.split(r",(?![^\[]*\])", text) if text else ():
+        head, _, ranges = part.rstrip("]").partition("[")
+        for each in ranges.split(",") if ranges else ():
+            first, _, last = each.partition("-")
+            yield from (f"{head}{number:0{len(first)}}" for number in range(int(first), int(last or first) + 1))
+        if not ranges:
+            yield head
 
 
 def _account(site: dict[str, Any], rules: Mapping[str, str], options: Options) -> Iterator[str]:

@@ -7,6 +7,7 @@
 | ``partitions.txt`` | ``scontrol show partition``; hidden ones are left out of what is shown |
 | ``assoc.txt``, ``qos.txt`` | ``sacctmgr --parsable2 show associations`` and ``show qos``, with their headers |
 | ``sbatch.csv`` | the site's own rules: ``do,option,value,partition,words`` |
+| ``reservations.txt`` | ``scontrol show reservation`` |
 | ``test-only.txt`` | what ``sbatch --test-only`` says of a job that it takes |
 | ``submitted.txt`` | what sbatch says of one that it took, ``%j`` for its id |
 | ``squeue.txt`` | rows of others, as :data:`SQUEUE`; ``(jobs)`` stands for ours, ``(revoked)`` for their twins |
@@ -68,6 +69,7 @@ def load(folder: Path) -> Site:
         "assoc": list(_table(text("assoc.txt"))),
         "qos": list(_table(text("qos.txt"))),
         "rules": list(csv.DictReader(text("sbatch.csv").splitlines())),
+        "reservations": re.findall(r"^ReservationName=(\S+)", text("reservations.txt"), flags=re.MULTILINE),
         "test_only": text("test-only.txt") or TEST_ONLY,
         "submitted": text("submitted.txt") or SUBMITTED,
         "squeue": text("squeue.txt").splitlines() or ["(jobs)"],

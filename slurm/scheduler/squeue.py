@@ -60,8 +60,8 @@ def version(text: str) -> tuple[int, int] | None:
 
 
 def read_text(out: str) -> Queue:
-    """Of lines in :data:`COLUMNS`. A notice (of a site, of a wrapper) is no row; another line that makes no sense may have
-    been one."""
+    """Of lines in :data:`COLUMNS`. A notice (of a site, of a wrapper) is no row; another line that makes no sense may
+    have been one."""
     rows: list[Row] = []
     problem = ""
     for line in out.splitlines():

@@ -90,8 +90,8 @@ def test_without_a_slurm_it_says_where_to_run(monkeypatch: pytest.MonkeyPatch) -
     [
         ([(r"^mem_gb", "no memory here"), (r"gpus-per-node|gpus-per-task", "say your GPUs by gres")], "none gres a100"),
         (
-            [(r"gpus-per-node", "GPU?"), (r"^(none|mem_gb)", "memory by GPU"), (r"gres", "GPU!")],
-            "mem_per_gpu_gb gpus-per-task a100",
+            [(r"gpus-per-node", "GPU?"), (r"^(none|mem_gb)", "memory by core"), (r"gres", "GPU!")],
+            "mem_per_cpu_gb gpus-per-task a100",
         ),
         ([(r"a100$", "do not name a GPU")], "mem_gb gpus-per-node None"),
         ([(r".", "never")], "mem_gb gpus-per-node a100"),
