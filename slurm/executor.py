@@ -277,20 +277,19 @@ class _Executor(SlurmExecutor):  # type: ignore[misc]  # submitit gives no types
 def _slurm_executor(
     profile: Profile, count: int, *, name: str, folder: Path, partition: str | None, avoid: Collection[str]
 ) -> _Executor:
-    own = next((entry for entry in profile.partitions if entry.name == partition), None)
-    limit_min = (own and own.limit_min) or profile.limit_min
-    assert limit_min is not None  # a profile for Slurm has one
+    profile = profile.at(partition)
+    assert profile.limit_min is not None  # a profile for Slurm has one, for each of its partitions
     exports = [f"export {key}={shlex.quote(value)}" for key, value in sorted(node_environment(profile).items())]
     further = {option: value for option, value in profile.sbatch.items() if value is not False}
     where = {"chdir": profile.working_folder} if profile.working_folder else {}
     parameters: dict[str, Any] = {
         "job_name": name,
         "partition": partition or profile.partition,
-        "account": (own and own.account) or profile.account,
-        "qos": (own and own.qos) or profile.qos,
+        "account": profile.account,
+        "qos": profile.qos,
         "constraint": profile.constraint,
         "exclude": ",".join([*profile.exclude, *sorted(avoid)]) or None,
-        "time": limit_min,
+        "time": profile.limit_min,
         "nodes": 1,
         "ntasks_per_node": 1,
         "cpus_per_task": profile.cpus_per_pack,

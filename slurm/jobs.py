@@ -11,6 +11,8 @@ from typing import Protocol
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a submission may be called."""
+GPU_MEMORY = "give a pack fewer folds, a smaller batch or a larger GPU"
+"""What to do where the GPU's memory was too small."""
 
 
 class JobState(enum.Enum):

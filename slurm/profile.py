@@ -8,7 +8,6 @@ as a study: what is wrong is told at once, each with file, line, what was got, w
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -19,19 +18,20 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     ValidationInfo,
-    field_validator,
     model_validator,
 )
 
-from slurm import messages, profile_rules, yaml_reader
+from slurm import messages, profile_jobs, profile_rules, yaml_reader
 from slurm.errors import ProfileError
 from slurm.messages import nearest, refuse
-from slurm.profile_sections import Container, DriverJob, Partition, Strict, two_limits
+from slurm.profile_sections import MEMORY, Container, DriverJob, Partition, Strict, Variables, two_limits
 from slurm.sbatch_options import SbatchOptions
 from slurm.time_limit import Minutes, TimeLimit
 from slurm.yaml_reader import Plain, Problem
 
 DEFAULT_MEM_GB = 8.0
+DEVICE_VARIABLE = "ACTSWEEP_DEVICE"
+"""Of a node's environment: what a pack that may train on any device trains on there."""
 
 
 class Executor(enum.StrEnum):
@@ -94,7 +94,7 @@ class Profile(Strict):
     """Runs Python on the node in a container."""
     python: str | None = None
     """Shell words that start Python on the node. None: the interpreter that submits."""
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: Variables = Field(default_factory=dict)
     working_folder: str | None = None
     """Folder in which packs start. None: the one in which the study was started."""
     scratch: str | None = None
@@ -110,8 +110,8 @@ class Profile(Strict):
     gpus_per_node: int | None = Field(default=None, ge=0)
     cpus_per_node: PositiveInt | None = None
     mem_per_node_gb: PositiveFloat | None = None
-    """What ``jobs: node`` asks for. GPUs, None: with ``--exclusive`` whatever the node has; cores and memory, None: as
-    much as that many packs need, or the node's."""
+    """What ``jobs: node`` asks for. GPUs: needed where packs have any. Cores and memory, None: as much as that many
+    packs need; of packs without a GPU, where the cores are not said, the whole node (``--exclusive``)."""
     reserve_s: PositiveFloat | None = None
     """A job that takes further packs takes none with less than this left before it is told to save. None: what the
     study knows that the pack needs until its first checkpoint, and a minute where it does not."""
@@ -119,7 +119,7 @@ class Profile(Strict):
     """How long a job that takes further packs waits for one before it ends."""
 
     price_per_gpu_hour: PositiveFloat | None = None
-    """What an hour of one device costs; of a process, where packs have none."""
+    """What an hour of one GPU costs; of a whole pack, where packs have none."""
     currency: str = ""
     """How the price is called, as ``EUR``."""
 
@@ -150,17 +150,73 @@ class Profile(Strict):
     @property
     def memory_key(self) -> str:
         """The key that says a pack's memory."""
-        return next((key for key in profile_rules.MEMORY if getattr(self, key) is not None), "mem_gb")
+        return next((key for key in MEMORY if getattr(self, key) is not None), "mem_gb")
+
+    def out_of_memory(self, partition: str | None) -> str:
+        """What to say of a job in that partition which used more memory than it was given."""
+        there = self.at(partition)
+        own = next(
+            (at for at, entry in enumerate(self.partitions) if entry.name == partition and entry.memory_keys), None
+        )
+        key = there.memory_key if own is None else f"partitions[{own}].{there.memory_key}"
+        given = (
+            f"it was given {there.memory_gb:g} GB"
+            if there.memory_gb is not None
+            else "it used more than the site gives a job"
+        )
+        return f"{given}; raise {key} in the profile, or give a pack fewer folds"
 
     @property
     def limit_min(self) -> int | None:
         """Time limit of one job in minutes, where it is one for all partitions."""
         return self.time or self.time_min
 
+    @property
+    def holds(self) -> Literal["pack", "pilot", "node"]:
+        """What a job holds, as ``jobs`` says."""
+        if self.jobs is not None:
+            return self.jobs
+        if self.executor is Executor.ALLOCATION:
+            return "node"
+        return "pack" if self.slots_per_gpu == 1 else "pilot"
+
+    def for_one_pack(self) -> Profile:
+        """The same with a job for each pack."""
+        return self.model_copy(update={"jobs": "pack", "slots_per_gpu": 1})
+
+    @property
+    def places(self) -> tuple[Profile, ...]:
+        """The profile as packs have it in each of its partitions; itself where it has none."""
+        return tuple(self.at(entry.name) for entry in self.partitions) or (self,)
+
+    @property
+    def prices(self) -> tuple[float, float] | None:
+        """The least and the most that an hour of a device costs in any partition; None where none has a price."""
+        each = [here.price_per_gpu_hour for here in self.places]
+        return None if each.count(None) == len(each) else (min(p or 0.0 for p in each), max(p or 0.0 for p in each))
+
+    @property
+    def mixed(self) -> bool:
+        """Whether packs train on GPUs in some of its partitions and on the CPU in others."""
+        return self.device is None and len({entry.gpus(self.gpus_per_pack) == 0 for entry in self.partitions}) > 1
+
+    def at(self, partition: str | None) -> Profile:
+        """The profile as packs have it in one of ``partitions``; itself for None and any other name. A pack's text is
+        the same wherever it lands: where partitions are mixed, its environment says what it trains on there."""
+        own = next((entry for entry in self.partitions if entry.name == partition), None)
+        if own is None:
+            return self
+        device: Literal["cpu", "cuda"] = "cpu" if own.gpus(self.gpus_per_pack) == 0 else "cuda"
+        of_node = {DEVICE_VARIABLE: device, **self.environment} if self.mixed else self.environment
+        changed = own.over({"environment": of_node, "sbatch": self.sbatch})
+        return self.model_copy(update=changed | ({"device": device} if self.mixed else {}))
+
     def device_for(self, wish: Literal["auto", "cpu", "cuda"]) -> Literal["auto", "cpu", "cuda"]:
-        """What packs train on, by what the study says."""
-        if wish != "auto":
+        """What packs train on, by what the study says; auto where partitions are mixed, see :meth:`at`."""
+        if wish != "auto" or self.mixed:
             return wish
+        if self.partitions:
+            return self.places[0].device_for(wish)
         return self.device or ("cuda" if self.executor is Executor.SLURM and self.gpus_per_pack != 0 else "auto")
 
     def for_driver(self) -> Profile:
@@ -191,13 +247,6 @@ class Profile(Strict):
             }
         )
 
-    @field_validator("environment", mode="before")
-    @classmethod
-    def _variables(cls, environment: object) -> object:
-        if isinstance(environment, Mapping):
-            refuse(profile_rules.unlike_variables(environment))
-        return environment
-
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Profile:
         """Between keys. A context names keys that are wrong by themselves: rules about them are not asked."""
@@ -210,8 +259,10 @@ class Profile(Strict):
             ({"partition", "partitions"}, profile_rules.both_kinds_of_partition),
             ({"partitions"}, profile_rules.unlike_partitions),
             ({"poll_min_s", "poll_max_s"}, profile_rules.poll_bounds),
-            ({*profile_rules.MEMORY, "gpus_per_pack"}, profile_rules.memory_in_two_ways),
+            ({*MEMORY, "gpus_per_pack"}, profile_rules.memory_in_two_ways),
             ({"gres"}, profile_rules.gpu_without_gpus),
+            (profile_jobs.KEYS, profile_jobs.wrong),
+            ({*MEMORY, "gpus_per_pack", "device", "partitions"}, profile_rules.unlike_the_profile),
         )
         refuse(each for keys, rule in rules if not keys & wrong for each in rule(self))
         return self

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from slurm.executor import clean_environment
 from slurm.jobs import Costs
-from slurm.scheduler import clusters, squeue
+from slurm.scheduler import answers, clusters, squeue
+from slurm.scheduler.answers import Means
 from slurm.scheduler.squeue import Queue, Row
 
 TIMEOUT_S = 90.0
@@ -133,8 +134,7 @@ class Scheduler:
             "--format=JobID,State,NodeList,JobName",
             *selection,
         )
-        if not answer.ok:
-            self.without_accounting = "disabled" in answer.err
+        if self._unanswered(answer):
             return None
         rows: list[Row] = []
         for line in answer.out.splitlines():
@@ -156,6 +156,13 @@ class Scheduler:
     def _here(self, out: str) -> str:
         """What this machine's cluster answered, where several did."""
         return clusters.here(out, self.cluster()) if clusters.several(out) else out
+
+    def _unanswered(self, answer: Answer) -> bool:
+        """Whether sacct said nothing that counts; some versions end with 0 while the database is away."""
+        if answer.ok and answers.said("sacct", answer.err) is None:
+            return False
+        self.without_accounting = Means.ABSENT in answers.meanings("sacct", answer.err)
+        return True
 
     def limits(self) -> Limits:
         """The site's limits, as far as users may read them."""

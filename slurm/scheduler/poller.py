@@ -44,7 +44,8 @@ class _Memory:
 class Poller:
     """What is known of each job.
 
-    ``folder_of`` gives the folder of a job's log and result, ``name_of`` its name in Slurm; None where unknown.
+    ``folder_of`` gives the folder of a job's log and result, ``name_of`` its name in Slurm, ``partition_of`` which of
+    the profile's partitions it was sent to; None where unknown.
     ``now`` is the clock, in seconds.
     """
 
@@ -55,6 +56,7 @@ class Poller:
         *,
         folder_of: Callable[[str], Path | None],
         name_of: Callable[[str], str | None],
+        partition_of: Callable[[str], str | None],
         now: Callable[[], float],
     ) -> None:
         self.profile = profile
@@ -67,6 +69,7 @@ class Poller:
         """Jobs, not over, that were seen under such a name."""
         self._folder_of = folder_of
         self._name_of = name_of
+        self._partition_of = partition_of
         self._now = now
         self._memory: dict[str, _Memory] = {}
         self._interval = profile.poll_min_s
@@ -219,9 +222,7 @@ class Poller:
         if state is JobState.TIMED_OUT:
             return state, "reached its time limit (time in the profile)"
         if state is JobState.OUT_OF_MEMORY:
-            given = self.profile.memory_gb
-            words = f"it was given {given:g} GB" if given is not None else "it used more than the site gives a job"
-            return state, f"{words}; raise {self.profile.memory_key} in the profile, or give a pack fewer folds"
+            return state, self.profile.out_of_memory(self._partition_of(job))
         if state in (JobState.FINISHED, JobState.FAILED) and folder is not None:
             ended = job_results.from_result(folder, job)
             if ended is not None:

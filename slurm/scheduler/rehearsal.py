@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from slurm import executor
 from slurm.jobs import Costs
+from slurm.profile import Profile
 from slurm.scheduler import sbatch_errors
 from slurm.scheduler.commands import Answer, Scheduler
 from slurm.scheduler.sbatch_errors import Meaning
@@ -24,6 +26,14 @@ class Rehearsal:
     """What sbatch answered, or why it could not be asked."""
     refused: bool
     """Whether a person must change something first."""
+
+
+def scripts(profile: Profile, *, name: str, folder: Path) -> dict[str, str]:
+    """The batch script of one pack in each of the profile's partitions, by the partition's name."""
+    return {
+        here.partition or "": executor.script(profile, 1, name=name, folder=folder, partition=here.partition)
+        for here in profile.places
+    }
 
 
 def rehearse(scripts: Sequence[str]) -> Rehearsal | None:

@@ -18,10 +18,11 @@ from slurm.site import trial
 def try_out(
     profile: Profile, folder: Path, *, wait_s: float = 900.0, say: Callable[[str], None] = lambda words: None
 ) -> str:
-    """What the job found, in words. Raises :class:`ClusterError` where sbatch refuses it, where it fails, and where it
-    has not ended after ``wait_s``; then it is cancelled."""
+    """What the job found, in words; of several partitions in the first. Raises :class:`ClusterError` where sbatch
+    refuses it, where it fails, and where it has not ended after ``wait_s``; then it is cancelled."""
+    profile = profile.places[0]
     folder.mkdir(parents=True, exist_ok=True)
-    cluster = clusters.open_cluster(profile, folder)
+    cluster = clusters.open_cluster(profile.for_one_pack(), folder)
     name = f"profile-test.{secrets.token_hex(3)}"
     (job,) = cluster.submit(trial.CALL, [json.dumps({"scratch": profile.scratch})], name=name, folder=folder)
     say(f"job {job} is sent")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sweeps.errors import FolderBusy, TrackingError
 from sweeps.folder import layout
 from sweeps.tracking import store
+from sweeps.view import damages
 
 if TYPE_CHECKING:
     from analysis.runs import load
@@ -41,7 +42,7 @@ def write(
     ]
     store.configure_mlflow()  # or MLflow tries a server that does not answer for many minutes
     folders = [Path(source) for source in sources if (Path(source) / layout.STUDY).is_file()]
-    notes = [note for path in folders for note in _bring_up_to_date(path)]
+    notes = [note for path in folders for note in (*_bring_up_to_date(path), *damages.found(path))]
     if experiments:
         studies = [load.load(source, experiment) for source in sources for experiment in experiments]
     else:

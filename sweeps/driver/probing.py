@@ -64,7 +64,7 @@ def run(
     from slurm.clusters import open_cluster
 
     specs, jobs = prepare(study, folder), (folder / "jobs").absolute()
-    profile = needs.here(study).for_nodes(profile)
+    profile = needs.here(study).for_nodes(profile.for_one_pack())
     cluster = cluster or open_cluster(profile, jobs)
     node = node_for(study, profile)
     texts = []

@@ -56,6 +56,8 @@ class Journals:
         self._folds: dict[FoldKey, _Fold] = {}
         self._trained: dict[FoldKey, Trained] = {}
         """Of forgotten folds."""
+        self.damaged: dict[FoldKey, dict[str, None]] = {}
+        """Lines that are no records, in words, each with its file; as far as journals were read."""
 
     def refresh(self, keys: Iterable[FoldKey]) -> set[FoldKey]:
         """Reads on in each fold's journals; the folds with something new."""
@@ -86,9 +88,12 @@ class Journals:
         changed = False
         for number in attempts(self._trials / key):
             path = attempt_folder(self._trials / key, number) / FILE
-            records, fold.offsets[number] = follow(path, fold.offsets.get(number, 0))
-            if records:
-                fold.records.setdefault(number, []).extend(records)
+            found = follow(path, fold.offsets.get(number, 0))
+            fold.offsets[number] = found.offset
+            if found.damaged:
+                self.damaged.setdefault(key, {}).update(dict.fromkeys(f"{path}: {line}" for line in found.damaged))
+            if found.records:
+                fold.records.setdefault(number, []).extend(found.records)
                 changed = True
         if changed:
             fold.history = resolve(fold.records)

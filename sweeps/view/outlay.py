@@ -29,16 +29,19 @@ NO_PILOT = (
 NO_TIMES = "hours are not known: `actsweep probe STUDY` measures an epoch of each activation where it will run"
 
 
-def hours(seconds: float) -> str:
-    """As budgets count: ``0.25 GPU-hours``."""
-    return f"{seconds / 3600:.3g} GPU-hours"
+def hours(seconds: float, profile: Profile) -> str:
+    """As budgets count: ``0.25 GPU-hours``; of processes where packs have no GPU, of devices where some have."""
+    gpus = {here.gpus_per_pack != 0 for here in profile.places}
+    what = "device" if len(gpus) > 1 else "GPU" if gpus == {True} else "process"
+    return f"{seconds / 3600:.3g} {what}-hours"
 
 
 def money(seconds: float, profile: Profile) -> str:
-    """``, 12.50 EUR``; "" where the profile has no price."""
-    if profile.price_per_gpu_hour is None:
+    """``, 12.50 EUR``; "" where the profile has no price; from the least to the most where partitions differ."""
+    if profile.prices is None:
         return ""
-    return f", {seconds / 3600 * profile.price_per_gpu_hour:,.2f} {profile.currency}".rstrip()
+    said = " to ".join(f"{seconds / 3600 * price:,.2f}" for price in dict.fromkeys(profile.prices))
+    return f", {said} {profile.currency}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,7 @@ def budget(study: Study, profile: Profile, cost: Costs | None) -> list[str]:
     if study.budget is None:
         return []
     cap = 3600.0 * study.budget.gpu_hours
-    said = f"budget: {hours(cap)}{money(cap, profile)}, never passed (margin {study.budget.margin:g})"
+    said = f"budget: {hours(cap, profile)}{money(cap, profile)}, never passed (margin {study.budget.margin:g})"
     if cost is None:
         return [f"{said}; what it buys is not known: {NO_TIMES}"]
     found = bought(study, cost)
@@ -98,7 +101,7 @@ def budget(study: Study, profile: Profile, cost: Costs | None) -> list[str]:
         parts.append(f"{found.settings} of {counted(found.planned_settings, 'setting')} of every activation")
     if planner.claims_phase(study) == "confirm":
         parts.append(f"{found.repeats} of {counted(found.planned_repeats, 'repeat')} of every activation")
-    return [f"{said}; buys {' and '.join(parts)} (all that is planned: at most {hours(found.most_s)})"]
+    return [f"{said}; buys {' and '.join(parts)} (all that is planned: at most {hours(found.most_s, profile)})"]
 
 
 def goal(study: Study, size: float) -> Goal:
@@ -148,8 +151,8 @@ def check(study: Study, profile: Profile, named: Sequence[Path], pilots: Sequenc
     if cost is not None:
         most = bought(study, cost)
         repeats = most.repeats if study.budget is not None else repeats
-        if profile.price_per_gpu_hour is not None:
-            lines.append(f"money: at most {hours(most.most_s)}{money(most.most_s, profile)}")
+        if profile.prices is not None:
+            lines.append(f"money: at most {hours(most.most_s, profile)}{money(most.most_s, profile)}")
     return lines + tells(study, pilot.spreads(study, [*found, *pilots]), repeats)
 
 
@@ -198,7 +201,7 @@ def needed(study: Study, profile: Profile, named: Sequence[Path], *, size: float
         seconds = most * sum(_trial_s(study, cost, label, "confirm", 1) for label in study.compared())
         lines.append(
             f"{counted(most, 'repeat')} of all {counted(len(study.compared()), 'activation')}: "
-            f"{most * folds * len(study.compared())} folds, at most {hours(seconds)}{money(seconds, profile)}, by "
-            f"{counted(cost.folds, 'fold')} run before on {', '.join(cost.devices)}"
+            f"{most * folds * len(study.compared())} folds, at most {hours(seconds, profile)}"
+            f"{money(seconds, profile)}, by {counted(cost.folds, 'fold')} run before on {', '.join(cost.devices)}"
         )
     return lines

@@ -15,7 +15,7 @@ from sweeps.folder.layout import STUDY
 from sweeps.study import planner
 from sweeps.study.study import Study
 from trainer.codec import from_text
-from trainer.errors import JournalError, SpecError
+from trainer.errors import SpecError
 from trainer.journal import FoldHistory, read_fold
 from trainer.spec import FoldSpec, Phase
 
@@ -70,7 +70,7 @@ def trained_before(study: Study, folder: Path) -> Iterator[tuple[FoldSpec, FoldH
         try:
             spec = from_text(FoldSpec, path.read_text(encoding="utf-8"))
             history = read_fold(path.parent)
-        except (SpecError, JournalError):
+        except (SpecError, OSError, UnicodeDecodeError):
             continue
         if (spec.data, spec.model, spec.training.batch) == here and history is not None and history.epochs:
             yield spec, history

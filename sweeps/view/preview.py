@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 from slurm.profile import Executor, Profile
 from sweeps.driver.packs import pack_size
-from sweeps.errors import StudyError
 from sweeps.study import planner
 from sweeps.study.default_spaces import explain
 from sweeps.study.objectives import COSTS
@@ -187,31 +185,23 @@ def submission(study: Study, profile: Profile) -> str:
     """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time."""
     from slurm.clusters import open_cluster
     from slurm.scheduler.cluster import render
+    from sweeps.view import by_partition
 
     jobs = sum(size.trials * _packs(study, phase) for phase, size in sizes(study).items())
     if profile.executor is Executor.LOCAL:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
-    rendering = render(profile, jobs, name=study.name, folder=Path("runs") / study.name / "jobs")
+    there = Path("runs") / study.name / "jobs"
+    rendering = render(profile, jobs, name=study.name, folder=there)
     *first, last = rendering.tasks
     tasks = "".join(f"{count}, " for count in first) + counted(last, "task")
     largest = max(range(len(rendering.tasks)), key=rendering.tasks.__getitem__)
-    return (
+    script = rendering.scripts[largest].rstrip()
+    lines = [
         f"cluster: profile {profile.name}: at most {counted(jobs, 'pack')}; all at once "
-        f"{counted(len(rendering.tasks), 'array')} of {tasks}\nbatch script of the largest:\n"
-        f"{rendering.scripts[largest].rstrip()}\n{_rehearsed(profile, rendering.scripts)}"
-    )
-
-
-def _rehearsed(profile: Profile, scripts: Sequence[str]) -> str:
-    """What this machine's sbatch says of one script a partition. Raises :class:`StudyError`
-    where a person must change something."""
-    from slurm.scheduler import rehearsal
-
-    by_partition = {re.findall(r"--partition=(.*)", script + "--partition=")[0]: script for script in scripts}
-    answer = rehearsal.rehearse(list(by_partition.values()))
-    if answer is None:
-        return "no sbatch here: whether the cluster takes this was not asked"
-    if answer.refused:
-        raise StudyError(f"profile {profile.name}: sbatch --test-only refuses this: {answer.words}")
-    return f"sbatch --test-only: {answer.words}"
+        f"{counted(len(rendering.tasks), 'array')} of {tasks}",
+        f"batch script of the largest:\n{script}",
+        *by_partition.differences(profile, script, name=study.name, folder=there),
+        by_partition.rehearsed(profile, rendering.scripts, name=study.name, folder=there),
+    ]
+    return "\n".join(lines)

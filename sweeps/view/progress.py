@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from sweeps.driver.driver import Driver
 from sweeps.driver.waiting import NOTHING, Waiting
 from sweeps.folder.index import Group
 from sweeps.folder.journals import Journals, Trained
-from sweeps.folder.records import TrialAdded
+from sweeps.folder.records import FoldKey, TrialAdded, trial_of
 from sweeps.folder.state import State
 from sweeps.study import planner
 from sweeps.study.study import Study
@@ -86,12 +87,21 @@ def snapshot(
     begun: Iterable[TrialAdded] | None = None,
     put_off: str = "",
     tracking: str = "",
+    lost: Iterable[FoldKey] = (),
 ) -> Snapshot:
     """How a sweep stands. ``begun``: the trials that are not over and may have journals; None: all that are not over,
-    whose journals are looked for."""
+    whose journals are looked for. ``lost``: folds that the ledger counts as over and whose journals have no end."""
     open_trials = state.unfinished() if begun is None else list(begun)
+    gone = Counter((state.trials[trial].label, state.trials[trial].phase) for trial in map(trial_of, lost))
     rows = [
-        _row(study, state, journals, group, [t for t in open_trials if (t.label, t.phase) == (label, phase)])
+        _row(
+            study,
+            state,
+            journals,
+            group,
+            [t for t in open_trials if (t.label, t.phase) == (label, phase)],
+            gone[label, phase],
+        )
         for label in study.compared()
         for phase in PHASES
         if (group := state.group(label, phase)).trials
@@ -148,11 +158,11 @@ def _seconds_left(
     return sum(each[phase] * (most[phase] - epochs) for phase, epochs in done.items())
 
 
-def _row(study: Study, state: State, journals: Journals, group: Group, open_trials: list[TrialAdded]) -> Row:
+def _row(study: Study, state: State, journals: Journals, group: Group, open_trials: list[TrialAdded], lost: int) -> Row:
     metric = study.select_on()
     best: float | None = None
     values = list(group.extremes.get(metric, ()))
-    done, running = group.folds_over, 0
+    done, running = group.folds_over - lost, 0
     for trial in open_trials:
         histories = [journals.history(fold) for fold in trial.folds]
         done += sum(history is not None and history.end is not None for history in histories)
@@ -234,4 +244,5 @@ def view(driver: Driver) -> Snapshot:
         begun=driver.active(),
         put_off=driver.refused,
         tracking=driver.tracking_problem,
+        lost=[fold for fold, wrong in driver.damaged.items() if wrong.lost],
     )

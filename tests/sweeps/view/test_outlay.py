@@ -69,6 +69,30 @@ def test_a_budget_says_what_it_buys_and_its_money() -> None:
     assert outlay.budget(study(), profile(), COST) == []
 
 
+MIXED = """
+name: lab
+executor: slurm
+time: 60
+gpus_per_pack: 4
+price_per_gpu_hour: 2
+currency: EUR
+partitions: [{name: gpu}, {name: old, price_per_gpu_hour: 0.5}, {name: cpu, gpus_per_pack: 0, price_per_gpu_hour: null}]
+"""
+
+
+def test_money_has_two_ends_where_partitions_cost_differently_and_hours_their_name() -> None:
+    mixed = parse(MIXED, source="lab.yaml")
+    assert outlay.money(7200, mixed) == ", 0.00 to 4.00 EUR"
+    assert outlay.hours(7200, mixed) == "2 device-hours"
+    old = parse(MIXED.replace(", {name: cpu, gpus_per_pack: 0, price_per_gpu_hour: null}", ""), source="lab.yaml")
+    assert outlay.money(7200, old) == ", 1.00 to 4.00 EUR"
+    assert outlay.hours(7200, old) == "2 GPU-hours"
+    only = parse("executor: slurm\ntime: 60\ngpus_per_pack: 0\nprice_per_gpu_hour: 3\n", source="cpu.yaml")
+    assert (outlay.hours(3600, only), outlay.money(3600, only)) == ("1 process-hours", ", 3.00")
+    assert session.node_for(study(), mixed).devices == 4, "a promise is kept in the dearest partition"
+    assert session.node_for(study(), only).devices == 1
+
+
 def test_without_measured_epochs_it_says_how_to_get_them() -> None:
     (line,) = outlay.budget(study(gpu_hours=0.5), profile(), None)
     assert "actsweep probe" in line
