@@ -127,9 +127,11 @@ class FakeSlurm:
         environment |= {"SLURM_JOB_NODELIST": node, "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0"}
         if task:
             environment |= {"SLURM_ARRAY_JOB_ID": root, "SLURM_ARRAY_TASK_ID": task}
-        if self.jobs()[job]["options"].get("export") == "NONE":
+        options = self.jobs()[job]["options"]
+        if options.get("export") == "NONE":
             environment = {key: environment[key] for key in environment if key in KEPT or key.startswith("SLURM_")}
             environment["SLURM_EXPORT_ENV"] = "NONE"
+        environment |= fake_sbatch.given(options)
         done = subprocess.run(["bash", "-c", self.jobs()[job]["script"]], env=environment, check=False)
         if self.jobs()[job]["word"] == "RUNNING":
             self.put(job, "FAILED" if done.returncode else "COMPLETED")

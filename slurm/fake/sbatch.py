@@ -30,6 +30,13 @@ def read(script: str, words: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
+def given(options: Options) -> dict[str, str]:
+    """Variables by which a job hears what it was given."""
+    gpus = sum(count for kind, _, count in _gres(options) if kind == "gpu")
+    cores = {"SLURM_CPUS_PER_TASK": options["cpus-per-task"]} if "cpus-per-task" in options else {}
+    return cores | ({"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(gpus)))} if gpus else {})
+
+
 def preset(site: dict[str, Any]) -> dict[str, str]:
     """Options that the site sets for every job."""
     return {rule["option"]: rule["value"] for rule in site["rules"] if rule["do"] == "set"}

@@ -11,6 +11,7 @@ from pathlib import Path
 from slurm import clusters, executor
 from slurm.errors import ClusterError
 from slurm.jobs import JobState
+from slurm.pool import outfit
 from slurm.profile import Profile
 from slurm.site import trial
 
@@ -20,7 +21,7 @@ def try_out(
 ) -> str:
     """What the job found, in words; of several partitions in the first. Raises :class:`ClusterError` where sbatch
     refuses it, where it fails, and where it has not ended after ``wait_s``; then it is cancelled."""
-    profile = profile.places[0]
+    profile = outfit.as_sent(profile.places[0])
     folder.mkdir(parents=True, exist_ok=True)
     cluster = clusters.open_cluster(profile.for_one_pack(), folder)
     name = f"profile-test.{secrets.token_hex(3)}"

@@ -43,6 +43,7 @@ def profile_new(file: Path, partition: str | None, account: str | None, tested: 
     the profile; where it refuses, other ways to ask for GPUs and memory are tried (--test-only, nothing is sent)."""
     from slurm import profile as profiles
     from slurm.jobs import Costs
+    from slurm.pool import outfit
     from slurm.scheduler import rehearsal
     from slurm.scheduler.cluster import render
     from slurm.scheduler.commands import Scheduler
@@ -60,7 +61,7 @@ def profile_new(file: Path, partition: str | None, account: str | None, tested: 
 
     def ask(way: Way) -> rehearsal.Rehearsal | None:
         made = profiles.parse(profile_text.write(site, chosen, way), source=str(file))
-        return rehearsal.rehearse(render(made, 1, name="profile", folder=Path("jobs")).scripts)
+        return rehearsal.rehearse(render(outfit.as_sent(made), 1, name="profile", folder=Path("jobs")).scripts)
 
     way, answer = asking.fit(site, chosen, asking.first(site, chosen, account), ask)
     text = profile_text.write(site, chosen, way)
