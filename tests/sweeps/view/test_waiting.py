@@ -279,11 +279,11 @@ def test_the_status_of_a_suite_says_it_of_all_its_studies(tmp_path: Path) -> Non
         )
         ledger.close()
         Keeper(path / member, time.time).note(reports(reason), "")
-    words = of_suite.words(path)
+    words, _ = of_suite.shown(path)
     assert "0 jobs running, 2 waiting, as its last driver saw 0 s ago" in words
     assert "1 JobHeldUser: held; `scontrol release 100_0` frees it" in words
     assert "1 Priority: waits behind jobs of higher priority" in words
-    assert json.loads(of_suite.in_json(path))["studies"]["a"]["waiting"]["waiting"] == 1
+    assert json.loads(of_suite.shown(path, as_json=True)[0])["studies"]["a"]["waiting"]["waiting"] == 1
 
 
 def test_values_go_to_the_file_and_back(tmp_path: Path) -> None:
