@@ -94,7 +94,7 @@ def _resources(profile: Profile) -> dict[str, str]:
     gres = list(profile.gres)
     if wanted and profile.ask_gpus_as == "gres":
         gres.insert(0, f"gpu:{wanted}")
-    options = {profile.ask_gpus_as: wanted} if wanted and profile.ask_gpus_as != "gres" else {}
+    options: dict[str, str] = {profile.ask_gpus_as: wanted} if wanted and profile.ask_gpus_as != "gres" else {}
     if "gpus-per-task" in options:
         options["ntasks"] = "1"  # Slurm 23.02 on takes no --ntasks-per-node for the number of tasks
     return options | ({"gres": ",".join(gres)} if gres else {})

@@ -181,6 +181,8 @@ class FakeSlurm:
             state["site"], state["accounting"] = site, "sacct" not in {*site["missing"], *site["failing"]}
             state["config"] |= site["config"]
             state["version"] = site["config"]["SLURM_VERSION"]
+            limits = [int(each["MaxSubmit"]) for each in site["assoc"] if each["MaxSubmit"]]
+            state["max_submit"] = min(limits, default=None)
 
     def waiting(self) -> list[str]:
         """Jobs that could start."""
@@ -263,7 +265,7 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
         words_of_it = site["test_only"].strip() if site else fake_site.TEST_ONLY
         return "", words_of_it.replace("%j", root).replace("%p", options.get("partition", "main"))
     state["next"] += 1
-    job = {
+    job: Job = {
         "name": options.get("job-name", "sbatch"),
         "word": "PENDING",
         "node": "",

@@ -51,8 +51,8 @@ def refusal(site: dict[str, Any], options: Options, *, test_only: bool = False) 
     own = next(_own(site, options), None)
     if own is not None:
         return f"sbatch: error: {own}\n{end}Unspecified error"
-    said = next(_by_slurmctld(site, options), None)
-    return None if said is None else f"{said[0]}{end}{said[1]}"
+    reason = next(_by_slurmctld(site, options), None)
+    return None if reason is None else f"{reason[0]}{end}{reason[1]}"
 
 
 def _before_asking(site: dict[str, Any], options: Options) -> Iterator[str]:

@@ -130,13 +130,13 @@ def _words(line: str) -> dict[str, str]:
 
 def _sinfo(site: Site, option: Mapping[str, str]) -> Iterator[str]:
     if "noheader" not in option:
-        yield re.sub(r"%[A-Za-z]", lambda found: SINFO.get(found.group(), "?"), option["format"])
+        yield "|".join(SINFO.get(code, "?") for code in option["format"].split("|"))
     for row in site["sinfo"]:
         if "CLUSTER" in row:
             yield row["CLUSTER"]
         else:
             values = {code: row[column] for code, column in SINFO.items()}
-            yield re.sub(r"%[A-Za-z]", lambda found, values=values: values.get(found.group(), "?"), option["format"])
+            yield "|".join(values.get(code, "?") for code in option["format"].split("|"))
 
 
 def _shown(site: Site, in_one_line: bool) -> Iterator[str]:

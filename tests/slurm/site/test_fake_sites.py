@@ -109,7 +109,8 @@ def test_a_job_tells_of_its_node_and_a_study_ends_with_nothing_lost_or_doubled(
     tried = len(site.jobs())
     quick = {"poll_min_s": 0.01, "poll_max_s": 0.02, "idle_s": 0.1}
     profile = surroundings.here().for_nodes(load("lab.yaml")).model_copy(update=quick)
-    study = on_profile(read_study(STUDY), "lab.yaml")
+    more = ", silu, elu, softplus" if name == "tiny-limits" else ""  # more packs than may be submitted
+    study = on_profile(read_study(STUDY.replace("gelu", f"gelu{more}")), "lab.yaml")
     session.make(study, path, ["test"])
     cluster = open_cluster(profile, path / "jobs")
     driver = Driver(
@@ -125,7 +126,7 @@ def test_a_job_tells_of_its_node_and_a_study_ends_with_nothing_lost_or_doubled(
         time.sleep(0.03)
     driver.close()
     folds = [fold for trial in driver.state.trials.values() for fold in trial.folds]
-    assert len(folds) == 6
+    assert len(folds) == (12 if more else 6)
     for fold in folds:
         history = read_fold(path / "trials" / fold)
         assert history.end is not None
@@ -133,7 +134,7 @@ def test_a_job_tells_of_its_node_and_a_study_ends_with_nothing_lost_or_doubled(
         assert len(list((path / "trials" / fold).glob("attempt-*"))) == 1, fold
     jobs = list(site.jobs().values())[tried:]
     assert {job["word"] for job in jobs} == {"COMPLETED"}
-    assert len(jobs) <= 3, "one for each pack"
+    assert len(jobs) <= len(folds) // 2, "one for each pack"
     assert site.calls("scancel") == []
     counts = {command: len(site.calls(command)) for command in ("sbatch", "squeue", "sacct", "scontrol")}
     assert counts["sbatch"] <= 8 + tried + len(jobs), counts
