@@ -63,6 +63,11 @@ def at_a_time(profile: Profile) -> int | None:
     return None if number is None else number * (slots if isinstance(slots, int) else 1)
 
 
+def as_sent(profile: Profile) -> Profile:
+    """The profile by which jobs are asked for, whatever they hold."""
+    return profile if profile.holds == "pack" else for_worker(profile)
+
+
 def for_worker(profile: Profile) -> Profile:
     """The profile of such jobs: theirs are the resources, of the pack are the threads; in each partition its own."""
     if not profile.partitions:

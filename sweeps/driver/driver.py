@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
-from sweeps.driver import account, decisions, mending, trial_costs, trial_result
+from sweeps.driver import account, accounted, decisions, mending, trial_costs, trial_result
 from sweeps.driver.budget import Budget
 from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
@@ -261,6 +261,7 @@ class Driver:
         if over and not self.budget.pending and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
             account.write(self.path, account.of(self.study, self.state, self.journals))
+            accounted.settle(self.path, self.study, self.journals, self.cluster.costs)
 
     # -- submission ----------------------------------------------------------------------------------------------------
 

@@ -46,8 +46,9 @@ def for_a_cpu(name: str) -> bool:
 
 
 def headline(text: str) -> str:
-    """The first comment line of a study file: what it answers."""
-    return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
+    """The first comment line of a file for people: what it answers, or is."""
+    comments = (line for line in text.splitlines() if line.startswith("#") and "yaml-language-server" not in line)
+    return next((line.lstrip("# ") for line in comments), "")
 
 
 def design(study: Study) -> str:

@@ -12,10 +12,11 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis.runs.account import Account
+from analysis.runs.accounting import Accounting
 from analysis.runs.plan import from_json
 from slurm.errors import ClusterError
 from slurm.profile import Profile
-from sweeps.driver import account, decisions, profiles, session, waiting
+from sweeps.driver import account, accounted, decisions, profiles, session, waiting
 from sweeps.driver.fold_specs import specs_of
 from sweeps.driver.waiting import Waiting
 from sweeps.errors import StudyError
@@ -58,6 +59,8 @@ class StudyStatus:
     """Folds that are over and of which a file is not as it was written, and which."""
     notes: tuple[str, ...]
     """What is said of them, and of folds that were trained again."""
+    accounting: Accounting | None = None
+    """What its jobs cost by the site's accounts; None while it was not asked, which is at the study's end."""
     waiting: Waiting | None = None
     """What its jobs wait for, as its driver last saw; None where there are none, or nobody said."""
 
@@ -75,7 +78,8 @@ class StudyStatus:
         if self.hint:
             lines.append(self.hint)
         lines += [*self.notes, *by_kind.lines(self.now.kinds)]
-        return "\n".join([*lines, *account.words(self.account)])
+        cost = self.accounting.words()[:3] if self.accounting else []
+        return "\n".join([*lines, *account.words(self.account), *(["; ".join(cost)] if cost else [])])
 
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
@@ -84,6 +88,7 @@ class StudyStatus:
         plain |= {"history": list(self.history), "damaged": self.damaged}
         plain |= {"copy_of": str(self.copy_of) if self.copy_of else None}
         plain |= {"budget": dataclasses.asdict(self.account)}
+        plain |= {"accounting": self.accounting.words() if self.accounting else None}
         return json.dumps(plain, indent=1)
 
 
@@ -137,6 +142,7 @@ def read(folder: Path, *, verify: bool = False) -> StudyStatus:
         jobs_live=len(state.folds_of),
         troubled=_troubled(state, journals),
         account=account.of(study, state, journals),
+        accounting=accounted.read(folder) if state.finished else None,
         waiting=waiting.read(folder) if state.folds_of and not state.finished else None,
     )
 
