@@ -34,6 +34,11 @@ class TrainedOn:
     def kind(self) -> DeviceKind:
         return DeviceKind(self.device, self.name, self.slots, self.threads)
 
+    @property
+    def device_s(self) -> float:
+        """Of the seconds what the folds are charged: one that shares its device with N - 1 others, one N-th."""
+        return self.seconds / self.slots
+
 
 def trained_on(histories: Iterable[FoldHistory | None]) -> tuple[TrainedOn, ...]:
     """What folds have trained, by kind and partition, in the order in which those were first met."""
