@@ -26,9 +26,10 @@ Totals = dict[Group, dict[DeviceKind, Trained]]
 
 class Estimates:
     """Means, so that sums come out right: of the study's own epochs, else of the probe's. By kind of device: where it
-    is not known which of several a pack will get, what the slowest takes, since a promise must not be passed.
+    is not known which of several a pack will get, what the slowest takes, since a promise must not be passed. Seconds
+    are of a device: a pack that shares it with N - 1 others is charged one N-th.
 
-    Seconds are of a device: a pack that shares it with N - 1 others is charged one N-th. ``profile``: where packs run, None: anywhere. A probe of another kind than they may get there measures nothing."""
+    ``profile``: where packs run, None: anywhere. A probe of another kind than they may get there measures nothing."""
 
     def __init__(self, study: Study, journals: Journals, probed: Probed | None, profile: Profile | None = None) -> None:
         self._study, self._journals, self._probed, self._profile = study, journals, probed, profile
