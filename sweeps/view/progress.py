@@ -115,22 +115,7 @@ def snapshot(
     ]
     sized = sizes(study)
     planned = {phase: size.epochs for phase, size in sized.items()}
-    done, seconds, most = dict.fromkeys(planned, 0), dict.fromkeys(planned, 0.0), dict(planned)
-    for (_, phase), group in state.index.groups.items():
-        done[phase] += group.epochs
-        seconds[phase] += group.seconds
-        most[phase] -= sum(folds * _epochs(study, phase, own) for own, folds in group.planned.items()) - group.epochs
-    never = 0
-    for trial, folds in in_race.never(study, state):
-        never += folds
-        most[trial.phase] -= folds * _epochs(study, trial.phase, trial.training.get("epochs"))
-    for trial in itertools.chain(_untold(state), open_trials):
-        trained, spared = _trained(study, state, journals, trial)
-        done[trial.phase] += trained.epochs
-        seconds[trial.phase] += trained.seconds
-        most[trial.phase] -= spared
-    if state.finished:  # what was never begun, as the confirmation of a search without a winner, is waited for no more
-        most = done
+    done, seconds, most, never = _tally(study, state, journals, open_trials, planned)
     stand = waiting.of(reports)
     met = by_kind.Met.of(state, journals, itertools.chain(_untold(state), open_trials))
     kinds = met.to_come(study, profile)
@@ -155,6 +140,30 @@ def snapshot(
         finished=state.finished,
         short_of_budget=bool(state.spending.shortfalls),
     )
+
+
+def _tally(
+    study: Study, state: State, journals: Journals, open_trials: list[TrialAdded], planned: Mapping[Phase, int]
+) -> tuple[dict[Phase, int], dict[Phase, float], dict[Phase, int], int]:
+    """By phase the epochs that were trained, their seconds, and as many epochs as there may be; and the planned folds
+    that will never be trained."""
+    done, seconds, most = dict.fromkeys(planned, 0), dict.fromkeys(planned, 0.0), dict(planned)
+    for (_, phase), group in state.index.groups.items():
+        done[phase] += group.epochs
+        seconds[phase] += group.seconds
+        most[phase] -= sum(folds * _epochs(study, phase, own) for own, folds in group.planned.items()) - group.epochs
+    never = 0
+    for trial, folds in in_race.never(study, state):
+        never += folds
+        most[trial.phase] -= folds * _epochs(study, trial.phase, trial.training.get("epochs"))
+    for trial in itertools.chain(_untold(state), open_trials):
+        trained, spared = _trained(study, state, journals, trial)
+        done[trial.phase] += trained.epochs
+        seconds[trial.phase] += trained.seconds
+        most[trial.phase] -= spared
+    if state.finished:  # what was never begun, as the confirmation of a search without a winner, is waited for no more
+        most = done
+    return done, seconds, most, never
 
 
 def _seconds_left(
