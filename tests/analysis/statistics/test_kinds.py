@@ -157,6 +157,7 @@ def test_a_device_is_drawn_by_run() -> None:
     assert Key("relu", 0, 1).fold == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dealt", ["to each pack", "to each fold"])
 def test_equal_activations_differ_by_chance_no_more_often_than_the_interval_says(dealt: str) -> None:
     bench = runpy.run_path(str(Path(__file__).parents[2] / "bench" / "bench_device_kinds.py"))
