@@ -243,7 +243,7 @@ def test_what_was_measured_elsewhere_alone_is_called_not_measured(tmp_path: Path
     study, found = lab(tmp_path, TWO, [("relu", V100, "old", 3.0)]), [tmp_path / "study"]
     assert pilot.costs(study, found, profile(ONE)) is None
     said = "\n".join(outlay.check(study, profile(ONE), found))
-    assert "what packs get from profile lab is not measured: `actsweep probe STUDY --cluster lab`" in said
+    assert "what packs get from profile lab is not measured: `actsweep probe STUDY`, with the same" in said
     assert "what it buys is not known" in said
     assert "an estimate" in preview.price(study, found, profile(ONE))
 
