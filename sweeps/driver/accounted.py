@@ -53,12 +53,13 @@ def settle(path: Path, study: Study, journals: Journals, costs: Costs | None = N
         found = accounts.Accounts(None, str(error))
     trained = {job: _trained(pack, journals) for job, pack in _last_of(packs).items()}
     runs = _by_sacct(found.runs, packs, trained) if found.runs is not None else _by_meters(path, packs, trained)
-    over = all(run.end is not None or not run.elapsed_s for run in runs)
+    own = {job for job in packs if job.partition("_")[0].isdecimal()}  # of a pool, the workers' are the scheduler's
+    over = all(run.end is not None or not run.elapsed_s for run in runs) and own <= {run.job for run in runs}
     made = Accounting(
         source="sacct" if found.runs is not None else "journals",
         why=found.why,
         asked_at=time.time(),
-        complete=over if found.runs is not None else not found.ever,
+        complete=bool(runs) and over if found.runs is not None else not found.ever,
         jobs=len(packs),
         planned_s=planned_s(study, path),
         trained_s=sum(trained.values()),

@@ -167,6 +167,11 @@ def test_what_failed_or_is_not_over_is_asked_again_by_sync(fake: FakeSlurm, tmp_
         "what jobs held is not known (sacct does not answer)",
         "not all of it is known yet (sacct does not answer)",
     ]
+    with fake.state() as state:
+        late = state["jobs"].pop("101")
+    assert not settle(path, study).complete, "accounting has not heard of its last job"
+    with fake.state() as state:
+        state["jobs"]["101"] = late
     fake.account("101", BEGAN | {"Start": "1795864210", "End": "Unknown", "ElapsedRaw": "5"})
     assert not settle(path, study).complete, "its last job is just leaving"
     fake.account("101", BEGAN | {"Start": "1795864210", "End": "1795864220", "ElapsedRaw": "10"})
@@ -176,7 +181,7 @@ def test_what_failed_or_is_not_over_is_asked_again_by_sync(fake: FakeSlurm, tmp_
     assert (after.source, after.complete) == ("sacct", True)
     asked = len(fake.calls("sacct"))
     session.sync(path)
-    assert len(fake.calls("sacct")) == asked == 3
+    assert len(fake.calls("sacct")) == asked == 4
 
 
 def test_without_accounts_the_journals_say_what_they_know(tmp_path: Path) -> None:
