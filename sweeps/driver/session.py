@@ -165,6 +165,7 @@ def node_for(study: Study, profile: Profile) -> Node:
         code=code.digest(),
         device=profile.device_for(study.cluster.device),
         devices=max(here.gpus_per_pack or 1 for here in profile.places),  # wherever a pack lands, no budget is passed
+        profile=profile,
     )
 
 
