@@ -13,6 +13,8 @@ from click.testing import CliRunner
 
 from slurm.clusters import open_cluster
 from slurm.profile import load
+from slurm.scheduler.cluster import render
+from slurm.scheduler.rehearsal import rehearse
 from slurm.testing import FakeSlurm
 from sweeps.cli.main import main
 from sweeps.driver import session
@@ -95,6 +97,10 @@ def test_a_profile_is_written_that_the_sites_sbatch_takes(
     assert asked["sacctmgr"] <= 2
     assert asked["sbatch"] <= 8
     assert site.jobs() == {}
+    if name != "eight-gpus":  # where no job is without eight GPUs
+        driver = rehearse(render(made.for_driver(), 1, name="driver", folder=tmp_path).scripts)
+        assert driver is not None
+        assert not driver.refused, f"{driver.words}\n{text}"
 
 
 @pytest.mark.slow
