@@ -125,19 +125,11 @@ class Scheduler:
 
         Lines that make no sense are left out: what they were about is asked again.
         """
-        answer = self.ask(
-            "sacct",
-            "--local",
-            "--noheader",
-            "--parsable2",
-            "--allocations",
-            "--format=JobID,State,NodeList,JobName",
-            *selection,
-        )
-        if self._unanswered(answer):
+        lines = self.accounts("--allocations", "--format=JobID,State,NodeList,JobName", *selection)
+        if lines is None:
             return None
         rows: list[Row] = []
-        for line in answer.out.splitlines():
+        for line in lines:
             parts = line.split("|", 3)
             found = re.fullmatch(r"(\d+)(?:_(\d+|\[.*\]))?", parts[0].strip())
             if len(parts) != 4 or found is None:
@@ -157,12 +149,14 @@ class Scheduler:
         """What this machine's cluster answered, where several did."""
         return clusters.here(out, self.cluster()) if clusters.several(out) else out
 
-    def _unanswered(self, answer: Answer) -> bool:
-        """Whether sacct said nothing that counts; some versions end with 0 while the database is away."""
+    def accounts(self, *options: str) -> list[str] | None:
+        """What sacct says, line by line; None where it said nothing that counts: some versions end with 0 while the
+        database is away."""
+        answer = self.ask("sacct", "--local", "--noheader", "--parsable2", *options)
         if answer.ok and answers.said("sacct", answer.err) is None:
-            return False
+            return answer.out.splitlines()
         self.without_accounting = Means.ABSENT in answers.meanings("sacct", answer.err)
-        return True
+        return None
 
     def limits(self) -> Limits:
         """The site's limits, as far as users may read them."""

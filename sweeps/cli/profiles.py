@@ -16,10 +16,10 @@ def profile() -> None:
 def profile_list() -> None:
     """Name the profiles that come with actsweep."""
     from slurm import profile as profiles
+    from sweeps.view import preview
 
     for name in profiles.names():
-        first = profiles.text_of(name).splitlines()[0]
-        click.echo(f"{name:20} {first.lstrip('# ')}")
+        click.echo(f"{name:20} {preview.headline(profiles.text_of(name))}")
 
 
 @profile.command("show")

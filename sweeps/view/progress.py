@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from slurm.jobs import JobReport
+from slurm.profile import Profile
 from sweeps.driver import in_race, trial_result, waiting
 from sweeps.driver.driver import Driver
 from sweeps.driver.waiting import NOTHING, Waiting
@@ -21,6 +22,8 @@ from sweeps.folder.records import FoldKey, TrialAdded, trial_of
 from sweeps.folder.state import State
 from sweeps.study import planner
 from sweeps.study.study import Study
+from sweeps.view import by_kind
+from sweeps.view.by_kind import KindRow
 from trainer.journal import FoldHistory
 from trainer.spec import Phase
 
@@ -72,6 +75,8 @@ class Snapshot:
 
     waiting: Waiting = NOTHING
     """Why jobs wait, by what the cluster said."""
+    kinds: tuple[KindRow, ...] = ()
+    """What epochs took, by kind of device, where it is known of which."""
 
     @property
     def folds_done(self) -> int:
@@ -88,9 +93,11 @@ def snapshot(
     put_off: str = "",
     tracking: str = "",
     lost: Iterable[FoldKey] = (),
+    profile: Profile | None = None,
 ) -> Snapshot:
     """How a sweep stands. ``begun``: the trials that are not over and may have journals; None: all that are not over,
-    whose journals are looked for. ``lost``: folds that the ledger counts as over and whose journals have no end."""
+    whose journals are looked for. ``lost``: folds that the ledger counts as over and whose journals have no end.
+    ``profile``: where packs to come run; None: anywhere."""
     open_trials = state.unfinished() if begun is None else list(begun)
     gone = Counter((state.trials[trial].label, state.trials[trial].phase) for trial in map(trial_of, lost))
     rows = [
@@ -125,6 +132,10 @@ def snapshot(
     if state.finished:  # what was never begun, as the confirmation of a search without a winner, is waited for no more
         most = done
     stand = waiting.of(reports)
+    met = by_kind.Met.of(state, journals, itertools.chain(_untold(state), open_trials))
+    kinds = met.to_come(study, profile)
+    whole = {phase: Trained(epochs, seconds[phase]) for phase, epochs in done.items()}
+    timed = whole if len(kinds) == len(met.partitions) else met.timed(kinds)  # an earlier version told no kinds
     return Snapshot(
         study=study.name,
         select_on=study.select_on(),
@@ -135,7 +146,8 @@ def snapshot(
         epochs_done=sum(done.values()),
         epochs_most=sum(most.values()),
         epochs_planned=sum(planned.values()),
-        seconds_left=_seconds_left(study, done, most, seconds),
+        seconds_left=_seconds_left(study, done, most, timed),
+        kinds=met.rows(kinds),
         folds=sum(size.folds for size in sized.values()),
         folds_never=never,
         put_off=put_off,
@@ -146,15 +158,18 @@ def snapshot(
 
 
 def _seconds_left(
-    study: Study, done: Mapping[Phase, int], most: Mapping[Phase, int], seconds: Mapping[Phase, float]
+    study: Study, done: Mapping[Phase, int], most: Mapping[Phase, int], timed: Mapping[Phase, Trained]
 ) -> float | None:
-    """An epoch to come takes what those of its phase took; of a phase that has not begun, as much longer than those of
-    the other as it trains on more items. None while no epoch was trained."""
-    if not any(done.values()):
+    """An epoch to come takes what those of its phase took, as ``timed`` has them. None while no epoch was trained."""
+    if not any(trained.epochs for trained in timed.values()):
         return None
-    share = {phase: planner.trained_share(study, phase) for phase in done}
-    per_share = sum(seconds.values()) / sum(share[phase] * epochs for phase, epochs in done.items())
-    each = {phase: seconds[phase] / epochs if epochs else share[phase] * per_share for phase, epochs in done.items()}
+    shares = {phase: planner.trained_share(study, phase) for phase in done}
+    known = {phase: timed.get(phase, Trained(0, 0.0)) for phase in done}
+    each = by_kind.seconds_each(
+        {phase: trained.epochs for phase, trained in known.items()},
+        {phase: trained.seconds for phase, trained in known.items()},
+        shares,
+    )
     return sum(each[phase] * (most[phase] - epochs) for phase, epochs in done.items())
 
 
@@ -245,4 +260,5 @@ def view(driver: Driver) -> Snapshot:
         put_off=driver.refused,
         tracking=driver.tracking_problem,
         lost=[fold for fold, wrong in driver.damaged.items() if wrong.lost],
+        profile=driver.node.profile,
     )
