@@ -5,10 +5,9 @@ Validation metrics only; held-out results belong to the report.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from slurm.jobs import JobReport
@@ -99,62 +98,80 @@ def snapshot(
     whose journals are looked for. ``lost``: folds that the ledger counts as over and whose journals have no end.
     ``profile``: where packs to come run; None: anywhere."""
     open_trials = state.unfinished() if begun is None else list(begun)
-    gone = Counter((state.trials[trial].label, state.trials[trial].phase) for trial in map(trial_of, lost))
-    rows = [
-        _row(
-            study,
-            state,
-            journals,
-            group,
-            [t for t in open_trials if (t.label, t.phase) == (label, phase)],
-            gone[label, phase],
-        )
-        for label in study.compared()
-        for phase in PHASES
-        if (group := state.group(label, phase)).trials
-    ]
-    sized = sizes(study)
-    planned = {phase: size.epochs for phase, size in sized.items()}
-    done, seconds, most = dict.fromkeys(planned, 0), dict.fromkeys(planned, 0.0), dict(planned)
-    for (_, phase), group in state.index.groups.items():
-        done[phase] += group.epochs
-        seconds[phase] += group.seconds
-        most[phase] -= sum(folds * _epochs(study, phase, own) for own, folds in group.planned.items()) - group.epochs
-    never = 0
-    for trial, folds in in_race.never(study, state):
-        never += folds
-        most[trial.phase] -= folds * _epochs(study, trial.phase, trial.training.get("epochs"))
-    for trial in itertools.chain(_untold(state), open_trials):
-        trained, spared = _trained(study, state, journals, trial)
-        done[trial.phase] += trained.epochs
-        seconds[trial.phase] += trained.seconds
-        most[trial.phase] -= spared
-    if state.finished:  # what was never begun, as the confirmation of a search without a winner, is waited for no more
-        most = done
+    told = [*_untold(state), *open_trials]
+    epochs = _Epochs.of(study, state, journals, told)
     stand = waiting.of(reports)
-    met = by_kind.Met.of(state, journals, itertools.chain(_untold(state), open_trials))
+    met = by_kind.Met.of(state, journals, told)
     kinds = met.to_come(study, profile)
-    whole = {phase: Trained(epochs, seconds[phase]) for phase, epochs in done.items()}
+    whole = {phase: Trained(count, epochs.seconds[phase]) for phase, count in epochs.done.items()}
     timed = whole if len(kinds) == len(met.partitions) else met.timed(kinds)  # an earlier version told no kinds
     return Snapshot(
         study=study.name,
         select_on=study.select_on(),
-        rows=tuple(rows),
+        rows=tuple(_rows(study, state, journals, open_trials, lost)),
         jobs_running=stand.running,
         jobs_pending=stand.waiting,
         waiting=stand,
-        epochs_done=sum(done.values()),
-        epochs_most=sum(most.values()),
-        epochs_planned=sum(planned.values()),
-        seconds_left=_seconds_left(study, done, most, timed),
+        epochs_done=sum(epochs.done.values()),
+        epochs_most=sum(epochs.most.values()),
+        epochs_planned=sum(size.epochs for size in sizes(study).values()),
+        seconds_left=_seconds_left(study, epochs.done, epochs.most, timed),
         kinds=met.rows(kinds),
-        folds=sum(size.folds for size in sized.values()),
-        folds_never=never,
+        folds=sum(size.folds for size in sizes(study).values()),
+        folds_never=epochs.folds_never,
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
         short_of_budget=bool(state.spending.shortfalls),
     )
+
+
+def _rows(
+    study: Study, state: State, journals: Journals, open_trials: Sequence[TrialAdded], lost: Iterable[FoldKey]
+) -> Iterator[Row]:
+    """One for each activation and phase that has trials."""
+    gone = Counter((state.trials[trial].label, state.trials[trial].phase) for trial in map(trial_of, lost))
+    for label in study.compared():
+        for phase in PHASES:
+            if (group := state.group(label, phase)).trials:
+                still = [trial for trial in open_trials if (trial.label, trial.phase) == (label, phase)]
+                yield _row(study, state, journals, group, still, gone[label, phase])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Epochs:
+    """Epochs by phase."""
+
+    done: dict[Phase, int]
+    seconds: dict[Phase, float]
+    """That those took."""
+    most: dict[Phase, int]
+    """That there can be, as far as is known."""
+    folds_never: int
+    """Planned folds that no race goes on to."""
+
+    @classmethod
+    def of(cls, study: Study, state: State, journals: Journals, told: Iterable[TrialAdded]) -> _Epochs:
+        """``told``: the trials of which only the journals know what was trained."""
+        most = {phase: size.epochs for phase, size in sizes(study).items()}
+        done, seconds = dict.fromkeys(most, 0), dict.fromkeys(most, 0.0)
+        for (_, phase), group in state.index.groups.items():
+            done[phase] += group.epochs
+            seconds[phase] += group.seconds
+            planned = sum(folds * _epochs(study, phase, own) for own, folds in group.planned.items())
+            most[phase] -= planned - group.epochs
+        never = 0
+        for trial, folds in in_race.never(study, state):
+            never += folds
+            most[trial.phase] -= folds * _epochs(study, trial.phase, trial.training.get("epochs"))
+        for trial in told:
+            trained, spared = _trained(study, state, journals, trial)
+            done[trial.phase] += trained.epochs
+            seconds[trial.phase] += trained.seconds
+            most[trial.phase] -= spared
+        if state.finished:  # what was never begun, as the confirmation of a search without a winner, is not waited for
+            most = done
+        return cls(done=done, seconds=seconds, most=most, folds_never=never)
 
 
 def _seconds_left(
