@@ -129,7 +129,8 @@ def _gpus(site: Site, partition: SitePartition, way: Way) -> Iterator[str]:
         why = "its scheduler plug-in knows no other way" if site.old_select else "sbatch refuses other ways"
         yield _line("ask_gpus_as", way.gpus_as, why)
     for words in way.refused:
-        yield f"# sbatch said of another way to ask: {' '.join(words.split())[:WORDS_AT_MOST]}"
+        own = " ".join(words.split()).removesuffix(" allocation failure: Unspecified error")
+        yield f"# sbatch said of another way to ask: {own[:WORDS_AT_MOST]}"
 
 
 def _cores_and_memory(site: Site, partition: SitePartition, way: Way) -> Iterator[str]:

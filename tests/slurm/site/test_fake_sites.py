@@ -22,7 +22,8 @@ from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
 from sweeps.folder import surroundings
 from sweeps.study.reading import load as read_study
-from sweeps.study.shipped import on_profile
+from sweeps.study.shipped import find, on_profile
+from sweeps.view import preview
 from trainer.journal import read_fold
 
 SITES = Path(__file__).parent / "sites"
@@ -52,7 +53,10 @@ WANTED: dict[str, dict[str, object]] = {
 }
 TOLD: dict[str, tuple[str, ...]] = {
     "whole-node": ("the partition gives whole nodes", "yours here: hai-act, hai-two"),
-    "eight-gpus": ("sbatch said of another way to ask", "Nodes here are given as a whole"),
+    "eight-gpus": (
+        "sbatch said of another way to ask",
+        "Nodes here are given as a whole: ask for them as --gres=gpu:a100:8\n",
+    ),
     "no-accounting": ("# Not learnt: accounts and their limits (the site keeps no accounting)",),
     "federation": ("# Answers come from several clusters; this profile, and all questions, are about north alone.",),
     "tiny-limits": ("the site has no arrays", "at most 2 of your jobs run at a time"),
@@ -97,6 +101,9 @@ def test_a_profile_is_written_that_the_sites_sbatch_takes(
     assert asked["sacctmgr"] <= 2
     assert asked["sbatch"] <= 8
     assert site.jobs() == {}
+    checked = preview.submission(find("smoke"), made)
+    assert "sbatch --test-only: Job" in checked
+    assert ("at a time on each job" in checked) == (made.jobs == "node")
     if name != "eight-gpus":  # where no job is without eight GPUs
         driver = rehearse(render(made.for_driver(), 1, name="driver", folder=tmp_path).scripts)
         assert driver is not None
