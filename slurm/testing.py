@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from slurm import fake_answers
+from slurm.fake import node as fake_node
 from slurm.fake import sbatch as fake_sbatch
 from slurm.fake import site as fake_site
-from slurm.fake import srun
 
 COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "srun", "sinfo", "sacctmgr")
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD")
@@ -52,9 +52,6 @@ EMPTY = {
     "max_submit": None,
     "site": None,
 }
-
-KEPT = ("PATH", "HOME", "USER", "LANG")
-"""What a job of --export=NONE has of its submitter's environment, as a login there would give it."""
 
 Job = dict[str, Any]
 
@@ -121,18 +118,10 @@ class FakeSlurm:
     def run(self, job: str, *, node: str = "node1") -> int:
         """Runs a job's script to its end as its node would, sets COMPLETED or FAILED, and gives the exit status."""
         self.put(job, "RUNNING", node=node)
-        root, _, task = job.partition("_")
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "SUBMITIT_"))}
-        environment |= {"SLURM_JOB_ID": root, "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NTASKS": "1"}
-        environment |= {"SLURM_JOB_NODELIST": node, "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0"}
-        if task:
-            environment |= {"SLURM_ARRAY_JOB_ID": root, "SLURM_ARRAY_TASK_ID": task}
-        options = self.jobs()[job]["options"]
-        if options.get("export") == "NONE":
-            environment = {key: environment[key] for key in environment if key in KEPT or key.startswith("SLURM_")}
-            environment["SLURM_EXPORT_ENV"] = "NONE"
-        environment |= fake_sbatch.given(options)
-        done = subprocess.run(["bash", "-c", self.jobs()[job]["script"]], env=environment, check=False)
+        known = self.jobs()[job]
+        environment = fake_node.environment(job, node, known["options"])
+        with Path(fake_node.log(known["options"].get("output", ""), environment)).open("ab") as log:
+            done = subprocess.run(["bash", "-c", known["script"]], env=environment, stdout=log, stderr=log, check=False)
         if self.jobs()[job]["word"] == "RUNNING":
             self.put(job, "FAILED" if done.returncode else "COMPLETED")
         return done.returncode
@@ -202,7 +191,7 @@ def main(command: str, folder: str) -> None:
     """What the executables run."""
     words = sys.argv[1:]
     if command == "srun":
-        srun.become(words)
+        fake_node.become(words)
     fake = FakeSlurm(Path(folder))
     with fake.state() as state:
         if words == ["--version"]:  # no question to the scheduler

@@ -193,6 +193,7 @@ def _packs(study: Study, phase: Phase) -> int:
 def submission(study: Study, profile: Profile) -> str:
     """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time."""
     from slurm.clusters import open_cluster
+    from slurm.pool import outfit
     from slurm.scheduler.cluster import render
     from sweeps.view import by_partition
 
@@ -201,16 +202,18 @@ def submission(study: Study, profile: Profile) -> str:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
     there = Path("runs") / study.name / "jobs"
-    rendering = render(profile, jobs, name=study.name, folder=there)
+    each = 1 if profile.holds == "pack" else outfit.at_a_time(profile) or 1
+    sent, by_job = outfit.as_sent(profile), f", {each} at a time on each job" if profile.holds != "pack" else ""
+    rendering = render(sent, math.ceil(jobs / each), name=study.name, folder=there)
     *first, last = rendering.tasks
     tasks = "".join(f"{count}, " for count in first) + counted(last, "task")
     largest = max(range(len(rendering.tasks)), key=rendering.tasks.__getitem__)
     script = rendering.scripts[largest].rstrip()
     lines = [
-        f"cluster: profile {profile.name}: at most {counted(jobs, 'pack')}; all at once "
+        f"cluster: profile {profile.name}: at most {counted(jobs, 'pack')}{by_job}; all at once "
         f"{counted(len(rendering.tasks), 'array')} of {tasks}",
         f"batch script of the largest:\n{script}",
-        *by_partition.differences(profile, script, name=study.name, folder=there),
-        by_partition.rehearsed(profile, rendering.scripts, name=study.name, folder=there),
+        *by_partition.differences(sent, script, name=study.name, folder=there),
+        by_partition.rehearsed(sent, rendering.scripts, name=study.name, folder=there),
     ]
     return "\n".join(lines)
