@@ -26,8 +26,8 @@ class Failure(NamedTuple):
 _KNOWN: tuple[tuple[str, Failure], ...] = (
     (r"file is not a database", Failure("the file is not a database", "restore it", anew=True)),
     (r"database disk image is malformed|malformed database", Failure("the file is damaged", "restore it", anew=True)),
-    (r"no such table: (\S+)|no such column: (\S+)|(?:relation|table) \S+ does(?:n't| not) exist",
-     Failure("a table of it is missing", "restore it", anew=True)),
+    (r"no such table: (\S+)|no such column: (\S+)|no column named (\S+)|(?:relation|table) \S+ does(?:n't| not) exist",
+     Failure("a table of it is missing or is not MLflow's", "restore it", anew=True)),
     (r"out-of-date database schema|Can't locate revision",
      Failure("another version of MLflow made it, or changed it", "install that version of MLflow, or migrate it with "
              "`mlflow db upgrade`", anew=True)),

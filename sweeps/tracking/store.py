@@ -122,6 +122,14 @@ def ask(database: Path) -> None:
         connection.execute("ROLLBACK")
 
 
+def leave(store: Store) -> None:
+    """Closes what MLflow keeps open of a store that is a file, which may be another one when it is asked for again."""
+    if store.database is not None and (module := sys.modules.get("mlflow.store.tracking.sqlalchemy_store")):
+        engine = module.SqlAlchemyStore._engine_map.get(store.uri)
+        if engine is not None:
+            engine.dispose()
+
+
 def initialise(database: Path) -> None:
     """Creates an MLflow SQLite file, whole or not at all, safe with any number of processes at once.
 

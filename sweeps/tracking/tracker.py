@@ -18,7 +18,7 @@ from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
 from sweeps.tracking.folder_reader import FolderReader, Unreadable
 from sweeps.tracking.run_updates import RunUpdates
-from sweeps.tracking.store import ask, locate, words
+from sweeps.tracking.store import ask, leave, locate, words
 from sweeps.tracking.store_index import StoreIndex
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
@@ -178,5 +178,6 @@ class Tracker:
         """The store cannot be written: forget what we believe of it, and come back later."""
         self.trouble = redact(str(error)) if isinstance(error, TrackingError) else words(self.store, error)
         self._opened = None
+        leave(self.store)
         self._not_before = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

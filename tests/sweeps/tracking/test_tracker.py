@@ -564,9 +564,7 @@ def test_a_damaged_specification_keeps_its_fold_out_and_no_other(
     whole = specification.read_text()
     specification.write_text(whole[:40])
     tracker = open_tracker(folder)
-    with pytest.raises(
-        TrackingError, match=r"fold-0-0/spec\.json: cannot be read .*`actsweep resume DIR`"
-    ):
+    with pytest.raises(TrackingError, match=r"fold-0-0/spec\.json: cannot be read .*`actsweep resume DIR`"):
         tracker.sync()
     assert view(tracker)["invented/relu-c000/0-1"]["status"] == "FINISHED"
     specification.write_text(whole)
