@@ -38,6 +38,28 @@ class Status(StrEnum):
 JOURNAL = Format(name="journal", schema=2, previous={"Start": previous.start})
 
 
+SLOTS = "slots"
+"""Of a Start's environment: how many packs share the device; 1 where it is not said."""
+
+
+class DeviceKind(NamedTuple):
+    """What the seconds of an epoch depend on beside what is trained."""
+
+    device: str
+    """cpu or cuda."""
+    name: str
+    """The device's model."""
+    slots: int
+    """Packs that share it."""
+    threads: int
+    """Of the pack."""
+
+    def words(self) -> str:
+        """As ``NVIDIA A100, 2 packs on it, 4 threads``."""
+        shared = f", {self.slots} packs on it" if self.slots > 1 else ""
+        return f"{self.name}{shared}, {self.threads} {'thread' if self.threads == 1 else 'threads'}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Start:
     """An attempt has begun."""
@@ -77,6 +99,12 @@ class Start:
     """What trivial predictors score on the held-out part: predictor, in words -> metric -> value."""
     case: str = field(default="", metadata={SINCE: 2})
     """Name of the task's case that the fold is; "" where folds are no cases."""
+
+    @property
+    def device_kind(self) -> DeviceKind:
+        """Of the device that the attempt trains on."""
+        slots = self.environment.get(SLOTS, "1")
+        return DeviceKind(self.device, self.device_name, int(slots) if slots.isdigit() else 1, self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +182,28 @@ class FoldHistory:
     epochs: tuple[Epoch, ...]
     end: End | None
     attempts: int
+    starts: tuple[Start, ...] = ()
+    """Of all attempts that began, in order; the last is ``start``."""
+
+    def by_start(self) -> list[tuple[Start, list[Epoch]]]:
+        """The attempts, each with the epochs of it that count; those without any, too."""
+        starts = self.starts or (self.start,)
+        found: list[tuple[Start, list[Epoch]]] = [(start, []) for start in starts]
+        for epoch in self.epochs:
+            # an attempt's later epochs do not count once a newer one has resumed before them
+            at = max((at for at, start in enumerate(starts) if start.resumed_epoch < epoch.epoch), default=0)
+            found[at][1].append(epoch)
+        return found
+
+    @property
+    def timed_from(self) -> int:
+        """The first epoch from which on all were trained on one kind of device by the same sources, the last
+        attempt's: an epoch's seconds before it are of another kind."""
+        first = 1
+        for start, epochs in self.by_start():
+            if epochs and (start.device_kind, start.code) != (self.start.device_kind, self.start.code):
+                first = epochs[-1].epoch + 1
+        return first
 
 
 class Writer:
@@ -274,21 +324,27 @@ def read_fold(folder: Path) -> FoldHistory | None:
 def resolve(records: Mapping[int, list[Record]]) -> FoldHistory | None:
     """Resolves the records of a fold's attempts (by attempt number): the newest attempt with a Start record counts, and
     of one whose Start record is damaged nothing does."""
-    start: Start | None = None
+    starts: list[Start] = []
     end: End | None = None
     epochs: dict[int, Epoch] = {}
-    count = 0
     for number in sorted(records):
         if not any(isinstance(record, Start) for record in records[number]):
             continue
         for record in records[number]:
             if isinstance(record, Start):
-                start, end, count = record, None, count + 1
+                end = None
+                starts.append(record)
                 epochs = {number: epoch for number, epoch in epochs.items() if number <= record.resumed_epoch}
             elif isinstance(record, Epoch):
                 epochs[record.epoch] = record
             else:
                 end = record
-    if start is None:
+    if not starts:
         return None
-    return FoldHistory(start=start, epochs=tuple(epochs[number] for number in sorted(epochs)), end=end, attempts=count)
+    return FoldHistory(
+        start=starts[-1],
+        epochs=tuple(epochs[number] for number in sorted(epochs)),
+        end=end,
+        attempts=len(starts),
+        starts=tuple(starts),
+    )

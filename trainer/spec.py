@@ -228,3 +228,6 @@ class Pack:
     seconds: float | None = field(default=None, metadata={SINCE: 3})
     """That all runs of the job together may hold their device, from its begin: the pack leaves in time, its folds on
     disk and without an end. None: no limit."""
+    least_s: float | None = field(default=None, metadata={SINCE: 3})
+    """Seconds from the begin of the pack until a fold of it has a checkpoint, as far as was measured: a job that takes
+    further packs does not take this one with less left."""

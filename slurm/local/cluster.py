@@ -118,6 +118,9 @@ class LocalCluster:
     def room(self, active: int) -> int:
         return max(0, self.capacity() - active)
 
+    def release(self) -> None:
+        """Holds nothing beyond its jobs."""
+
     def capacity(self) -> int:
         """Most jobs that run at a time: the profile's ``max_jobs``, or as many packs as fit into cores, memory and
         GPUs, but at least one."""

@@ -40,8 +40,7 @@ def or_suite(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    from slurm.profile import load as load_profile
-    from sweeps.driver import alike, named, needs, preflight
+    from sweeps.driver import alike, named, needs, preflight, profiles
     from sweeps.suite import budget, folder
     from sweeps.suite.suite import on_profile
     from sweeps.view import preview, progress
@@ -53,15 +52,15 @@ def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolve
         return
     texts = [f"suite {suite.name}: {counted(len(suite.studies), 'study', 'studies')}: {', '.join(suite.studies)}"]
     texts += [f"question: {suite.question}", alike.words(alike.check(suite.first)), *budget.words(suite)]
+    profile = needs.here(suite.first).for_nodes(profiles.of(suite.first))
     totals = []
     for member, one in suite.studies.items():
         places = named.check(one)
         texts += ["", f"-- {member}", preview.design(one), *([f"{one.model.name}: {places}"] if places else [])]
-        texts += [preview.price(one, measured), preflight.cost(one)]
+        texts += [preview.price(one, measured, profile), preflight.cost(one)]
         totals.append(progress.sizes(one))
     folds = sum(size.folds for sizes in totals for size in sizes.values())
     epochs = sum(size.epochs for sizes in totals for size in sizes.values())
-    profile = needs.here(suite.first).for_nodes(load_profile(suite.first.cluster.profile))
     texts += ["", f"-- all: {counted(folds, 'fold')}, at most {counted(epochs, 'epoch')}, on profile {profile.name}"]
     click.echo("\n".join(texts))
 
@@ -81,7 +80,7 @@ def run(
     made = suites.make(suite, path, sys.argv, _tried(suite, path))
     click.echo(f"suite folder: {path}" + ("" if made else " (goes on where it ended)"))
     if detach:
-        click.echo(detached.submit(path, interval_s))
+        click.echo(detached.submit(path, interval_s, no_report=no_report))
         return
     drive(path, no_report=no_report, interval_s=interval_s)
 
@@ -103,7 +102,7 @@ def extend(
         click.echo(f"extended: {words}")
     click.echo(f"suite folder: {folder} (goes on where it ended)")
     if detach:
-        click.echo(detached.submit(folder, interval_s))
+        click.echo(detached.submit(folder, interval_s, no_report=no_report))
         return
     drive(folder, no_report=no_report, interval_s=interval_s, here=here)
 
@@ -136,8 +135,13 @@ def _tried(suite: Suite, path: Path, members: Collection[str] | None = None) -> 
     return found
 
 
-def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interval_s: float) -> None:
-    drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
+def resume(folder: Path, retry_failed: bool, here: bool, detach: bool, no_report: bool, interval_s: float) -> None:
+    from sweeps.cli import detached
+
+    if detach:
+        detached.resume(folder, interval_s, no_report=no_report, retry_failed=retry_failed, here=here)
+    else:
+        drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
 
 
 def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False, here: bool = False) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
-from sweeps.driver import account, decisions, mending, trial_costs, trial_result
+from sweeps.driver import account, accounted, decisions, mending, trial_costs, trial_result
 from sweeps.driver.budget import Budget
 from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
@@ -24,9 +24,11 @@ from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.racing import Races
 from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
+from sweeps.driver.waiting import Keeper
 from sweeps.errors import LedgerError
 from sweeps.folder import damage, decided, layout, ledger, own_code, winners
 from sweeps.folder.damage import Damaged
+from sweeps.folder.device_kinds import trained_on
 from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.ledger import FILE, Ledger
 from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused, TrialAdded, trial_of
@@ -88,11 +90,12 @@ class Driver:
         self._track_at = 0.0
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
-        self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices)
+        self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices, profile=node.profile)
         races = Races(study, self.ledger, self.journals, self.budget)
         self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races, self.budget)
         self.reuse = Reuse(study, path, self.ledger, self.journals, self._new_trials.specs, lambda: self.node)
         self._confirmation = Confirmation(study, self.ledger, self._new_trials, self.budget, path)
+        self._waiting_for = Keeper(path, clock)
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()
@@ -166,6 +169,7 @@ class Driver:
         """One decision step; does nothing that was done before."""
         self.on_tick()
         if self.done:
+            self._give_back()
             self.track()
             return
         self._submitter.recover()
@@ -176,7 +180,12 @@ class Driver:
         self._new_trials.ask()
         self._select()
         self._submit()
+        self._give_back()
         self.track()
+
+    def _give_back(self) -> None:
+        if self.done:
+            self.cluster.release()
 
     @property
     def done(self) -> bool:
@@ -196,6 +205,7 @@ class Driver:
         self._changed |= self.journals.refresh(list(self.state.job_of))
         self.budget.observe()
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
+        self._waiting_for.note(self.jobs.values(), self.refused)
 
     def _complete(self) -> None:
         ends: list[tuple[TrialAdded, Completed]] = []
@@ -206,7 +216,8 @@ class Driver:
                 status, metrics = result
                 metrics |= trial_costs.measured(self.study, trial, histories) if metrics else {}
                 trained = Trained.together(histories)
-                end = Completed(trial=trial.trial, status=status, metrics=metrics, **trained._asdict())
+                by_kind = trained_on(histories)
+                end = Completed(trial=trial.trial, status=status, metrics=metrics, on=by_kind, **trained._asdict())
                 ends.append((trial, end))
         self.ledger.write(*(end for _, end in ends))
         for trial, end in ends:
@@ -250,6 +261,7 @@ class Driver:
         if over and not self.budget.pending and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
             account.write(self.path, account.of(self.study, self.state, self.journals))
+            accounted.settle(self.path, self.study, self.journals, self.cluster.costs)
 
     # -- submission ----------------------------------------------------------------------------------------------------
 
@@ -303,8 +315,10 @@ class Driver:
         while self._clock() < deadline:
             reports = self.cluster.poll(list(self.state.folds_of))
             if all(report.state.over for report in reports.values()):
-                return
+                break
             self._sleep(0.5)
+        if wait_s > 0:
+            self.cluster.release()
 
     def close(self) -> None:
         if self.tracker is not None and not self.done:

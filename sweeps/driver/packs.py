@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from slurm.profile import Profile
 from sweeps.folder.records import FoldKey
 from sweeps.study.study import Study
 from trainer.codec import to_text
@@ -27,6 +28,8 @@ class Node:
     own_folder: str | None = None
     devices: int = 1
     """That a pack holds, as a budget counts them."""
+    profile: Profile | None = None
+    """Where packs run: which kinds of device they may get."""
 
 
 def own_names(study: Study) -> list[str]:
@@ -38,7 +41,7 @@ def own_names(study: Study) -> list[str]:
 def pack_size(study: Study) -> int | None:
     """Most folds of a pack; None: all of a trial's."""
     pack = study.cluster.pack
-    return pack if isinstance(pack, int) else {"trial": None, "fold": 1}[pack]
+    return pack if isinstance(pack, int) else {"trial": None, "fold": 1, "node": 1}[pack]
 
 
 def pack_text(

@@ -106,8 +106,10 @@ def _whole(folder: Path, home: Path) -> Damaged | None:
 
 
 def _gap(history: FoldHistory) -> str:
-    """What a journal with an end lacks, in words."""
+    """What a journal with an end lacks, in words; of a fold that failed nothing counts but that it did."""
     assert history.end is not None
+    if history.end.status is Status.FAILED:
+        return ""
     there = {epoch.epoch for epoch in history.epochs}
     lacking = sorted(set(range(1, history.end.epochs + 1)) - there)
     if lacking:

@@ -12,8 +12,7 @@ from pathlib import Path
 from slurm.clusters import open_cluster
 from slurm.errors import ClusterError
 from slurm.jobs import Cluster
-from slurm.profile import load as load_profile
-from sweeps.driver import needs, session
+from sweeps.driver import needs, profiles, sent, session
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.submission import CALL
@@ -193,7 +192,7 @@ def _cluster(members: Sequence[Member], *, here: bool) -> Cluster:
     if here:
         known = [kept.replaced_by(needs.here(member.study)) for kept, member in zip(known, members, strict=True)]
     imports = tuple(dict.fromkeys(entry for kept in known for entry in kept.import_path))
-    profile = replace(known[0], import_path=imports).for_nodes(load_profile(members[0].study.cluster.profile))
+    profile = replace(known[0], import_path=imports).for_nodes(profiles.of(members[0].study))
     return open_cluster(profile, *(member.path / "jobs" for member in members))
 
 
@@ -219,6 +218,7 @@ def stop(path: Path, *, wait_s: float = 120.0) -> list[str]:
     place.refuse_copy(path)
     if (said := session.stopped_by_driver(path, wait_s)) is not None:
         return [said]
+    drivers = sent.cancel(path, suite.study(suite.members[0]))
     (path / layout.STOP).unlink(missing_ok=True)
     lock = Lock(path)
     try:
@@ -230,6 +230,7 @@ def stop(path: Path, *, wait_s: float = 120.0) -> list[str]:
     each = [
         f"{member}: {'finished' if count is None else jobs(count) + ' cancelled'}" for member, count in counts.items()
     ]
+    each += [f"its driver: job {job} cancelled" for job in drivers]
     return [*each, f"go on with `actsweep resume {quote_path(path)}`"]
 
 

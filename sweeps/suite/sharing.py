@@ -24,6 +24,8 @@ class SharedCluster:
         self._asked: set[str] = set()
         self._rivals: set[str] = set()
         """Shares that had something to submit in this round, and in the one before it."""
+        self._released: set[str] = set()
+        self._left: set[str] = set()
 
     @property
     def costs(self) -> Costs:
@@ -44,6 +46,13 @@ class SharedCluster:
         """The share has nothing more to submit; jobs that it still has count until they are over."""
         self._rivals.discard(name)
         self._asked.discard(name)
+        self._left.add(name)
+
+    def release(self, name: str) -> None:
+        """What is held for later jobs is given back once no share has more to submit."""
+        self._released.add(name)
+        if self._released | self._left >= self._jobs.keys():
+            self._cluster.release()
 
     def live(self, name: str) -> int:
         """Jobs of a share that are not known to be over."""
@@ -51,6 +60,7 @@ class SharedCluster:
 
     def submitted(self, name: str, jobs: Collection[str]) -> None:
         self._jobs[name].update(jobs)
+        self._released.discard(name)
 
     def poll(self, name: str, jobs: Collection[str]) -> Mapping[str, JobReport]:
         self._jobs[name] = set(jobs)
@@ -108,3 +118,6 @@ class Share:
 
     def room(self, active: int) -> int:
         return self._shared.room(self._name, active)
+
+    def release(self) -> None:
+        self._shared.release(self._name)

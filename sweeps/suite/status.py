@@ -12,16 +12,19 @@ from pathlib import Path
 from rich.console import Console, Group
 from rich.table import Table
 
+from sweeps.driver import waiting
 from sweeps.errors import LedgerError, StudyError
-from sweeps.folder import place
 from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import held
 from sweeps.suite import folder
 from sweeps.suite.driver import SuiteDriver
 from sweeps.view import progress
 from sweeps.view import status as of_study
+from sweeps.view.next_step import next_step
 from sweeps.view.progress import Snapshot
 from sweeps.view.screen import Shown, tenths
+from sweeps.view.waiting import News, short
+from sweeps.view.waiting import lines as waiting_lines
 from sweeps.wording import counted, duration, jobs
 
 
@@ -81,6 +84,10 @@ class SuiteStatus:
         return None if len(left) < len(self.lines) or None in left else sum(value or 0.0 for value in left)
 
     @property
+    def waiting(self) -> waiting.Waiting:
+        return waiting.together(now.waiting for now in self.snapshots)
+
+    @property
     def folds_done(self) -> int:
         return self.total(lambda now: now.folds_done)
 
@@ -127,15 +134,10 @@ def shown(path: Path, *, as_json: bool = False, verify: bool = False) -> tuple[s
 def _words(path: Path, now: SuiteStatus, studies: Mapping[str, of_study.StudyStatus]) -> str:
     text = io.StringIO()
     Console(file=text, width=110).print(table(now))
-    alive, where = held(path), quote_path(path)
-    notes = ["a driver is at work" if alive else "no driver is at work"]
-    if (there := place.original(path)) is not None:
-        notes = [f"a copy of the suite in {there}, as that was: its driver and its jobs are there"]
-    elif now.finished:
-        notes.append(f"`actsweep report {where}` writes its report")
-    elif not alive:
-        notes.append(f"go on with `actsweep resume {where}`")
-    lines = [text.getvalue().rstrip(), "; ".join(notes)]
+    where = quote_path(path)
+    lines = [text.getvalue().rstrip(), next_step(path, finished=now.finished, kind="suite")]
+    seen = waiting.together(found.waiting for found in studies.values() if found.waiting)
+    lines += waiting_lines(seen, alive=held(path))
     lines += [f"{line.member}: {line.trouble}" for line in now.lines if line.trouble]
     for member, found in studies.items():
         for reason, folds in of_study.by_reason(found.troubled).items():
@@ -200,6 +202,11 @@ def _left(seconds: float | None, finished: bool) -> str:
 
 
 def _notes(now: SuiteStatus) -> list[str]:
+    why = short(now.waiting)
+    return [*([why] if why else []), *_held_up(now)]
+
+
+def _held_up(now: SuiteStatus) -> list[str]:
     put_off = dict.fromkeys(each.put_off for each in now.snapshots if each.put_off)
     tracking = dict.fromkeys(each.tracking for each in now.snapshots if each.tracking)
     return [*(f"submission put off: {why}" for why in put_off), *(f"tracking: {why}" for why in tracking)]
@@ -226,10 +233,11 @@ class Show(Shown):
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console)
-        self._begun, self._clock = clock(), clock
+        self._begun, self._clock, self._news = clock(), clock, News()
 
     def __call__(self, now: SuiteStatus) -> None:
         done = tenths(now.total(lambda each: each.epochs_done), now.total(lambda each: each.epochs_most))
-        mark = (now.folds_done, done, *_notes(now), *(line.state for line in now.lines))
+        news = self._news(now.waiting, self._clock())
+        mark = (now.folds_done, done, news, *_held_up(now), *(line.state for line in now.lines))
         elapsed = f"{duration(self._clock() - self._begun)} elapsed"
         self.show(lambda: Group(table(now), elapsed), mark, lambda: one_line(now))

@@ -242,3 +242,39 @@ def test_reading_a_fold_resolves_its_attempts(tmp_path):
     history = journal.read_fold(tmp_path)
     assert told(history) == [(1, 0.0), (2, 3.0)]
     assert history.end == end(2)
+
+
+def moved(*kinds: tuple[str, int, str], resumed: tuple[int, ...] = (0, 2, 4)) -> journal.FoldHistory:
+    """A fold that trained two epochs on each of the kinds (device, packs on it, sources)."""
+    records: dict[int, list[journal.Record]] = {}
+    for at, (name, slots, code) in enumerate(kinds, start=1):
+        begin = resumed[at - 1]
+        start = testing.invented_start(
+            attempt=at, resumed_epoch=begin, device_name=name, environment={"slots": str(slots)}, code=code
+        )
+        epochs = [testing.invented_epoch(epoch=epoch, train_s=float(at)) for epoch in (begin + 1, begin + 2)]
+        records[at] = [start, *epochs]
+    found = journal.resolve(records)
+    assert found is not None
+    return found
+
+
+def test_each_epoch_is_of_the_attempt_that_trained_it_last() -> None:
+    found = moved(("a", 1, ""), ("b", 1, ""), ("b", 1, ""), resumed=(0, 1, 3))
+    assert [[epoch.epoch for epoch in epochs] for _, epochs in found.by_start()] == [[1], [2, 3], [4, 5]]
+    assert [{epoch.train_s for epoch in epochs} for _, epochs in found.by_start()] == [{1.0}, {2.0}, {3.0}]
+
+
+def test_epochs_are_timed_from_where_the_last_kind_of_device_begins() -> None:
+    assert moved(("a", 1, "")).timed_from == 1
+    assert moved(("a", 1, ""), ("a", 1, "")).timed_from == 1
+    assert moved(("a", 1, ""), ("b", 1, "")).timed_from == 3
+    assert moved(("a", 1, ""), ("b", 1, ""), ("a", 1, "")).timed_from == 5
+    assert moved(("a", 1, ""), ("a", 2, "")).timed_from == 3, "with company an epoch takes something else"
+    assert moved(("a", 1, "x"), ("a", 1, "y")).timed_from == 3
+
+
+def test_a_kind_is_named_by_what_its_epochs_depend_on() -> None:
+    start = testing.invented_start(device_name="A100", threads=4, environment={"slots": "2"})
+    assert start.device_kind.words() == "A100, 2 packs on it, 4 threads"
+    assert testing.invented_start(device_name="A100", threads=1).device_kind.words() == "A100, 1 thread"

@@ -1,4 +1,4 @@
-"""A failing MLflow store: one line of ours, nothing of MLflow's on the terminal, and what is missing is completed later.
+"""A failing MLflow store: one line of ours, none of MLflow's on the terminal, and what is missing is completed later.
 
 Real SQLite files, a real MLflow server, and servers that answer as proxies do.
 """
