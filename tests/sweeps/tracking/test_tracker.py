@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 import multiprocessing
 import os
@@ -26,6 +25,7 @@ from sweeps.tracking.run_values import LOGGED, PARENT, Mark, metric_key, value_t
 from sweeps.tracking.store import configure_mlflow, initialise, locate
 from sweeps.tracking.tracker import Tracker
 from trainer.journal import Status, set_aside
+from trainer.testing import rewrite
 
 configure_mlflow()
 
@@ -275,13 +275,14 @@ def test_what_is_known_at_the_end_alone_reaches_a_run_that_was_followed_from_its
 
 def in_two_stages(journal: Path) -> None:
     """Names a stage in each epoch, and remarks on a metric at the end."""
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    for line in lines:
+
+    def named(line: dict[str, Any]) -> None:
         if line["kind"] == "epoch":
             line["stage"] = "first" if line["epoch"] <= 2 else "second"
         elif line["kind"] == "end":
             line["remarks"] = {"loss": "all scores are equal"}
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    rewrite(journal, named)
 
 
 def test_a_restarted_fold_shows_each_epoch_once_with_the_newest_attempt(
