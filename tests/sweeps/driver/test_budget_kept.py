@@ -115,9 +115,6 @@ class Simulated:
     def room(self, active: int) -> int:
         return 4 - active
 
-    def release(self) -> None:
-        pass
-
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def sleep(self, seconds: float) -> None:

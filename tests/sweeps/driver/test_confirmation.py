@@ -76,9 +76,6 @@ class AtOnce:
     def room(self, active: int) -> int:
         return 1000
 
-    def release(self) -> None:
-        pass
-
     def _run(self, text: str) -> None:
         for launch in from_text(Pack, text).launches:
             spec, home = launch.spec, Path(launch.folder)
