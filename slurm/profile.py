@@ -54,13 +54,18 @@ class Profile(Strict):
     partition: str | None = None
     """As sbatch takes it: "gpu", or "gpu,long" for whichever starts a job first."""
     partitions: tuple[Partition, ...] = ()
+    """Several, with what each has otherwise; instead of ``partition``."""
     account: str | None = None
+    """The project that jobs are charged to, where the site asks for one."""
     qos: str | None = None
+    """Quality of service, where the site asks for one."""
     constraint: str | None = None
+    """Features of nodes, as ``a100|h100``."""
 
     gpus_per_pack: int | None = Field(default=None, ge=0)
     """None: on Slurm 1; on this machine 1 where it has GPUs, else 0."""
     gpu_type: str | None = None
+    """As the site calls it, as ``a100``; None: whichever there is."""
     ask_gpus_as: Literal["gpus-per-node", "gpus-per-task", "gpus", "gres"] = "gpus-per-node"
     """The sbatch option by which the site takes GPUs; gres writes ``--gres=gpu:TYPE:N``."""
     gres: tuple[str, ...] = ()
@@ -75,8 +80,9 @@ class Profile(Strict):
     mem_gb: PositiveFloat | None = None
     """Memory of a pack. Where no key of memory is given, 8; null asks for none, at sites that give it by the core."""
     mem_per_cpu_gb: PositiveFloat | None = None
+    """Memory by the core, at sites that want it so."""
     mem_per_gpu_gb: PositiveFloat | None = None
-    """Memory by the core or by the GPU, at sites that want it so; one of the three."""
+    """Memory by the GPU, at sites that want it so; one of the three."""
     time: TimeLimit | None = None
     """Time limit of one job in minutes, or in one of Slurm's forms: ``90``, ``90:30`` (minutes and seconds),
     ``1:00:00``, ``2-12`` (days and hours), ``2-12:00``, ``2-12:00:00``; rounded up to whole minutes. Slurm needs a
@@ -95,6 +101,7 @@ class Profile(Strict):
     python: str | None = None
     """Shell words that start Python on the node. None: the interpreter that submits."""
     environment: Variables = Field(default_factory=dict)
+    """Variables that are set on the node."""
     working_folder: str | None = None
     """Folder in which packs start. None: the one in which the study was started."""
     scratch: str | None = None
@@ -108,10 +115,11 @@ class Profile(Strict):
     """Packs at a time on one device (``gpus_per_pack`` GPUs, or ``cpus_per_pack`` cores where packs have no GPU); auto
     finds the number by a short trial on the node."""
     gpus_per_node: int | None = Field(default=None, ge=0)
+    """GPUs of a job that is a node; needed with ``jobs: node`` where packs have any."""
     cpus_per_node: PositiveInt | None = None
+    """Its cores. None: as many as its packs need; of packs without a GPU, the whole node (``--exclusive``)."""
     mem_per_node_gb: PositiveFloat | None = None
-    """What ``jobs: node`` asks for. GPUs: needed where packs have any. Cores and memory, None: as much as that many
-    packs need; of packs without a GPU, where the cores are not said, the whole node (``--exclusive``)."""
+    """Its memory. None: as much as its packs need."""
     reserve_s: PositiveFloat | None = None
     """A job that takes further packs takes none with less than this left before it is told to save. None: what the
     study knows that the pack needs until its first checkpoint, and a minute where it does not."""
@@ -135,8 +143,9 @@ class Profile(Strict):
     accounting: bool = True
     """Whether sacct may be asked for jobs that squeue has forgotten."""
     poll_min_s: PositiveFloat = 5.0
+    """Least seconds between two questions to the scheduler."""
     poll_max_s: PositiveFloat = 60.0
-    """Bounds of the time between two questions to the scheduler, and of the wait after a refusal, in seconds."""
+    """Most seconds between two questions, and of the wait after a refusal."""
 
     @property
     def memory_gb(self) -> float | None:

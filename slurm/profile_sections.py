@@ -65,6 +65,7 @@ class Partition(Strict):
 
     name: str = Field(min_length=1, description="the name of a partition")
     share: Annotated[float, Field(gt=0)] | None = None
+    """Of all packs, in proportion to the other partitions' shares."""
     max_jobs: PositiveInt | None = None
     """Most packs of ours pending or running in this partition."""
     account: str | None = None

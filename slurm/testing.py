@@ -7,6 +7,9 @@ or is forgotten, and which command refuses, hangs, answers garbage or breaks off
     fake = FakeSlurm(tmp_path / "slurm")
     monkeypatch.setenv("PATH", f"{fake.install()}:{os.environ['PATH']}")
     fake.refuse("sbatch", "sbatch: error: Batch job submission failed: Socket timed out", accept=True)
+
+:meth:`FakeSlurm.be` makes it a whole site: what its commands answer, and what its sbatch refuses, comes from a folder
+of text files (:mod:`slurm.fake.site`).
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from slurm import fake_answers
+from slurm.fake import sbatch as fake_sbatch
+from slurm.fake import site as fake_site
+from slurm.fake import srun
 
 COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "srun", "sinfo", "sacctmgr")
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD")
@@ -45,7 +50,11 @@ EMPTY = {
     "version": "22.05.8",
     "accounting": True,
     "max_submit": None,
+    "site": None,
 }
+
+KEPT = ("PATH", "HOME", "USER", "LANG")
+"""What a job of --export=NONE has of its submitter's environment, as a login there would give it."""
 
 Job = dict[str, Any]
 
@@ -118,6 +127,11 @@ class FakeSlurm:
         environment |= {"SLURM_JOB_NODELIST": node, "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0"}
         if task:
             environment |= {"SLURM_ARRAY_JOB_ID": root, "SLURM_ARRAY_TASK_ID": task}
+        options = self.jobs()[job]["options"]
+        if options.get("export") == "NONE":
+            environment = {key: environment[key] for key in environment if key in KEPT or key.startswith("SLURM_")}
+            environment["SLURM_EXPORT_ENV"] = "NONE"
+        environment |= fake_sbatch.given(options)
         done = subprocess.run(["bash", "-c", self.jobs()[job]["script"]], env=environment, check=False)
         if self.jobs()[job]["word"] == "RUNNING":
             self.put(job, "FAILED" if done.returncode else "COMPLETED")
@@ -158,6 +172,22 @@ class FakeSlurm:
             state["accounting"], state["max_submit"], state["version"] = accounting, max_submit, version
             state["config"] |= config
 
+    def be(self, folder: Path) -> None:
+        """Makes it the site that the files of a folder tell of; commands that are not there lose their executables."""
+        site = fake_site.load(folder)
+        for command in site["missing"]:
+            (self.folder / "bin" / command).unlink(missing_ok=True)
+        with self.state() as state:
+            state["site"], state["accounting"] = site, "sacct" not in {*site["missing"], *site["failing"]}
+            state["config"] |= site["config"]
+            state["version"] = site["config"]["SLURM_VERSION"]
+            limits = [int(each["MaxSubmit"]) for each in site["assoc"] if each["MaxSubmit"]]
+            state["max_submit"] = min(limits, default=None)
+
+    def waiting(self) -> list[str]:
+        """Jobs that could start."""
+        return [job for job, each in self.jobs().items() if each["word"] == "PENDING"]
+
     def calls(self, command: str) -> list[list[str]]:
         """The arguments of each call of a command so far."""
         with self.state() as state:
@@ -172,7 +202,7 @@ def main(command: str, folder: str) -> None:
     """What the executables run."""
     words = sys.argv[1:]
     if command == "srun":
-        _srun(words)
+        srun.become(words)
     fake = FakeSlurm(Path(folder))
     with fake.state() as state:
         if words == ["--version"]:  # no question to the scheduler
@@ -189,7 +219,9 @@ def main(command: str, folder: str) -> None:
         _exit(fault["words"])
     with fake.state() as state:
         told = [answer for of, begin, answer in state["told"] if of == command and " ".join(words).startswith(begin)]
-        out, err = (told[-1], "") if told else ANSWERS[command](state, words)
+        site = state["site"]
+        by_site = fake_site.answer(site, command, words) if site else None
+        out, err = (told[-1], "") if told else by_site or ANSWERS[command](state, words)
     if fault and kind is FaultKind.REFUSE:
         _exit(fault["words"])
     if fault and kind is FaultKind.GARBLE:
@@ -197,7 +229,12 @@ def main(command: str, folder: str) -> None:
         out = "\n".join([*lines[1:], lines[0][:4] if lines else "", "\x00|slurm_load_jobs|?"])
     if fault and kind is FaultKind.NOTICE:
         out = f"{fault['words']}\n{out}"
-    if err:
+    if site:
+        sys.stdout.write(site["before"][0])
+        sys.stderr.write(site["before"][1])
+    if err.startswith("sbatch: Job"):
+        sys.stderr.write(err + "\n")  # the answer of --test-only, which is no error
+    elif err:
         _exit(err)
     sys.stdout.write(out + "\n" if out else "")
 
@@ -209,7 +246,12 @@ def _exit(words: str) -> None:
 
 def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     script = Path(words[-1]).read_text(encoding="utf-8")
-    options = dict(re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", script, flags=re.MULTILINE))
+    options = fake_sbatch.read(script, words[:-1])
+    test_only, site = "--test-only" in words, state["site"]
+    options |= fake_sbatch.preset(site) if site else {}
+    said = fake_sbatch.refusal(site, options, test_only=test_only) if site else None
+    if said is not None:
+        return "", said
     root, tasks = str(state["next"]), [""]
     if "array" in options:
         first, last = options["array"].partition("%")[0].split("-")
@@ -219,13 +261,11 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     live = sum(job["word"] in LIVE for job in state["jobs"].values())
     if state["max_submit"] is not None and live + len(tasks) > state["max_submit"]:
         return "", SUBMIT_LIMIT
-    if "--test-only" in words:
-        return (
-            f"sbatch: Job {root} to start at 2026-01-01T00:00:00 using 1 processors on nodes node1 in partition main",
-            "",
-        )
+    if test_only:
+        words_of_it = site["test_only"].strip() if site else fake_site.TEST_ONLY
+        return "", words_of_it.replace("%j", root).replace("%p", options.get("partition", "main"))
     state["next"] += 1
-    job = {
+    job: Job = {
         "name": options.get("job-name", "sbatch"),
         "word": "PENDING",
         "node": "",
@@ -234,7 +274,7 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     }
     job |= {"partition": options.get("partition", "main"), "options": options, "forgotten": False}
     state["jobs"] |= {root + task: dict(job) for task in tasks}
-    return f"Submitted batch job {root}", ""
+    return (site["submitted"].strip() if site else fake_site.SUBMITTED).replace("%j", root), ""
 
 
 def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
@@ -259,7 +299,8 @@ def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
         rows.append((root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
     if "json" in option:
         return fake_answers.queue_in_json(rows), ""
-    return "\n".join(_format(option["format"], *row) for row in rows), ""
+    lines = fake_site.queue(state["site"], rows, names) if state["site"] else rows
+    return "\n".join(line if isinstance(line, str) else _format(option["format"], *line) for line in lines), ""
 
 
 def _format(pattern: str, root: str, tasks: str, job: Job) -> str:
@@ -308,22 +349,3 @@ ANSWERS = {
 def _options(words: Sequence[str]) -> dict[str, str]:
     pairs = (word.removeprefix("--").partition("=") for word in words if word.startswith("--"))
     return {key: value for key, _, value in pairs}
-
-
-def _srun(words: list[str]) -> None:
-    """Becomes the step's program, with its output where ``--output`` says."""
-    rest = list(words)
-    output = ""
-    while rest and rest[0].startswith("-"):
-        option = rest.pop(0)
-        if option == "--output":
-            output = rest.pop(0)
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID", ""), os.environ.get("SLURM_ARRAY_TASK_ID", "")
-    for pattern, value in (("%A", array), ("%a", task), ("%t", "0"), ("%j", os.environ["SLURM_JOB_ID"])):
-        output = output.replace(pattern, value)
-    if output:
-        log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-    program = shutil.which(rest[0]) or rest[0]
-    os.execv(program, rest)  # noqa: S606

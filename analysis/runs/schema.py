@@ -96,6 +96,8 @@ TRAINING_PARAM = "training."
 STUDY_ARTIFACT = "study.yaml"  # as resolved
 PLAN_ARTIFACT = "plan.json"  # analysis.runs.plan.Plan: what was planned and declared before the first run
 BUDGET_ARTIFACT = "budget.json"  # analysis.runs.account.Account: what the study might cost, did cost, and lacked for it
+ACCOUNTING_ARTIFACT = "accounting.json"  # analysis.runs.accounting.Accounting: what jobs cost by the site's accounts
+ACCOUNTING_RUNS_ARTIFACT = "accounting.csv"  # its lines, one for each run of each job
 REPORT_ARTIFACT = "report"
 
 

@@ -22,7 +22,7 @@ from slurm import executor
 from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.jobs import NAME, Costs, JobReport
 from slurm.profile import Profile
-from slurm.scheduler import answers, arrays, sbatch_errors, states, submissions
+from slurm.scheduler import answers, arrays, clusters, sbatch_errors, states, submissions
 from slurm.scheduler.answers import Means
 from slurm.scheduler.commands import Limits, Scheduler
 from slurm.scheduler.poller import Poller
@@ -190,7 +190,12 @@ class SlurmCluster:
                 folder=submission.folder,
                 partition=array.partition,
                 avoid=avoid,
+                here=self.scheduler.cluster,
             )
+        except executor.SentElsewhere as error:
+            self.scheduler.ask("scancel", f"--clusters={error.cluster}", error.job)
+            self._withdraw(submission)
+            raise SubmissionRejected(clusters.sent_elsewhere(error.job, error.cluster)) from None
         except executor.SbatchError as error:
             words = str(error)
             meaning = sbatch_errors.meaning(words)

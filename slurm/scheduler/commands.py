@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from slurm.executor import clean_environment
 from slurm.jobs import Costs
-from slurm.scheduler import answers, squeue
+from slurm.scheduler import answers, clusters, squeue
 from slurm.scheduler.answers import Means
 from slurm.scheduler.squeue import Queue, Row
 
@@ -48,7 +48,7 @@ def plain_environment(command: str) -> dict[str, str]:
     kept = {
         key: value
         for key, value in clean_environment(os.environ).items()
-        if not key.startswith(("SQUEUE_", "SACCT", "SCANCEL_", "SCONTROL_"))
+        if not key.startswith(("SQUEUE_", "SACCT", "SCANCEL_", "SCONTROL_", "SINFO_"))
     }
     times = {"SLURM_TIME_FORMAT": "%s"} if command in ("squeue", "sacct") else {}
     return kept | {"LC_ALL": "C", "SLURM_BITSTR_LEN": "0"} | times
@@ -61,6 +61,7 @@ class Scheduler:
         self.costs = costs
         self.without_accounting = False
         """Whether sacct said that this cluster keeps no accounts."""
+        self._cluster: str | None = None
         self._json: bool | None = None
         """Whether squeue is asked for JSON; None while its version was not asked."""
         self._json_once = False
@@ -91,13 +92,13 @@ class Scheduler:
 
     def queue(self, names: list[str]) -> Queue:
         """This user's jobs of these names (of any name, where there are none) that slurmctld remembers."""
-        asked = ["--states=all", f"--user={os.getuid()}", *([f"--name={','.join(names)}"] if names else [])]
+        asked = ["--states=all", "--local", f"--user={os.getuid()}", *([f"--name={','.join(names)}"] if names else [])]
         if self._speaks_json() and (told := self._queue_in_json(asked)) is not None:
             return told
         answer = self.ask("squeue", "--noheader", *asked, f"--format={squeue.COLUMNS}")
         if not answer.ok:
             return Queue(whole=False, problem=_last_words(answer.err) or f"exit status {answer.code}")
-        return squeue.read_text(answer.out)
+        return squeue.read_text(self._here(answer.out))
 
     def _speaks_json(self) -> bool:
         """Whether squeue is asked for JSON. Its version is its own to know: that costs the scheduler nothing."""
@@ -124,13 +125,11 @@ class Scheduler:
 
         Lines that make no sense are left out: what they were about is asked again.
         """
-        answer = self.ask(
-            "sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State,NodeList,JobName", *selection
-        )
-        if self._unanswered(answer):
+        lines = self.accounts("--allocations", "--format=JobID,State,NodeList,JobName", *selection)
+        if lines is None:
             return None
         rows: list[Row] = []
-        for line in answer.out.splitlines():
+        for line in lines:
             parts = line.split("|", 3)
             found = re.fullmatch(r"(\d+)(?:_(\d+|\[.*\]))?", parts[0].strip())
             if len(parts) != 4 or found is None:
@@ -140,16 +139,30 @@ class Scheduler:
             rows += [Row(job=job, name=parts[3].strip(), word=parts[1].strip(), node=node) for job in ids]
         return squeue.newest(rows)
 
-    def _unanswered(self, answer: Answer) -> bool:
-        """Whether sacct said nothing that counts; some versions end with 0 while the database is away."""
+    def cluster(self) -> str:
+        """The name of this machine's cluster; "" where nobody says it. Asked once, by those that need it."""
+        if self._cluster is None:
+            self.limits()
+        return self._cluster or ""
+
+    def _here(self, out: str) -> str:
+        """What this machine's cluster answered, where several did."""
+        return clusters.here(out, self.cluster()) if clusters.several(out) else out
+
+    def accounts(self, *options: str) -> list[str] | None:
+        """What sacct says, line by line; None where it said nothing that counts: some versions end with 0 while the
+        database is away."""
+        answer = self.ask("sacct", "--local", "--noheader", "--parsable2", *options)
         if answer.ok and answers.said("sacct", answer.err) is None:
-            return False
+            return answer.out.splitlines()
         self.without_accounting = Means.ABSENT in answers.meanings("sacct", answer.err)
-        return True
+        return None
 
     def limits(self) -> Limits:
         """The site's limits, as far as users may read them."""
         answer = self.ask("scontrol", "show", "config")
+        named = re.search(r"^ClusterName\s*=\s*(\S+)", answer.out, flags=re.MULTILINE)
+        self._cluster = named.group(1) if named else self._cluster
         found = dict(re.findall(r"^(MaxArraySize|MaxJobCount)\s*=\s*(\d+)", answer.out, flags=re.MULTILINE))
         return Limits(
             max_array_size=int(found.get("MaxArraySize", DEFAULT_ARRAY_SIZE)) or 2,

@@ -23,6 +23,8 @@ from slurm.scheduler import states
 
 JSON_FROM = (24, 5)
 COLUMNS = "%F|%K|%T|%N|%j|%S|%r"
+NOTICE = re.compile(r"\s*([|+*#=~!<>-][^|]*\s.*|[^\d|][^|]*\s[^|]*\s[^|]*)$")
+"""A line of a box, or a sentence: rows of ours have no blanks but in their reason."""
 NO_VALUE = 0xFFFF_FFFD
 """Slurm's numbers for "none" and "no limit" begin here."""
 
@@ -58,16 +60,16 @@ def version(text: str) -> tuple[int, int] | None:
 
 
 def read_text(out: str) -> Queue:
-    """Of lines in :data:`COLUMNS`. A notice before the rows (of a site, of a wrapper) is no row; a line among them that
-    makes no sense may have been one."""
+    """Of lines in :data:`COLUMNS`. A notice (of a site, of a wrapper) is no row; another line that makes no sense may
+    have been one."""
     rows: list[Row] = []
     problem = ""
     for line in out.splitlines():
         head, bar, tail = line.rpartition("|")
         parts = head.split("|", 4)
         if not bar or len(parts) != 5 or not parts[0].strip().isdecimal():
-            torn = bool(rows) or "|" in line or line.strip()[:1].isdecimal()
-            problem = line.strip()[:200] if torn and line.strip() else problem
+            torn = line.strip() and (bool(rows) or "|" in line or line.strip()[:1].isdecimal())
+            problem = line.strip()[:200] if torn and not NOTICE.match(line) else problem
             continue
         root, tasks, word, node, rest = (part.strip() for part in parts)
         name, bar, start = rest.rpartition("|")

@@ -16,14 +16,14 @@ from typing import Any
 
 import click
 
-from sweeps.cli import exit_codes, machine, planning, profiles
+from sweeps.cli import editors, exit_codes, machine, planning, profiles, results
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
-    ("check", "probe", "plan", "studies", "data"),
+    ("new", "check", "probe", "plan", "studies", "data", "schema"),
     ("run", "resume", "extend", "tick", "status", "logs", "stop"),
 )
-AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
+AFTER, AROUND = ("sync", "ui", "compare", "report"), ("doctor", "profile", "cluster")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
 MEANT_FOR_THE_USER = {
@@ -114,7 +114,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     # all of it, or a refusal and nothing
     texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
     texts.append(alike.words(alike.check(found)))
-    texts += [preview.price(found, measured), preflight.cost(found), *outlay.check(found, profile, measured)]
+    texts += [preview.price(found, measured, profile), preflight.cost(found), *outlay.check(found, profile, measured)]
     texts.append(preview.submission(found, profile))
     click.echo("\n".join(texts))
 
@@ -307,35 +307,6 @@ def ui(folder: Path, port: int | None) -> None:
     driving.serve(ui_server.ui(folder, session.opened(folder).tracking.uri, port=port))
 
 
-@main.command()
-@click.argument("sources", nargs=-1, metavar="[DIR|URI]...")
-@click.option("--import", "imported", multiple=True, metavar="CSV", type=click.Path(path_type=Path, exists=True),
-              help="A published table (or a folder of them), shown as not verifiable.")  # fmt: skip
-@click.option(
-    "--experiment", "experiments", multiple=True, metavar="NAME", help="Experiment of a URI; default: all of ours."
-)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write (default: DIR/report).")
-@click.option("--allow-incomplete", is_flag=True, help="Report although planned folds are missing.")
-@click.option("--pdf", is_flag=True, help="Also write report.pdf, with a Chromium on this machine.")
-def report(
-    sources: tuple[str, ...],
-    imported: tuple[Path, ...],
-    experiments: tuple[str, ...],
-    out: Path | None,
-    allow_incomplete: bool,
-    pdf: bool,
-) -> None:
-    """Write the report of folders, stores or published tables."""
-    if not sources and not imported:
-        raise click.UsageError("name a study folder, a tracking URI, or --import CSV")
-    from sweeps.cli import reporting
-
-    for line in reporting.write(
-        sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf_wanted=pdf
-    ):
-        click.echo(line)
-
-
 for _command in (
     planning.plan,
     planning.probe,
@@ -343,6 +314,10 @@ for _command in (
     machine.data,
     machine.doctor,
     profiles.profile,
+    editors.new,
+    editors.schema,
+    results.compare,
+    results.report,
     machine.cluster,
 ):
     main.add_command(_command)

@@ -52,15 +52,15 @@ def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolve
         return
     texts = [f"suite {suite.name}: {counted(len(suite.studies), 'study', 'studies')}: {', '.join(suite.studies)}"]
     texts += [f"question: {suite.question}", alike.words(alike.check(suite.first)), *budget.words(suite)]
+    profile = needs.here(suite.first).for_nodes(profiles.of(suite.first))
     totals = []
     for member, one in suite.studies.items():
         places = named.check(one)
         texts += ["", f"-- {member}", preview.design(one), *([f"{one.model.name}: {places}"] if places else [])]
-        texts += [preview.price(one, measured), preflight.cost(one)]
+        texts += [preview.price(one, measured, profile), preflight.cost(one)]
         totals.append(progress.sizes(one))
     folds = sum(size.folds for sizes in totals for size in sizes.values())
     epochs = sum(size.epochs for sizes in totals for size in sizes.values())
-    profile = needs.here(suite.first).for_nodes(profiles.of(suite.first))
     texts += ["", f"-- all: {counted(folds, 'fold')}, at most {counted(epochs, 'epoch')}, on profile {profile.name}"]
     click.echo("\n".join(texts))
 

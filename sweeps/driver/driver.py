@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
-from sweeps.driver import account, decisions, mending, trial_costs, trial_result
+from sweeps.driver import account, accounted, decisions, mending, trial_costs, trial_result
 from sweeps.driver.budget import Budget
 from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
@@ -28,6 +28,7 @@ from sweeps.driver.waiting import Keeper
 from sweeps.errors import LedgerError
 from sweeps.folder import damage, decided, layout, ledger, own_code, winners
 from sweeps.folder.damage import Damaged
+from sweeps.folder.device_kinds import trained_on
 from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.ledger import FILE, Ledger
 from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused, TrialAdded, trial_of
@@ -89,7 +90,7 @@ class Driver:
         self._track_at = 0.0
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
-        self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices)
+        self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices, profile=node.profile)
         races = Races(study, self.ledger, self.journals, self.budget)
         self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races, self.budget)
         self.reuse = Reuse(study, path, self.ledger, self.journals, self._new_trials.specs, lambda: self.node)
@@ -215,7 +216,8 @@ class Driver:
                 status, metrics = result
                 metrics |= trial_costs.measured(self.study, trial, histories) if metrics else {}
                 trained = Trained.together(histories)
-                end = Completed(trial=trial.trial, status=status, metrics=metrics, **trained._asdict())
+                by_kind = trained_on(histories)
+                end = Completed(trial=trial.trial, status=status, metrics=metrics, on=by_kind, **trained._asdict())
                 ends.append((trial, end))
         self.ledger.write(*(end for _, end in ends))
         for trial, end in ends:
@@ -259,6 +261,7 @@ class Driver:
         if over and not self.budget.pending and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
             account.write(self.path, account.of(self.study, self.state, self.journals))
+            accounted.settle(self.path, self.study, self.journals, self.cluster.costs)
 
     # -- submission ----------------------------------------------------------------------------------------------------
 

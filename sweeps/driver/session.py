@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from analysis.runs.plan import Plan, Sameness, from_json, to_json
 from slurm.jobs import Cluster
-from sweeps.driver import account, needs, other_version, profiles, sent
+from sweeps.driver import account, accounted, needs, other_version, profiles, sent
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node, own_names
@@ -165,6 +165,7 @@ def node_for(study: Study, profile: Profile) -> Node:
         code=code.digest(),
         device=profile.device_for(study.cluster.device),
         devices=max(here.gpus_per_pack or 1 for here in profile.places),  # wherever a pack lands, no budget is passed
+        profile=profile,
     )
 
 
@@ -254,7 +255,10 @@ def sync(path: Path) -> str:
         extension.complete(path)
         state = replay(ledger.read(path / ledger.FILE))
         decided.write_all(path / "trials", state)
-        account.write(path, account.of(study, state, Journals(path / "trials")))
+        journals = Journals(path / "trials")
+        account.write(path, account.of(study, state, journals))
+        if state.finished:
+            accounted.settle(path, study, journals)
         synced = Tracker(study.tracking.uri, path).sync()
     finally:
         lock.release()

@@ -117,7 +117,8 @@ class FolderReader:
 
     def artifacts(self) -> dict[str, str]:
         """Name -> text of what describes the study, without the credentials that a URI may carry."""
-        names = (schema.STUDY_ARTIFACT, schema.PLAN_ARTIFACT, schema.BUDGET_ARTIFACT, PROVENANCE)
+        accounts = (schema.BUDGET_ARTIFACT, schema.ACCOUNTING_ARTIFACT, schema.ACCOUNTING_RUNS_ARTIFACT)
+        names = (schema.STUDY_ARTIFACT, schema.PLAN_ARTIFACT, *accounts, PROVENANCE)
         files = [self.folder / name for name in names]
         described = {file.name: file.read_text(encoding="utf-8") for file in files if file.is_file()}
         return {name: redact(text) for name, text in {**described, **own_code.texts(self.folder)}.items()}

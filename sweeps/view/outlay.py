@@ -13,7 +13,7 @@ from sweeps.driver.packs import pack_size
 from sweeps.errors import StudyError
 from sweeps.study import planner
 from sweeps.study.study import Study
-from sweeps.view import pilot
+from sweeps.view import epoch_times, pilot
 from sweeps.view.pilot import Costs, Spread
 from sweeps.wording import counted
 from trainer.spec import Phase
@@ -46,7 +46,8 @@ def money(seconds: float, profile: Profile) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Bought:
-    """What a budget pays for, without a margin, if epochs take what they took before."""
+    """What a budget pays for, without a margin, if epochs take what they took before; of several kinds of device the
+    mean, weighted by how many folds each had."""
 
     settings: int
     """Of every activation that is searched."""
@@ -55,7 +56,7 @@ class Bought:
     """Of the claims phase, of every activation."""
     planned_repeats: int
     most_s: float
-    """Device seconds of all that is planned, at most."""
+    """Device seconds of all that is planned, at most: on the slowest kind of device."""
 
 
 def bought(study: Study, cost: Costs) -> Bought:
@@ -66,7 +67,9 @@ def bought(study: Study, cost: Costs) -> Bought:
     settings = max((planner.trials(study, label, "search") for label in searched), default=0)
     first = study.confirm.first if study.confirm is not None and claims == "confirm" else planned
     repeat_s = sum(_trial_s(study, cost, label, "confirm", 1) for label in study.compared())
-    most_s = settings * setting_s + (planned * repeat_s if claims == "confirm" else 0.0)
+    most_s = settings * sum(_trial_s(study, cost.at_most, label, "search", None) for label in searched)
+    if claims == "confirm":
+        most_s += planned * sum(_trial_s(study, cost.at_most, label, "confirm", 1) for label in study.compared())
     if study.budget is None:
         return Bought(
             settings=settings, planned_settings=settings, repeats=planned, planned_repeats=planned, most_s=most_s
@@ -145,8 +148,10 @@ def check(study: Study, profile: Profile, named: Sequence[Path], pilots: Sequenc
     """Lines on money, budget and power. ``named``: folders whose epoch times count, none for all in ``runs``;
     ``pilots``: where else scores may be."""
     found = pilot.folders(study, named)
-    cost = pilot.costs(study, found)
-    lines = budget(study, profile, cost)
+    cost = pilot.costs(study, found, profile)
+    lines = [*epoch_times.table(study, pilot.times(study, found), profile), *costs_of_unlike(study, profile)]
+    lines += cores(study, profile)
+    lines += budget(study, profile, cost)
     repeats = len(planner.repeats(study, planner.claims_phase(study)))
     if cost is not None:
         most = bought(study, cost)
@@ -154,6 +159,34 @@ def check(study: Study, profile: Profile, named: Sequence[Path], pilots: Sequenc
         if profile.prices is not None:
             lines.append(f"money: at most {hours(most.most_s, profile)}{money(most.most_s, profile)}")
     return lines + tells(study, pilot.spreads(study, [*found, *pilots]), repeats)
+
+
+def cores(study: Study, profile: Profile) -> list[str]:
+    """Where packs train on the CPU with fewer threads than they ask for cores, or more; a line a partition."""
+    threads = study.cluster.threads
+    said = []
+    for here in profile.places:
+        if here.gpus_per_pack != 0 or here.cpus_per_pack == threads:
+            continue
+        where = f" in partition {here.partition}" if here.partition else ""
+        use = "the others idle" if here.cpus_per_pack > threads else "they wait for one another"
+        said.append(
+            f"packs ask for {counted(here.cpus_per_pack, 'core')}{where} and train with {counted(threads, 'thread')} "
+            f"(cluster: {{threads: {threads}}}): {use}; cluster: {{threads: {here.cpus_per_pack}}} uses them all"
+        )
+    return said
+
+
+def costs_of_unlike(study: Study, profile: Profile) -> list[str]:
+    """A warning where a search looks for seconds in partitions that give different devices."""
+    named = study.search.objectives if study.search is not None else ()
+    alike = {(here.device_for("auto"), here.gpu_type, here.constraint, here.gpus_per_pack) for here in profile.places}
+    if "epoch_s" not in named or len(alike) < 2:
+        return []
+    return [
+        f"search.objectives has epoch_s, and the partitions of profile {profile.name} differ in device: seconds from "
+        "one do not compare with those from another; give one partition, or the search is told a mixture"
+    ]
 
 
 def needed(study: Study, profile: Profile, named: Sequence[Path], *, size: float, target: float) -> list[str]:
@@ -170,7 +203,7 @@ def needed(study: Study, profile: Profile, named: Sequence[Path], *, size: float
     if len(study.compared()) < 2:
         raise StudyError(f"{study.name}: compares one activation with nothing; accepts a study of two or more")
     found = pilot.folders(study, named)
-    spreads, cost = pilot.spreads(study, found), pilot.costs(study, found)
+    spreads, cost = pilot.spreads(study, found), pilot.costs(study, found, profile)
     metric = study.report.metric
     head = f"a difference of {size:g} in {metric}, told with {100 * target:g} % power:"
     if not spreads:
@@ -195,10 +228,11 @@ def needed(study: Study, profile: Profile, named: Sequence[Path], *, size: float
         lines.append(
             f"{named_}: not reachable by repeats; the least that they reach is {least:.4g}{instead} ({_of(spread)})"
         )
+    lines += epoch_times.table(study, pilot.times(study, found), profile)
     if most and cost is None:
         lines.append(NO_TIMES)
     elif most and cost is not None:
-        seconds = most * sum(_trial_s(study, cost, label, "confirm", 1) for label in study.compared())
+        seconds = most * sum(_trial_s(study, cost.at_most, label, "confirm", 1) for label in study.compared())
         lines.append(
             f"{counted(most, 'repeat')} of all {counted(len(study.compared()), 'activation')}: "
             f"{most * folds * len(study.compared())} folds, at most {hours(seconds, profile)}"

@@ -12,8 +12,11 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis.runs.account import Account
+from analysis.runs.accounting import Accounting
 from analysis.runs.plan import from_json
-from sweeps.driver import account, decisions, session, waiting
+from slurm.errors import ClusterError
+from slurm.profile import Profile
+from sweeps.driver import account, accounted, decisions, profiles, session, waiting
 from sweeps.driver.fold_specs import specs_of
 from sweeps.driver.waiting import Waiting
 from sweeps.errors import StudyError
@@ -24,7 +27,7 @@ from sweeps.folder.lock import held
 from sweeps.folder.records import FoldKey, Submitted, Submitting, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
-from sweeps.view import damages
+from sweeps.view import by_kind, damages
 from sweeps.view.next_step import next_step
 from sweeps.view.progress import Snapshot, snapshot
 from sweeps.view.screen import UNWATCHED, screen
@@ -56,6 +59,8 @@ class StudyStatus:
     """Folds that are over and of which a file is not as it was written, and which."""
     notes: tuple[str, ...]
     """What is said of them, and of folds that were trained again."""
+    accounting: Accounting | None = None
+    """What its jobs cost by the site's accounts; None while it was not asked, which is at the study's end."""
     waiting: Waiting | None = None
     """What its jobs wait for, as its driver last saw; None where there are none, or nobody said."""
 
@@ -72,8 +77,9 @@ class StudyStatus:
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
         if self.hint:
             lines.append(self.hint)
-        lines += self.notes
-        return "\n".join([*lines, *account.words(self.account)])
+        lines += [*self.notes, *by_kind.lines(self.now.kinds)]
+        cost = self.accounting.words()[:3] if self.accounting else []
+        return "\n".join([*lines, *account.words(self.account), *(["; ".join(cost)] if cost else [])])
 
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
@@ -82,6 +88,7 @@ class StudyStatus:
         plain |= {"history": list(self.history), "damaged": self.damaged}
         plain |= {"copy_of": str(self.copy_of) if self.copy_of else None}
         plain |= {"budget": dataclasses.asdict(self.account)}
+        plain |= {"accounting": self.accounting.words() if self.accounting else None}
         return json.dumps(plain, indent=1)
 
 
@@ -123,14 +130,29 @@ def read(folder: Path, *, verify: bool = False) -> StudyStatus:
         lost=sum(wrong.lost for wrong in damaged.values()),
         damaged={fold: wrong.what for fold, wrong in damaged.items()},
         notes=(*damages.words(folder, state, damaged), *damages.trained_again(state)),
-        now=snapshot(study, state, journals, lost=[fold for fold, wrong in damaged.items() if wrong.lost]),
+        now=snapshot(
+            study,
+            state,
+            journals,
+            lost=[fold for fold, wrong in damaged.items() if wrong.lost],
+            profile=_profile(study),
+        ),
         driver_alive=held(folder),
         copy_of=place.original(folder),
         jobs_live=len(state.folds_of),
         troubled=_troubled(state, journals),
         account=account.of(study, state, journals),
+        accounting=accounted.read(folder) if state.finished else None,
         waiting=waiting.read(folder) if state.folds_of and not state.finished else None,
     )
+
+
+def _profile(study: Study) -> Profile | None:
+    """None where its file is gone: what packs to come get is not known then."""
+    try:
+        return profiles.of(study)
+    except (ClusterError, StudyError):
+        return None
 
 
 def _troubled(state: State, journals: Journals) -> dict[FoldKey, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from slurm.pool import outfit
 from slurm.profile import DEVICE_VARIABLE, Profile, parse
 from slurm.profile_sections import Partition
 from slurm.scheduler import rehearsal
@@ -151,3 +152,19 @@ def test_the_drivers_job_takes_nothing_of_a_partitions_packs(tmp_path: Path) -> 
     driver = read(MIXED).for_driver()
     assert (driver.partition, driver.gpus_per_pack, driver.setup) == ("gpu", 0, ("module load cuda",))
     assert DEVICE_VARIABLE not in driver.environment
+
+
+def test_jobs_that_hold_several_packs_get_what_their_partition_says(tmp_path: Path) -> None:
+    node = read(
+        "executor: slurm\ntime: 60\njobs: node\ngpus_per_node: 4\ncpus_per_pack: 2\nmem_gb: 10\n"
+        "setup: [module load a]\n"
+        "partitions:\n  - {name: new, gpu_type: h100}\n"
+        "  - {name: old, gpu_type: a100, mem_per_cpu_gb: 3, constraint: big, setup: [module load b]}\n"
+    )
+    found = rehearsal.scripts(outfit.for_worker(node), name="x", folder=tmp_path)
+    assert {"--gpus-per-node=h100:4", "--cpus-per-task=8", "--mem=40960M"} <= options(found["new"])
+    assert {"--gpus-per-node=a100:4", "--cpus-per-task=8", "--mem-per-cpu=3072M", "--constraint=big"} <= options(
+        found["old"]
+    )
+    assert "module load b" in found["old"]
+    assert "export OMP_NUM_THREADS=2\n" in found["old"], "of a pack"

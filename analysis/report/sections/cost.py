@@ -14,7 +14,7 @@ from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.report.figure_style import INK, PALETTE, Plot
 from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings
-from analysis.report.sections import budget, published
+from analysis.report.sections import accounted, budget, published
 from analysis.report.tables import Table, decimals
 from analysis.runs.schema import PEAK_MEMORY_MB, Status
 from analysis.runs.wording import counted
@@ -70,12 +70,12 @@ def section(findings: Findings) -> Section:
         blocks += typed
         return Section(anchor="cost", title="Cost", blocks=blocks)
     summary = summarised(findings)
-    blocks += [Text(text) for text in [*budget.spent(findings), *several(findings, summary), noise(timed)]]
+    said = [*budget.spent(findings), *accounted.sentences(findings), *several(findings, summary), noise(timed)]
+    blocks += [Text(text) for text in said]
     blocks += [Drawn(plot) for plot in [*ratios(findings, summary), *bars(findings, summary)]]
     blocks.append(Tabled(epoch_table(summary, findings)))
     blocks.append(Tabled(total_table(findings, summary)))
-    if (energy := budget.energy(findings)) is not None:
-        blocks.append(Tabled(energy))
+    blocks += [Tabled(table) for table in (budget.energy(findings), accounted.places(findings)) if table is not None]
     blocks += published.times(findings)
     return Section(anchor="cost", title="Cost", blocks=blocks, methods=METHODS)
 

@@ -21,8 +21,8 @@ from analysis.runs.plan import Sameness
 from sweeps.cli.main import main
 
 HELP = Path(__file__).parent / "help"
-COMMANDS = ("", "check", "probe", "plan", "studies", "data", "run", "resume", "extend", "tick", "status", "logs",
-            "stop", "sync", "ui", "report", "doctor", "profile", "cluster")  # fmt: skip
+COMMANDS = ("", "new", "check", "probe", "plan", "studies", "data", "schema", "run", "resume", "extend", "tick",
+            "status", "logs", "stop", "sync", "ui", "compare", "report", "doctor", "profile", "cluster")  # fmt: skip
 TINY = """
 name: tiny
 data: {name: wine}
