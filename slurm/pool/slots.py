@@ -2,10 +2,13 @@
 
 The trial begins with one ticket on each device. Once a ticket has given enough epochs there, twice as many are let in;
 each ticket that was measured before and after tells how much slower its own epochs have become, so that tickets that
-differ much can be compared. Twice as many that are each ``s`` times as fast give ``2 s`` of the work: from 1.1 on they
-stay, and the next doubling is tried where the device's memory has room for it; else the number goes back, and those too
-many end by themselves. Where tickets end before they give enough epochs, the mean time that whole tickets take stands
-in for their epochs. Memory that falls short halves the number, and it rises no more. Nothing here has effects.
+differ much can be compared. Twice as many that are each ``s`` times as fast give ``2 s`` of the work. Less than 1.1,
+and the number goes back; those too many end by themselves. Else those that came later are asked as well, since a device
+may favour whom it served before: what ends is not replaced until one of them was measured with the smaller number, too.
+Then twice as many stay, and the next doubling is tried where the device's memory has room for it.
+
+Where tickets end before they give enough epochs, the mean time that whole tickets take stands in for their epochs.
+Memory that falls short halves the number, and it rises no more. Nothing here has effects.
 """
 
 from __future__ import annotations
@@ -48,9 +51,15 @@ class Slots:
         self.why = "as the profile says" if self.settled else "the trial begins"
         self._before = 0
         """The number that is known to be good while twice as many are tried; 0 while none are."""
+        self._tried = 0
+        """Twice that number, while it is tried or checked."""
+        self._checking = False
+        """Whether those that came later are being asked."""
         self._by_whole = False
         """Whether tickets are too short for their epochs to tell."""
         self._crowded = False
+        self._first: set[str] = set()
+        """Jobs that had told of the smaller number when the doubling began."""
         self._levels: dict[int, Level] = {}
         if found is not None:
             self._take_up(wanted, found)
@@ -104,6 +113,8 @@ class Slots:
             used, there = memory
             return self._settle(self.now, f"memory: {used:.0f} of {there:.0f} MB are used, and twice that does not fit")
         self._before, self.now = self.now, 2 * self.now
+        self._tried, self._checking = self.now, False
+        self._first = {job for job in self._level(self._before).epochs if self._level(self._before).mean(job)}
         self._levels.pop(self.now, None)
         self.why = f"{self.now} at a time are tried"
         return True
@@ -113,23 +124,34 @@ class Slots:
         have told of both numbers has ended, goes back as well, to let whole tickets tell. Whether anything changed."""
         if self.settled or not self._before:
             return False
+        later = self._later()
+        if self._checking and later & running and not any(self._level(self._before).mean(job) for job in later):
+            return False
         gain = self._gain(running)
         if gain is None:
             return self._measure_again(running)
-        before, self._before = self._before, 0
-        told = f"{self.now} at a time give {gain:.2f} times the epochs of {before}"
-        if gain >= GAIN:
-            self.why = told
+        told = f"{self._tried} at a time give {gain:.2f} times the epochs of {self._before}"
+        if gain < GAIN:
+            return self._settle(self._before, told)
+        if not self._checking and later & running:
+            self._checking, self.now = True, self._before
+            self.why = f"{told}, of those that were there before; the others are asked"
             return True
-        return self._settle(before, told)
+        self.now, self._before, self.why = self._tried, 0, told
+        return True
+
+    def _later(self) -> set[str]:
+        """Those that told of the number that is tried, and had not told of the one before when it began."""
+        two = self._level(self._tried)
+        return {job for job in two.epochs if two.mean(job) is not None and job not in self._first}
 
     def _gain(self, running: frozenset[str]) -> float | None:
-        one, two = self._level(self._before), self._level(self.now)
+        one, two = self._level(self._before), self._level(self._tried)
         known = {job: mean for job in one.epochs if (mean := one.mean(job)) is not None}
         both = {job: (mean, now) for job, mean in known.items() if (now := two.mean(job)) is not None}
-        if both and not (known.keys() - both.keys()) & running:
+        if both and (self._checking or not (known.keys() - both.keys()) & running):
             return 2 * sum(before / now for before, now in both.values()) / len(both)
-        if len(one.whole) >= WHOLE and len(two.whole) >= max(WHOLE, self.now):
+        if len(one.whole) >= WHOLE and len(two.whole) >= max(WHOLE, self._tried):
             return 2 * (sum(one.whole) / len(one.whole)) / (sum(two.whole) / len(two.whole))
         return None
 

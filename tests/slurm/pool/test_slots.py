@@ -36,13 +36,38 @@ def test_twice_as_many_are_let_in_as_long_as_they_gain() -> None:
     assert not slots.weigh(frozenset("ab"))
     tell(slots, 2, a=1.5)  # 2 / 1.5 = 1.33 of the work
     assert slots.weigh(frozenset("ab"))
+    assert slots.now == 1  # until b was alone, too
+    assert not slots.weigh(frozenset("ab"))
+    tell(slots, 1, b=7.0)
+    assert slots.weigh(frozenset("b"))
     assert (slots.now, slots.settled) == (2, False)
     assert slots.double(None)
-    tell(slots, 4, a=3.0, b=17.0)  # half as fast each: nothing gained
-    assert slots.weigh(frozenset("abcd"))
+    tell(slots, 4, b=19.0)  # half as fast each: nothing gained
+    assert slots.weigh(frozenset("bcd"))
     assert (slots.now, slots.settled) == (2, True)
-    assert "4 at a time give 1.0" in slots.why
+    assert "4 at a time give 0.95" in slots.why
     assert slots.record["slots"] == 2
+
+
+def test_a_newcomer_that_is_starved_keeps_the_number_down() -> None:
+    slots = Slots("auto")
+    tell(slots, 1, a=1.0)
+    slots.double(None)
+    tell(slots, 2, a=1.1, b=9.0)
+    slots.weigh(frozenset("ab"))
+    tell(slots, 1, b=1.0)
+    assert slots.weigh(frozenset("b"))
+    assert (slots.now, slots.settled) == (1, True)  # 1 / 1.1 + 1 / 9 = 1.02
+
+
+def test_a_newcomer_that_ends_before_it_was_alone_is_not_waited_for() -> None:
+    slots = Slots("auto")
+    tell(slots, 1, a=1.0)
+    slots.double(None)
+    tell(slots, 2, a=1.1, b=9.0)
+    slots.weigh(frozenset("ab"))
+    assert slots.weigh(frozenset("a"))
+    assert slots.now == 2
 
 
 def test_each_ticket_is_weighed_against_itself_however_much_they_differ() -> None:
