@@ -50,7 +50,10 @@ class JobReport:
     state: JobState
     node: str | None = None
     reason: str = ""
-    """In words a user can act on; names the memory or the limit to change where that is the reason."""
+    """In words a user can act on; names the memory or the limit to change where that is the reason. Of a job that
+    waits, what for, as "Priority: waits behind jobs of higher priority"; what a person can do about it after "; "."""
+    expected_start: float | None = None
+    """When the scheduler expects to start a job that waits, in seconds since 1970; None where it does not say."""
 
 
 @dataclass(kw_only=True)

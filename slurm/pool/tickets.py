@@ -169,6 +169,15 @@ class Pool:
         (self.folder / TAKEN / DRIVER).mkdir(exist_ok=True)
         return self.claim(file, DRIVER)
 
+    def seize(self, run: str, file: str) -> bool:
+        """Takes a ticket from a run that is over; False where the run has said its end, or given it back, after all."""
+        (self.folder / TAKEN / DRIVER).mkdir(exist_ok=True)
+        try:
+            (self.folder / TAKEN / run / file).rename(self.folder / TAKEN / DRIVER / file)
+        except FileNotFoundError:
+            return False
+        return True
+
     def ask_to_end(self, job: str) -> None:
         (self.folder / CANCELLED / job).touch()
 
