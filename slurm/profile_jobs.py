@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from slurm.messages import Finding, Phrase
+from slurm.profile_sections import Partition
 
 KEYS = frozenset(
     {
@@ -13,6 +14,7 @@ KEYS = frozenset(
         "gpus_per_pack",
         "cpus_per_pack",
         "jobs",
+        "partitions",
         "slots_per_gpu",
         "gpus_per_node",
         "cpus_per_node",
@@ -43,6 +45,8 @@ class Profile(Protocol):
     @property
     def cpus_per_pack(self) -> int: ...
     @property
+    def partitions(self) -> tuple[Partition, ...]: ...
+    @property
     def gpus_per_node(self) -> int | None: ...
     @property
     def cpus_per_node(self) -> int | None: ...
@@ -58,7 +62,7 @@ class Profile(Protocol):
 
 def wrong(profile: Profile) -> Iterator[Finding]:
     """All of it."""
-    for rule in (_alone, _node_unknown, _uneven, _this_machine, _no_time):
+    for rule in (_alone, _node_unknown, _uneven, _unlike_partitions, _this_machine, _no_time):
         yield from rule(profile)
 
 
@@ -83,6 +87,19 @@ def _uneven(profile: Profile) -> Iterator[Finding]:
         yield ("gpus_per_node",), gpus, text
     if cores is not None and cores < profile.cpus_per_pack:
         yield ("cpus_per_node",), cores, f"accepts at least cpus_per_pack ({profile.cpus_per_pack})"
+
+
+def _unlike_partitions(profile: Profile) -> Iterator[Finding]:
+    """A job that takes further packs is told once what one of them needs, wherever Slurm puts it."""
+    if profile.holds == "pack":
+        return
+    for at, entry in enumerate(profile.partitions):
+        gpus, text = entry.gpus(profile.gpus_per_pack), "accepts the profile's own"
+        if (1 if gpus is None else gpus) != (1 if profile.gpus_per_pack is None else profile.gpus_per_pack):
+            yield ("partitions", at, "gpus_per_pack"), gpus, f"{text} where jobs take several packs; give jobs: pack"
+        cores = entry.cpus_per_pack if "cpus_per_pack" in entry.model_fields_set else profile.cpus_per_pack
+        if cores != profile.cpus_per_pack:
+            yield ("partitions", at, "cpus_per_pack"), cores, f"{text} where jobs take several packs; give jobs: pack"
 
 
 def _this_machine(profile: Profile) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from slurm.pool.tickets import Work
 
 if TYPE_CHECKING:
     from slurm.profile import Profile
+    from slurm.profile_sections import Partition
 
 RESERVE_S = 60.0
 """Where the profile does not say it."""
@@ -62,8 +63,27 @@ def at_a_time(profile: Profile) -> int | None:
     return None if number is None else number * (slots if isinstance(slots, int) else 1)
 
 
+def as_sent(profile: Profile) -> Profile:
+    """The profile by which jobs are asked for, whatever they hold."""
+    return profile if profile.holds == "pack" else for_worker(profile)
+
+
 def for_worker(profile: Profile) -> Profile:
-    """The profile of such jobs: theirs are the resources, of the pack are the threads."""
+    """The profile of such jobs: theirs are the resources, of the pack are the threads; in each partition its own."""
+    if not profile.partitions:
+        return _for_worker(profile)
+    entries = tuple(_stated(entry, _for_worker(profile.at(entry.name))) for entry in profile.partitions)
+    return profile.model_copy(update={"partitions": entries})
+
+
+def _stated(entry: Partition, worker: Profile) -> Partition:
+    """The partition with all that a worker's job gets in it said by itself."""
+    keys = ("gpus_per_pack", "cpus_per_pack", "mem_per_cpu_gb", "mem_per_gpu_gb", "environment", "sbatch")
+    memory = worker.memory_gb if worker.memory_key == "mem_gb" else None
+    return entry.model_copy(update={"mem_gb": memory} | {key: getattr(worker, key) for key in keys})
+
+
+def _for_worker(profile: Profile) -> Profile:
     threads = {variable: str(profile.cpus_per_pack) for variable in THREAD_VARIABLES}
     update: dict[str, Any] = {"environment": threads | profile.environment, "gpus_per_pack": gpus_per_pack(profile)}
     number = devices(profile)

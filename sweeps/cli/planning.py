@@ -49,6 +49,6 @@ def probe(study: str, cluster: str | None, folder: Path | None) -> None:
     there = probed.beside(path)
     measured = probing.run(found, there, profile)
     probing.keep(measured, there, path)
-    lines = [*probing.words(measured), preview.price(found, [there])]
+    lines = [*probing.words(measured), preview.price(found, [there], profile)]
     lines += outlay.check(found, profile, [there], pilots=[*Path("runs").glob("*"), path])
     click.echo("\n".join(lines))

@@ -42,6 +42,13 @@ def check(study: Study) -> Checked:
     there or cannot be dealt to these folds, a model or an activation that does not train at the bounds of its space.
     Data set and torch are loaded by another process, so that the driver stays small."""
     profile = profiles.of(study)
+    without = [here.partition for here in profile.places if here.executor == "slurm" and here.gpus_per_pack == 0]
+    if study.cluster.device == "cuda" and without:
+        where = f" in partition {', '.join(filter(None, without))}" if any(without) else ""
+        raise StudyError(
+            f"{study.name}: cluster.device: got cuda, and profile {profile.name} gives packs no GPU{where} "
+            "(gpus_per_pack: 0); accepts auto or cpu there, or give another profile with --cluster"
+        )
     tryout.check(study)
     for name in {study.activation(label).activation for label in study.compared()} | {study.model.name}:
         module = name.partition(":")[0]

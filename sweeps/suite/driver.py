@@ -12,7 +12,7 @@ from pathlib import Path
 from slurm.clusters import open_cluster
 from slurm.errors import ClusterError
 from slurm.jobs import Cluster
-from sweeps.driver import needs, profiles, session
+from sweeps.driver import needs, profiles, sent, session
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.submission import CALL
@@ -118,6 +118,19 @@ class SuiteDriver:
                     again += [f"{member.name}/{fold}" for fold in member.driver.retry_failed()]
         return again
 
+    def mend(self) -> list[str]:
+        """As :meth:`sweeps.driver.driver.Driver.mend`; a study that cannot be mended is set aside."""
+        written = []
+        for member in self.members:
+            if member.driver is not None and not member.trouble:
+                try:
+                    with _in(member):
+                        written += member.driver.mend()
+                except OF_ONE_STUDY as error:
+                    member.trouble = str(error)
+                    self.shared.leave(member.name)
+        return written
+
     def track(self) -> None:
         for member in self.members:
             if member.driver is not None and not member.trouble:
@@ -205,6 +218,7 @@ def stop(path: Path, *, wait_s: float = 120.0) -> list[str]:
     place.refuse_copy(path)
     if (said := session.stopped_by_driver(path, wait_s)) is not None:
         return [said]
+    drivers = sent.cancel(path, suite.study(suite.members[0]))
     (path / layout.STOP).unlink(missing_ok=True)
     lock = Lock(path)
     try:
@@ -216,6 +230,7 @@ def stop(path: Path, *, wait_s: float = 120.0) -> list[str]:
     each = [
         f"{member}: {'finished' if count is None else jobs(count) + ' cancelled'}" for member, count in counts.items()
     ]
+    each += [f"its driver: job {job} cancelled" for job in drivers]
     return [*each, f"go on with `actsweep resume {quote_path(path)}`"]
 
 

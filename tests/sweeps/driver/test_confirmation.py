@@ -45,6 +45,8 @@ class AtOnce:
     """A cluster whose jobs are over when they are polled. ``scores`` are invented by ``effects`` of the labels; a fold
     in ``broken`` ends with that status, or, for None, its job is lost."""
 
+    trouble = ""
+
     def __init__(self, effects: Mapping[str, float], broken: Mapping[str, Status | None] | None = None) -> None:
         self.costs, self.effects, self.broken = Costs(), effects, dict(broken or {})
         self.backwards = False
@@ -68,11 +70,11 @@ class AtOnce:
     def cancel(self, jobs: Collection[str]) -> None:
         """Nothing runs."""
 
-    def room(self, active: int) -> int:
-        return 1000
-
     def release(self) -> None:
         pass
+
+    def room(self, active: int) -> int:
+        return 1000
 
     def _run(self, text: str) -> None:
         for launch in from_text(Pack, text).launches:
