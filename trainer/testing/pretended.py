@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from trainer import progress
 from trainer.attempt import Attempt, claim, enter
 from trainer.codec import from_text
 from trainer.entry import RESULT_SCHEMA
@@ -93,6 +94,7 @@ def _fold(launch: Launch, told: list[int], meter: Meter) -> Iterator[str]:
         yield "superseded"
     finally:
         writer.close()
+        claimed.leave()
 
 
 def _epochs(
@@ -111,6 +113,7 @@ def _epochs(
         loss = value(spec, epoch)
         metrics = {**_scores(spec, "validation", loss), "train/loss": loss / 2}
         writer.write(invented_epoch(epoch=epoch, time=time.time(), metrics=metrics, train_s=took_s))
+        progress.epoch(took_s)
         if claimed.stop_asked and epoch < spec.training.epochs:
             yield _end(spec, epoch, Status.STOPPED, "STOP file", writer)
             return
