@@ -142,7 +142,7 @@ class PoolCluster:
         if job in self._book.taken:
             return JobReport(job=job, state=JobState.RUNNING, node=self._host(self._book.taken[job][0]))
         if job in self._book.open:
-            return JobReport(job=job, state=JobState.PENDING, reason=self._waits_for())
+            return self._waiting(job)
         since = self._gone.setdefault(job, self._now())
         if self._now() - since < GONE_AFTER_S:
             return JobReport(job=job, state=JobState.UNKNOWN, reason="is in none of the pool's lists; looked for again")
@@ -153,13 +153,14 @@ class PoolCluster:
         said = self._fleet.runs.of(run)
         return said.host if said is not None else None
 
-    def _waits_for(self) -> str:
-        if self._refused:
-            return self._refused
+    def _waiting(self, job: str) -> JobReport:
+        """A ticket waits for what the first of the workers waits for."""
         reports = [sent.report for sent in self._fleet.live.values() if sent.report is not None]
-        if any(report.state is JobState.RUNNING for report in reports):
-            return "waits for a free place in a job that runs"
-        return next((report.reason for report in reports if report.state is JobState.PENDING), "")
+        first = next((report for report in reports if report.state is JobState.PENDING), None)
+        if first is None or self._refused:
+            return JobReport(job=job, state=JobState.PENDING, reason=self._refused)
+        reason = first.reason.replace(" JOB`", f" {first.job}`")  # a command takes the scheduler's id
+        return JobReport(job=job, state=JobState.PENDING, reason=reason, expected_start=first.expected_start)
 
     # -- what no worker says the end of --------------------------------------------------------------------------------
 

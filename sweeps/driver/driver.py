@@ -24,7 +24,7 @@ from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.racing import Races
 from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
-from sweeps.driver.waiting import Keeper
+from sweeps.driver.waiting import Keeper, jobs_running
 from sweeps.errors import LedgerError
 from sweeps.folder import damage, decided, layout, ledger, own_code, winners
 from sweeps.folder.damage import Damaged
@@ -205,7 +205,7 @@ class Driver:
         self._changed |= self.journals.refresh(list(self.state.job_of))
         self.budget.observe()
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
-        self._waiting_for.note(self.jobs.values(), self.refused)
+        self._waiting_for.note(self.jobs.values(), self.refused, jobs_running(self.cluster))
 
     def _complete(self) -> None:
         ends: list[tuple[TrialAdded, Completed]] = []
