@@ -68,13 +68,15 @@ def interpreter(profile: Profile) -> str:
 
 def _srun_options(profile: Profile) -> list[str]:
     # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
-    options = [f"--cpus-per-task={profile.cpus_per_pack}"]
+    return [f"--cpus-per-task={profile.cpus_per_pack}", *_image_options(profile)]
+
+
+def _image_options(profile: Profile) -> list[str]:
     container = profile.container
-    if container is not None and container.image is not None:
-        options.append(f"--container-image={container.image}")
-        options += [f"--container-mounts={','.join(container.bind)}"] if container.bind else []
-        options += container.options
-    return options
+    if container is None or container.image is None:
+        return []
+    mounts = [f"--container-mounts={','.join(container.bind)}"] if container.bind else []
+    return [f"--container-image={container.image}", *mounts, *container.options]
 
 
 def _memory(profile: Profile) -> dict[str, str]:
@@ -120,6 +122,36 @@ def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus
         timeout_min=profile.limit_min or FOREVER_MIN, signal_delay_s=profile.signal_lead_s, stderr_to_stdout=True
     )
     return int(executor.submit(payload.call, function, text).job_id)
+
+
+def start_step(profile: Profile, srun: Sequence[str], *, folder: Path, run: str, environment: Mapping[str, str]) -> int:
+    """Starts the node side of a job as a step, by ``srun`` (its words), in a session of its own; gives srun's pid.
+
+    The step outlives this process and hears nothing of its terminal. It waits a minute for its pickle
+    (:func:`place_pickle` with ``run`` in a job's place) and without it gives up, having done nothing. What srun itself
+    says goes to ``<run>_srun.log``.
+    """
+    node = [interpreter(profile), "-m", "submitit.core._submit", shlex.quote(str(folder))]
+    words = [*srun, *_image_options(profile), "bash", "-c", "\n".join([*_setup(profile), f"exec {' '.join(node)}"])]
+    own = {
+        "SUBMITIT_EXECUTOR": "local",
+        "SUBMITIT_LOCAL_JOB_ID": run,
+        "SUBMITIT_LOCAL_GLOBALID": "0",
+        "SUBMITIT_LOCAL_NTASKS": "1",
+        "SUBMITIT_LOCAL_JOB_NUM_NODES": "1",
+    }
+    with (folder / f"{run}_srun.log").open("ab") as log:
+        process = subprocess.Popen(
+            words,
+            env=clean_environment(os.environ) | node_environment(profile) | dict(environment) | own,
+            cwd=profile.working_folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    process.returncode = 0  # let go: it is reaped by its pid, and not missed when this object goes
+    return int(process.pid)
 
 
 class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives no types

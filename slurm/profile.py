@@ -59,7 +59,7 @@ class Profile(Strict):
     constraint: str | None = None
 
     gpus_per_pack: int | None = Field(default=None, ge=0)
-    """None: on Slurm 1; on this machine 1 where it has GPUs, else 0."""
+    """None: on Slurm 1; on this machine, and in an allocation, 1 where it has GPUs, else 0."""
     gpu_type: str | None = None
     ask_gpus_as: Literal["gpus-per-node", "gpus-per-task", "gpus", "gres"] = "gpus-per-node"
     """The sbatch option by which the site takes GPUs; gres writes ``--gres=gpu:TYPE:N``."""
@@ -161,7 +161,8 @@ class Profile(Strict):
         """What packs train on, by what the study says."""
         if wish != "auto":
             return wish
-        return self.device or ("cuda" if self.executor is Executor.SLURM and self.gpus_per_pack != 0 else "auto")
+        asks = bool(self.gpus_per_pack) or (self.executor is Executor.SLURM and self.gpus_per_pack is None)
+        return self.device or ("cuda" if asks and self.executor is not Executor.LOCAL else "auto")
 
     def for_driver(self) -> Profile:
         """The profile of the driver's own job: one core, no GPU, one task, and of sbatch's options its own alone."""
@@ -205,6 +206,7 @@ class Profile(Strict):
         rules = (
             ({"time", "time_min"}, two_limits),
             ({"executor"}, profile_rules.only_on_slurm),
+            ({"executor", "jobs"}, profile_rules.held_by_the_allocation),
             ({"executor", "time", "time_min", "partitions"}, profile_rules.no_limit),
             ({"executor", "time", "time_min", "partitions", "signal_lead_s"}, profile_rules.too_short),
             ({"partition", "partitions"}, profile_rules.both_kinds_of_partition),

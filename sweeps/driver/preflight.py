@@ -41,9 +41,10 @@ def check(study: Study) -> Checked:
     Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
     there or cannot be dealt to these folds, a model or an activation that does not train at the bounds of its space.
     Data set and torch are loaded by another process, so that the driver stays small."""
+    from slurm.clusters import refuse_elsewhere
     from slurm.profile import load as load_profile
 
-    profile = load_profile(study.cluster.profile)
+    refuse_elsewhere(profile := load_profile(study.cluster.profile))
     tryout.check(study)
     for name in {study.activation(label).activation for label in study.compared()} | {study.model.name}:
         module = name.partition(":")[0]

@@ -172,14 +172,14 @@ def node_for(study: Study, profile: Profile) -> Node:
 def _driver(
     study: Study, path: Path, lock: Lock, kept: Surroundings, call: str, cluster: Cluster | None
 ) -> Iterator[Driver]:
-    from slurm.clusters import open_cluster
+    from slurm.clusters import open_cluster, settled
     from slurm.profile import load as load_profile
     from sweeps.tracking.tracker import Tracker
 
-    profile = kept.for_nodes(load_profile(study.cluster.profile))
+    profile = settled(kept.for_nodes(load_profile(study.cluster.profile)))
     cluster = cluster or open_cluster(profile, path / "jobs")
     tracker = Tracker(study.tracking.uri, path)
-    journal_lag_s = JOURNAL_LAG_S if profile.executor == "slurm" else 0.0
+    journal_lag_s = 0.0 if profile.executor == "local" else JOURNAL_LAG_S
     driver = Driver(path, study, cluster, tracker, node_for(study, profile), journal_lag_s=journal_lag_s, call=call)
     driver.on_tick = lock.beat
     try:

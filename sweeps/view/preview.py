@@ -16,7 +16,7 @@ from sweeps.study.default_spaces import explain
 from sweeps.study.objectives import COSTS
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
-from sweeps.view import pilot, search_words, until_decided
+from sweeps.view import enclosing_job, pilot, search_words, until_decided
 from sweeps.view.progress import sizes
 from sweeps.wording import counted, duration
 from trainer.spec import Options, Phase
@@ -189,6 +189,8 @@ def submission(study: Study, profile: Profile) -> str:
     from slurm.scheduler.cluster import render
 
     jobs = sum(size.trials * _packs(study, phase) for phase, size in sizes(study).items())
+    if profile.executor is Executor.ALLOCATION:
+        return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} {enclosing_job.words(profile)}"
     if profile.executor is Executor.LOCAL:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
