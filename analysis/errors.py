@@ -4,7 +4,8 @@ AnalysisError
 ├── IncompleteFolds   (ValueError)  planned folds are missing and the caller did not say to go on
 ├── DuplicateRuns     (ValueError)  one key, several runs
 ├── SourceError       (ValueError)  a store, folder or table that cannot be read
-└── DeclarationError  (ValueError)  a control, metric or rule that the runs do not have
+├── DeclarationError  (ValueError)  a control, metric or rule that the runs do not have
+└── NotInReport       (ValueError)  a figure or table that a study's report does not have
 """
 
 from __future__ import annotations
@@ -28,3 +29,7 @@ class SourceError(AnalysisError, ValueError):
 
 class DeclarationError(AnalysisError, ValueError):
     """A control, metric or rule that the runs do not have; lists those they have."""
+
+
+class NotInReport(AnalysisError, ValueError):
+    """A figure or table that a study's report does not have; lists those it has."""

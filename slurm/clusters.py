@@ -1,8 +1,9 @@
-"""The door to each of the clusters there are, and to the logs that any of them left."""
+"""The door to the clusters there are, and to the logs that any of them left."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from slurm.allocation import enclosing
@@ -12,6 +13,8 @@ from slurm.errors import ClusterError
 from slurm.jobs import Cluster, Costs
 from slurm.local import cluster as local
 from slurm.local.cluster import LocalCluster
+from slurm.pool import fleet, outfit, place, succession
+from slurm.pool.cluster import PoolCluster
 from slurm.profile import Executor, Profile
 from slurm.scheduler import submissions
 from slurm.scheduler.cluster import SlurmCluster
@@ -19,22 +22,40 @@ from slurm.scheduler.commands import Scheduler
 
 
 def open_cluster(profile: Profile, *folders: Path) -> Cluster:
-    """The cluster that the profile describes; jobs that an earlier driver submitted below ``folders`` are known to it.
+    """The cluster that the profile describes; jobs that an earlier driver submitted below ``folders`` are known to it,
+    also where the profile said otherwise then what a job holds.
 
     Asks nothing of a scheduler yet.
     """
-    kinds: dict[Executor, type[LocalCluster | SlurmCluster | AllocationCluster]] = {
-        Executor.LOCAL: LocalCluster,
-        Executor.SLURM: SlurmCluster,
-        Executor.ALLOCATION: AllocationCluster,
-    }
-    return kinds[profile.executor](profile, *folders)
+    if profile.holds == "pack":
+        if not succession.had_tickets(folders):
+            return _of_jobs(profile, *folders)
+        present, earlier = _of_jobs(profile, *folders), _pool(profile, folders, no_more=True)
+    elif succession.had_jobs(folders):
+        present, earlier = _pool(profile, folders), _of_jobs(profile.for_one_pack(), *folders)
+    else:
+        return _pool(profile, folders)
+    pooled = profile.holds != "pack"
+    return succession.Succession(present, earlier, succession.is_ticket(folders), pooled=pooled)
+
+
+def _of_jobs(profile: Profile, *folders: Path) -> Cluster:
+    """With one job for each text."""
+    return LocalCluster(profile, *folders) if profile.executor is Executor.LOCAL else SlurmCluster(profile, *folders)
+
+
+def _pool(profile: Profile, folders: Sequence[Path], *, no_more: bool = False) -> Cluster:
+    pool = place.folder(*folders)
+    kind = AllocationCluster if profile.executor is Executor.ALLOCATION else _of_jobs
+    inner = kind(outfit.for_worker(profile), pool / fleet.JOBS)
+    return PoolCluster(profile, inner, pool, no_more=no_more)
 
 
 def log(job: str, folder: Path) -> Path | None:
     """The standard output and error of a job that was submitted below ``folder``, on whichever cluster and by whatever
     profile; None where there is none yet."""
-    found = (each(job, folder) for each in (steps.log, local.log, submissions.log))
+    ticket = place.log(job, folder)
+    found = (ticket, steps.log(job, folder), local.log(job, folder), submissions.log(job, folder))
     return next((path for path in found if path is not None and path.exists()), None)
 
 

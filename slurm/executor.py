@@ -14,7 +14,8 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from slurm import payload
 from slurm.files import written_aside
 from slurm.profile import Profile
 
+ACCEPTED = re.compile(r"^(?:sbatch: )?Submitted batch job (\d+)(?: on cluster (\S+))?\s*$", flags=re.MULTILINE)
 FOREVER_MIN = 10 * 365 * 24 * 60
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ENCLOSING = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_", "MLFLOW_TRACKING_")
@@ -68,10 +70,11 @@ def interpreter(profile: Profile) -> str:
 
 def _srun_options(profile: Profile) -> list[str]:
     # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
-    return [f"--cpus-per-task={profile.cpus_per_pack}", *_image_options(profile)]
+    return [f"--cpus-per-task={profile.cpus_per_pack}", *image_options(profile)]
 
 
-def _image_options(profile: Profile) -> list[str]:
+def image_options(profile: Profile) -> list[str]:
+    """Of srun, where Python runs in a container of pyxis."""
     container = profile.container
     if container is None or container.image is None:
         return []
@@ -94,7 +97,9 @@ def _resources(profile: Profile) -> dict[str, str]:
     gres = list(profile.gres)
     if wanted and profile.ask_gpus_as == "gres":
         gres.insert(0, f"gpu:{wanted}")
-    options = {profile.ask_gpus_as: wanted} if wanted and profile.ask_gpus_as != "gres" else {}
+    options: dict[str, str] = {profile.ask_gpus_as: wanted} if wanted and profile.ask_gpus_as != "gres" else {}
+    if "gpus-per-task" in options:
+        options["ntasks"] = "1"  # Slurm 23.02 on takes no --ntasks-per-node for the number of tasks
     return options | ({"gres": ",".join(gres)} if gres else {})
 
 
@@ -124,34 +129,13 @@ def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus
     return int(executor.submit(payload.call, function, text).job_id)
 
 
-def start_step(profile: Profile, srun: Sequence[str], *, folder: Path, run: str, environment: Mapping[str, str]) -> int:
-    """Starts the node side of a job as a step, by ``srun`` (its words), in a session of its own; gives srun's pid.
-
-    The step outlives this process and hears nothing of its terminal. It waits a minute for its pickle
-    (:func:`place_pickle` with ``run`` in a job's place) and without it gives up, having done nothing. What srun itself
-    says goes to ``<run>_srun.log``.
-    """
-    node = [interpreter(profile), "-m", "submitit.core._submit", shlex.quote(str(folder))]
-    words = [*srun, *_image_options(profile), "bash", "-c", "\n".join([*_setup(profile), f"exec {' '.join(node)}"])]
-    own = {
-        "SUBMITIT_EXECUTOR": "local",
-        "SUBMITIT_LOCAL_JOB_ID": run,
-        "SUBMITIT_LOCAL_GLOBALID": "0",
-        "SUBMITIT_LOCAL_NTASKS": "1",
-        "SUBMITIT_LOCAL_JOB_NUM_NODES": "1",
-    }
-    with (folder / f"{run}_srun.log").open("ab") as log:
-        process = subprocess.Popen(
-            words,
-            env=clean_environment(os.environ) | node_environment(profile) | dict(environment) | own,
-            cwd=profile.working_folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    process.returncode = 0  # let go: it is reaped by its pid, and not missed when this object goes
-    return int(process.pid)
+def node_side(profile: Profile, folder: Path, run: str) -> tuple[str, dict[str, str]]:
+    """A shell script that is the node side of a job, and the variables that it needs; ``run`` names the job in
+    ``folder``. It waits a minute for its pickle (:func:`place_pickle`), without which it does nothing."""
+    python = f"exec {interpreter(profile)} -m submitit.core._submit {shlex.quote(str(folder))}"
+    own = {"EXECUTOR": "local", "LOCAL_JOB_ID": run, "LOCAL_GLOBALID": "0", "LOCAL_NTASKS": "1"}
+    variables = {f"SUBMITIT_{name}": value for name, value in own.items()}
+    return "\n".join([*_setup(profile), python]), node_environment(profile) | variables
 
 
 class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives no types
@@ -201,10 +185,12 @@ def submit_array(
     folder: Path,
     partition: str | None = None,
     avoid: Collection[str] = (),
+    here: Callable[[], str] = lambda: "",
 ) -> str:
-    """Submits one array (one plain job for one text) with sbatch and gives Slurm's id of it.
+    """Submits one array (one plain job for one text) with sbatch and gives Slurm's id of it. ``here`` says the name of
+    this machine's cluster, for an sbatch that says which one it sent a job to.
 
-    Raises :class:`SbatchError` with sbatch's words.
+    Raises :class:`SbatchError` with sbatch's words, :class:`SentElsewhere` where they name another cluster.
     """
     executor = _slurm_executor(profile, len(texts), name=name, folder=folder, partition=partition, avoid=avoid)
     kept = {key: os.environ.pop(key) for key in set(os.environ) - set(clean_environment(os.environ))}
@@ -218,11 +204,22 @@ def submit_array(
         raise SbatchError(str(problem) or repr(problem)) from None
     finally:
         os.environ.update(kept)
-    return str(jobs[0].job_id).partition("_")[0]
+    job, there = str(jobs[0].job_id).partition("_")[0], executor.sent_to
+    if there and (own := here()) and there != own:
+        raise SentElsewhere(job, there)
+    return job
 
 
 class SbatchError(Exception):
     """sbatch did not say that it has the job; its words."""
+
+
+class SentElsewhere(Exception):
+    """sbatch sent the job to another cluster than this machine's."""
+
+    def __init__(self, job: str, cluster: str) -> None:
+        super().__init__(f"job {job} went to cluster {cluster}")
+        self.job, self.cluster = job, cluster
 
 
 def script(
@@ -256,28 +253,55 @@ def place_pickle(folder: Path, job: str, function: str, text: str) -> None:
 class _Executor(SlurmExecutor):  # type: ignore[misc]  # submitit gives no types
     """submitit's Slurm executor, where scripts can be written on a machine without Slurm."""
 
+    sent_to = ""
+    """The cluster that sbatch named."""
+
     @classmethod
     def affinity(cls) -> int:
         return 2
+
+    def _internal_process_submissions(self, delayed_submissions: list[Any]) -> list[Any]:
+        """Where submitit sends an array by another executor, which reads sbatch's answer in its own way."""
+        if len(delayed_submissions) == 1:
+            return list(super()._internal_process_submissions(delayed_submissions))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        aside = [self.folder / f"{uuid.uuid4().hex}.pkl" for _ in delayed_submissions]
+        for path, each in zip(aside, delayed_submissions, strict=True):
+            each.set_timeout(self.parameters["time"], self.max_num_timeout)
+            each.dump(path)
+        self.parameters["map_count"] = len(aside)  # from here on its scripts are an array's
+        root = self._submit_command(self._submitit_command_str).job_id
+        jobs = [self.job_class(folder=self.folder, job_id=f"{root}_{task}", tasks=[0]) for task in range(len(aside))]
+        for path, job in zip(aside, jobs, strict=True):
+            job.paths.move_temporary_file(path, "submitted_pickle")
+        return jobs
+
+    def _get_job_id_from_submission_command(self, string: bytes | str) -> str:
+        """Of sbatch's own line, the last one: a site's notices name other jobs."""
+        text = string.decode(errors="replace") if isinstance(string, bytes) else string
+        found = ACCEPTED.findall(text)
+        if not found:
+            raise utils.FailedSubmissionError(f'Could not make sense of sbatch output "{text}"')
+        job, self.sent_to = found[-1]
+        return str(job)
 
 
 def _slurm_executor(
     profile: Profile, count: int, *, name: str, folder: Path, partition: str | None, avoid: Collection[str]
 ) -> _Executor:
-    own = next((entry for entry in profile.partitions if entry.name == partition), None)
-    limit_min = (own and own.limit_min) or profile.limit_min
-    assert limit_min is not None  # a profile for Slurm has one
+    profile = profile.at(partition)
+    assert profile.limit_min is not None  # a profile for Slurm has one, for each of its partitions
     exports = [f"export {key}={shlex.quote(value)}" for key, value in sorted(node_environment(profile).items())]
     further = {option: value for option, value in profile.sbatch.items() if value is not False}
     where = {"chdir": profile.working_folder} if profile.working_folder else {}
     parameters: dict[str, Any] = {
         "job_name": name,
         "partition": partition or profile.partition,
-        "account": (own and own.account) or profile.account,
-        "qos": (own and own.qos) or profile.qos,
+        "account": profile.account,
+        "qos": profile.qos,
         "constraint": profile.constraint,
         "exclude": ",".join([*profile.exclude, *sorted(avoid)]) or None,
-        "time": limit_min,
+        "time": profile.limit_min,
         "nodes": 1,
         "ntasks_per_node": 1,
         "cpus_per_task": profile.cpus_per_pack,

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 from slurm import executor, payload
-from slurm.jobs import JobState
+from slurm.jobs import GPU_MEMORY, JobState
 
 TAIL_BYTES = 8192
-GPU_MEMORY = "give a pack fewer folds, a smaller batch or a larger GPU"
 
 
 def from_result(folder: Path, job: str) -> tuple[JobState, str] | None:

@@ -11,6 +11,8 @@ from typing import Protocol
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a submission may be called."""
+GPU_MEMORY = "give a pack fewer folds, a smaller batch or a larger GPU"
+"""What to do where the GPU's memory was too small."""
 
 
 class JobState(enum.Enum):
@@ -48,7 +50,10 @@ class JobReport:
     state: JobState
     node: str | None = None
     reason: str = ""
-    """In words a user can act on; names the memory or the limit to change where that is the reason."""
+    """In words a user can act on; names the memory or the limit to change where that is the reason. Of a job that
+    waits, what for, as "Priority: waits behind jobs of higher priority"; what a person can do about it after "; "."""
+    expected_start: float | None = None
+    """When the scheduler expects to start a job that waits, in seconds since 1970; None where it does not say."""
 
 
 @dataclass(kw_only=True)

@@ -136,6 +136,8 @@ class _Listening:
             self._writer.setblocking(False)
             self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
             self._handlers = {number: signal.signal(number, self._keep) for number in SIGNALS}
+            # what was blocked until now, and so kept by the system, is heard from here on
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,7 +8,6 @@ as a study: what is wrong is told at once, each with file, line, what was got, w
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -19,19 +18,20 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     ValidationInfo,
-    field_validator,
     model_validator,
 )
 
-from slurm import messages, profile_rules, yaml_reader
+from slurm import messages, profile_jobs, profile_rules, yaml_reader
 from slurm.errors import ProfileError
 from slurm.messages import nearest, refuse
-from slurm.profile_sections import Container, DriverJob, Partition, Strict, two_limits
+from slurm.profile_sections import MEMORY, Container, DriverJob, Partition, Strict, Variables, two_limits
 from slurm.sbatch_options import SbatchOptions
 from slurm.time_limit import Minutes, TimeLimit
 from slurm.yaml_reader import Plain, Problem
 
 DEFAULT_MEM_GB = 8.0
+DEVICE_VARIABLE = "ACTSWEEP_DEVICE"
+"""Of a node's environment: what a pack that may train on any device trains on there."""
 
 
 class Executor(enum.StrEnum):
@@ -54,13 +54,18 @@ class Profile(Strict):
     partition: str | None = None
     """As sbatch takes it: "gpu", or "gpu,long" for whichever starts a job first."""
     partitions: tuple[Partition, ...] = ()
+    """Several, with what each has otherwise; instead of ``partition``."""
     account: str | None = None
+    """The project that jobs are charged to, where the site asks for one."""
     qos: str | None = None
+    """Quality of service, where the site asks for one."""
     constraint: str | None = None
+    """Features of nodes, as ``a100|h100``."""
 
     gpus_per_pack: int | None = Field(default=None, ge=0)
     """None: on Slurm 1; on this machine, and in an allocation, 1 where it has GPUs, else 0."""
     gpu_type: str | None = None
+    """As the site calls it, as ``a100``; None: whichever there is."""
     ask_gpus_as: Literal["gpus-per-node", "gpus-per-task", "gpus", "gres"] = "gpus-per-node"
     """The sbatch option by which the site takes GPUs; gres writes ``--gres=gpu:TYPE:N``."""
     gres: tuple[str, ...] = ()
@@ -75,8 +80,9 @@ class Profile(Strict):
     mem_gb: PositiveFloat | None = None
     """Memory of a pack. Where no key of memory is given, 8; null asks for none, at sites that give it by the core."""
     mem_per_cpu_gb: PositiveFloat | None = None
+    """Memory by the core, at sites that want it so."""
     mem_per_gpu_gb: PositiveFloat | None = None
-    """Memory by the core or by the GPU, at sites that want it so; one of the three."""
+    """Memory by the GPU, at sites that want it so; one of the three."""
     time: TimeLimit | None = None
     """Time limit of one job in minutes, or in one of Slurm's forms: ``90``, ``90:30`` (minutes and seconds),
     ``1:00:00``, ``2-12`` (days and hours), ``2-12:00``, ``2-12:00:00``; rounded up to whole minutes. Slurm needs a
@@ -94,7 +100,8 @@ class Profile(Strict):
     """Runs Python on the node in a container."""
     python: str | None = None
     """Shell words that start Python on the node. None: the interpreter that submits."""
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: Variables = Field(default_factory=dict)
+    """Variables that are set on the node."""
     working_folder: str | None = None
     """Folder in which packs start. None: the one in which the study was started."""
     scratch: str | None = None
@@ -108,10 +115,11 @@ class Profile(Strict):
     """Packs at a time on one device (``gpus_per_pack`` GPUs, or ``cpus_per_pack`` cores where packs have no GPU); auto
     finds the number by a short trial on the node."""
     gpus_per_node: int | None = Field(default=None, ge=0)
+    """GPUs of a job that is a node; needed with ``jobs: node`` where packs have any."""
     cpus_per_node: PositiveInt | None = None
+    """Its cores. None: as many as its packs need; of packs without a GPU, the whole node (``--exclusive``)."""
     mem_per_node_gb: PositiveFloat | None = None
-    """What ``jobs: node`` asks for. GPUs, None: with ``--exclusive`` whatever the node has; cores and memory, None: as
-    much as that many packs need, or the node's."""
+    """Its memory. None: as much as its packs need."""
     reserve_s: PositiveFloat | None = None
     """A job that takes further packs takes none with less than this left before it is told to save. None: what the
     study knows that the pack needs until its first checkpoint, and a minute where it does not."""
@@ -119,7 +127,7 @@ class Profile(Strict):
     """How long a job that takes further packs waits for one before it ends."""
 
     price_per_gpu_hour: PositiveFloat | None = None
-    """What an hour of one device costs; of a process, where packs have none."""
+    """What an hour of one GPU costs; of a whole pack, where packs have none."""
     currency: str = ""
     """How the price is called, as ``EUR``."""
 
@@ -135,8 +143,9 @@ class Profile(Strict):
     accounting: bool = True
     """Whether sacct may be asked for jobs that squeue has forgotten."""
     poll_min_s: PositiveFloat = 5.0
+    """Least seconds between two questions to the scheduler."""
     poll_max_s: PositiveFloat = 60.0
-    """Bounds of the time between two questions to the scheduler, and of the wait after a refusal, in seconds."""
+    """Most seconds between two questions, and of the wait after a refusal."""
 
     @property
     def memory_gb(self) -> float | None:
@@ -150,17 +159,75 @@ class Profile(Strict):
     @property
     def memory_key(self) -> str:
         """The key that says a pack's memory."""
-        return next((key for key in profile_rules.MEMORY if getattr(self, key) is not None), "mem_gb")
+        return next((key for key in MEMORY if getattr(self, key) is not None), "mem_gb")
+
+    def out_of_memory(self, partition: str | None) -> str:
+        """What to say of a job in that partition which used more memory than it was given."""
+        there = self.at(partition)
+        own = next(
+            (at for at, entry in enumerate(self.partitions) if entry.name == partition and entry.memory_keys), None
+        )
+        key = there.memory_key if own is None else f"partitions[{own}].{there.memory_key}"
+        given = (
+            f"it was given {there.memory_gb:g} GB"
+            if there.memory_gb is not None
+            else "it used more than the site gives a job"
+        )
+        return f"{given}; raise {key} in the profile, or give a pack fewer folds"
 
     @property
     def limit_min(self) -> int | None:
         """Time limit of one job in minutes, where it is one for all partitions."""
         return self.time or self.time_min
 
+    @property
+    def holds(self) -> Literal["pack", "pilot", "node"]:
+        """What a job holds, as ``jobs`` says."""
+        if self.jobs is not None:
+            return self.jobs
+        if self.executor is Executor.ALLOCATION:
+            return "node"
+        return "pack" if self.slots_per_gpu == 1 else "pilot"
+
+    def for_one_pack(self) -> Profile:
+        """The same with a job for each pack; in an allocation as it is."""
+        if self.executor is Executor.ALLOCATION:
+            return self
+        return self.model_copy(update={"jobs": "pack", "slots_per_gpu": 1})
+
+    @property
+    def places(self) -> tuple[Profile, ...]:
+        """The profile as packs have it in each of its partitions; itself where it has none."""
+        return tuple(self.at(entry.name) for entry in self.partitions) or (self,)
+
+    @property
+    def prices(self) -> tuple[float, float] | None:
+        """The least and the most that an hour of a device costs in any partition; None where none has a price."""
+        each = [here.price_per_gpu_hour for here in self.places]
+        return None if each.count(None) == len(each) else (min(p or 0.0 for p in each), max(p or 0.0 for p in each))
+
+    @property
+    def mixed(self) -> bool:
+        """Whether packs train on GPUs in some of its partitions and on the CPU in others."""
+        return self.device is None and len({entry.gpus(self.gpus_per_pack) == 0 for entry in self.partitions}) > 1
+
+    def at(self, partition: str | None) -> Profile:
+        """The profile as packs have it in one of ``partitions``; itself for None and any other name. A pack's text is
+        the same wherever it lands: where partitions are mixed, its environment says what it trains on there."""
+        own = next((entry for entry in self.partitions if entry.name == partition), None)
+        if own is None:
+            return self
+        device: Literal["cpu", "cuda"] = "cpu" if own.gpus(self.gpus_per_pack) == 0 else "cuda"
+        of_node = {DEVICE_VARIABLE: device, **self.environment} if self.mixed else self.environment
+        changed = own.over({"environment": of_node, "sbatch": self.sbatch})
+        return self.model_copy(update=changed | ({"device": device} if self.mixed else {}))
+
     def device_for(self, wish: Literal["auto", "cpu", "cuda"]) -> Literal["auto", "cpu", "cuda"]:
-        """What packs train on, by what the study says."""
-        if wish != "auto":
+        """What packs train on, by what the study says; auto where partitions are mixed, see :meth:`at`."""
+        if wish != "auto" or self.mixed:
             return wish
+        if self.partitions:
+            return self.places[0].device_for(wish)
         asks = bool(self.gpus_per_pack) or (self.executor is Executor.SLURM and self.gpus_per_pack is None)
         return self.device or ("cuda" if asks and self.executor is not Executor.LOCAL else "auto")
 
@@ -192,28 +259,22 @@ class Profile(Strict):
             }
         )
 
-    @field_validator("environment", mode="before")
-    @classmethod
-    def _variables(cls, environment: object) -> object:
-        if isinstance(environment, Mapping):
-            refuse(profile_rules.unlike_variables(environment))
-        return environment
-
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Profile:
         """Between keys. A context names keys that are wrong by themselves: rules about them are not asked."""
         wrong: set[str] = info.context or set()
         rules = (
             ({"time", "time_min"}, two_limits),
-            ({"executor"}, profile_rules.only_on_slurm),
-            ({"executor", "jobs"}, profile_rules.held_by_the_allocation),
+            ({"executor", "jobs"}, profile_rules.unlike_the_executor),
             ({"executor", "time", "time_min", "partitions"}, profile_rules.no_limit),
             ({"executor", "time", "time_min", "partitions", "signal_lead_s"}, profile_rules.too_short),
             ({"partition", "partitions"}, profile_rules.both_kinds_of_partition),
             ({"partitions"}, profile_rules.unlike_partitions),
             ({"poll_min_s", "poll_max_s"}, profile_rules.poll_bounds),
-            ({*profile_rules.MEMORY, "gpus_per_pack"}, profile_rules.memory_in_two_ways),
+            ({*MEMORY, "gpus_per_pack"}, profile_rules.memory_in_two_ways),
             ({"gres"}, profile_rules.gpu_without_gpus),
+            (profile_jobs.KEYS, profile_jobs.wrong),
+            ({*MEMORY, "gpus_per_pack", "device", "partitions"}, profile_rules.unlike_the_profile),
         )
         refuse(each for keys, rule in rules if not keys & wrong for each in rule(self))
         return self

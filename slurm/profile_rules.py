@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Protocol
 
 from slurm.messages import Finding, Phrase
-from slurm.profile_sections import Partition
+from slurm.profile_sections import MEMORY, Partition
 from slurm.yaml_reader import Path as Place
 
 LOCAL, SLURM, ALLOCATION = "local", "slurm", "allocation"
@@ -31,9 +30,7 @@ HELD = (
     "constraint",
     "gpu_type",
     "gres",
-    "mem_gb",
-    "mem_per_cpu_gb",
-    "mem_per_gpu_gb",
+    *MEMORY,
     "time",
     "time_min",
     "sbatch",
@@ -45,7 +42,6 @@ HELD = (
     "max_submit",
 )
 """What a job got before the driver started in it."""
-MEMORY = ("mem_gb", "mem_per_cpu_gb", "mem_per_gpu_gb")
 
 
 class Profile(Protocol):
@@ -64,6 +60,8 @@ class Profile(Protocol):
     @property
     def gres(self) -> tuple[str, ...]: ...
     @property
+    def device(self) -> str | None: ...
+    @property
     def mem_per_gpu_gb(self) -> float | None: ...
     @property
     def time(self) -> int | None: ...
@@ -79,18 +77,8 @@ class Profile(Protocol):
     def model_fields_set(self) -> set[str]: ...
 
 
-def unlike_variables(environment: Mapping[str, object]) -> Iterator[Finding]:
-    for name, value in environment.items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            text = "accepts names of letters, digits and underscore, no digit first"
-            yield (name,), Phrase(f'the name "{name}"'), text
-        elif not isinstance(value, str):
-            yield (name,), value, "accepts text; put it in quotes"
-        elif "\n" in value:
-            yield (name,), value, "accepts one line"
-
-
-def only_on_slurm(profile: Profile) -> Iterator[Finding]:
+def unlike_the_executor(profile: Profile) -> Iterator[Finding]:
+    yield from _held_by_the_allocation(profile)
     if profile.executor == LOCAL:
         for key in ONLY_ON_SLURM:
             if given := getattr(profile, key):
@@ -98,7 +86,7 @@ def only_on_slurm(profile: Profile) -> Iterator[Finding]:
                 yield (key,), got, "accepts nothing with executor: local; remove it, or give executor: slurm"
 
 
-def held_by_the_allocation(profile: Profile) -> Iterator[Finding]:
+def _held_by_the_allocation(profile: Profile) -> Iterator[Finding]:
     if profile.executor != ALLOCATION:
         return
     for key in HELD:
@@ -185,3 +173,22 @@ def gpu_without_gpus(profile: Profile) -> Iterator[Finding]:
         if entry.partition(":")[0] == "gpu":
             text = "accepts other resources than GPUs; give gpus_per_pack, gpu_type and ask_gpus_as: gres"
             yield ("gres",), entry, text
+
+
+def unlike_the_profile(profile: Profile) -> Iterator[Finding]:
+    """What a partition says and what it has from the profile, that do not go together."""
+    for index, entry in enumerate(profile.partitions):
+        if (gpus := entry.gpus(profile.gpus_per_pack)) != 0:
+            continue
+        place: Place = ("partitions", index)
+        if profile.device == "cuda":
+            text = "accepts 1 or more with device: cuda of the profile; remove device, and packs train on what they get"
+            yield (*place, "gpus_per_pack"), gpus, text
+        if profile.mem_per_gpu_gb is not None and not entry.memory_keys:
+            text = (
+                "is missing; accepts the memory of a pack where mem_per_gpu_gb of the profile gives none: it has no GPU"
+            )
+            yield (*place, "mem_gb"), None, text
+        if "gpus_per_pack" not in entry.model_fields_set and entry.gpu_type is not None:
+            text = "accepts nothing with gpus_per_pack: 0 of the profile; give the partition gpus_per_pack, too"
+            yield (*place, "gpu_type"), entry.gpu_type, text

@@ -7,6 +7,9 @@ or is forgotten, and which command refuses, hangs, answers garbage or breaks off
     fake = FakeSlurm(tmp_path / "slurm")
     monkeypatch.setenv("PATH", f"{fake.install()}:{os.environ['PATH']}")
     fake.refuse("sbatch", "sbatch: error: Batch job submission failed: Socket timed out", accept=True)
+
+:meth:`FakeSlurm.be` makes it a whole site: what its commands answer, and what its sbatch refuses, comes from a folder
+of text files (:mod:`slurm.fake.site`).
 """
 
 from __future__ import annotations
@@ -17,13 +20,17 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from slurm import fake_answers
+from slurm.fake import sbatch as fake_sbatch
+from slurm.fake import site as fake_site
+from slurm.fake import srun
 
 COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "srun", "sinfo", "sacctmgr")
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD")
@@ -40,9 +47,14 @@ EMPTY = {
     "faults": [],
     "config": {"MaxArraySize": "1001", "MaxJobCount": "10000"},
     "told": [],
+    "version": "22.05.8",
     "accounting": True,
     "max_submit": None,
+    "site": None,
 }
+
+KEPT = ("PATH", "HOME", "USER", "LANG")
+"""What a job of --export=NONE has of its submitter's environment, as a login there would give it."""
 
 Job = dict[str, Any]
 
@@ -92,10 +104,13 @@ class FakeSlurm:
         with self.state() as state:
             return dict(state["jobs"])
 
-    def put(self, job: str, word: str, *, node: str | None = None, reason: str = "") -> None:
-        """Sets a job's state to one of Slurm's words."""
+    def put(
+        self, job: str, word: str, *, node: str | None = None, reason: str = "", start: float | None = None
+    ) -> None:
+        """Sets a job's state to one of Slurm's words; ``start``: when it is expected to begin (seconds since 1970)."""
         with self.state() as state:
-            state["jobs"][job] |= {"word": word, "reason": reason} | ({"node": node} if node else {})
+            state["jobs"][job] |= {"word": word, "reason": reason, "start": start and int(start)}
+            state["jobs"][job] |= {"node": node} if node else {}
 
     def forget(self, *jobs: str) -> None:
         """Lets the queue forget jobs, as after MinJobAge; accounting still knows them."""
@@ -112,10 +127,20 @@ class FakeSlurm:
         environment |= {"SLURM_JOB_NODELIST": node, "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0"}
         if task:
             environment |= {"SLURM_ARRAY_JOB_ID": root, "SLURM_ARRAY_TASK_ID": task}
+        options = self.jobs()[job]["options"]
+        if options.get("export") == "NONE":
+            environment = {key: environment[key] for key in environment if key in KEPT or key.startswith("SLURM_")}
+            environment["SLURM_EXPORT_ENV"] = "NONE"
+        environment |= fake_sbatch.given(options)
         done = subprocess.run(["bash", "-c", self.jobs()[job]["script"]], env=environment, check=False)
         if self.jobs()[job]["word"] == "RUNNING":
             self.put(job, "FAILED" if done.returncode else "COMPLETED")
         return done.returncode
+
+    def account(self, job: str, *runs: dict[str, str]) -> None:
+        """What sacct says of each run of a job, by its columns."""
+        with self.state() as state:
+            state["jobs"][job]["runs"] = list(runs)
 
     def tell(self, command: str, words: str, answer: str) -> None:
         """What a command answers from now on where its arguments begin with these words, as a real site did."""
@@ -138,11 +163,30 @@ class FakeSlurm:
         """The next calls of a command take that much longer."""
         self._fault(command, {"kind": FaultKind.DELAY, "seconds": seconds}, times)
 
-    def site(self, *, accounting: bool = True, max_submit: int | None = None, **config: str) -> None:
-        """Sets whether there is accounting, the limit of submitted jobs, and entries of ``scontrol show config``."""
+    def site(
+        self, *, accounting: bool = True, max_submit: int | None = None, version: str = "22.05.8", **config: str
+    ) -> None:
+        """Sets whether there is accounting, the limit of submitted jobs, the version, and entries of ``scontrol show
+        config``."""
         with self.state() as state:
-            state["accounting"], state["max_submit"] = accounting, max_submit
+            state["accounting"], state["max_submit"], state["version"] = accounting, max_submit, version
             state["config"] |= config
+
+    def be(self, folder: Path) -> None:
+        """Makes it the site that the files of a folder tell of; commands that are not there lose their executables."""
+        site = fake_site.load(folder)
+        for command in site["missing"]:
+            (self.folder / "bin" / command).unlink(missing_ok=True)
+        with self.state() as state:
+            state["site"], state["accounting"] = site, "sacct" not in {*site["missing"], *site["failing"]}
+            state["config"] |= site["config"]
+            state["version"] = site["config"]["SLURM_VERSION"]
+            limits = [int(each["MaxSubmit"]) for each in site["assoc"] if each["MaxSubmit"]]
+            state["max_submit"] = min(limits, default=None)
+
+    def waiting(self) -> list[str]:
+        """Jobs that could start."""
+        return [job for job, each in self.jobs().items() if each["word"] == "PENDING"]
 
     def calls(self, command: str) -> list[list[str]]:
         """The arguments of each call of a command so far."""
@@ -158,9 +202,12 @@ def main(command: str, folder: str) -> None:
     """What the executables run."""
     words = sys.argv[1:]
     if command == "srun":
-        _srun(words)
+        srun.become(words)
     fake = FakeSlurm(Path(folder))
     with fake.state() as state:
+        if words == ["--version"]:  # no question to the scheduler
+            sys.stdout.write(f"slurm {state['version']}\n")
+            return
         state["calls"].append([command, *words])
         fault = next((each for each in state["faults"] if each["command"] == command), None)
         if fault is not None:
@@ -172,7 +219,9 @@ def main(command: str, folder: str) -> None:
         _exit(fault["words"])
     with fake.state() as state:
         told = [answer for of, begin, answer in state["told"] if of == command and " ".join(words).startswith(begin)]
-        out, err = (told[-1], "") if told else ANSWERS[command](state, words)
+        site = state["site"]
+        by_site = fake_site.answer(site, command, words) if site else None
+        out, err = (told[-1], "") if told else by_site or ANSWERS[command](state, words)
     if fault and kind is FaultKind.REFUSE:
         _exit(fault["words"])
     if fault and kind is FaultKind.GARBLE:
@@ -180,7 +229,12 @@ def main(command: str, folder: str) -> None:
         out = "\n".join([*lines[1:], lines[0][:4] if lines else "", "\x00|slurm_load_jobs|?"])
     if fault and kind is FaultKind.NOTICE:
         out = f"{fault['words']}\n{out}"
-    if err:
+    if site:
+        sys.stdout.write(site["before"][0])
+        sys.stderr.write(site["before"][1])
+    if err.startswith("sbatch: Job"):
+        sys.stderr.write(err + "\n")  # the answer of --test-only, which is no error
+    elif err:
         _exit(err)
     sys.stdout.write(out + "\n" if out else "")
 
@@ -192,7 +246,12 @@ def _exit(words: str) -> None:
 
 def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     script = Path(words[-1]).read_text(encoding="utf-8")
-    options = dict(re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", script, flags=re.MULTILINE))
+    options = fake_sbatch.read(script, words[:-1])
+    test_only, site = "--test-only" in words, state["site"]
+    options |= fake_sbatch.preset(site) if site else {}
+    said = fake_sbatch.refusal(site, options, test_only=test_only) if site else None
+    if said is not None:
+        return "", said
     root, tasks = str(state["next"]), [""]
     if "array" in options:
         first, last = options["array"].partition("%")[0].split("-")
@@ -202,13 +261,11 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     live = sum(job["word"] in LIVE for job in state["jobs"].values())
     if state["max_submit"] is not None and live + len(tasks) > state["max_submit"]:
         return "", SUBMIT_LIMIT
-    if "--test-only" in words:
-        return (
-            f"sbatch: Job {root} to start at 2026-01-01T00:00:00 using 1 processors on nodes node1 in partition main",
-            "",
-        )
+    if test_only:
+        words_of_it = site["test_only"].strip() if site else fake_site.TEST_ONLY
+        return "", words_of_it.replace("%j", root).replace("%p", options.get("partition", "main"))
     state["next"] += 1
-    job = {
+    job: Job = {
         "name": options.get("job-name", "sbatch"),
         "word": "PENDING",
         "node": "",
@@ -217,14 +274,14 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     }
     job |= {"partition": options.get("partition", "main"), "options": options, "forgotten": False}
     state["jobs"] |= {root + task: dict(job) for task in tasks}
-    return f"Submitted batch job {root}", ""
+    return (site["submitted"].strip() if site else fake_site.SUBMITTED).replace("%j", root), ""
 
 
 def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     option = _options(words)
     names = option["name"].split(",") if "name" in option else None
-    lines: list[str] = []
-    waiting: dict[str, list[int]] = {}
+    rows: list[tuple[str, str, Job]] = []
+    waiting: dict[tuple[str, str], list[int]] = {}
     for id_, job in state["jobs"].items():
         if job["forgotten"] or (names is not None and job["name"] not in names):
             continue
@@ -232,40 +289,30 @@ def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
             continue
         root, _, task = id_.partition("_")
         if job["word"] == "PENDING" and task:
-            waiting.setdefault(root, []).append(int(task))
+            waiting.setdefault((root, job["reason"]), []).append(int(task))
             continue
-        lines.append(_format(option["format"], root, task or "N/A", job))
-    for root, tasks in waiting.items():
+        rows.append((root, task or "N/A", job))
+    for (root, _), tasks in waiting.items():
         listed = ",".join(str(task) for task in tasks) + "%4"
         if len(tasks) > 2 and tasks == list(range(tasks[0], tasks[-1] + 1)):
             listed = f"{tasks[0]}-{tasks[-1]}"
-        lines.append(_format(option["format"], root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
-    return "\n".join(lines), ""
+        rows.append((root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
+    if "json" in option:
+        return fake_answers.queue_in_json(rows), ""
+    lines = fake_site.queue(state["site"], rows, names) if state["site"] else rows
+    return "\n".join(line if isinstance(line, str) else _format(option["format"], *line) for line in lines), ""
 
 
 def _format(pattern: str, root: str, tasks: str, job: Job) -> str:
     values = {"%F": root, "%K": tasks, "%T": job["word"].split()[0], "%N": job["node"], "%j": job["name"]}
-    values |= {"%r": job["reason"] or "None"}
+    values |= {"%r": job["reason"] or "None", "%S": str(job.get("start") or "N/A")}
     return re.sub(r"%[A-Za-z]", lambda found: values.get(found.group(), "?"), pattern)
 
 
 def _sacct(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     if not state["accounting"]:
         return "", NO_ACCOUNTING
-    option = _options(words)
-    roots = option["jobs"].split(",") if "jobs" in option else None
-    lines = []
-    for id_, job in state["jobs"].items():
-        if roots is not None and id_.partition("_")[0] not in roots:
-            continue
-        values = {
-            "JobID": id_,
-            "State": job["word"],
-            "NodeList": job["node"] or "None assigned",
-            "JobName": job["name"],
-        }
-        lines.append("|".join(values.get(column, "") for column in option["format"].split(",")))
-    return "\n".join(lines), ""
+    return fake_answers.history(state["jobs"], _options(words)), ""
 
 
 def _scancel(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
@@ -302,22 +349,3 @@ ANSWERS = {
 def _options(words: Sequence[str]) -> dict[str, str]:
     pairs = (word.removeprefix("--").partition("=") for word in words if word.startswith("--"))
     return {key: value for key, _, value in pairs}
-
-
-def _srun(words: list[str]) -> None:
-    """Becomes the step's program, with its output where ``--output`` says."""
-    rest = list(words)
-    output = ""
-    while rest and rest[0].startswith("-"):
-        option = rest.pop(0)
-        if option == "--output":
-            output = rest.pop(0)
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID", ""), os.environ.get("SLURM_ARRAY_TASK_ID", "")
-    for pattern, value in (("%A", array), ("%a", task), ("%t", "0"), ("%j", os.environ["SLURM_JOB_ID"])):
-        output = output.replace(pattern, value)
-    if output:
-        log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-    program = shutil.which(rest[0]) or rest[0]
-    os.execv(program, rest)  # noqa: S606

@@ -6,7 +6,8 @@ SweepError
 ├── FolderBusy                  another driver holds the study folder
 ├── TrackingError               the MLflow store cannot be written
 ├── ProbeFailed                 a probe came to no epoch of an activation
-└── CodeDrift                   the user's own code is not what the study was started with
+├── CodeDrift                   the user's own code is not what the study was started with
+└── FoldChanged                 a fold's folder does not hold what the study trains
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ class ProbeFailed(SweepError):
 
 class CodeDrift(SweepError):
     """The user's own code changed after the study was started; names the modules and where the kept ones are."""
+
+
+class FoldChanged(SweepError):
+    """A fold's folder does not hold what the study trains; names the file, the difference and what mends it."""

@@ -68,6 +68,9 @@ class StandIn:
     def room(self, active: int) -> int:
         return self._slots - active
 
+    def release(self) -> None:
+        """Holds nothing beyond its jobs."""
+
     @contextmanager
     def still(self) -> Iterator[None]:
         """Inside, no job gets on."""

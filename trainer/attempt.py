@@ -60,7 +60,10 @@ def enter(fold: Path, spec: FoldSpec) -> None:
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
-    found = from_text(FoldSpec, path.read_text(encoding="utf-8"))
+    try:
+        found = from_text(FoldSpec, path.read_text(encoding="utf-8"))
+    except (SpecError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: damaged ({error}); `actsweep resume` writes it anew") from error
     if found.digest != spec.digest:
         raise SpecError(
             f"{path}: holds fold {found.digest} of study {found.study!r}, not {spec.digest} of {spec.study!r}; "

@@ -6,19 +6,21 @@ for the one before it.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import errno
 import io
 import logging
 import pickle
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from trainer import journal
-from trainer.files import PART, put_in_place, write_aside
+from trainer.files import PART, Kept, put_in_place, write_aside, write_kept
 
 FILE = "checkpoint.pt"
 PREVIOUS = "checkpoint-previous.pt"
@@ -27,9 +29,10 @@ BEST = "best.pt"
 State = dict[str, Any]
 
 
-def save(path: Path, state: State) -> None:
-    """Writes ``state`` so that ``path`` is either as it was or whole. Raises OSError."""
-    put_in_place(_write(path, state), path)
+def save(path: Path, state: State) -> Kept:
+    """Writes ``state`` so that ``path`` is either as it was or whole; what was written. Raises OSError."""
+    with _system_errors(path):
+        return write_kept(path, lambda file: torch.save(state, file))
 
 
 def save_generation(folder: Path, state: State) -> None:
@@ -44,10 +47,16 @@ def save_generation(folder: Path, state: State) -> None:
 
 def _write(path: Path, state: State) -> Path:
     """``state`` in a file beside ``path``, on disk."""
-    try:
+    with _system_errors(path):
         return write_aside(path, lambda file: torch.save(state, file))
+
+
+@contextlib.contextmanager
+def _system_errors(path: Path) -> Iterator[None]:
+    """torch's archive writer hides the system's word (disk full, quota) behind its own."""
+    try:
+        yield
     except RuntimeError as error:
-        # torch's archive writer hides the system's word (disk full, quota) behind its own.
         raise OSError(errno.EIO, f"cannot write the checkpoint ({error}); is the disk full?", str(path)) from error
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, Union
 
 from trainer import decoders
-from trainer.errors import SpecError
+from trainer.errors import OtherVersion, SpecError
 
 T = TypeVar("T")
 Raw = dict[str, Any]
@@ -40,14 +40,14 @@ class Format:
     """Name of a dataclass -> its text as ``schema - 1`` wrote it, as it is written now. Others have not changed."""
 
     def upgrade(self, kind: str, raw: Raw, written: object, path: str) -> Raw:
-        """``raw``, written by schema ``written``, as this schema writes it. Raises :class:`SpecError`."""
+        """``raw``, written by schema ``written``, as this schema writes it. Raises :class:`OtherVersion`."""
         if written == self.schema and type(written) is int:
             return raw
         if self.schema > 1 and written == self.schema - 1 and type(written) is int:
             upgraded = self.previous.get(kind, dict)(raw)
             return {**upgraded, "schema": self.schema} if "schema" in raw else upgraded
         read = f"{self.schema - 1} and {self.schema}" if self.schema > 1 else str(self.schema)
-        raise SpecError(
+        raise OtherVersion(
             f"{path}: {self.name} of schema {written}; this version of actsweep reads schema {read}: use the version "
             "that wrote it"
         )
@@ -170,5 +170,5 @@ def _decode_dataclass(kind: Any, raw: object, path: str, written: int | None) ->
     if missing := sorted(names - later - raw.keys()):
         raise SpecError(f"{path}: missing {', '.join(missing)}")
     if unknown := sorted(raw.keys() - names):
-        raise SpecError(f"{path}: unknown {', '.join(unknown)}")
+        raise OtherVersion(f"{path}: unknown {', '.join(unknown)}; is it of a newer version of actsweep?")
     return kind(**{name: _decode(hints[name], raw[name], f"{path}.{name}", None) for name in names & raw.keys()})

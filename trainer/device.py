@@ -25,8 +25,16 @@ SLURM_VARIABLES = (
 )
 
 
+VARIABLE = "ACTSWEEP_DEVICE"
+"""Of the environment: what a pack that may train on any device trains on here (cpu, cuda), where its partition says."""
+
+
 def choose(wish: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """Raises RuntimeError where "cuda" is asked for and there is none: a job that lost its GPU must not crawl on."""
+    if wish == "auto" and (said := os.environ.get(VARIABLE, "auto")) != "auto":
+        if said not in ("cpu", "cuda"):
+            raise RuntimeError(f"{VARIABLE}: got {said!r}, accepts auto, cpu or cuda; correct it in the profile")
+        wish = said  # type: ignore[assignment]  # one of the two
     if wish == "cpu" or (wish == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():

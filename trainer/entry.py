@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import logging
+import os
 import sys
 
-from trainer import code, own_code
+from trainer import catalogue, code, own_code
 from trainer.codec import from_text
-from trainer.errors import SpecError
+from trainer.errors import SpecError, UnknownName
 from trainer.meter import Meter
 from trainer.spec import Pack
 
 RESULT_SCHEMA = 1
+
+
+def preload() -> None:
+    """Imports what packs need, for processes that are forked off this one and train one pack after the other; touches
+    no device and trains nothing. What is not installed here is told by the pack that needs it."""
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # to look for a GPU must not make it this process's own
+    code.settle()
+    for module in ("trainer.pack", "torch._dynamo"):  # the latter by the first optimiser, else
+        importlib.import_module(module)
+    kinds = {"activation": catalogue.ACTIVATIONS, "model": catalogue.MODELS, "task": catalogue.TASKS}
+    for kind, names in (kinds | {"data set": catalogue.DATASETS}).items():
+        for name in names:
+            with contextlib.suppress(UnknownName):
+                catalogue.resolve(kind, name, names)
 
 
 def run(text: str) -> str:

@@ -2,9 +2,10 @@
 
 TrainerError
 ├── SpecError         (ValueError)  a text between processes that is not what it claims to be
+│   └── OtherVersion                one that a version wrote which this one does not read
 ├── UnknownName       (ValueError)  a name that is in no catalogue
 ├── DataError         (ValueError)  a data set that is missing, damaged or unfit for the folds asked of it
-├── JournalError      (ValueError)  a journal that cannot be read
+├── JournalError      (ValueError)  a line of a journal that is no record
 └── Superseded                      a newer attempt of the same fold has taken over
 """
 
@@ -28,7 +29,11 @@ class DataError(TrainerError, ValueError):
 
 
 class JournalError(TrainerError, ValueError):
-    """A journal with a damaged line before its last one."""
+    """A damaged line of a journal."""
+
+
+class OtherVersion(SpecError):
+    """A file that an older or newer version of actsweep wrote, and that this one does not read."""
 
 
 class Superseded(TrainerError):

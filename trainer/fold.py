@@ -22,7 +22,7 @@ from trainer.attempt import Attempt
 from trainer.batches import Resident
 from trainer.datasets.reader import Dataset
 from trainer.errors import DataError
-from trainer.files import put_in_place, write_aside
+from trainer.files import Kept, write_kept
 from trainer.journal import End, Epoch, Outcome, Start, Status
 from trainer.learner import Learner
 from trainer.spec import FoldSpec, Pack
@@ -51,6 +51,7 @@ class Fold:
         self._saved_at = time.monotonic()
         self._carried_s = 0.0
         self._remarks: dict[str, str] = {}
+        self._kept: dict[str, Kept] = {}
 
     @property
     def validates(self) -> bool:
@@ -279,6 +280,7 @@ class Fold:
                 rule=self.spec.training.checkpoint_rule,
                 outcomes=outcomes,
                 remarks=self._remarks,
+                kept=self._kept,
             )
         )
         if status is not Status.FAILED:  # another try goes on from what earlier attempts have saved
@@ -334,13 +336,14 @@ class Fold:
             "task": np.array(self.spec.task),
             **self.learner.task.predictions(outputs, self.learner.targets("heldout")),
         }
-        path = folder / PREDICTIONS
-        put_in_place(write_aside(path, lambda file: np.savez(file, allow_pickle=False, **arrays)), path)
+        self._kept[PREDICTIONS] = write_kept(
+            folder / PREDICTIONS, lambda file: np.savez(file, allow_pickle=False, **arrays)
+        )
         if self.pack.keep == "best":
             learner = self.learner
             state = {"digest": self.spec.digest, "epoch": epoch, "model": learner.weights()}
             state |= {"task": learner.task.state_dict(), "inputs": learner.inputs.state_dict()}
-            checkpoint.save(folder / checkpoint.BEST, state)
+            self._kept[checkpoint.BEST] = checkpoint.save(folder / checkpoint.BEST, state)
 
 
 def _named(part: str, metrics: dict[str, float]) -> dict[str, float]:

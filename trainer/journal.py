@@ -15,13 +15,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, ClassVar, Literal
+from typing import IO, ClassVar, Literal, NamedTuple
 
 from trainer import previous
 from trainer.codec import SINCE, Format, from_plain
-from trainer.errors import JournalError, SpecError
+from trainer.errors import JournalError, OtherVersion, SpecError
+from trainer.files import Kept
 
 FILE = "metrics.jsonl"
+NEWLINE = b"\n"
 
 
 class Status(StrEnum):
@@ -34,6 +36,28 @@ class Status(StrEnum):
 
 
 JOURNAL = Format(name="journal", schema=2, previous={"Start": previous.start})
+
+
+SLOTS = "slots"
+"""Of a Start's environment: how many packs share the device; 1 where it is not said."""
+
+
+class DeviceKind(NamedTuple):
+    """What the seconds of an epoch depend on beside what is trained."""
+
+    device: str
+    """cpu or cuda."""
+    name: str
+    """The device's model."""
+    slots: int
+    """Packs that share it."""
+    threads: int
+    """Of the pack."""
+
+    def words(self) -> str:
+        """As ``NVIDIA A100, 2 packs on it, 4 threads``."""
+        shared = f", {self.slots} packs on it" if self.slots > 1 else ""
+        return f"{self.name}{shared}, {self.threads} {'thread' if self.threads == 1 else 'threads'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +99,12 @@ class Start:
     """What trivial predictors score on the held-out part: predictor, in words -> metric -> value."""
     case: str = field(default="", metadata={SINCE: 2})
     """Name of the task's case that the fold is; "" where folds are no cases."""
+
+    @property
+    def device_kind(self) -> DeviceKind:
+        """Of the device that the attempt trains on."""
+        slots = self.environment.get(SLOTS, "1")
+        return DeviceKind(self.device, self.device_name, int(slots) if slots.isdigit() else 1, self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +151,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """The fold is over."""
+    """The fold is over. Its kept files are on disk before this record is."""
 
     FORMAT: ClassVar[Format] = JOURNAL
 
@@ -136,6 +166,8 @@ class End:
     """By checkpoint rule; empty for a fold that diverged before its first epoch or failed."""
     remarks: Mapping[str, str] = field(default_factory=dict, metadata={SINCE: 2})
     """Metric -> what a reader has to know of the declared rule's outcome: why it is NaN, what looks wrong."""
+    kept: Mapping[str, Kept] = field(default_factory=dict, metadata={SINCE: 2})
+    """By file name, below the attempt's folder; empty where a version wrote it that did not say."""
 
 
 Record = Start | Epoch | End
@@ -150,6 +182,28 @@ class FoldHistory:
     epochs: tuple[Epoch, ...]
     end: End | None
     attempts: int
+    starts: tuple[Start, ...] = ()
+    """Of all attempts that began, in order; the last is ``start``."""
+
+    def by_start(self) -> list[tuple[Start, list[Epoch]]]:
+        """The attempts, each with the epochs of it that count; those without any, too."""
+        starts = self.starts or (self.start,)
+        found: list[tuple[Start, list[Epoch]]] = [(start, []) for start in starts]
+        for epoch in self.epochs:
+            # an attempt's later epochs do not count once a newer one has resumed before them
+            at = max((at for at, start in enumerate(starts) if start.resumed_epoch < epoch.epoch), default=0)
+            found[at][1].append(epoch)
+        return found
+
+    @property
+    def timed_from(self) -> int:
+        """The first epoch from which on all were trained on one kind of device by the same sources, the last
+        attempt's: an epoch's seconds before it are of another kind."""
+        first = 1
+        for start, epochs in self.by_start():
+            if epochs and (start.device_kind, start.code) != (self.start.device_kind, self.start.code):
+                first = epochs[-1].epoch + 1
+        return first
 
 
 class Writer:
@@ -168,38 +222,68 @@ class Writer:
         self._file.close()
 
 
-def parse(line: str, where: str, *, written: int | None = None) -> Record:
+def parse(line: str | bytes, where: str, *, written: int | None = None) -> Record:
     """One record. NaN and infinities are read as JSON's ``NaN`` and ``Infinity``. ``written``: the schema of the
-    journal that the line is from, which its Start record says; None: this version's. Raises :class:`JournalError`."""
+    journal that the line is from, which its Start record says; None: this version's. Raises :class:`JournalError` for
+    a damaged line, and its subclass :class:`OtherVersion` for one of a version that this one does not read."""
     try:
-        raw = json.loads(line)
+        raw = json.loads(line if isinstance(line, str) else line.strip(b"\0").decode("utf-8"))
         return from_plain(KINDS[raw["kind"]], raw, written=written)
-    except (ValueError, KeyError, TypeError, SpecError) as error:
-        raise JournalError(
-            f"{where}: not a journal record ({error}); restore the file or delete its attempt folder"
-        ) from error
+    except OtherVersion as error:
+        raise OtherVersion(f"{where}: {error}; where it is damaged instead, delete its attempt folder") from error
+    except (ValueError, KeyError, TypeError, SpecError, RecursionError) as error:
+        raise JournalError(f"{where}: not a journal record ({type(error).__name__}: {error})") from error
 
 
-def follow(path: Path, offset: int = 0) -> tuple[list[Record], int]:
-    """Whole records from byte ``offset`` on, and the offset after them. A line without its end is left for later."""
+class Follow(NamedTuple):
+    """What was read of a journal."""
+
+    records: list[Record]
+    """Of the lines that are whole."""
+    offset: int
+    """Bytes up to which it was read: a line without its end is left for later."""
+    damaged: tuple[str, ...]
+    """Each line that is no record, with its number in the file and why: passed over, and nothing whole with it."""
+
+
+def follow(path: Path, offset: int = 0) -> Follow:
+    """Whole records from byte ``offset`` on. Raises :class:`OtherVersion` for a journal of a version that this one does
+    not read, and OSError."""
     try:
         with path.open("rb") as file:
             first = file.readline()
             file.seek(offset)
             block = file.read()
     except FileNotFoundError:
-        return [], offset
+        return Follow([], offset, ())
     whole = block[: block.rfind(b"\n") + 1]
-    lines = whole.decode("utf-8").splitlines()
+    lines = whole.split(b"\n")[:-1]
     written = _schema(first) if lines else None
-    return [parse(line, str(path), written=written) for line in lines], offset + len(whole)
+    records: list[Record] = []
+    damaged: list[tuple[int, str]] = []
+    at = offset
+    for line in lines:
+        try:
+            records.append(parse(line, str(path), written=written))
+        except JournalError as error:
+            damaged.append((at, str(error.__cause__)))
+        at += len(line) + 1
+    return Follow(records, offset + len(whole), _numbered(path, damaged))
+
+
+def _numbered(path: Path, damaged: list[tuple[int, str]]) -> tuple[str, ...]:
+    """Byte offsets of lines as line numbers, in words."""
+    if not damaged:
+        return ()
+    text = path.read_bytes()
+    return tuple(f"line {text.count(NEWLINE, 0, at) + 1} is damaged ({why})" for at, why in damaged)
 
 
 def _schema(first: bytes) -> int | None:
     """The schema that a journal's first line says, which is its Start record."""
     try:
         said = json.loads(first).get("schema")
-    except (ValueError, AttributeError):  # parse() tells what is wrong with it
+    except (ValueError, AttributeError):  # follow() tells what is wrong with it
         return None
     return said if type(said) is int else None
 
@@ -234,24 +318,33 @@ def set_aside(folder: Path, attempt: int) -> None:
 
 def read_fold(folder: Path) -> FoldHistory | None:
     """The fold's resolved history; None before its first Start record."""
-    return resolve({number: follow(attempt_folder(folder, number) / FILE)[0] for number in attempts(folder)})
+    return resolve({number: follow(attempt_folder(folder, number) / FILE).records for number in attempts(folder)})
 
 
 def resolve(records: Mapping[int, list[Record]]) -> FoldHistory | None:
-    """Resolves the records of a fold's attempts (by attempt number): the newest attempt with a Start record counts."""
-    start: Start | None = None
+    """Resolves the records of a fold's attempts (by attempt number): the newest attempt with a Start record counts, and
+    of one whose Start record is damaged nothing does."""
+    starts: list[Start] = []
     end: End | None = None
     epochs: dict[int, Epoch] = {}
-    count = 0
     for number in sorted(records):
+        if not any(isinstance(record, Start) for record in records[number]):
+            continue
         for record in records[number]:
             if isinstance(record, Start):
-                start, end, count = record, None, count + 1
+                end = None
+                starts.append(record)
                 epochs = {number: epoch for number, epoch in epochs.items() if number <= record.resumed_epoch}
             elif isinstance(record, Epoch):
                 epochs[record.epoch] = record
             else:
                 end = record
-    if start is None:
+    if not starts:
         return None
-    return FoldHistory(start=start, epochs=tuple(epochs[number] for number in sorted(epochs)), end=end, attempts=count)
+    return FoldHistory(
+        start=starts[-1],
+        epochs=tuple(epochs[number] for number in sorted(epochs)),
+        end=end,
+        attempts=len(starts),
+        starts=tuple(starts),
+    )

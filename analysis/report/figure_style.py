@@ -4,6 +4,7 @@ are the same for the same input, and an inline form that follows the page's ligh
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -101,6 +102,12 @@ class Plot:
         head, rest = text.split(">", 1)
         head = re.sub(r' (?:width|height)="[^"]*"', "", head)
         return f'{head} role="img" aria-label="{_attribute(self.title)}">{rest}'
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: readable on light and dark."""
+        image = base64.b64encode(self.svg.replace(INK, "#000000").encode()).decode()
+        style = "background: white; max-width: 100%"
+        return f'<img alt="{_attribute(self.title)}" style="{style}" src="data:image/svg+xml;base64,{image}">'
 
     def save(self, folder: Path) -> None:
         (folder / f"{self.name}.svg").write_text(self.svg.replace(INK, "#000000"), encoding="utf-8")

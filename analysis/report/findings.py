@@ -20,7 +20,7 @@ from analysis.runs.plan import Plan
 from analysis.runs.published import Published, plans
 from analysis.runs.schema import UNFINISHED
 from analysis.runs.wording import counted
-from analysis.statistics import claims, course
+from analysis.statistics import claims, course, kinds
 from analysis.statistics.course import Course
 from analysis.statistics.scores import Handling, Pairs, Scores, pair, scores
 from analysis.statistics.verdict import Interval, Verdict
@@ -269,7 +269,7 @@ def gather(
         raise DeclarationError(f"two studies have one name ({', '.join(names)}); report them apart or rename one")
     every = separate(every)
     cube = pd.concat([study.cube for study in every], ignore_index=True)
-    claimed = pd.concat([claims.claimed(cube, study.plan) for study in every], ignore_index=True)
+    claimed = kinds.with_kinds(pd.concat([claims.claimed(cube, study.plan) for study in every], ignore_index=True))
     if not allow_incomplete:
         refuse_incomplete(claimed)
     verdicts, checks = claims.concluded(cube, [study.plan for study in every])

@@ -33,6 +33,9 @@ class Account:
     cap_s: float | None = None
     """None where the study has no budget."""
     price_per_gpu_hour: float | None = None
+    """The least of any partition's."""
+    highest_price: float | None = None
+    """Of an hour in any partition, where they differ."""
     currency: str = ""
     shortfalls: tuple[Shortfall, ...] = ()
 
@@ -46,10 +49,13 @@ class Account:
         return any(each.phase == "confirm" for each in self.shortfalls)
 
     def money(self, seconds: float) -> str:
-        """`` (0.12 EUR)``; "" without a price."""
+        """`` (0.12 EUR)``; "" without a price; from the least to the most where partitions differ."""
         if self.price_per_gpu_hour is None:
             return ""
-        return f" ({seconds / 3600 * self.price_per_gpu_hour:,.2f} {self.currency}".rstrip() + ")"
+        said = f"{seconds / 3600 * self.price_per_gpu_hour:,.2f}"
+        if self.highest_price is not None:
+            said += f" to {seconds / 3600 * self.highest_price:,.2f}"
+        return f" ({said} {self.currency}".rstrip() + ")"
 
     def spent(self) -> str:
         said = f"{hours(self.spent_s)}{self.money(self.spent_s)} held by jobs, with all that was lost and tried again"

@@ -54,6 +54,9 @@ INTEGER_TAGS = {
     "seed": schema.STUDY_SEED,
     "epochs": schema.EPOCHS,
     "pack_size": schema.PACK_SIZE,
+    "slots": schema.SLOTS,
+    "threads": schema.THREADS,
+    "timed_from": schema.TIMED_FROM,
 }
 SIZE_TAGS = {
     "n_train": schema.N_TRAIN,

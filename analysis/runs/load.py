@@ -14,6 +14,8 @@ from analysis.runs import account as accounts
 from analysis.runs import plan as planning
 from analysis.runs import schema
 from analysis.runs.account import Account
+from analysis.runs.accounting import Accounting
+from analysis.runs.accounting import from_texts as accounts_of
 from analysis.runs.frames import (
     HISTORY_PREFIXES,
     LEARNED,
@@ -51,6 +53,8 @@ class Study:
     """Versions that the runs recorded, by name."""
     account: Account | None = None
     """What it might cost and did cost; None where that was not kept."""
+    accounting: Accounting | None = None
+    """What its jobs cost by the site's accounts; None where that was not asked."""
 
 
 def load(source: str | Path, experiment: str | None = None, *, histories: Iterable[str] = HISTORY_PREFIXES) -> Study:
@@ -139,6 +143,7 @@ def assemble(
                 study_run=heads[0].run_id if heads else "",
                 environment=environment(folds),
                 account=read_account(store, heads, folder),
+                accounting=read_accounting(store, heads, folder),
             )
         )
     return studies
@@ -170,6 +175,16 @@ def read_account(store: Store, heads: Sequence[Run], folder: Path | None) -> Acc
         return accounts.from_json(file.read_text(encoding="utf-8")) if file.is_file() else None
     texts = (store.artifact(head, schema.BUDGET_ARTIFACT) for head in heads)
     return next((accounts.from_json(text) for text in texts if text is not None), None)
+
+
+def read_accounting(store: Store, heads: Sequence[Run], folder: Path | None) -> Accounting | None:
+    names = (schema.ACCOUNTING_ARTIFACT, schema.ACCOUNTING_RUNS_ARTIFACT)
+    if folder is not None:
+        files = [folder / name for name in names]
+        found = [tuple(file.read_text(encoding="utf-8") if file.is_file() else None for file in files)]
+    else:
+        found = [tuple(store.artifact(head, name) for name in names) for head in heads]
+    return next((accounts_of(head, rows) for head, rows in found if head is not None and rows is not None), None)
 
 
 def read_plan(store: Store, heads: Sequence[Run], folder: Path | None, name: str) -> Plan:

@@ -2,11 +2,15 @@
 
 No store keeps it. ``trials/<trial>/fold-<repeat>-<fold>/attempt-<n>/predictions.npz`` holds ``indices`` (the items'
 numbers), ``task`` and ``schema``, and arrays with a row an item that the task names; of several attempts the newest one
-that has the file counts.
+that has the file counts. Its size and SHA-256 stand in the end of the journal beside it, ``metrics.jsonl``; a version
+before wrote none.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -20,7 +24,7 @@ import pandas as pd
 
 from analysis.errors import SourceError
 
-FILE = "predictions.npz"
+FILE, JOURNAL = "predictions.npz", "metrics.jsonl"
 SCHEMA = 2
 ATTEMPT = re.compile(r"attempt-(\d+)\Z")
 
@@ -45,12 +49,18 @@ def of_fold(folder: Path, trial: str, repeat: int, fold: int) -> Predictions | N
 
 
 def read(path: Path) -> Predictions:
-    """Raises :class:`SourceError` for a file that is no predictions of this version."""
+    """Raises :class:`SourceError` for a file that is not what was written, or no predictions of this version."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        content = path.read_bytes()
+        if (wrong := _changed(path, content)) or not content:
+            raise ValueError(wrong or "it is empty")
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise SourceError(f"{path}: no predictions can be read from it ({error}); report from a whole copy") from error
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise SourceError(
+            f"{path}: no predictions can be read from it ({error}); report from a whole copy, or have the fold trained "
+            "again: `actsweep resume DIR --retry-failed`"
+        ) from error
     if int(arrays.pop("schema", np.array(-1))) != SCHEMA or "indices" not in arrays:
         raise SourceError(f"{path}: not predictions of version {SCHEMA}; report with the version that wrote them")
     task, indices = str(arrays.pop("task", "")), arrays.pop("indices")
@@ -59,6 +69,18 @@ def read(path: Path) -> Predictions:
         indices=indices,
         arrays={name: array for name, array in arrays.items() if array.shape[:1] == indices.shape},
     )
+
+
+def _changed(path: Path, content: bytes) -> str:
+    """How a file differs from what its journal says of it, in words; "" where it does not, or nothing is said."""
+    try:
+        last = json.loads((path.parent / JOURNAL).read_bytes().splitlines()[-1])
+        size, sha = int(last["kept"][FILE]["size"]), str(last["kept"][FILE]["sha256"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+    if len(content) != size:
+        return f"it has {len(content)} bytes, was written with {size}"
+    return "" if hashlib.sha256(content).hexdigest() == sha else "it is not what was written: its SHA-256 differs"
 
 
 def of_rows(folder: Path, rows: pd.DataFrame, names: Sequence[str]) -> list[tuple[dict[str, Any], Predictions]]:

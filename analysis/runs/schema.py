@@ -72,6 +72,9 @@ REMARK_PREFIX = PREFIX + "remark."  # <metric>: what a reader has to know of the
 REUSED_FROM = PREFIX + "reused_from"  # the key of the run that this one was taken from, trained nowhere else
 DEVICE = PREFIX + "device"  # cpu | cuda
 DEVICE_NAME = PREFIX + "device_name"
+SLOTS = PREFIX + "slots"  # packs that share the device
+THREADS = PREFIX + "threads"  # of the pack
+TIMED_FROM = PREFIX + "timed_from"  # the first epoch on the device that the run names; earlier ones on another kind
 HOST = PREFIX + "host"
 PACK_SIZE = PREFIX + "pack_size"  # folds that shared the device at the time
 CODE = PREFIX + "code"
@@ -93,6 +96,8 @@ TRAINING_PARAM = "training."
 STUDY_ARTIFACT = "study.yaml"  # as resolved
 PLAN_ARTIFACT = "plan.json"  # analysis.runs.plan.Plan: what was planned and declared before the first run
 BUDGET_ARTIFACT = "budget.json"  # analysis.runs.account.Account: what the study might cost, did cost, and lacked for it
+ACCOUNTING_ARTIFACT = "accounting.json"  # analysis.runs.accounting.Accounting: what jobs cost by the site's accounts
+ACCOUNTING_RUNS_ARTIFACT = "accounting.csv"  # its lines, one for each run of each job
 REPORT_ARTIFACT = "report"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -20,9 +20,10 @@ from analysis.runs.frames import REFERENCE
 from analysis.runs.load import Study
 from analysis.runs.plan import Declaration, Plan, unstated, unstated_metrics
 from analysis.runs.published import knowing_nothing
-from analysis.runs.schema import Status
+from analysis.runs.schema import SECONDS_EVALUATE, SECONDS_REST, SECONDS_TRAIN, Status
 
 SIX = ("relu", "leaky_relu", "dsrelu", "apalu", "lelu", "alrelu")
+SECONDS = [SECONDS_TRAIN, SECONDS_EVALUATE, SECONDS_REST]
 TWENTY = (
     *SIX,
     *("prelu", "elu", "selu", "gelu", "silu", "mish", "softplus", "sigmoid", "tanh", "hardswish", "celu", "relu6"),
@@ -111,11 +112,13 @@ def study(
     stops: bool = True,
     diverged: Sequence[tuple[str, int, int]] = (),
     missing: Sequence[tuple[str, int, int]] = (),
+    devices: Callable[[Key], tuple[str, float]] = lambda key: ("simulated", 1.0),
 ) -> Study:
     """A finished study; same arguments, same frames.
 
     ``effects`` are added to the share (default: drawn, sd 0.01). With ``stops`` runs end early, by up to a quarter
-    of the epochs. ``diverged`` and ``missing`` name runs as (activation, repeat, fold).
+    of the epochs. ``diverged`` and ``missing`` name runs as (activation, repeat, fold). ``devices``
+    gives the model of device that a run was trained on, and how much longer its epochs take there.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     drawn = rng.normal(0.0, 0.01, len(activations))
@@ -128,6 +131,8 @@ def study(
     for index, key in planned(activations, repeats, folds):
         target = base + given[index] + shared[key.repeat, key.fold] + rng.normal(0.0, noise_sd)
         curve, row = fold_run(rng, design, key, index, float(np.clip(target, 0, 1)))
+        row["device_name"], longer = devices(key)
+        curve[SECONDS] *= longer
         lost, broke = key in missing, key in diverged
         if lost:
             row |= {"status": Status.MISSING.value, "reason": "no run", "run_id": "", "split_hash": ""}

@@ -1,8 +1,9 @@
 """What an activation costs. The unit is the run, never the epoch: a run gives one median after its warm-up.
 
-Ratios to the control are of training time alone, of runs on the same split and the same model of device: what an epoch
-takes beside training (evaluating, writing checkpoints, waiting for a disk) is told apart and is no property of the
-activation. Runs whose device was shared (packed) are left out: their epochs measure the neighbours, too.
+Ratios to the control are of training time alone, of runs on the same split and one kind of device
+(:mod:`analysis.statistics.kinds`): what an epoch takes beside training (evaluating, writing checkpoints, waiting for a
+disk) is told apart and is no property of the activation. No mean is over several kinds, and activations without a kind
+in common are not compared. Runs whose device was shared (packed) are left out: their epochs measure the neighbours.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scipy import stats
 from analysis.runs.metric import Metric
 from analysis.runs.schema import SECONDS_EVALUATE, SECONDS_REST, SECONDS_TRAIN, Status
 from analysis.runs.wording import counted
+from analysis.statistics import kinds
 from analysis.statistics.scores import Array
 
 LEAST_EPOCHS = 3
@@ -27,13 +29,13 @@ NOISY_SPREAD, NOISY_DRIFT = 0.02, 0.03
 """Interquartile range over median, and change from first to last quarter, above which a run is flagged."""
 PARTS = {"train_s": SECONDS_TRAIN, "evaluate_s": SECONDS_EVALUATE, "rest_s": SECONDS_REST}
 RUN_COLUMNS = [
-    *("run_id", "dataset", "activation", "split_hash", "device_name", "host", "packed", "epochs_timed"),
+    *("run_id", "dataset", "activation", "split_hash", "kind", "device_name", "host", "packed", "epochs_timed"),
     *("epoch_s", "train_s", "evaluate_s", "rest_s", "total_s", "checkpoint_s", "rest_total_s"),
     *("spread", "drift", "noisy"),
 ]
-USED = [*RUN_COLUMNS[:6], "pack_size", "best_epoch"]
+USED = [*RUN_COLUMNS[:7], "pack_size", "best_epoch", "timed_from"]
 SUMMARY = [
-    *("dataset", "activation", "control", "runs", "epoch_s", "train_s", "mad_s", "evaluate_s", "rest_s"),
+    *("dataset", "activation", "control", "kind", "runs", "epoch_s", "train_s", "mad_s", "evaluate_s", "rest_s"),
     *("ratio", "ratio_low", "ratio_high", "shift_s", "pairs", "total_s", "total_ratio"),
     *("checkpoint_s", "checkpoint_ratio", "rest_total_s", "noisy_runs", "packed_runs", "note"),
 ]
@@ -46,21 +48,26 @@ def runs(cube: pd.DataFrame, curves: pd.DataFrame, *, warmup: int = 1) -> pd.Dat
     three do not sum to the fourth. ``total_s`` is training and evaluation of all epochs, ``checkpoint_s`` of those up
     to the declared checkpoint, ``rest_total_s`` what all epochs took beside. ``spread`` (IQR/median) and ``drift``
     (last quarter's median over the first's, minus 1) are of training; ``noisy`` where either passes its limit. Runs
-    with fewer than three timed epochs have nan. Runs that were taken from where they had been trained already are left
+    with fewer than three timed epochs have nan. Of a run that went on on another kind of device, the epochs on its last
+    kind are timed, and it has no totals. Runs that were taken from where they had been trained already are left
     out. Empty where training time was not recorded.
     """
     finished = cube[(cube["status"] == Status.FINISHED) & ~taken(cube)]
     if finished.empty or SECONDS_TRAIN not in curves.columns:
         return pd.DataFrame(columns=pd.Index(RUN_COLUMNS))
+    finished = kinds.with_kinds(finished)
     timed = _epochs(curves, finished["run_id"], [name for name in PARTS.values() if name in curves.columns])
     rows = []
     for run in finished[[name for name in USED if name in finished]].to_dict("records"):
         if str(run["run_id"]) not in timed:
             continue
         epochs = timed[str(run["run_id"])]
-        row: dict[str, object] = {name: run.get(name, "") for name in RUN_COLUMNS[:6]}
+        row: dict[str, object] = {name: run.get(name, "") for name in RUN_COLUMNS[:7]}
         row["packed"] = bool(run.get("pack_size", 1) > 1)
-        rows.append(row | _totals(epochs, int(run.get("best_epoch", -1))) | _medians(epochs, warmup))
+        before = max(0, int(run.get("timed_from", 1)) - 1)
+        totals = _totals(epochs, int(run.get("best_epoch", -1)))
+        totals = dict.fromkeys(totals, math.nan) if before else totals
+        rows.append(row | totals | _medians(epochs, before + warmup))
     return pd.DataFrame(rows, columns=pd.Index(RUN_COLUMNS))
 
 
@@ -149,37 +156,70 @@ def ratio(mine: Array, control: Array, *, level: float = 0.95) -> Ratio:
 
 
 def summary(timed: pd.DataFrame, control: str, *, level: float = 0.95) -> pd.DataFrame:
-    """One row a data set and activation, from :func:`runs`; columns ``SUMMARY``.
+    """One row a data set, device kind and activation, from :func:`runs`; columns ``SUMMARY``. Kinds with the most
+    activations come first; an activation without a usable run has one row, of no kind.
 
     ``train_s`` and its like are medians of the runs' own, ``mad_s`` the median absolute deviation of ``train_s``.
-    ``ratio`` is that of training time to the control's over runs paired by split and device model, see :func:`ratio`;
+    ``ratio`` is that of training time to the control's over runs paired by split on this kind, see :func:`ratio`;
     ``shift_s`` the Hodges-Lehmann shift of training time in seconds. ``total_ratio`` and ``checkpoint_ratio`` are of
     ``total_s`` and ``checkpoint_s``.
     """
     rows = []
     for dataset, of_set in timed.groupby("dataset", sort=False):
         usable = of_set[~of_set["packed"].astype(bool)].dropna(subset=["train_s"])
-        base = usable[usable["activation"] == control]
-        for label in dict.fromkeys(of_set["activation"]):
-            mine = usable[usable["activation"] == label]
-            packed = int(of_set.loc[of_set["activation"] == label, "packed"].astype(bool).sum())
-            row: dict[str, object] = {"dataset": dataset, "activation": label, "control": control}
-            row |= {"runs": len(mine), "packed_runs": packed, "noisy_runs": int(mine["noisy"].astype(bool).sum())}
-            for name in ("epoch_s", *PARTS, "total_s", "checkpoint_s", "rest_total_s"):
-                values = mine[name].to_numpy(dtype=float)
-                row[name] = float(np.nanmedian(values)) if np.isfinite(values).any() else math.nan
-            row["mad_s"] = float(stats.median_abs_deviation(mine["train_s"])) if len(mine) > 1 else math.nan
-            both = mine.merge(base, on=["split_hash", "device_name"], suffixes=("", "_control"))
-            row |= _against(both, level=level, itself=label == control)
-            notes = [f"{counted(packed, 'run')} left out: the device was shared."] if packed else []
-            if mine.empty:
-                notes.append(f"No run with {LEAST_EPOCHS} timed epochs on a device of its own.")
-            elif label != control and both.empty:
-                notes.append("No run of the control on the same split and device model: no ratio.")
-            elif label != control and len(both) < LEAST_PAIRS:
-                notes.append(f"{counted(len(both), 'pair')} of runs: no interval with fewer than {LEAST_PAIRS}.")
-            rows.append(row | {"note": " ".join(notes)})
+        labels = list(dict.fromkeys(of_set["activation"]))
+        for at, kind in enumerate(kinds.by_size(usable) or [""]):
+            here = usable[usable["kind"] == kind]
+            for label in labels:
+                mine = here[here["activation"] == label]
+                if mine.empty and (at > 0 or (usable["activation"] == label).any()):
+                    continue
+                packed = int(of_set.loc[of_set["activation"] == label, "packed"].astype(bool).sum())
+                row: dict[str, object] = {"dataset": dataset, "activation": label, "control": control}
+                row |= {"kind": kind if len(mine) else ""} | _seconds(mine) | {"packed_runs": packed}
+                both = mine.merge(here[here["activation"] == control], on="split_hash", suffixes=("", "_control"))
+                row |= _against(both, level=level, itself=label == control)
+                notes = [f"{counted(packed, 'run')} left out: the device was shared."] if packed else []
+                if mine.empty:
+                    notes.append(f"No run with {LEAST_EPOCHS} timed epochs on a device of its own.")
+                elif label != control:
+                    notes += _why_not(usable, label, control, kind, len(both))
+                rows.append(row | {"note": " ".join(notes)})
     return pd.DataFrame(rows, columns=pd.Index(SUMMARY))
+
+
+def _seconds(mine: pd.DataFrame) -> dict[str, object]:
+    """Medians over one activation's runs on one kind."""
+    row: dict[str, object] = {"runs": len(mine), "noisy_runs": int(mine["noisy"].astype(bool).sum())}
+    for name in ("epoch_s", *PARTS, "total_s", "checkpoint_s", "rest_total_s"):
+        values = mine[name].to_numpy(dtype=float)
+        row[name] = float(np.nanmedian(values)) if np.isfinite(values).any() else math.nan
+    return row | {"mad_s": float(stats.median_abs_deviation(mine["train_s"])) if len(mine) > 1 else math.nan}
+
+
+def _why_not(usable: pd.DataFrame, label: str, control: str, kind: str, pairs: int) -> list[str]:
+    """What keeps an activation from a ratio, or its ratio from an interval, on this kind."""
+    if pairs:
+        few = f"{counted(pairs, 'pair')} of runs: no interval with fewer than {LEAST_PAIRS}."
+        return [few] if pairs < LEAST_PAIRS else []
+    mine, base = usable[usable["activation"] == label], usable[usable["activation"] == control]
+    if kind in set(base["kind"]):
+        return ["No run of the control on the same split and kind of device: no ratio."]
+    if set(mine["kind"]) & set(base["kind"]):
+        return ["No run of the control on this kind of device."]
+    if base.empty:
+        return ["No run of the control with a time: no ratio."]
+    return [f"Not compared: trained on different devices, {kinds.spread(mine)}; {control} {kinds.spread(base)}."]
+
+
+def chosen_kind(summary: pd.DataFrame) -> str:
+    """Of one data set's summary, the kind on which the most activations have a ratio to the control, then the one with
+    the most pairs: where one number an activation is needed. "" where none has a ratio."""
+    found = summary[summary["ratio"].notna() & (summary["activation"] != summary["control"])]
+    if found.empty:
+        found = summary[summary["ratio"].notna()]
+    known = found.groupby("kind", sort=True).agg(labels=("ratio", "size"), pairs=("pairs", "sum"))
+    return "" if known.empty else str(known.sort_values(["labels", "pairs"], ascending=False, kind="stable").index[0])
 
 
 def _against(both: pd.DataFrame, *, level: float, itself: bool) -> dict[str, object]:
@@ -214,14 +254,16 @@ def equal_time(
     best so far, carried on after a run has stopped; nan until every run has a score), low, high (quartiles) and
     running (runs still training then). The second, a row an activation: area (mean of that curve over the time in
     which every activation has one, up to the shortest activation's median training time), at_end (its value there),
-    seconds (that time), runs. Packed runs are left out.
+    seconds (that time), runs, kind. Packed runs are left out, and so are all but those on the kind of device that the
+    most activations have in common; empty where no two of several have one.
     """
     column = f"validation/{metric.name}"
     rows = cube[(cube["dataset"] == dataset) & (cube["status"] == Status.FINISHED) & ~taken(cube)]
     if "pack_size" in rows:
         rows = rows[rows["pack_size"] <= 1]
     columns = pd.Index(["activation", "seconds", "value", "low", "high", "running"])
-    areas = pd.Index(["activation", "area", "at_end", "seconds", "runs"])
+    areas = pd.Index(["activation", "area", "at_end", "seconds", "runs", "kind"])
+    rows, kind = _on_one_kind(rows)
     found: dict[str, list[tuple[Array, Array]]] = {}
     if SECONDS_TRAIN in curves and column in curves:
         parts = [name for name in (SECONDS_TRAIN, SECONDS_EVALUATE) if name in curves]
@@ -249,8 +291,21 @@ def equal_time(
         frames.append(pd.DataFrame(curve).assign(activation=label))
         over = medians[label][:-1][told]
         area = float((over * widths).sum() / widths.sum()) if widths.sum() > 0 else math.nan
-        totals.append([label, area, float(medians[label][-1]), limit, len(of_label)])
+        totals.append([label, area, float(medians[label][-1]), limit, len(of_label), kind])
     return pd.concat(frames, ignore_index=True)[columns], pd.DataFrame(totals, columns=areas)
+
+
+def _on_one_kind(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows on the kind that the most activations have, whole runs on it alone; none where several activations were
+    trained and no two on one kind."""
+    several = rows["activation"].nunique() > 1
+    rows = kinds.with_kinds(rows)
+    if "timed_from" in rows:
+        rows = rows[rows["timed_from"] <= 1]
+    for kind in kinds.by_size(rows):
+        here = rows[rows["kind"] == kind]
+        return (here if here["activation"].nunique() > 1 or not several else here.iloc[:0]), kind
+    return rows, ""
 
 
 def _sampled(of_label: list[tuple[Array, Array]], grid: Array) -> Array:

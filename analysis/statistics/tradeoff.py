@@ -32,15 +32,15 @@ def front(gain: Array, cost: Array) -> npt.NDArray[np.bool_]:
 
 def epoch_times(scores: Scores, claimed: pd.DataFrame, timed: pd.DataFrame, control: str) -> pd.DataFrame:
     """Logarithm of the seconds of an epoch's training, shaped as ``scores.values``: mean over the runs of a unit, nan
-    where there is none on a device of its own, or on another model of device than the control's. ``timed``: from
-    :func:`analysis.statistics.timing.runs` on ``claimed``."""
+    where there is none on a device of its own, or on another kind of device than the control's. ``timed``: from
+    :func:`analysis.statistics.timing.runs` on ``claimed``, of one kind of device."""
     usable = timed[~timed["packed"].astype(bool)].dropna(subset=["train_s"])
     usable = usable[usable["train_s"] > 0]
     unit_of = pd.Series(scores.units.to_numpy(), index=claimed.loc[scores.units.index, "run_id"].astype(str))
     rows = usable.assign(unit=usable["run_id"].astype(str).map(unit_of[unit_of.index != ""]))
     base = rows[rows["activation"] == control]
-    devices = {unit: set(names) for unit, names in base.groupby("unit")["device_name"]}
-    same = [devices.get(unit) == {name} for unit, name in zip(rows["unit"], rows["device_name"], strict=True)]
+    devices = {unit: set(names) for unit, names in base.groupby("unit")["kind"]}
+    same = [devices.get(unit) == {name} for unit, name in zip(rows["unit"], rows["kind"], strict=True)]
     rows = rows[same]
     table = rows.assign(log=np.log(rows["train_s"])).pivot_table(index="unit", columns="activation", values="log")
     return table.reindex(index=scores.values.index, columns=scores.values.columns)
@@ -65,20 +65,26 @@ def often(scores: Scores, times: pd.DataFrame, rng: np.random.Generator) -> pd.S
 
 def settings(cube: pd.DataFrame, timed: pd.DataFrame, column: str, *, sign: int) -> pd.DataFrame:
     """The settings that searches tried: activation, trial, score (mean over folds of ``column``), epoch_s (mean over
-    folds of each one's median epoch), folds, and front among the settings of their activation. ``timed``: from
-    :func:`analysis.statistics.timing.runs` on the same runs; a setting with a fold without a time has none."""
-    columns = pd.Index(["activation", "trial", "score", "epoch_s", "folds", "front"])
+    folds of each one's median epoch), folds, front among the settings of their activation, and kind: the kind of device
+    on which most of that activation's runs were, and whose times alone count. ``timed``: from
+    :func:`analysis.statistics.timing.runs` on the same runs; a setting with a fold without a time there has none."""
+    columns = pd.Index(["activation", "trial", "score", "epoch_s", "folds", "front", "kind"])
     rows = cube[(cube["phase"] == "search") & cube["status"].isin(SCORED)]
     if rows.empty or column not in rows:
         return pd.DataFrame(columns=columns)
-    rows = rows.merge(timed[["run_id", "epoch_s"]], on="run_id", how="left")
+    timed = timed if "kind" in timed else timed.assign(kind="")
+    rows = rows.drop(columns="kind", errors="ignore").merge(
+        timed[["run_id", "epoch_s", "kind"]], on="run_id", how="left"
+    )
+    most = rows.groupby("activation")["kind"].agg(lambda kinds: kinds.mode().iloc[0] if kinds.notna().any() else "")
+    rows["epoch_s"] = rows["epoch_s"].where(rows["kind"] == rows["activation"].map(most))
     table = rows.groupby(["activation", "trial"], sort=False).agg(
         score=(column, "mean"),
         epoch_s=("epoch_s", lambda seconds: seconds.mean(skipna=False)),
         folds=(column, "size"),
     )
     table = table.reset_index()
-    table["front"] = False
+    table["front"], table["kind"] = False, table["activation"].map(most)
     for _, mine in table.groupby("activation", sort=False):
         on = front(sign * mine["score"].to_numpy(float), mine["epoch_s"].to_numpy(float))
         table.loc[mine.index, "front"] = on

@@ -42,6 +42,7 @@ class Allocation:
     job: str
     """Its id, with ``.N`` where it is the N-th restart: what ran before that is over."""
     nodes: tuple[Node, ...]
+    start: float | None
     end: float | None
     """Seconds since the Unix epoch; None: no limit, or not said."""
     running: bool = True
@@ -96,6 +97,7 @@ def _told(job: str, text: str) -> Allocation | None:
     return Allocation(
         job=job,
         nodes=tuple(nodes.values()),
+        start=_time(once.get("StartTime", "")),
         end=_time(once.get("EndTime", "")),
         running=once["JobState"] in ("RUNNING", "SUSPENDED", "CONFIGURING"),
     )
@@ -108,11 +110,11 @@ def _remembered(job: str, environment: Mapping[str, str]) -> Allocation:
     cores = counts if len(counts) == len(names) else [None] * len(names)
     each = re.fullmatch(r"(?:[^:,]+:)?(\d+)", environment.get("SLURM_GPUS_PER_NODE", ""))
     gpus = int(each.group(1)) if each else None
-    end = environment.get("SLURM_JOB_END_TIME", "")
     return Allocation(
         job=job,
         nodes=tuple(Node(name=name, cores=count, gpus=gpus) for name, count in zip(names, cores, strict=True)),
-        end=float(end) if end.isdecimal() else None,
+        start=_seconds(environment.get("SLURM_JOB_START_TIME", "")),
+        end=_seconds(environment.get("SLURM_JOB_END_TIME", "")),
     )
 
 
@@ -148,6 +150,10 @@ def _count(ids: str) -> int:
 def _gpus(resources: str) -> int:
     """GPUs among ``gpu:a100:4(IDX:0-3),lscratch:50``."""
     return sum(int(count) for count in re.findall(r"(?:^|,)gpu(?::[^:,()]+)*?:(\d+)(?=\(|,|$)", resources))
+
+
+def _seconds(words: str) -> float | None:
+    return float(words) if words.isdecimal() else None
 
 
 def _time(words: str) -> float | None:

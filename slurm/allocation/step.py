@@ -17,6 +17,7 @@ import dataclasses
 import os
 import secrets
 import signal
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,9 +96,10 @@ class Step:
         words = srun.command(
             known, node, name=self.name, log=executor.log_path(self.folder, run), without=frozenset(without)
         )
-        end = {} if known.end is None else {"SLURM_JOB_END_TIME": f"{known.end:.0f}"}
+        told = {"SLURM_JOB_START_TIME": known.start, "SLURM_JOB_END_TIME": known.end}
+        times = {name: f"{at:.0f}" for name, at in told.items() if at is not None}
         try:
-            pid = executor.start_step(profile, words, folder=self.folder, run=run, environment=end)
+            pid = self._start(profile, words, run, times)
         except FileNotFoundError as missing:
             raise SubmissionRejected(
                 f"{missing.filename}: not found; executor: allocation needs srun on the PATH, and the profile's "
@@ -112,6 +114,22 @@ class Step:
         warn_at = None if known.end is None else known.end - profile.signal_lead_s
         text = stepping.wrapped(claim["call"], claim["text"], warn_at)
         executor.place_pickle(self.folder, run, stepping.CALL, text)
+
+    def _start(self, profile: Profile, words: list[str], run: str, times: dict[str, str]) -> int:
+        """Starts srun in a session of its own, so that it outlives this process and hears nothing of its terminal."""
+        script, variables = executor.node_side(profile, self.folder, run)
+        with (self.folder / f"{run}_srun.log").open("ab") as log:
+            process = subprocess.Popen(
+                [*words, *executor.image_options(profile), "bash", "-c", script],
+                env=executor.clean_environment(os.environ) | variables | times,
+                cwd=profile.working_folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        process.returncode = 0  # let go: it is reaped by its pid, and not missed when this object goes
+        return int(process.pid)
 
     def try_again(self, at: float) -> None:
         """It never began: it is started anew, not before a time."""

@@ -14,11 +14,14 @@ from types import FrameType
 from slurm import payload
 
 CALL = "slurm.allocation.stepping:run"
+STEP = "step"
+"""In SUBMITIT_EXECUTOR, of what runs as a step: Slurm's times are its own, and nobody may requeue it."""
 
 
 def run(text: str) -> str:
     """Runs what ``text`` (of :func:`wrapped`) says, and sends SIGUSR2 to this process when it is time to save."""
     asked = json.loads(text)
+    os.environ["SUBMITIT_EXECUTOR"] = STEP
     if asked["warn_at"] is not None:
         signal.signal(signal.SIGALRM, _warn)
         signal.setitimer(signal.ITIMER_REAL, max(asked["warn_at"] - time.time(), 0.001))

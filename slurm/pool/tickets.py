@@ -9,6 +9,7 @@ process for each text that runs) take them, run them, and say how they ended. Be
 ``ended/driver.jsonl``                how those ended that the driver settled: cancelled before they began, or lost
 ``cancelled/<job>``                   the driver asks for the ticket's end
 ``workers/<run>.json``                what a run of a worker has, rewritten as it changes and as a sign of life
+``slots/<run>.json``                  how many tickets at a time that run found its kind of device to bear
 ``closed``                            nothing more will come: a worker leaves as soon as nothing is open
 
 A run is ``<worker>.<n>``: Slurm may start a job again, and the run before it may live on a node that was cut off. No
@@ -28,6 +29,7 @@ from typing import Any
 
 SCHEMA = 1
 OPEN, TAKEN, ENDED, CANCELLED, WORKERS, CLOSED = "open", "taken", "ended", "cancelled", "workers", "closed"
+SLOTS = "slots"
 DRIVER = "driver"
 """The run under which the driver settles tickets itself."""
 
@@ -59,6 +61,21 @@ class Ticket:
         with contextlib.suppress(ValueError, AttributeError, TypeError):
             return float(json.loads(self.text).get("least_s"))
         return None
+
+    @property
+    def own_code(self) -> str:
+        """Equal for texts that run the same code of the user's own; "" for those that run none of it. A process that
+        has imported one such code is not given another's text."""
+        with contextlib.suppress(ValueError, AttributeError):
+            text = json.loads(self.text)
+            if folder := text.get("own_folder") or text.get("own"):
+                return json.dumps([folder, text.get("own"), text.get("code")], sort_keys=True)
+        return ""
+
+
+def job_of(file: str) -> str:
+    """The job whose ticket has a file of that name."""
+    return file.removesuffix(".json").partition("-")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +142,9 @@ class Work:
     """Leaves when nothing was open for so long."""
     environment: dict[str, str] = field(default_factory=dict)
     """Of the children, beside the worker's own."""
+    devices: int | None = None
+    """Most that the job was given; None: all that there are here. Where nothing confines a job to its cores (this
+    machine, or a site without cgroups), its worker would take every core for its own."""
 
 
 class Pool:
@@ -134,7 +154,7 @@ class Pool:
         self.folder = folder
 
     def make(self) -> None:
-        for name in (OPEN, TAKEN, ENDED, CANCELLED, WORKERS):
+        for name in (OPEN, TAKEN, ENDED, CANCELLED, WORKERS, SLOTS):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
 
     # -- the driver's side ---------------------------------------------------------------------------------------------
@@ -147,10 +167,22 @@ class Pool:
     def withdraw(self, file: str) -> bool:
         """Takes a ticket back before a worker has it; whether that went well."""
         (self.folder / TAKEN / DRIVER).mkdir(exist_ok=True)
-        return self.take(file, DRIVER) is not None
+        return self.claim(file, DRIVER)
+
+    def seize(self, run: str, file: str) -> bool:
+        """Takes a ticket from a run that is over; False where the run has said its end, or given it back, after all."""
+        (self.folder / TAKEN / DRIVER).mkdir(exist_ok=True)
+        try:
+            (self.folder / TAKEN / run / file).rename(self.folder / TAKEN / DRIVER / file)
+        except FileNotFoundError:
+            return False
+        return True
 
     def ask_to_end(self, job: str) -> None:
         (self.folder / CANCELLED / job).touch()
+
+    def is_asked_to_end(self, job: str) -> bool:
+        return (self.folder / CANCELLED / job).exists()
 
     def close(self) -> None:
         (self.folder / CLOSED).touch()
@@ -177,14 +209,14 @@ class Pool:
         return set(_names(self.folder / CANCELLED, ""))
 
     def read(self, path: Path) -> Ticket | None:
-        """None where it is gone, or from another version."""
+        """None where it is gone, damaged, or from another version."""
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            if record.pop("schema", None) != SCHEMA:
+                return None
+            return Ticket(**{**record, "avoid": tuple(record["avoid"])})
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
-        if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA:
-            return None
-        return Ticket(**{**record, "avoid": tuple(record["avoid"])})
 
     def runs(self) -> dict[str, Worker]:
         """Run -> what it has, of all that said so."""
@@ -210,32 +242,57 @@ class Pool:
                 continue
             return run
 
-    def take(self, file: str, run: str) -> Ticket | None:
-        """Moves an open ticket to a run; None where another was faster."""
+    def superseded(self, run: str) -> bool:
+        """Whether the worker has a newer run than this one: its job was started again elsewhere."""
+        worker, _, number = run.rpartition(".")
+        return (self.folder / TAKEN / f"{worker}.{int(number) + 1}").exists()
+
+    def claim(self, file: str, run: str) -> bool:
+        """Moves an open ticket to a run; False where another was faster."""
         target = self.folder / TAKEN / run / file
         try:
             (self.folder / OPEN / file).rename(target)
         except OSError:
-            if not target.exists():  # a file server that answers twice has moved it for us
-                return None
-        return self.read(target)
+            return target.exists()  # a file server that answers twice has moved it for us
+        return True
+
+    def take(self, file: str, run: str) -> Ticket | None:
+        """Moves an open ticket to a run; None where another was faster, or where it cannot be read: then it is taken,
+        and its end is to be said."""
+        return self.read(self.folder / TAKEN / run / file) if self.claim(file, run) else None
+
+    def has_taken(self, file: str, run: str) -> bool:
+        return (self.folder / TAKEN / run / file).exists()
 
     def give_back(self, ticket: Ticket, run: str) -> None:
-        """Opens a taken ticket again."""
+        """Opens a taken ticket again. Raises OSError, and can then be done again."""
         with contextlib.suppress(FileNotFoundError):
             (self.folder / TAKEN / run / ticket.file).rename(self.folder / OPEN / ticket.file)
 
     def end(self, ended: Ended, run: str, file: str) -> None:
-        """Says how a ticket ended; only then it is no longer taken."""
+        """Says how a ticket ended; only then it is no longer taken. Raises OSError (a full disk), and can then be done
+        again: what the failed write left is closed by a line end and passed over by :func:`ends`."""
         line = json.dumps({"schema": SCHEMA, **dataclasses.asdict(ended)}) + "\n"
-        with (self.folder / ENDED / f"{run}.jsonl").open("a", encoding="utf-8") as target:
-            target.write(line)
-            target.flush()
-            os.fsync(target.fileno())
+        _append(self.folder / ENDED / f"{run}.jsonl", line.encode())
         (self.folder / TAKEN / run / file).unlink(missing_ok=True)
 
     def tell(self, run: str, worker: Worker) -> None:
         _put(self.folder / WORKERS / f"{run}.json", json.dumps(dataclasses.asdict(worker)))
+
+    def keep_slots(self, run: str, found: dict[str, Any]) -> None:
+        """Keeps what a run found out about its kind of device, for later workers."""
+        (self.folder / SLOTS).mkdir(exist_ok=True)
+        _put(self.folder / SLOTS / f"{run}.json", json.dumps({"schema": SCHEMA, **found}))
+
+    def kept_slots(self) -> list[dict[str, Any]]:
+        """What runs of workers have found out."""
+        found = []
+        for name in _names(self.folder / SLOTS):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                record = json.loads((self.folder / SLOTS / name).read_text(encoding="utf-8"))
+                if record.pop("schema", None) == SCHEMA:
+                    found.append(record)
+        return found
 
 
 def ends(path: Path, offset: int = 0) -> tuple[list[Ended], int]:
@@ -254,8 +311,21 @@ def _records(block: bytes) -> Iterator[Ended]:
     for line in block.splitlines():
         with contextlib.suppress(ValueError, TypeError):  # what a crash of the file server left
             record: dict[str, Any] = json.loads(line)
-            if record.pop("schema", None) == SCHEMA:
+            if isinstance(record, dict) and record.pop("schema", None) == SCHEMA:
                 yield Ended(**record)
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Adds a whole line and forces it to disk, or raises OSError and leaves a torn one that the next call closes."""
+    target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        size = os.fstat(target).st_size
+        rest = line if not size or os.pread(target, 1, size - 1) == b"\n" else b"\n" + line
+        while rest:
+            rest = rest[os.write(target, rest) :]
+        os.fsync(target)
+    finally:
+        os.close(target)
 
 
 def _put(path: Path, text: str) -> None:

@@ -22,10 +22,12 @@ from slurm import executor
 from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.jobs import NAME, Costs, JobReport
 from slurm.profile import Profile
-from slurm.scheduler import arrays, sbatch_errors, states, submissions
-from slurm.scheduler.commands import Limits, Row, Scheduler
+from slurm.scheduler import answers, arrays, clusters, sbatch_errors, states, submissions
+from slurm.scheduler.answers import Means
+from slurm.scheduler.commands import Limits, Scheduler
 from slurm.scheduler.poller import Poller
 from slurm.scheduler.sbatch_errors import Meaning
+from slurm.scheduler.squeue import Row
 from slurm.scheduler.submissions import Array, Submission
 
 CANCEL_AT_ONCE = 200
@@ -69,7 +71,14 @@ class SlurmCluster:
         self.costs = Costs()
         self.scheduler = Scheduler(self.costs)
         self._now = now
-        self._poller = Poller(profile, self.scheduler, folder_of=self._folder_of, name_of=self._name_of, now=now)
+        self._poller = Poller(
+            profile,
+            self.scheduler,
+            folder_of=self._folder_of,
+            name_of=self._name_of,
+            partition_of=self._partition_of,
+            now=now,
+        )
         self._folders: list[Path] = []
         self._arrays: dict[str, tuple[Submission, Array]] = {}
         """By Slurm's id of the array."""
@@ -181,7 +190,12 @@ class SlurmCluster:
                 folder=submission.folder,
                 partition=array.partition,
                 avoid=avoid,
+                here=self.scheduler.cluster,
             )
+        except executor.SentElsewhere as error:
+            self.scheduler.ask("scancel", f"--clusters={error.cluster}", error.job)
+            self._withdraw(submission)
+            raise SubmissionRejected(clusters.sent_elsewhere(error.job, error.cluster)) from None
         except executor.SbatchError as error:
             words = str(error)
             meaning = sbatch_errors.meaning(words)
@@ -259,7 +273,7 @@ class SlurmCluster:
         for first in range(0, len(jobs), CANCEL_AT_ONCE):
             batch = jobs[first : first + CANCEL_AT_ONCE]
             answer = self.scheduler.ask("scancel", *batch)
-            if not answer.ok and sbatch_errors.meaning(answer.err) is not Meaning.NEVER:
+            if not answer.ok and Means.LATER in answers.meanings("scancel", answer.err):
                 self._to_cancel.update(batch)
                 self._cancel_again = self._now() + self.profile.poll_max_s
         if jobs:
@@ -294,6 +308,10 @@ class SlurmCluster:
     def _name_of(self, job: str) -> str | None:
         known = self._arrays.get(_root(job))
         return known[1].name if known else None
+
+    def _partition_of(self, job: str) -> str | None:
+        known = self._arrays.get(_root(job))
+        return known[1].partition if known else None
 
 
 def _root(job: str) -> str:

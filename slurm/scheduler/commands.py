@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slurm.executor import clean_environment
 from slurm.jobs import Costs
+from slurm.scheduler import answers, clusters, squeue
+from slurm.scheduler.answers import Means
+from slurm.scheduler.squeue import Queue, Row
 
 TIMEOUT_S = 90.0
 DEFAULT_ARRAY_SIZE = 1001
+JSON_SLOW_S = 10.0
+"""An answer in JSON that took longer is the last one that is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,26 +42,16 @@ class Limits:
     max_job_count: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One job, or one task of an array, as squeue or sacct has it."""
-
-    job: str
-    name: str
-    word: str
-    node: str | None
-    reason: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Queue:
-    """What squeue said."""
-
-    rows: tuple[Row, ...] = ()
-    whole: bool
-    """Whether all of it could be read: then a job that is not among the rows is really gone."""
-    problem: str = ""
-    """What could not be read, or why there was no answer."""
+def plain_environment(command: str) -> dict[str, str]:
+    """In which commands answer the same on every site and to every user: no option of theirs from a variable, English,
+    lists of array tasks in full; of squeue and sacct, whose times are read, these in seconds since 1970."""
+    kept = {
+        key: value
+        for key, value in clean_environment(os.environ).items()
+        if not key.startswith(("SQUEUE_", "SACCT", "SCANCEL_", "SCONTROL_", "SINFO_"))
+    }
+    times = {"SLURM_TIME_FORMAT": "%s"} if command in ("squeue", "sacct") else {}
+    return kept | {"LC_ALL": "C", "SLURM_BITSTR_LEN": "0"} | times
 
 
 class Scheduler:
@@ -65,20 +61,22 @@ class Scheduler:
         self.costs = costs
         self.without_accounting = False
         """Whether sacct said that this cluster keeps no accounts."""
+        self._cluster: str | None = None
+        self._json: bool | None = None
+        """Whether squeue is asked for JSON; None while its version was not asked."""
+        self._json_once = False
+        """Whether it gave some that could be read."""
 
     def ask(self, *words: str) -> Answer:
         """Runs a command; one that is missing, hangs or fails gives an answer that is not ``ok``."""
         self.costs.count(words[0])
-        environment = {
-            key: value
-            for key, value in clean_environment(os.environ).items()
-            if not key.startswith(("SQUEUE_", "SACCT"))
-        }
-        environment |= {"LC_ALL": "C", "SLURM_BITSTR_LEN": "0"}  # zero: lists of array tasks in full
+        return self._run(words)
+
+    def _run(self, words: Sequence[str]) -> Answer:
         try:
             done = subprocess.run(
                 words,
-                env=environment,
+                env=plain_environment(words[0]),
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -93,54 +91,78 @@ class Scheduler:
         return Answer(code=done.returncode, out=done.stdout, err=done.stderr.strip())
 
     def queue(self, names: list[str]) -> Queue:
-        """This user's jobs of these names (of any name, where there are none) that slurmctld remembers. A notice before
-        the rows (of a site, of a wrapper) is no row; a line among them that makes no sense may have been one."""
-        words = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", "--format=%F|%K|%T|%N|%j|%r"]
-        if names:
-            words.append(f"--name={','.join(names)}")
-        answer = self.ask(*words)
+        """This user's jobs of these names (of any name, where there are none) that slurmctld remembers."""
+        asked = ["--states=all", "--local", f"--user={os.getuid()}", *([f"--name={','.join(names)}"] if names else [])]
+        if self._speaks_json() and (told := self._queue_in_json(asked)) is not None:
+            return told
+        answer = self.ask("squeue", "--noheader", *asked, f"--format={squeue.COLUMNS}")
         if not answer.ok:
             return Queue(whole=False, problem=_last_words(answer.err) or f"exit status {answer.code}")
-        rows: list[Row] = []
-        problem = ""
-        for line in answer.out.splitlines():
-            parts = line.split("|", 5)
-            if len(parts) != 6 or not parts[0].strip().isdecimal():
-                torn = bool(rows) or "|" in line or line.strip()[:1].isdecimal()
-                problem = line.strip()[:200] if torn and line.strip() else problem
-                continue
-            root, tasks, word, node, name, reason = (part.strip() for part in parts)
-            rows += [
-                Row(job=job, name=name, word=word, node=node or None, reason=reason.replace("None", ""))
-                for job in expand(root, tasks)
-            ]
-        return Queue(rows=tuple(_last(rows)), whole=not problem, problem=problem)
+        return squeue.read_text(self._here(answer.out))
+
+    def _speaks_json(self) -> bool:
+        """Whether squeue is asked for JSON. Its version is its own to know: that costs the scheduler nothing."""
+        if self._json is None:
+            known = squeue.version(self._run(("squeue", "--version")).out)
+            self._json = known is not None and known >= squeue.JSON_FROM
+        return self._json
+
+    def _queue_in_json(self, asked: list[str]) -> Queue | None:
+        """None where the text form is to be asked for, from now on."""
+        begun = time.monotonic()
+        answer = self.ask("squeue", "--json", *asked)
+        told = squeue.read_json(answer.out, os.getuid()) if answer.ok else None
+        if told is not None:
+            self._json, self._json_once = time.monotonic() - begun <= JSON_SLOW_S, True
+            return told
+        if not answer.ok and self._json_once:  # it can; the scheduler does not answer now
+            return Queue(whole=False, problem=_last_words(answer.err) or f"exit status {answer.code}")
+        self._json = False
+        return None
 
     def history(self, *selection: str) -> list[Row] | None:
         """Jobs that accounting remembers, selected by sacct's own options; None where it did not answer.
 
         Lines that make no sense are left out: what they were about is asked again.
         """
-        answer = self.ask(
-            "sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State,NodeList,JobName", *selection
-        )
-        if not answer.ok:
-            self.without_accounting = "disabled" in answer.err
+        lines = self.accounts("--allocations", "--format=JobID,State,NodeList,JobName", *selection)
+        if lines is None:
             return None
         rows: list[Row] = []
-        for line in answer.out.splitlines():
+        for line in lines:
             parts = line.split("|", 3)
             found = re.fullmatch(r"(\d+)(?:_(\d+|\[.*\]))?", parts[0].strip())
             if len(parts) != 4 or found is None:
                 continue
             node = None if "None" in parts[2] else parts[2].strip() or None
-            ids = expand(found.group(1), found.group(2) or "N/A")
+            ids = squeue.expand(found.group(1), found.group(2) or "N/A")
             rows += [Row(job=job, name=parts[3].strip(), word=parts[1].strip(), node=node) for job in ids]
-        return _last(rows)
+        return squeue.newest(rows)
+
+    def cluster(self) -> str:
+        """The name of this machine's cluster; "" where nobody says it. Asked once, by those that need it."""
+        if self._cluster is None:
+            self.limits()
+        return self._cluster or ""
+
+    def _here(self, out: str) -> str:
+        """What this machine's cluster answered, where several did."""
+        return clusters.here(out, self.cluster()) if clusters.several(out) else out
+
+    def accounts(self, *options: str) -> list[str] | None:
+        """What sacct says, line by line; None where it said nothing that counts: some versions end with 0 while the
+        database is away."""
+        answer = self.ask("sacct", "--local", "--noheader", "--parsable2", *options)
+        if answer.ok and answers.said("sacct", answer.err) is None:
+            return answer.out.splitlines()
+        self.without_accounting = Means.ABSENT in answers.meanings("sacct", answer.err)
+        return None
 
     def limits(self) -> Limits:
         """The site's limits, as far as users may read them."""
         answer = self.ask("scontrol", "show", "config")
+        named = re.search(r"^ClusterName\s*=\s*(\S+)", answer.out, flags=re.MULTILINE)
+        self._cluster = named.group(1) if named else self._cluster
         found = dict(re.findall(r"^(MaxArraySize|MaxJobCount)\s*=\s*(\d+)", answer.out, flags=re.MULTILINE))
         return Limits(
             max_array_size=int(found.get("MaxArraySize", DEFAULT_ARRAY_SIZE)) or 2,
@@ -148,23 +170,5 @@ class Scheduler:
         )
 
 
-def expand(root: str, tasks: str) -> Iterator[str]:
-    """Ids that an array's id and a list of its tasks stand for: "5-7,9%4" or "[5-7,9%4]"; no tasks, the id itself."""
-    listed = tasks.strip("[]").partition("%")[0]
-    if not re.fullmatch(r"\d+(-\d+)?(:\d+)?(,\d+(-\d+)?(:\d+)?)*", listed):
-        yield root
-        return
-    for part in listed.split(","):
-        bounds, _, step = part.partition(":")
-        first, _, last = bounds.partition("-")
-        for task in range(int(first), int(last or first) + 1, int(step or 1)):
-            yield f"{root}_{task}"
-
-
 def _last_words(text: str) -> str:
     return next((line.strip()[:200] for line in reversed(text.splitlines()) if line.strip()), "")
-
-
-def _last(rows: list[Row]) -> list[Row]:
-    """One row per job: the last, which is the newest run of a requeued one."""
-    return list({row.job: row for row in rows}.values())

@@ -14,7 +14,8 @@ from slurm import job_results
 from slurm.jobs import JobReport, JobState
 from slurm.profile import Profile
 from slurm.scheduler import states, waiting
-from slurm.scheduler.commands import Queue, Row, Scheduler
+from slurm.scheduler.commands import Scheduler
+from slurm.scheduler.squeue import Queue, Row
 
 NAMES_AT_MOST = 100
 """More job names than this are not listed: all of the user's jobs are asked for."""
@@ -32,6 +33,8 @@ class _Memory:
     state: JobState = JobState.UNKNOWN
     node: str | None = None
     reason: str = ""
+    start: float | None = None
+    """Of one that waits, when it is expected to start."""
     missed: int = 0
     """Sound answers of squeue in a row without the job."""
     asked: int = 0
@@ -41,7 +44,8 @@ class _Memory:
 class Poller:
     """What is known of each job.
 
-    ``folder_of`` gives the folder of a job's log and result, ``name_of`` its name in Slurm; None where unknown.
+    ``folder_of`` gives the folder of a job's log and result, ``name_of`` its name in Slurm, ``partition_of`` which of
+    the profile's partitions it was sent to; None where unknown.
     ``now`` is the clock, in seconds.
     """
 
@@ -52,6 +56,7 @@ class Poller:
         *,
         folder_of: Callable[[str], Path | None],
         name_of: Callable[[str], str | None],
+        partition_of: Callable[[str], str | None],
         now: Callable[[], float],
     ) -> None:
         self.profile = profile
@@ -64,6 +69,7 @@ class Poller:
         """Jobs, not over, that were seen under such a name."""
         self._folder_of = folder_of
         self._name_of = name_of
+        self._partition_of = partition_of
         self._now = now
         self._memory: dict[str, _Memory] = {}
         self._interval = profile.poll_min_s
@@ -101,7 +107,8 @@ class Poller:
 
     def _report(self, job: str) -> JobReport:
         memory = self._memory[job]
-        return JobReport(job=job, state=memory.state, node=memory.node, reason=memory.reason)
+        start = memory.start if memory.state is JobState.PENDING else None
+        return JobReport(job=job, state=memory.state, node=memory.node, reason=memory.reason, expected_start=start)
 
     def _ask_queue(self, jobs: list[str]) -> None:
         names = {name for job in jobs if (name := self._name_of(job)) is not None} | self.unconfirmed
@@ -199,9 +206,8 @@ class Poller:
             return  # Slurm may need minutes to notice, after an interruption of its own
         memory.state = self._ours(job, states.read(row.word))
         memory.node = row.node or memory.node
-        memory.reason = waiting.explained(row.reason) if memory.state is JobState.PENDING else ""
-        if memory.state is JobState.PENDING and states.held(row.word):
-            memory.reason = "held by the site or an operator; `scontrol release` frees it"
+        memory.start = row.start
+        memory.reason = waiting.explained(row.reason, row.word) if memory.state is JobState.PENDING else ""
         if memory.state is JobState.UNKNOWN:
             memory.reason = f"Slurm says {row.word}"
         if memory.state.over:
@@ -216,9 +222,7 @@ class Poller:
         if state is JobState.TIMED_OUT:
             return state, "reached its time limit (time in the profile)"
         if state is JobState.OUT_OF_MEMORY:
-            given = self.profile.memory_gb
-            words = f"it was given {given:g} GB" if given is not None else "it used more than the site gives a job"
-            return state, f"{words}; raise {self.profile.memory_key} in the profile, or give a pack fewer folds"
+            return state, self.profile.out_of_memory(self._partition_of(job))
         if state in (JobState.FINISHED, JobState.FAILED) and folder is not None:
             ended = job_results.from_result(folder, job)
             if ended is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from slurm.jobs import JobState
 
@@ -39,6 +40,15 @@ WORDS: dict[str, tuple[str, JobState]] = {
 HELD = ("REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 CODES = {code: word for word, (code, _) in WORDS.items()}
 
+FLAGS = (
+    *("COMPLETING", "STAGE_OUT", "CONFIGURING", "RESIZING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"),
+    *("STOPPED", "REVOKED", "RESV_DEL_HOLD", "SIGNALING"),
+)
+"""What Slurm adds to a state; in text it says the first of these instead of the state."""
+
+NO_BASE = (*FLAGS, "LAUNCH_FAILED", "RECONFIG_FAIL", "POWER_UP_NODE")
+"""Beside a state they say how it came to be."""
+
 ACTION: dict[JobState, str] = {
     JobState.CANCELLED: "cancelled by another, or its deadline passed; resume the study to submit it again",
     JobState.NODE_FAILED: "the node failed",
@@ -64,6 +74,13 @@ def word(text: str) -> str:
         longer = [known for known in WORDS if known.startswith(bare)]
         return longer[0] if len(longer) == 1 else bare
     return bare
+
+
+def of_list(words: Sequence[object]) -> str:
+    """The word that the text form has for a list of words (a state, and what is added to it)."""
+    said = [word(str(each)) for each in words]
+    base = next((each for each in said if each in WORDS and each not in NO_BASE), "")
+    return next((flag for flag in FLAGS if flag in said), base or (said[0] if said else ""))
 
 
 def author(text: str) -> int | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from slurm import clusters, executor
 from slurm.errors import ClusterError
 from slurm.jobs import JobState
+from slurm.pool import outfit
 from slurm.profile import Profile
 from slurm.site import trial
 
@@ -18,15 +19,18 @@ from slurm.site import trial
 def try_out(
     profile: Profile, folder: Path, *, wait_s: float = 900.0, say: Callable[[str], None] = lambda words: None
 ) -> str:
-    """What the job found, in words. Raises :class:`ClusterError` where sbatch refuses it, where it fails, and where it
-    has not ended after ``wait_s``; then it is cancelled."""
+    """What the job found, in words; of several partitions in the first. Raises :class:`ClusterError` where sbatch
+    refuses it, where it fails, and where it has not ended after ``wait_s``; then it is cancelled."""
+    profile = outfit.as_sent(profile.places[0])
     folder.mkdir(parents=True, exist_ok=True)
-    cluster = clusters.open_cluster(profile, folder)
+    cluster = clusters.open_cluster(profile.for_one_pack(), folder)
     name = f"profile-test.{secrets.token_hex(3)}"
     (job,) = cluster.submit(trial.CALL, [json.dumps({"scratch": profile.scratch})], name=name, folder=folder)
     say(f"job {job} is sent")
     deadline, shown = time.monotonic() + wait_s, ""
     while not (report := cluster.poll([job])[job]).state.over:
+        if executor.result(folder / name, job) is not None:  # sooner known than Slurm is asked again
+            break
         if (now := f"job {job} is {report.state.value}{f': {report.reason}' if report.reason else ''}") != shown:
             say(now)
             shown = now
@@ -35,9 +39,11 @@ def try_out(
             raise ClusterError(f"{shown} after {wait_s:.0f} s, and was cancelled; the queue is long, or see its reason")
         time.sleep(0.5)
     result = executor.result(folder / name, job)
-    if report.state is not JobState.FINISHED or result is None:
+    if result is None or result.error or (report.state.over and report.state is not JobState.FINISHED):
         log = clusters.log(job, folder)
-        raise ClusterError(f"job {job} {report.state.value}: {report.reason}; its log is {log or 'not there'}")
+        state = JobState.FAILED if result is not None and result.error else report.state
+        why = result.text.strip().splitlines()[-1] if result is not None and result.error else report.reason
+        raise ClusterError(f"job {job} {state.value}: {why}; its log is {log or 'not there'}")
     return _words(profile, json.loads(result.text), job)
 
 

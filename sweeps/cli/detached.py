@@ -9,14 +9,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from sweeps.driver import needs, session
+from sweeps.driver import needs, sent, session
 from sweeps.errors import FolderBusy, StudyError
 from sweeps.folder import place
 from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import busy, held
 from sweeps.study.study import Study
-
-CALL = "sweeps.cli.detached:run"
 
 
 class _Terminated(BaseException):
@@ -35,7 +33,7 @@ def check(study: Study) -> None:
         )
 
 
-def submit(path: Path, interval_s: float) -> str:
+def submit(path: Path, interval_s: float, *, no_report: bool = False) -> str:
     """Submits the driver of the study or suite in ``path``; says how to follow it. Raises as :func:`check`."""
     from slurm.clusters import open_cluster
     from slurm.profile import load
@@ -48,15 +46,36 @@ def submit(path: Path, interval_s: float) -> str:
     place.refuse_copy(path)
     if held(path):
         raise FolderBusy(busy(path))
+    sent.cancel(path, study)  # this one takes the place of one that waits
     profile = load(study.cluster.profile)
     jobs = path / "jobs"
     jobs.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"path": str(path.absolute()), "interval_s": interval_s})
+    text = json.dumps({"path": str(path.absolute()), "interval_s": interval_s, "no_report": no_report})
     name = f"{study.name if suite is None else suite.name}.driver.{secrets.token_hex(3)}"
     driver = needs.kept(study, first).for_nodes(profile.for_driver())
-    (job,) = open_cluster(driver, jobs).submit(CALL, [text], name=name, folder=jobs)
+    (job,) = open_cluster(driver, jobs).submit(sent.CALL, [text], name=name, folder=jobs)
     where = quote_path(path)
     return f"the driver is job {job}; follow it with `actsweep status {where}`, stop it with `actsweep stop {where}`"
+
+
+def resume(path: Path, interval_s: float, *, no_report: bool, retry_failed: bool, here: bool) -> None:
+    """As :func:`submit`, for a folder that is there: what is to be tried again, and what holds from now on, is written
+    down before the job is sent."""
+    import click
+
+    from sweeps.cli.driving import say_again
+    from sweeps.suite import driver, folder
+
+    suite = folder.is_suite(path)
+    check(session.opened(folder.members_of(path)[0] if suite else path))
+    if not here:
+        for difference in driver.differences(path) if suite else session.differences(path):
+            click.echo(difference, err=True)
+    if retry_failed or here:
+        with driver.driving(path, here=here) if suite else session.driving(path, here=here) as again:
+            if retry_failed:
+                say_again(again.retry_failed())
+    click.echo(submit(path, interval_s, no_report=no_report))
 
 
 def run(text: str) -> str:
@@ -66,7 +85,7 @@ def run(text: str) -> str:
     before = {number: signal.signal(number, _terminate) for number in (signal.SIGTERM, signal.SIGUSR2)}
     try:
         lost = _drive(path, asked["interval_s"])
-        if lost is not None:
+        if lost is not None and not asked.get("no_report", False):
             from sweeps.cli import reporting
 
             reporting.write([str(path)], None, allow_incomplete=lost)

@@ -31,6 +31,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
         try:
             if retry_failed:
                 say_again(driver.retry_failed())
+            say_mended(driver.mend())
             with screen.Show(Console()) as show:
                 finished = session.drive(driver, lambda now: show(progress.view(now)), interval_s=interval_s)
         except KeyboardInterrupt:
@@ -51,6 +52,12 @@ def say_again(folds: Sequence[str]) -> None:
 
     named = f"trying {wording.counted(len(folds), 'fold')} again: {', '.join(folds)}"
     click.echo(named if folds else "no fold to try again")
+
+
+def say_mended(written: Iterable[str]) -> None:
+    """Which files were written anew."""
+    for said in written:
+        click.echo(said, err=True)
 
 
 def say_after(lines: Iterable[Line]) -> None:

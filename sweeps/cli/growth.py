@@ -30,6 +30,6 @@ def extend(
         click.echo(f"extended: {words}")
     click.echo(f"study folder: {folder} (goes on where it ended)")
     if detach:
-        click.echo(detached.submit(folder, interval_s))
+        click.echo(detached.submit(folder, interval_s, no_report=no_report))
         return
     driving.drive(folder, no_report=no_report, interval_s=interval_s)

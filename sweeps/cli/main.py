@@ -16,14 +16,14 @@ from typing import Any
 
 import click
 
-from sweeps.cli import exit_codes, machine, planning, profiles
+from sweeps.cli import editors, exit_codes, machine, planning, profiles, results
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
-    ("check", "probe", "plan", "studies", "data"),
+    ("new", "check", "probe", "plan", "studies", "data", "schema"),
     ("run", "resume", "extend", "tick", "status", "logs", "stop"),
 )
-AFTER, AROUND = ("sync", "ui", "report"), ("doctor", "profile", "cluster")
+AFTER, AROUND = ("sync", "ui", "compare", "report"), ("doctor", "profile", "cluster")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
 MEANT_FOR_THE_USER = {
@@ -100,14 +100,13 @@ def main() -> None:
 @or_suite
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     """Validate STUDY (a file or a shipped name; of a study or a suite); show plan and price."""
-    from slurm.profile import load as load_profile
-    from sweeps.driver import alike, named, needs, preflight
+    from sweeps.driver import alike, named, needs, preflight, profiles
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
     from sweeps.view import outlay, preview
 
     found = shipped.find(study)
-    profile = needs.here(found).for_nodes(load_profile(cluster or found.cluster.profile))
+    profile = needs.here(found).for_nodes(profiles.of(found, cluster))
     if resolved:
         click.echo(resolved_yaml(found), nl=False)
         return
@@ -115,7 +114,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     # all of it, or a refusal and nothing
     texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
     texts.append(alike.words(alike.check(found)))
-    texts += [preview.price(found, measured), preflight.cost(found), *outlay.check(found, profile, measured)]
+    texts += [preview.price(found, measured, profile), preflight.cost(found), *outlay.check(found, profile, measured)]
     texts.append(preview.submission(found, profile))
     click.echo("\n".join(texts))
 
@@ -167,7 +166,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     else:
         click.echo(f"study folder: {path} (goes on where it ended)")
     if detach:
-        click.echo(detached.submit(path, interval_s))
+        click.echo(detached.submit(path, interval_s, no_report=no_report))
         return
     driving.drive(path, no_report=no_report, interval_s=interval_s)
 
@@ -175,18 +174,23 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 @main.command()
 @FOLDER
 @click.option("--retry-failed", is_flag=True,
-              help="Try folds again that failed or were given up, after fixing the cause.")  # fmt: skip
+              help="Try folds again that failed, were given up or are damaged, after fixing the cause.")  # fmt: skip
 @click.option("--here", is_flag=True,
               help="Take ACTSWEEP_DATA and PYTHONPATH from this shell, from now on.")  # fmt: skip
+@click.option("--detach", is_flag=True, help="Submit the driver itself as a small Slurm job, and return.")
 @_driver_options
 @or_suite
-def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interval_s: float) -> None:
+def resume(folder: Path, retry_failed: bool, here: bool, detach: bool, no_report: bool, interval_s: float) -> None:
     """Go on with the study in DIR, after whatever ended it.
 
-    Uses the data root and PYTHONPATH that it was started with, and says where this shell's differ."""
-    from sweeps.cli import driving
+    Uses the data root and PYTHONPATH that it was started with, and says where this shell's differ. Writes anew what of
+    the folder follows from the ledger and is damaged, and says so."""
+    from sweeps.cli import detached, driving
 
-    driving.drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
+    if detach:
+        detached.resume(folder, interval_s, no_report=no_report, retry_failed=retry_failed, here=here)
+    else:
+        driving.drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
 
 
 @main.command()
@@ -233,15 +237,19 @@ def tick(folder: Path) -> None:
 @main.command()
 @FOLDER
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--verify", is_flag=True,
+              help="Read every file of folds that are over; exit 1 where one is not as it was written.")  # fmt: skip
 @or_suite
-def status(folder: Path, as_json: bool) -> None:
+def status(folder: Path, as_json: bool, verify: bool) -> None:
     """Show how the study in DIR stands.
 
-    From its files alone: changes nothing, asks no scheduler."""
+    From its files alone: changes nothing, asks no scheduler. Names files that are damaged, and what mends them."""
     from sweeps.view import status as overview
 
-    view = overview.read(folder)
+    view = overview.read(folder, verify=verify)
     click.echo(view.json() if as_json else view.words())
+    if verify and view.damaged:
+        sys.exit(exit_codes.FAILED)
 
 
 @main.command()
@@ -281,8 +289,9 @@ def stop(folder: Path) -> None:
 def sync(folder: Path) -> None:
     """Bring MLflow up to date with the journals in DIR; safe to repeat."""
     from sweeps.driver import session
+    from sweeps.view import damages
 
-    click.echo(session.sync(folder))
+    click.echo("\n".join([session.sync(folder), *damages.found(folder)]))
 
 
 @main.command()
@@ -298,35 +307,6 @@ def ui(folder: Path, port: int | None) -> None:
     driving.serve(ui_server.ui(folder, session.opened(folder).tracking.uri, port=port))
 
 
-@main.command()
-@click.argument("sources", nargs=-1, metavar="[DIR|URI]...")
-@click.option("--import", "imported", multiple=True, metavar="CSV", type=click.Path(path_type=Path, exists=True),
-              help="A published table (or a folder of them), shown as not verifiable.")  # fmt: skip
-@click.option(
-    "--experiment", "experiments", multiple=True, metavar="NAME", help="Experiment of a URI; default: all of ours."
-)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write (default: DIR/report).")
-@click.option("--allow-incomplete", is_flag=True, help="Report although planned folds are missing.")
-@click.option("--pdf", is_flag=True, help="Also write report.pdf, with a Chromium on this machine.")
-def report(
-    sources: tuple[str, ...],
-    imported: tuple[Path, ...],
-    experiments: tuple[str, ...],
-    out: Path | None,
-    allow_incomplete: bool,
-    pdf: bool,
-) -> None:
-    """Write the report of folders, stores or published tables."""
-    if not sources and not imported:
-        raise click.UsageError("name a study folder, a tracking URI, or --import CSV")
-    from sweeps.cli import reporting
-
-    for line in reporting.write(
-        sources, out, imported=imported, experiments=experiments, allow_incomplete=allow_incomplete, pdf_wanted=pdf
-    ):
-        click.echo(line)
-
-
 for _command in (
     planning.plan,
     planning.probe,
@@ -334,6 +314,10 @@ for _command in (
     machine.data,
     machine.doctor,
     profiles.profile,
+    editors.new,
+    editors.schema,
+    results.compare,
+    results.report,
     machine.cluster,
 ):
     main.add_command(_command)

@@ -20,12 +20,12 @@ def plan(study: str, size: float, target: float, cluster: str | None, measured: 
     """Say what STUDY would need to tell a difference: repeats, folds, hours, money.
 
     The spread of the differences comes from a pilot; where no number of repeats is enough, says what is."""
-    from slurm.profile import load as load_profile
+    from sweeps.driver import profiles
     from sweeps.study import shipped
     from sweeps.view import outlay
 
     found = shipped.find(study)
-    profile = load_profile(cluster or found.cluster.profile)
+    profile = profiles.of(found, cluster)
     click.echo("\n".join(outlay.needed(found, profile, measured, size=size, target=target)))
 
 
@@ -38,18 +38,17 @@ def probe(study: str, cluster: str | None, folder: Path | None) -> None:
     """Measure an epoch of each activation of STUDY where it will run, and price the study from that.
 
     One small job for each activation, in a folder beside the study's. A budget begins with what was measured."""
-    from slurm.profile import load as load_profile
-    from sweeps.driver import probing
+    from sweeps.driver import probing, profiles
     from sweeps.folder import probed
     from sweeps.study import shipped
     from sweeps.view import outlay, preview
 
     found = shipped.find(study)
-    profile = load_profile(cluster or found.cluster.profile)
+    profile = profiles.of(found, cluster)
     path = folder or Path("runs") / found.name
     there = probed.beside(path)
     measured = probing.run(found, there, profile)
     probing.keep(measured, there, path)
-    lines = [*probing.words(measured), preview.price(found, [there])]
+    lines = [*probing.words(measured), preview.price(found, [there], profile)]
     lines += outlay.check(found, profile, [there], pilots=[*Path("runs").glob("*"), path])
     click.echo("\n".join(lines))

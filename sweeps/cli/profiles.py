@@ -16,10 +16,10 @@ def profile() -> None:
 def profile_list() -> None:
     """Name the profiles that come with actsweep."""
     from slurm import profile as profiles
+    from sweeps.view import preview
 
     for name in profiles.names():
-        first = profiles.text_of(name).splitlines()[0]
-        click.echo(f"{name:20} {first.lstrip('# ')}")
+        click.echo(f"{name:20} {preview.headline(profiles.text_of(name))}")
 
 
 @profile.command("show")
@@ -34,17 +34,22 @@ def profile_show(name: str) -> None:
 @profile.command("new")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--partition", metavar="NAME", help="Partition of its packs (default: the one with GPUs).")
+@click.option("--account", metavar="NAME", help="Account that pays (default: the first of yours that may).")
 @click.option("--test", "tested", is_flag=True, help="Send one tiny job through it, and say what it found.")
-def profile_new(file: Path, partition: str | None, tested: bool) -> None:
+def profile_new(file: Path, partition: str | None, account: str | None, tested: bool) -> None:
     """Ask the Slurm of this machine what it is, and write a profile for it to FILE.
 
-    Asks sinfo, scontrol and sacctmgr once each; what they do not tell stands at the top of the file."""
+    Asks sinfo, scontrol and sacctmgr; what they do not tell stands at the top of the file. sbatch says whether it takes
+    the profile; where it refuses, other ways to ask for GPUs and memory are tried (--test-only, nothing is sent)."""
     from slurm import profile as profiles
     from slurm.jobs import Costs
+    from slurm.pool import outfit
     from slurm.scheduler import rehearsal
     from slurm.scheduler.cluster import render
     from slurm.scheduler.commands import Scheduler
-    from slurm.site import facts, profile_text, try_out
+    from slurm.site import asking, facts, profile_text, try_out
+    from slurm.site.asking import Way
+    from sweeps.folder import surroundings
     from sweeps.folder.layout import quote_path, write_aside
 
     if file.suffix not in (".yaml", ".yml"):
@@ -53,15 +58,20 @@ def profile_new(file: Path, partition: str | None, tested: bool) -> None:
         raise click.UsageError(f"{file}: is there already; remove it, or choose another name")
     site = facts.ask(Scheduler(Costs()))
     chosen = profile_text.choose(site, partition)
-    text = profile_text.write(site, chosen)
+
+    def ask(way: Way) -> rehearsal.Rehearsal | None:
+        made = profiles.parse(profile_text.write(site, chosen, way), source=str(file))
+        return rehearsal.rehearse(render(outfit.as_sent(made), 1, name="profile", folder=Path("jobs")).scripts)
+
+    way, answer = asking.fit(site, chosen, asking.first(site, chosen, account), ask)
+    text = profile_text.write(site, chosen, way)
     made = profiles.parse(text, source=str(file))  # what it writes, it reads
     write_aside(file, text)
     click.echo(f"{file}: partition {chosen.name}; look it through, then `--cluster {quote_path(file)}`")
     for what, why in site.unknown.items():
         click.echo(f"not learnt: {what} ({why})")
-    answer = rehearsal.rehearse(render(made, 1, name="profile", folder=Path("jobs")).scripts)
     if answer is not None:
         click.echo(f"sbatch --test-only{' refuses it' if answer.refused else ''}: {answer.words}")
     if tested:
         folder = Path(f"{file.with_suffix('')}-test").absolute()
-        click.echo(try_out.try_out(made, folder, say=click.echo))
+        click.echo(try_out.try_out(surroundings.here().for_nodes(made), folder, say=click.echo))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeps.errors import FolderBusy, TrackingError
 from sweeps.folder import layout
 from sweeps.tracking import store
+from sweeps.view import damages
 
 if TYPE_CHECKING:
     from analysis.runs import load
@@ -25,41 +27,70 @@ def write(
 ) -> list[str]:
     """Writes the report and says where it is. A study folder's MLflow is brought up to date first. A suite's folder
     stands for its studies, which are reported together."""
-    from analysis.errors import IncompleteFolds
     from analysis.report import build, pdf
-    from analysis.runs import load, published
+    from analysis.runs import published
+    from sweeps.suite import folder
+
+    suites = [Path(source) for source in sources if folder.is_suite(Path(source))]
+    if suites == [Path(source) for source in sources] and len(suites) == 1:
+        out = out or suites[0] / layout.REPORT
+    found = gathered(sources, experiments, needed=not imported)
+    folders, notes = found.folders, list(found.notes)
+    target = out or (folders[0] / layout.REPORT if len(folders) == 1 else Path(layout.REPORT))
+    tables = published.read(*_csvs(imported)) if imported else None
+    incomplete = allow_incomplete or found.unpaid  # as the report says
+    page = build.write(found.studies, target, allow_incomplete=incomplete, published=tables)
+    for path in folders:
+        layout.note_report(path, page)
+    printed = [f"printed: {pdf.write(page).absolute()}"] if pdf_wanted else []
+    if len(folders) == 1 and len(found.sources) == 1 and not imported:
+        notes += _attach(folders[0], target)
+    return [*notes, f"report: {page.absolute()}", *printed]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """The studies of sources that people name."""
+
+    studies: Sequence[load.Study]
+    sources: Sequence[str]
+    """A suite's folder stands for its studies'."""
+    folders: Sequence[Path]
+    """Of them, those that are study folders."""
+    notes: Sequence[str]
+    """What may be missing, in sentences."""
+
+    @property
+    def unpaid(self) -> bool:
+        """Whether a budget did not pay for all that was planned."""
+        return any(study.account is not None and study.account.cut for study in self.studies)
+
+
+def gathered(sources: Sequence[str], experiments: Sequence[str] = (), *, needed: bool = True) -> Gathered:
+    """Reads the studies of folders, suites and stores; a study folder's MLflow is brought up to date first. Raises
+    :class:`analysis.errors.IncompleteFolds` where no fold has finished, if one is ``needed``."""
+    from analysis.errors import IncompleteFolds
+    from analysis.runs import load
     from analysis.runs.schema import Status
     from sweeps.suite import folder
 
-    suites = [path for source in sources if folder.is_suite(path := Path(source))]
-    if suites == [Path(source) for source in sources] and len(suites) == 1:
-        out = out or suites[0] / layout.REPORT
     sources = [
         str(found)
         for source in sources
-        for found in (folder.members_of(Path(source)) if Path(source) in suites else [source])
+        for found in (folder.members_of(Path(source)) if folder.is_suite(Path(source)) else [source])
     ]
     store.configure_mlflow()  # or MLflow tries a server that does not answer for many minutes
     folders = [Path(source) for source in sources if (Path(source) / layout.STUDY).is_file()]
-    notes = [note for path in folders for note in _bring_up_to_date(path)]
+    notes = [note for path in folders for note in (*_bring_up_to_date(path), *damages.found(path))]
     if experiments:
         studies = [load.load(source, experiment) for source in sources for experiment in experiments]
     else:
         studies = [study for source in sources for study in _studies(source)]
-    if studies and not imported and not any((study.cube["status"] == Status.FINISHED).any() for study in studies):
+    if studies and needed and not any((study.cube["status"] == Status.FINISHED).any() for study in studies):
         raise IncompleteFolds(
             f"{', '.join(sources)}: no fold has finished, so there is nothing to report; go on with `actsweep resume`"
         )
-    target = out or (folders[0] / layout.REPORT if len(folders) == 1 else Path(layout.REPORT))
-    tables = published.read(*_csvs(imported)) if imported else None
-    unpaid = any(study.account is not None and study.account.cut for study in studies)  # as the report says
-    page = build.write(studies, target, allow_incomplete=allow_incomplete or unpaid, published=tables)
-    for path in folders:
-        layout.note_report(path, page)
-    printed = [f"printed: {pdf.write(page).absolute()}"] if pdf_wanted else []
-    if len(folders) == 1 and len(sources) == 1 and not imported:
-        notes += _attach(folders[0], target)
-    return [*notes, f"report: {page.absolute()}", *printed]
+    return Gathered(studies=studies, sources=sources, folders=folders, notes=notes)
 
 
 def _studies(source: str) -> list[load.Study]:

@@ -40,8 +40,7 @@ def or_suite(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    from slurm.profile import load as load_profile
-    from sweeps.driver import alike, named, needs, preflight
+    from sweeps.driver import alike, named, needs, preflight, profiles
     from sweeps.suite import budget, folder
     from sweeps.suite.suite import on_profile
     from sweeps.view import preview, progress
@@ -53,15 +52,15 @@ def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolve
         return
     texts = [f"suite {suite.name}: {counted(len(suite.studies), 'study', 'studies')}: {', '.join(suite.studies)}"]
     texts += [f"question: {suite.question}", alike.words(alike.check(suite.first)), *budget.words(suite)]
+    profile = needs.here(suite.first).for_nodes(profiles.of(suite.first))
     totals = []
     for member, one in suite.studies.items():
         places = named.check(one)
         texts += ["", f"-- {member}", preview.design(one), *([f"{one.model.name}: {places}"] if places else [])]
-        texts += [preview.price(one, measured), preflight.cost(one)]
+        texts += [preview.price(one, measured, profile), preflight.cost(one)]
         totals.append(progress.sizes(one))
     folds = sum(size.folds for sizes in totals for size in sizes.values())
     epochs = sum(size.epochs for sizes in totals for size in sizes.values())
-    profile = needs.here(suite.first).for_nodes(load_profile(suite.first.cluster.profile))
     texts += ["", f"-- all: {counted(folds, 'fold')}, at most {counted(epochs, 'epoch')}, on profile {profile.name}"]
     click.echo("\n".join(texts))
 
@@ -81,7 +80,7 @@ def run(
     made = suites.make(suite, path, sys.argv, _tried(suite, path))
     click.echo(f"suite folder: {path}" + ("" if made else " (goes on where it ended)"))
     if detach:
-        click.echo(detached.submit(path, interval_s))
+        click.echo(detached.submit(path, interval_s, no_report=no_report))
         return
     drive(path, no_report=no_report, interval_s=interval_s)
 
@@ -103,7 +102,7 @@ def extend(
         click.echo(f"extended: {words}")
     click.echo(f"suite folder: {folder} (goes on where it ended)")
     if detach:
-        click.echo(detached.submit(folder, interval_s))
+        click.echo(detached.submit(folder, interval_s, no_report=no_report))
         return
     drive(folder, no_report=no_report, interval_s=interval_s, here=here)
 
@@ -136,15 +135,20 @@ def _tried(suite: Suite, path: Path, members: Collection[str] | None = None) -> 
     return found
 
 
-def resume(folder: Path, retry_failed: bool, here: bool, no_report: bool, interval_s: float) -> None:
-    drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
+def resume(folder: Path, retry_failed: bool, here: bool, detach: bool, no_report: bool, interval_s: float) -> None:
+    from sweeps.cli import detached
+
+    if detach:
+        detached.resume(folder, interval_s, no_report=no_report, retry_failed=retry_failed, here=here)
+    else:
+        drive(folder, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
 
 
 def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False, here: bool = False) -> None:
     """Drives the suite in ``path`` to its report, and says how it went. Exits where there is more to do."""
     from rich.console import Console
 
-    from sweeps.cli.driving import report, say_after, say_again
+    from sweeps.cli.driving import report, say_after, say_again, say_mended
     from sweeps.suite import after_run, driver, status
 
     if not here:
@@ -153,6 +157,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
         try:
             if retry_failed:
                 say_again(driving.retry_failed())
+            say_mended(driving.mend())
             with status.Show(Console()) as show:
                 driver.drive(driving, lambda now: show(status.of_driver(now)), interval_s=interval_s)
         except KeyboardInterrupt:
@@ -200,10 +205,13 @@ def tick(folder: Path) -> None:
         sys.exit(exit_codes.FAILED)
 
 
-def status(folder: Path, as_json: bool) -> None:
+def status(folder: Path, as_json: bool, verify: bool) -> None:
     from sweeps.suite import status as overview
 
-    click.echo(overview.in_json(folder) if as_json else overview.words(folder))
+    text, damaged = overview.shown(folder, as_json=as_json, verify=verify)
+    click.echo(text)
+    if verify and damaged:
+        sys.exit(exit_codes.FAILED)
 
 
 def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
@@ -230,8 +238,10 @@ def stop(folder: Path) -> None:
 
 def sync(folder: Path) -> None:
     from sweeps.suite import driver
+    from sweeps.suite import folder as suites
+    from sweeps.view import damages
 
-    for line in driver.sync(folder):
+    for line in [*driver.sync(folder), *(said for path in suites.members_of(folder) for said in damages.found(path))]:
         click.echo(line)
 
 

@@ -20,14 +20,16 @@ def of(study: Study, state: State, journals: Journals) -> Account:
     before_s = sum(journals.trained(fold).seconds for fold in spending.unmetered)
     try:
         profile = load_profile(study.cluster.profile)
-        price, currency = profile.price_per_gpu_hour, profile.currency
+        prices, currency = profile.prices, profile.currency
     except ClusterError:  # its file is gone: nothing but the price is missed
-        price, currency = None, ""
+        prices, currency = None, ""
+    least, most = prices or (None, None)
     return Account(
         spent_s=spending.spent_s + before_s,
         promised_s=spending.promised_s(state.unanswered.values()),
         cap_s=3600.0 * study.budget.gpu_hours if study.budget is not None else None,
-        price_per_gpu_hour=price,
+        price_per_gpu_hour=least,
+        highest_price=most if most != least else None,
         currency=currency,
         shortfalls=tuple(
             Shortfall(what=each.what, phase=each.phase or "", asked_s=each.asked_s) for each in spending.shortfalls

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from slurm.profile import Profile
 from sweeps.driver import decisions
 from sweeps.driver.estimates import Estimates
 from sweeps.driver.packs import pack_size
@@ -35,15 +36,24 @@ STOPPED = "the budget does not pay for its remaining epochs"
 
 class Budget:
     """Of a study without a budget, everything is affordable. ``path``: the study's folder; ``devices``: that a pack
-    holds."""
+    holds; ``profile``: where it runs, None: anywhere."""
 
-    def __init__(self, study: Study, ledger: Ledger, journals: Journals, path: Path, *, devices: int = 1) -> None:
+    def __init__(
+        self,
+        study: Study,
+        ledger: Ledger,
+        journals: Journals,
+        path: Path,
+        *,
+        devices: int = 1,
+        profile: Profile | None = None,
+    ) -> None:
         self._study, self._ledger, self._journals, self._devices = study, ledger, journals, devices
         self._trials = path / "trials"
         self._limited = study.budget is not None
         self.cap_s = 3600.0 * study.budget.gpu_hours if study.budget is not None else math.inf
         self._margin = study.budget.margin if study.budget is not None else 1.0
-        self._estimates = Estimates(study, journals, probed.read(path) if self._limited else None)
+        self._estimates = Estimates(study, journals, probed.read(path) if self._limited else None, profile)
         self._denied: BudgetReached | None = None
         """What was asked for since the last look and not paid for."""
         self._committed: list[float | None] | None = None

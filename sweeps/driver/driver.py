@@ -7,13 +7,14 @@ decision is in the ledger before it is acted upon: a driver that was killed anyw
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from slurm.jobs import Cluster, JobReport
-from sweeps.driver import account, decisions, trial_costs, trial_result
+from sweeps.driver import account, accounted, decisions, mending, trial_costs, trial_result
 from sweeps.driver.budget import Budget
 from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
@@ -23,8 +24,11 @@ from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.racing import Races
 from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
+from sweeps.driver.waiting import Keeper
 from sweeps.errors import LedgerError
-from sweeps.folder import decided, layout, ledger, own_code, winners
+from sweeps.folder import damage, decided, layout, ledger, own_code, winners
+from sweeps.folder.damage import Damaged
+from sweeps.folder.device_kinds import trained_on
 from sweeps.folder.journals import Journals, Trained
 from sweeps.folder.ledger import FILE, Ledger
 from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused, TrialAdded, trial_of
@@ -77,6 +81,8 @@ class Driver:
         )
         self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock, call)
         self._without_data = ""
+        self.damaged: dict[FoldKey, Damaged] = {}
+        """Folds that were over and damaged when this driver looked."""
         self._changed: set[FoldKey] = set()
         """Folds with journal records that the tracker has not seen."""
         self._unasked: set[str] = set()
@@ -84,11 +90,12 @@ class Driver:
         self._track_at = 0.0
         self._searches = Searches(study)
         self._early_stopping = EarlyStopping(self.ledger, self.journals, self._searches, cluster, self._trials)
-        self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices)
+        self.budget = Budget(study, self.ledger, self.journals, self.path, devices=node.devices, profile=node.profile)
         races = Races(study, self.ledger, self.journals, self.budget)
         self._new_trials = NewTrials(study, self.ledger, self._searches, self._trials, races, self.budget)
         self.reuse = Reuse(study, path, self.ledger, self.journals, self._new_trials.specs, lambda: self.node)
         self._confirmation = Confirmation(study, self.ledger, self._new_trials, self.budget, path)
+        self._waiting_for = Keeper(path, clock)
         self.on_tick: Callable[[], None] = lambda: None
         try:
             self._prepare()
@@ -162,6 +169,7 @@ class Driver:
         """One decision step; does nothing that was done before."""
         self.on_tick()
         if self.done:
+            self._give_back()
             self.track()
             return
         self._submitter.recover()
@@ -172,7 +180,12 @@ class Driver:
         self._new_trials.ask()
         self._select()
         self._submit()
+        self._give_back()
         self.track()
+
+    def _give_back(self) -> None:
+        if self.done:
+            self.cluster.release()
 
     @property
     def done(self) -> bool:
@@ -192,6 +205,7 @@ class Driver:
         self._changed |= self.journals.refresh(list(self.state.job_of))
         self.budget.observe()
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
+        self._waiting_for.note(self.jobs.values(), self.refused)
 
     def _complete(self) -> None:
         ends: list[tuple[TrialAdded, Completed]] = []
@@ -202,7 +216,8 @@ class Driver:
                 status, metrics = result
                 metrics |= trial_costs.measured(self.study, trial, histories) if metrics else {}
                 trained = Trained.together(histories)
-                end = Completed(trial=trial.trial, status=status, metrics=metrics, **trained._asdict())
+                by_kind = trained_on(histories)
+                end = Completed(trial=trial.trial, status=status, metrics=metrics, on=by_kind, **trained._asdict())
                 ends.append((trial, end))
         self.ledger.write(*(end for _, end in ends))
         for trial, end in ends:
@@ -225,11 +240,19 @@ class Driver:
         self._complete()
 
     def retry_failed(self) -> list[FoldKey]:
-        """Gives every fold that failed or was given up another try, if its result can still count; those folds."""
+        """Gives every fold that failed, was given up or is damaged another try, if its result can still count; those
+        folds."""
         self._compare_code()
-        released = self._failures.retry(self._searches.labels)
+        damaged = damage.look(self.path, self.state, whole=True)
+        released = self._failures.retry(self._searches.labels, damaged)
         self._changed.update(released)
         return released
+
+    def mend(self) -> list[str]:
+        """Writes anew what is not as ledger and study say, and tells what it was. Raises :class:`FoldChanged`."""
+        written = mending.write_anew(self._trials, self.state, self.study, self._new_trials.specs)
+        self.damaged = damage.look(self.path, self.state)
+        return written
 
     def _select(self) -> None:
         self._changed.update(self._new_trials.select())
@@ -238,6 +261,7 @@ class Driver:
         if over and not self.budget.pending and not self.state.finished:
             self.ledger.write(Finished(time=self._clock()))
             account.write(self.path, account.of(self.study, self.state, self.journals))
+            accounted.settle(self.path, self.study, self.journals, self.cluster.costs)
 
     # -- submission ----------------------------------------------------------------------------------------------------
 
@@ -249,9 +273,14 @@ class Driver:
             waiting: Iterable[FoldKey] = self.reuse.sort_out(self._waiting(), self._compare_code)
             if self.study.budget is not None or self.study.reuse:
                 waiting = list(waiting)  # all of them, not only those that there is room for
-            self._submitter.submit(waiting, pack_size(self.study), self.budget.grant, before=self._compare_code)
+            self._submitter.submit(waiting, pack_size(self.study), self.budget.grant, before=self._look_before)
             self._changed.update(self.reuse.taken)
             self.budget.settle(waiting)
+
+    def _look_before(self, packs: Iterable[tuple[FoldKey, ...]]) -> None:
+        """What may not be submitted as it is: raises :class:`CodeDrift` and :class:`FoldChanged`."""
+        self._compare_code()
+        mending.refuse_changed(self._trials, itertools.chain.from_iterable(packs), self._new_trials.specs)
 
     def _waiting(self) -> Iterator[FoldKey]:
         """Folds to be submitted, one by one. One that has an end without a submission of this ledger's is none, and
@@ -286,8 +315,10 @@ class Driver:
         while self._clock() < deadline:
             reports = self.cluster.poll(list(self.state.folds_of))
             if all(report.state.over for report in reports.values()):
-                return
+                break
             self._sleep(0.5)
+        if wait_s > 0:
+            self.cluster.release()
 
     def close(self) -> None:
         if self.tracker is not None and not self.done:

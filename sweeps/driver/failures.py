@@ -7,7 +7,8 @@ from pathlib import Path
 
 from slurm.jobs import JobReport, JobState
 from sweeps.driver import decisions, holding, trial_result
-from sweeps.folder import decided, layout
+from sweeps.folder import damage, decided, layout
+from sweeps.folder.damage import Damaged
 from sweeps.folder.journals import Journals
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import FoldKey, GaveUp, JobOver, Reopened, trial_of
@@ -77,16 +78,25 @@ class Failures:
         self._journals.refresh(pack)
         return [fold for fold in pack if (history := self._journals.history(fold)) is None or history.end is None]
 
-    def retry(self, searched: Collection[str]) -> list[FoldKey]:
-        """Opens again what :func:`sweeps.driver.decisions.reopenable` names; the folds that may be submitted now."""
-        trials = decisions.reopenable(self._ledger.state, searched)
+    def retry(self, searched: Collection[str], damaged: Mapping[FoldKey, Damaged]) -> list[FoldKey]:
+        """Opens again what :func:`sweeps.driver.decisions.reopenable` names, and the trials of ``damaged`` folds, whose
+        part in searches and races stays what it was; the folds that may be submitted now."""
+        state = self._ledger.state
+        trials = {trial.trial: trial for trial in decisions.reopenable(state, searched)}
+        folds = [fold for trial in trials.values() for fold in trial.folds]
+        failed = {fold: attempt for fold in folds if (attempt := self._failed_attempt(fold)) is not None}
+        wanted = {fold for fold in folds if fold in failed or fold in state.gave_up}
+        for fold in damage.mendable(state, damaged):
+            wanted.add(fold)
+            if (attempt := damaged[fold].attempt) is not None:
+                failed[fold] = attempt
+            trials[trial_of(fold)] = state.trials[trial_of(fold)]
         if not trials:
             return []
-        folds = [fold for trial in trials for fold in trial.folds]
-        failed = {fold: attempt for fold in folds if (attempt := self._failed_attempt(fold)) is not None}
+        in_order = [trials[name] for name in state.index.in_order(trials)]
         again = Reopened(
-            trials=tuple(trial.trial for trial in trials),
-            folds=tuple(fold for fold in folds if fold in failed or fold in self._ledger.state.gave_up),
+            trials=tuple(trial.trial for trial in in_order),
+            folds=tuple(fold for trial in in_order for fold in trial.folds if fold in wanted),
             failed=failed,
         )
         self._ledger.write(again)

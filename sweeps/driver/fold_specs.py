@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
-from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import FoldKey, TrialAdded, trial_of
+from sweeps.folder.state import State
 from sweeps.study import planner
 from sweeps.study.study import Study
 from trainer.spec import FoldSpec
+
+
+class Book(Protocol):
+    """A ledger, or what stands for one."""
+
+    @property
+    def state(self) -> State: ...
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    state: State
+
+
+def specs_of(study: Study, state: State) -> FoldSpecs:
+    """Those of a ledger that was read and is not written."""
+    return FoldSpecs(study, _Replayed(state))
 
 
 class FoldSpecs(Mapping[FoldKey, FoldSpec]):
     """Of every fold that was added so far, by its key. Those of the trial that was asked for last are kept, for a
     trial's folds are asked for together."""
 
-    def __init__(self, study: Study, ledger: Ledger) -> None:
+    def __init__(self, study: Study, ledger: Book) -> None:
         self._study, self._ledger = study, ledger
         self._last = ""
         self._specs: dict[FoldKey, FoldSpec] = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from slurm.profile import Profile
 from sweeps.folder.records import FoldKey
 from sweeps.study.study import Study
 from trainer.codec import to_text
@@ -27,6 +28,8 @@ class Node:
     own_folder: str | None = None
     devices: int = 1
     """That a pack holds, as a budget counts them."""
+    profile: Profile | None = None
+    """Where packs run: which kinds of device they may get."""
 
 
 def own_names(study: Study) -> list[str]:

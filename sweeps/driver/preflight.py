@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from actsweep_start import why_hidden
 from analysis.runs.plan import Sameness
-from sweeps.driver import alike
+from sweeps.driver import alike, profiles
 from sweeps.driver.asking import ask
 from sweeps.driver.session import data_root
 from sweeps.errors import StudyError, SweepError
@@ -42,9 +42,15 @@ def check(study: Study) -> Checked:
     there or cannot be dealt to these folds, a model or an activation that does not train at the bounds of its space.
     Data set and torch are loaded by another process, so that the driver stays small."""
     from slurm.clusters import refuse_elsewhere
-    from slurm.profile import load as load_profile
 
-    refuse_elsewhere(profile := load_profile(study.cluster.profile))
+    refuse_elsewhere(profile := profiles.of(study))
+    without = [here.partition for here in profile.places if here.executor == "slurm" and here.gpus_per_pack == 0]
+    if study.cluster.device == "cuda" and without:
+        where = f" in partition {', '.join(filter(None, without))}" if any(without) else ""
+        raise StudyError(
+            f"{study.name}: cluster.device: got cuda, and profile {profile.name} gives packs no GPU{where} "
+            "(gpus_per_pack: 0); accepts auto or cpu there, or give another profile with --cluster"
+        )
     tryout.check(study)
     for name in {study.activation(label).activation for label in study.compared()} | {study.model.name}:
         module = name.partition(":")[0]

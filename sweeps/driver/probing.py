@@ -22,6 +22,7 @@ from sweeps.driver.session import node_for
 from sweeps.driver.submission import CALL
 from sweeps.errors import ProbeFailed, StudyError
 from sweeps.folder import layout, ledger, probed
+from sweeps.folder.device_kinds import trained_on
 from sweeps.folder.probed import Epochs, Probed
 from sweeps.folder.records import FoldKey, TrialAdded
 from sweeps.study import planner
@@ -65,7 +66,7 @@ def run(
 
     refuse_elsewhere(profile)
     specs, jobs = prepare(study, folder), (folder / "jobs").absolute()
-    profile = settled(needs.here(study).for_nodes(profile))
+    profile = settled(needs.here(study).for_nodes(profile.for_one_pack()))
     cluster = cluster or open_cluster(profile, jobs)
     node = node_for(study, profile)
     texts = []
@@ -190,20 +191,25 @@ def _epochs(history: FoldHistory) -> Epochs:
         first_s=history.epochs[0].seconds,
         memory_mb=max(epoch.peak_memory_mb for epoch in history.epochs),
         energy_j=statistics.fmean(joules) if joules else None,
+        on=trained_on([history])[-1],
     )
 
 
 def words(measured: Probed) -> list[str]:
-    """A line for each activation and phase."""
+    """A line for each activation and phase; of which kind of device, on each line where there are several."""
+    kinds = [kind.words() for kind in measured.kinds()] or [measured.device]
     lines = [
-        f"probe: on {measured.device}, {measured.held_s:.0f} device seconds; a job takes {measured.starting_s:.1f} s "
+        f"probe: on {'; '.join(kinds)}, {measured.held_s:.0f} device seconds; a job takes {measured.starting_s:.1f} s "
         "beside its epochs"
     ]
     for label, phases in measured.epochs.items():
         for phase, found in phases.items():
             told = "not told by this device" if found.energy_j is None else f"{found.energy_j:.3g} J"
+            where = f" on {found.on.kind.words()}" if found.on is not None and len(kinds) > 1 else ""
             lines.append(
-                f"  {label} ({phase}): {found.seconds:.3g} s an epoch, the first {found.first_s:.3g} s; "
+                f"  {label} ({phase}): {found.seconds:.3g} s an epoch{where}, the first {found.first_s:.3g} s; "
                 f"{found.memory_mb:.0f} MB at most; energy {told}"
             )
+    if len(kinds) > 1:
+        lines.append("  activations were measured on different devices: these times do not compare them")
     return lines

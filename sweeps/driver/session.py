@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from analysis.runs.plan import Plan, Sameness, from_json, to_json
 from slurm.jobs import Cluster
-from sweeps.driver import account, needs, other_version
+from sweeps.driver import account, accounted, needs, other_version, profiles, sent
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node, own_names
@@ -164,7 +164,8 @@ def node_for(study: Study, profile: Profile) -> Node:
         scratch=study.cluster.scratch or profile.scratch,
         code=code.digest(),
         device=profile.device_for(study.cluster.device),
-        devices=max(1, profile.gpus_per_pack or 1),
+        devices=max(here.gpus_per_pack or 1 for here in profile.places),  # wherever a pack lands, no budget is passed
+        profile=profile,
     )
 
 
@@ -173,10 +174,9 @@ def _driver(
     study: Study, path: Path, lock: Lock, kept: Surroundings, call: str, cluster: Cluster | None
 ) -> Iterator[Driver]:
     from slurm.clusters import open_cluster, settled
-    from slurm.profile import load as load_profile
     from sweeps.tracking.tracker import Tracker
 
-    profile = settled(kept.for_nodes(load_profile(study.cluster.profile)))
+    profile = settled(kept.for_nodes(profiles.of(study)))
     cluster = cluster or open_cluster(profile, path / "jobs")
     tracker = Tracker(study.tracking.uri, path)
     journal_lag_s = 0.0 if profile.executor == "local" else JOURNAL_LAG_S
@@ -207,14 +207,16 @@ def drive(driver: Driver, show: Callable[[Driver], None], *, interval_s: float) 
 
 def stop(path: Path, *, wait_s: float = 120.0) -> str:
     """Cancels the jobs of a study: through its driver where one lives, wherever it runs, else itself."""
-    opened(path)
+    study = opened(path)
     place.refuse_copy(path)
     if (said := stopped_by_driver(path, wait_s)) is not None:
         return said
+    drivers = sent.cancel(path, study)
     count = cancelled(path)
     if count is None:
         return f"nothing to stop: the study in {path} is finished"
-    return f"{jobs(count)} cancelled; go on with `actsweep resume {layout.quote_path(path)}`"
+    also = f" and its driver, job {drivers[-1]}," if drivers else ""
+    return f"{jobs(count)}{also} cancelled; go on with `actsweep resume {layout.quote_path(path)}`"
 
 
 def stopped_by_driver(path: Path, wait_s: float) -> str | None:
@@ -253,7 +255,10 @@ def sync(path: Path) -> str:
         extension.complete(path)
         state = replay(ledger.read(path / ledger.FILE))
         decided.write_all(path / "trials", state)
-        account.write(path, account.of(study, state, Journals(path / "trials")))
+        journals = Journals(path / "trials")
+        account.write(path, account.of(study, state, journals))
+        if state.finished:
+            accounted.settle(path, study, journals)
         synced = Tracker(study.tracking.uri, path).sync()
     finally:
         lock.release()

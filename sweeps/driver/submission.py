@@ -38,7 +38,7 @@ def unlimited(packs: Iterable[Pack]) -> Iterable[Granted]:
     return (Granted(pack) for pack in packs)
 
 
-def _nothing() -> None:
+def _nothing(packs: Iterable[Pack]) -> None:
     pass
 
 
@@ -80,10 +80,10 @@ class Submitter:
         pack_size: int | None,
         grant: Callable[[Iterable[Pack]], Iterable[Granted]] = unlimited,
         *,
-        before: Callable[[], None] = _nothing,
+        before: Callable[[Iterable[Pack]], None] = _nothing,
     ) -> None:
         """Submits as many packs of the waiting folds as there is room for, of those that ``grant`` lets through; calls
-        ``before`` where there is any. Raises :class:`SubmissionRejected`, and what ``before`` raises."""
+        ``before`` with them where there is any. Raises :class:`SubmissionRejected`, and what ``before`` raises."""
         state = self._ledger.state
         if state.unanswered or self._clock() < self._again_at:
             return
@@ -92,7 +92,7 @@ class Submitter:
         for granted in list(itertools.islice(grant(decisions.packs(waiting, pack_size)), room)):
             by_avoid.setdefault(decisions.bad_nodes(state, granted.pack), []).append(granted)
         if by_avoid:
-            before()
+            before([granted.pack for several in by_avoid.values() for granted in several])
         for avoid, several in by_avoid.items():
             if not self._submit_batch(several, avoid):
                 return

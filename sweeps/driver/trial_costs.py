@@ -28,8 +28,8 @@ def measured(study: Study, trial: TrialAdded, folds: Sequence[FoldHistory | None
 
 def epoch_s(fold: FoldHistory) -> float | None:
     """Median seconds of an epoch (training, evaluation and the rest), without the first, which warms up, where there
-    are more; None of a fold without an epoch."""
-    seconds = [epoch.seconds for epoch in fold.epochs]
+    are more; of a fold that went on on another kind of device, on that one. None of a fold without an epoch."""
+    seconds = [epoch.seconds for epoch in fold.epochs if epoch.epoch >= fold.timed_from]
     return statistics.median(seconds[1:] or seconds) if seconds else None
 
 

@@ -66,7 +66,7 @@ def write(trials: Path, state: State, trial: str) -> None:
     path, decided = trials / trial / FILE, of(state, trial)
     if decided is None:
         path.unlink(missing_ok=True)  # it is tried again
-    elif not path.exists() or path.read_text(encoding="utf-8") != to_text(decided):
+    elif not path.exists() or path.read_bytes() != to_text(decided).encode():
         layout.write_aside(path, to_text(decided))
 
 
@@ -77,7 +77,7 @@ def write_all(trials: Path, state: State) -> None:
 
 
 def read(folder: Path) -> Decided | None:
-    """Of a trial's folder; None while nothing was decided. Raises OSError and
+    """Of a trial's folder; None while nothing was decided. Raises OSError, UnicodeDecodeError and
     :class:`trainer.errors.SpecError`."""
     try:
         return from_text(Decided, (folder / FILE).read_text(encoding="utf-8"))

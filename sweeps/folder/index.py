@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sweeps.folder.records import Completed, FoldKey, TrialAdded, trial_of
+from trainer.journal import DeviceKind
 from trainer.spec import Phase
 
 
@@ -30,6 +31,10 @@ class Group:
     """Trained by those of them of which the ledger says it."""
     seconds: float = 0.0
     """That those epochs took."""
+    on: dict[DeviceKind, tuple[int, float]] = field(default_factory=dict)
+    """Epochs and seconds by kind of device, of those trials of which the ledger says it."""
+    partitions: dict[DeviceKind, set[str]] = field(default_factory=dict)
+    """In which each kind was met."""
     planned: dict[object, int] = field(default_factory=dict)
     """Epochs that a trial sets for itself (None: those of its phase) -> folds that are over; only of trials of which
     the ledger says what they trained."""
@@ -52,6 +57,10 @@ class Group:
         else:
             self.epochs += sign * record.epochs
             self.seconds += sign * record.seconds
+            for each in record.on:
+                epochs, seconds = self.on.get(each.kind, (0, 0.0))
+                self.on[each.kind] = epochs + sign * each.epochs, seconds + sign * each.seconds
+                self.partitions.setdefault(each.kind, set()).add(each.partition)
             own = trial.training.get("epochs")
             self.planned[own] = self.planned.get(own, 0) + sign * len(trial.folds)
         if not record.status.has_result:

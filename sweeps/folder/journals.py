@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from sweeps.folder.device_kinds import TrainedOn, trained_on
 from sweeps.folder.records import FoldKey
 from trainer.journal import FILE, FoldHistory, Record, attempt_folder, attempts, follow, resolve
 
@@ -42,10 +43,6 @@ class _Fold:
     records: dict[int, list[Record]] = field(default_factory=dict)
     history: FoldHistory | None = None
 
-    @property
-    def trained(self) -> Trained:
-        return Trained.of(self.history)
-
 
 class Journals:
     """The resolved histories of folds, read incrementally. Forgets what it is told to forget, but for how much it has
@@ -54,8 +51,10 @@ class Journals:
     def __init__(self, trials: Path) -> None:
         self._trials = trials
         self._folds: dict[FoldKey, _Fold] = {}
-        self._trained: dict[FoldKey, Trained] = {}
+        self._trained: dict[FoldKey, tuple[TrainedOn, ...]] = {}
         """Of forgotten folds."""
+        self.damaged: dict[FoldKey, dict[str, None]] = {}
+        """Lines that are no records, in words, each with its file; as far as journals were read."""
 
     def refresh(self, keys: Iterable[FoldKey]) -> set[FoldKey]:
         """Reads on in each fold's journals; the folds with something new."""
@@ -70,25 +69,33 @@ class Journals:
     def trained(self, key: FoldKey) -> Trained:
         """How much the fold as last read has trained, which stays known when it is forgotten; reads it, for that alone,
         if it never was."""
+        each = self.trained_on(key)
+        return Trained(sum(on.epochs for on in each), sum(on.seconds for on in each))
+
+    def trained_on(self, key: FoldKey) -> tuple[TrainedOn, ...]:
+        """The same by kind of device and partition."""
         if key not in self._folds and key not in self._trained:
             self._read_on(key)
             self.forget([key])
         fold = self._folds.get(key)
-        return self._trained[key] if fold is None else fold.trained
+        return self._trained[key] if fold is None else trained_on([fold.history])
 
     def forget(self, keys: Iterable[FoldKey]) -> None:
         for key in keys:
             if (fold := self._folds.pop(key, None)) is not None:
-                self._trained[key] = fold.trained
+                self._trained[key] = trained_on([fold.history])
 
     def _read_on(self, key: FoldKey) -> bool:
         fold = self._folds.setdefault(key, _Fold())
         changed = False
         for number in attempts(self._trials / key):
             path = attempt_folder(self._trials / key, number) / FILE
-            records, fold.offsets[number] = follow(path, fold.offsets.get(number, 0))
-            if records:
-                fold.records.setdefault(number, []).extend(records)
+            found = follow(path, fold.offsets.get(number, 0))
+            fold.offsets[number] = found.offset
+            if found.damaged:
+                self.damaged.setdefault(key, {}).update(dict.fromkeys(f"{path}: {line}" for line in found.damaged))
+            if found.records:
+                fold.records.setdefault(number, []).extend(found.records)
                 changed = True
         if changed:
             fold.history = resolve(fold.records)

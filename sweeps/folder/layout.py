@@ -44,25 +44,45 @@ def write_aside(path: Path, text: str) -> None:
     """The whole file or none of it, whoever looks and whenever the process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:  # a full disk: what is half written is in the way
+        aside.unlink(missing_ok=True)
+        raise
 
 
-def write_trial(path: Path, trial: TrialAdded, degrees: Mapping[str, float]) -> None:
-    """What a view needs to know of a trial without the ledger. ``degrees``: the angles of which parameters are the
-    tangents, by parameter."""
-    if (path / TRIAL).exists():
-        return
+def write_trial(path: Path, trial: TrialAdded, degrees: Mapping[str, float], *, anew: bool = False) -> None:
+    """What a view needs to know of a trial without the ledger, once or ``anew``. ``degrees``: the angles of which
+    parameters are the tangents, by parameter."""
+    if anew or not (path / TRIAL).exists():
+        write_aside(path / TRIAL, json.dumps(_plain(trial, degrees), indent=1))
+
+
+def trial_differs(path: Path, trial: TrialAdded, degrees: Mapping[str, float]) -> str:
+    """What is wrong with a trial's file, in words; "" where nothing is, or where the trial has no folder yet."""
+    try:
+        told = json.loads((path / TRIAL).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return "is missing" if path.is_dir() else ""
+    except (ValueError, RecursionError) as error:
+        return f"is damaged ({error})"
+    wanted = json.loads(json.dumps(_plain(trial, degrees)))
+    if not isinstance(told, dict) or told.get("schema") != TRIAL_SCHEMA:
+        return "is damaged" if not isinstance(told, dict) or "schema" not in told else ""
+    return "" if told == wanted else "is not what the ledger says"
+
+
+def _plain(trial: TrialAdded, degrees: Mapping[str, float]) -> dict[str, object]:
     names = ("trial", "label", "activation", "phase", "index", "params", "training")
-    plain = {"schema": TRIAL_SCHEMA} | {name: getattr(trial, name) for name in names} | {"degrees": dict(degrees)}
-    write_aside(path / TRIAL, json.dumps(plain, indent=1))
+    return {"schema": TRIAL_SCHEMA} | {name: getattr(trial, name) for name in names} | {"degrees": dict(degrees)}
 
 
-def write_spec(path: Path, spec: FoldSpec) -> None:
-    if not (path / SPEC).exists():
+def write_spec(path: Path, spec: FoldSpec, *, anew: bool = False) -> None:
+    if anew or not (path / SPEC).exists():
         write_aside(path / SPEC, to_text(spec))
 
 
@@ -83,9 +103,20 @@ def write_stop(path: Path) -> None:
         write_aside(path / STOP, "")
 
 
-def write_infra(path: Path, reason: str) -> None:
+def infra_differs(path: Path) -> bool:
+    """Whether the fold's word that it was given up is there and cannot be read."""
+    try:
+        told = json.loads((path / INFRA).read_text(encoding="utf-8"))
+        return not isinstance(told["time"], float) or not isinstance(told["reason"], str)
+    except FileNotFoundError:
+        return False
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return True
+
+
+def write_infra(path: Path, reason: str, *, anew: bool = False) -> None:
     """Says that the driver gave the fold up."""
-    if not (path / INFRA).exists():
+    if anew or not (path / INFRA).exists():
         write_aside(path / INFRA, json.dumps({"reason": reason, "time": time.time()}))
 
 

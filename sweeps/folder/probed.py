@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from sweeps.errors import StudyError
+from sweeps.folder.device_kinds import TrainedOn
 from sweeps.folder.layout import write_aside
-from trainer.codec import Format, from_text, to_text
+from trainer.codec import SINCE, Format, from_text, to_text
 from trainer.errors import SpecError
+from trainer.journal import DeviceKind
 from trainer.spec import Phase
 
 FILE = "probe.json"
@@ -29,6 +31,8 @@ class Epochs:
     """Peak, of one fold."""
     energy_j: float | None
     """Of an epoch, of the whole device; None where the device does not tell."""
+    on: TrainedOn | None = field(default=None, metadata={SINCE: 1})
+    """The kind of device that was measured; None where a version wrote it that did not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +50,19 @@ class Probed:
     epochs: Mapping[str, Mapping[str, Epochs]] = field(default_factory=dict)
     """By label and phase."""
 
-    def epoch_s(self, label: str, phase: Phase) -> float | None:
+    def epoch_s(self, label: str, phase: Phase, kind: DeviceKind | None = None) -> float | None:
+        """Of any kind of device where the probe does not say which it measured, or none is asked for."""
         found = self.epochs.get(label, {}).get(phase)
-        return found.seconds if found is not None else None
+        if found is None or (kind is not None and found.on is not None and found.on.kind != kind):
+            return None
+        return found.seconds
+
+    def kinds(self) -> dict[DeviceKind, set[str]]:
+        """The kinds that were measured, each with the partitions in which."""
+        found: dict[DeviceKind, set[str]] = {}
+        for on in (each.on for phases in self.epochs.values() for each in phases.values() if each.on is not None):
+            found.setdefault(on.kind, set()).add(on.partition)
+        return found
 
 
 def beside(study: Path) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Literal, get_args
 
+from sweeps.folder.device_kinds import TrainedOn
 from sweeps.folder.growth_records import Extended, Reused
 from trainer.codec import SINCE, Format, Raw
 from trainer.spec import Options, Phase
@@ -198,6 +199,8 @@ class Completed:
     """That its folds have trained, together; None where a version wrote it that did not say."""
     seconds: float = field(default=0.0, metadata={SINCE: 2})
     """That those epochs took: training, evaluation and the rest."""
+    on: tuple[TrainedOn, ...] = field(default=(), metadata={SINCE: 2})
+    """The same by kind of device; empty where a version wrote it that did not say."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,21 +9,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from sweeps.errors import SweepError
-from sweeps.folder import layout
+from sweeps.folder import damage, layout
+from sweeps.folder.damage import PREDICTIONS, WEIGHTS
 from trainer.codec import Format, from_text, to_text
-from trainer.errors import JournalError, SpecError
+from trainer.errors import OtherVersion, SpecError
 from trainer.journal import FoldHistory, Status, Writer, attempt_folder, attempts, newest_number, read_fold
 from trainer.spec import FoldSpec
 
 FILE = "reused.json"
 REUSED = Format(name="reused fold", schema=1)
-PREDICTIONS, WEIGHTS = "predictions.npz", "best.pt"
 
 
 class NotUsable(SweepError):
@@ -65,7 +64,7 @@ def history(fold: Path, wanted: FoldSpec, *, weights: bool) -> FoldHistory:
         raise NotUsable("another training")
     try:
         found = read_fold(fold)
-    except (JournalError, OSError, UnicodeDecodeError) as error:
+    except (OtherVersion, OSError) as error:
         raise NotUsable("its journal is damaged") from error
     if found is None or found.end is None or found.end.status is not Status.FINISHED:
         raise NotUsable("not finished")
@@ -74,13 +73,8 @@ def history(fold: Path, wanted: FoldSpec, *, weights: bool) -> FoldHistory:
     if not whole or found.start.digest != spec.digest:
         raise NotUsable("its journal is damaged")
     home = attempt_folder(fold, found.start.attempt)
-    try:
-        if (home / PREDICTIONS).exists():
-            with zipfile.ZipFile(home / PREDICTIONS) as archive:
-                if archive.testzip() is not None:
-                    raise NotUsable("its predictions are damaged")
-    except (OSError, zipfile.BadZipFile) as error:
-        raise NotUsable("its predictions are damaged") from error
+    if wrong := damage.kept_damage(home, found.end):
+        raise NotUsable(f"its {wrong[0][0]} {wrong[0][1]}")
     if weights and not (home / WEIGHTS).exists():
         raise NotUsable("its weights were not kept")
     return found

@@ -67,9 +67,15 @@ class State:
     """Trial -> its last round of folds, of those that have got another than the first."""
     before_round: dict[str, Completed] = field(default_factory=dict)
     """Trial -> how it had ended before its last round of folds, which counts where the budget does not pay for that."""
+    last_round: dict[str, tuple[FoldKey, ...]] = field(default_factory=dict)
+    """Trial -> the folds of its last round, of those that have got another than the first."""
     reopened: set[str] = field(default_factory=set)
     """Trials with another try or another round of folds: searcher and scheduler hear of them no more."""
     reopenings: list[Reopened] = field(default_factory=list)
+    had: dict[str, Completed] = field(default_factory=dict)
+    """Trial -> how it had ended, with numbers, before a fold of it was to be trained again."""
+    unlike: dict[str, tuple[Completed, Completed]] = field(default_factory=dict)
+    """Trials of which a fold was trained again and came to other numbers -> how they had ended, and how they do now."""
     selected: dict[str, Selected] = field(default_factory=dict)
     earlier: dict[str, list[Selected]] = field(default_factory=dict)
     """Label -> choices that its search made before it went on."""
@@ -118,8 +124,7 @@ class State:
             self.gave_up[record.fold] = record.reason
             self.index.begun([trial_of(record.fold)])
         elif isinstance(record, Completed):
-            self.completed[record.trial] = record
-            self.index.completed(self.trials[record.trial], record)
+            self._completed(record)
         elif isinstance(record, Reopened):
             self._reopened(record)
         elif isinstance(record, Selected):
@@ -182,8 +187,16 @@ class State:
             if record.node is not None and record.nodes_fault:
                 self.nodes.setdefault(fold, []).append(record.node)
 
+    def _completed(self, record: Completed) -> None:
+        self.completed[record.trial] = record
+        self.index.completed(self.trials[record.trial], record)
+        before = self.had.pop(record.trial, None)
+        if before is not None and measured(before) != measured(record):
+            self.unlike[record.trial] = before, record
+
     def _folds_added(self, record: FoldsAdded) -> None:
         self.before_round[record.trial] = self.completed[record.trial]
+        self.last_round[record.trial] = record.folds
         self._goes_on(record.trial)
         trial = self.trials[record.trial]
         self.index.more_folds(trial, record.folds)
@@ -196,6 +209,8 @@ class State:
         self.reopened.update(record.trials)
         self.reopenings.append(record)
         for trial in record.trials:
+            if self.completed[trial].metrics:
+                self.had[trial] = self.completed[trial]
             self._goes_on(trial)
         self.finished = False
         for fold in record.folds:
@@ -227,6 +242,11 @@ class State:
 
     def of_phase(self, phase: Phase) -> list[TrialAdded]:
         return [trial for trial in self.trials.values() if trial.phase == phase]
+
+
+def measured(record: Completed) -> dict[str, str]:
+    """What training decides of a trial's means, each in full: not what it cost."""
+    return {name: repr(value) for name, value in record.metrics.items() if "/" in name}
 
 
 def replay(records: Iterable[LedgerRecord]) -> State:

@@ -15,7 +15,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainValidator,
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
@@ -64,6 +63,7 @@ class Named(Section):
 
 class Task(Named):
     name: Annotated[str, listed("task", catalogue.TASKS)] = "classification"
+    """What is trained and measured."""
 
     @model_serializer(mode="wrap")
     def _bare_where_it_can_be(self, handler: SerializerFunctionWrapHandler) -> object:
@@ -74,22 +74,30 @@ class Task(Named):
 class Data(Named):
     __pydantic_extra__: dict[str, DataOption] = Field(init=False)
     name: Annotated[str, listed("data set", catalogue.DATASETS)]
+    """The data set; its reader's options stand beside it."""
 
 
 class Model(Named):
     __pydantic_extra__: dict[str, DataOption] = Field(init=False)
     name: Annotated[str, listed("model", catalogue.MODELS)] = "resnet34"
+    """The network; its options stand beside it. Those of torchvision and timm as torchvision.resnet50."""
 
 
 class Folds(Section):
     """Splits of one repeat, and how many repeats a study without a search makes."""
 
     scheme: Scheme = "kfold"
+    """How items are dealt to folds: by cross-validation, the data set's own parts, time, neighbours or cases."""
     folds: int = 5
+    """Folds of one repeat."""
     repeats: int = Field(default=1, ge=1)
+    """Times that everything is done with splits and seeds of its own, in a study without a search."""
     validation: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the items outside the held-out part that early stopping and the checkpoint rule may look at."""
     stratify: bool = True
+    """Whether every part gets its share of each class."""
     group: str | None = None
+    """The data set's group (as patient) that is never on two sides of a split."""
     purge: int = Field(default=0, ge=0)
     """Steps of time left out between two parts, so that no window reaches into the next."""
 
@@ -126,8 +134,11 @@ class Scheduler(Section):
     """Which trials to stop early, on the mean of their folds per epoch."""
 
     name: Annotated[str, _known_to(algorithms.wrong_scheduler)] = "none"
+    """Which trials end early; none: every setting trains to its end."""
     grace_epochs: int = Field(default=1, ge=1)
+    """Epochs that every setting trains."""
     reduction_factor: float = Field(default=3.0, gt=1)
+    """One in so many goes on at each step."""
     options: dict[str, Option] = Field(default={})
     """Further keyword arguments of the scheduler."""
 
@@ -149,6 +160,7 @@ class Race(Section):
 
 class Search(Section):
     algorithm: Annotated[str, _known_to(algorithms.wrong_algorithm)] = "random"
+    """What chooses the settings."""
     sampler: str | None = None
     """Optuna's sampler, with algorithm: optuna; None: tpe there."""
     options: dict[str, Option] = Field(default={})
@@ -167,14 +179,18 @@ class Search(Section):
     folds: int | None = Field(default=None, ge=1)
     """Folds of each repeat that a search trial trains; None: all."""
     repeats: int = Field(default=1, ge=1)
+    """Repeats of the folds that each setting trains."""
     scheduler: Annotated[Scheduler, BeforeValidator(_scheduler)] = Scheduler()
+    """A name, or a mapping with one."""
     share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the items (or groups) that the search uses, and that the confirm phase never holds out; 0: all of them.
     Where there is a confirm phase on folds of its own, 0.4 unless said otherwise."""
     select_on: SelectedOn = "validation/loss"
+    """The validation metric by which settings are compared; never a held-out one."""
     epochs: int | None = Field(default=None, ge=1)
     """Epochs in the search phase; None: training.epochs."""
     allow_unequal_budget: bool = False
+    """Whether activations may have different numbers of settings to try; the report says so."""
 
 
 SEARCH_SHARE = 0.4
@@ -186,13 +202,16 @@ class Repeats(Section):
     """How many repeats a comparison has at first, and at most."""
 
     first: int = Field(default=2, ge=1)
+    """Repeats that every comparison has."""
     most: int = Field(default=20, ge=2)
+    """Repeats that a comparison has at most."""
 
 
 class Confirm(Section):
     """The winners again, on fresh splits and seeds. 0 repeats: claims rest on the search phase and are exploratory."""
 
     repeats: Annotated[int, Field(ge=0)] | Repeats = 1
+    """A number, or {first: 2, most: 20} with until: decided."""
     until: Literal["decided"] | None = None
     """With repeats: {first, most}: each comparison gets further repeats until it is decided."""
 
@@ -252,9 +271,13 @@ class Activation(Section):
         Field(description="a name, or an import path as mylab.act:MyAct"),
     ]
     label: str
+    """What it is called in this study; the name, unless another is given."""
     params: dict[str, Parameter] = Field(default={})
+    """Keyword arguments that are fixed."""
     space: dict[str, Searched] = Field(default={})
+    """What is searched: parameter -> domain; default: the domains that come with actsweep."""
     training: Annotated[dict[str, SearchedOrFixed], AfterValidator(check_training)] = Field(default={})
+    """Fields of training of its own: a value, or a domain that is searched."""
     where: Annotated[tuple[str, ...], BeforeValidator(_relations)] = Field(default=(), strict=False)
     """Relations that every setting of its search fulfils, as "a > b"."""
 
@@ -292,52 +315,15 @@ class TunedForAll(Section):
     """What is searched for every activation alike."""
 
     training: Annotated[dict[str, Searched], AfterValidator(check_training)] = Field(default={})
+    """Fields of training that are searched for every activation: name -> domain."""
 
 
 class Report(Section):
     metric: ReportedMetric
     """The task's primary one, unless another is named."""
     rope: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Half the width of the zone in which a difference does not matter, in units of the metric; null: by the metric."""
     alpha: float = Field(default=0.05, gt=0, le=0.5)
+    """Level of significance of all comparisons together."""
     family: Family = "control"
-
-
-def _pack(raw: object) -> object:
-    if raw in ("trial", "fold", "node") or (type(raw) is int and raw >= 1):
-        return raw
-    raise refusal("accepts trial, fold, a number of folds from 1 up, or node")
-
-
-class Cluster(Section):
-    """Where and how folds run; takes no part in the study's identity."""
-
-    profile: str = "local"
-    threads: int = Field(default=1, ge=1)
-    pack: Annotated[int | str, PlainValidator(_pack)] = "trial"
-    """Folds that share one process: a trial's, one, or at most so many. node: one, and jobs are whole nodes that take
-    packs until their time is up, as with ``jobs: node`` in the profile."""
-    slots_per_gpu: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
-    """Packs at a time on one device. None: as the profile says."""
-    checkpoint_every_s: float = Field(default=0.0, ge=0)
-    keep: Literal["none", "best"] = "none"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    max_retries: int = Field(default=3, ge=0)
-    scratch: str | None = None
-    on_drift: Literal["refuse", "warn"] = "refuse"
-    own_code: Literal["live", "frozen"] = "live"
-    """Whether nodes import the user's own code where it is installed, or a copy of it made when the study was."""
-
-
-class Tracking(Section):
-    uri: str | None = None
-    """MLflow tracking address; None: the SQLite store in the study's folder."""
-
-    @field_validator("uri")
-    @classmethod
-    def _without_credentials(cls, uri: str | None) -> str | None:
-        if uri is not None and "@" in uri.partition("://")[2].partition("/")[0]:
-            raise refusal(
-                "accepts an address without credentials: a study file is copied and logged; set "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-            )
-        return uri
+    """Whether each is compared with the control, or all with each other."""

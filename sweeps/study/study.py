@@ -21,11 +21,11 @@ from sweeps.study import spaces
 from sweeps.study.consistency import Values, contradictions
 from sweeps.study.field_types import TASK, FolderName
 from sweeps.study.recipes import written_out
+from sweeps.study.running import Cluster, Tracking
 from sweeps.study.sections import (
     SEARCH_SHARE,
     Activation,
     Budget,
-    Cluster,
     Confirm,
     Data,
     Folds,
@@ -34,7 +34,6 @@ from sweeps.study.sections import (
     Search,
     Section,
     Task,
-    Tracking,
     Training,
     TunedForAll,
 )
@@ -77,7 +76,9 @@ done before."""
 class Study(Section):
     name: Annotated[FolderName, Field(description="a name for the study, its folder and its MLflow experiment")]
     question: str = ""
+    """What the study asks, in a sentence; stands above its report."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    """Decides every split, weight and order, and what a search draws."""
     task: Task = Task()
     data: Annotated[Data, Field(description="the data set, as {name: digits}")]
     root: str | None = None
@@ -86,6 +87,7 @@ class Study(Section):
     training: Training = Training()
     folds: Folds = Folds()
     search: Search | None = None
+    """How settings are searched; null where nothing is."""
     confirm: Confirm | None = None
     """None where nothing is searched: then all trials are of the confirm phase."""
     activations: Annotated[
@@ -98,6 +100,7 @@ class Study(Section):
     ]
     report: Report
     budget: Budget | None = None
+    """What the study may cost; null: no limit."""
     reuse: tuple[str, ...] = Field(default=(), strict=False)
     """Other study folders, whose folds of the same specification are taken instead of trained."""
     cluster: Cluster = Cluster()

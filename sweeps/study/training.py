@@ -78,29 +78,52 @@ class Training(Section):
     """Fields and defaults of :class:`trainer.spec.TrainingSpec`, with their limits."""
 
     epochs: int = Field(default=150, ge=1)
+    """Epochs that a fold trains at most; with a task that trains in stages, of all stages together."""
     batch: int = Field(default=32, ge=1)
+    """Items of a training batch."""
     evaluate_batch: int = Field(default=512, ge=1)
+    """Items of a batch where nothing is learnt; decides memory and time, no number."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """How weights are moved along their gradients."""
     lr: float = Field(default=1e-4, gt=0)
+    """The optimiser's learning rate, at the begin of a schedule where there is one."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Adam's and AdamW's decay of the mean of gradients."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Adam's and AdamW's decay of the mean of squared gradients."""
     eps: float = Field(default=1e-8, gt=0)
+    """Adam's and AdamW's term against division by zero."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Of SGD."""
     weight_decay: float = Field(default=0.0, ge=0)
+    """What ``decay`` says is drawn to zero by it."""
     patience: int | None = Field(default=15, ge=1)
+    """Epochs without a better validation score after which a fold ends; null: all epochs are trained."""
     checkpoint_rule: Rule = "validation_loss"
+    """Which epoch's weights are measured on the held-out part: the best by a validation metric, or the last."""
     clean_train: bool = False
+    """Whether the training part is measured after each epoch, without augmentation and with the weights at rest."""
     precision: Precision = "fp32"
+    """Of the arithmetic: fp32 and fp64 are strict, tf32 lets a GPU round its inputs, bf16 casts automatically."""
     evaluate_every: int = Field(default=1, ge=1)
+    """Epochs between two validations."""
     schedule: Annotated[ScheduleSpec, PlainValidator(_schedule), PlainSerializer(_plain)] = ScheduleSpec()
+    """How the learning rate moves, as cosine or {name: cosine, warmup: 5}."""
     nesterov: bool = False
+    """Nesterov's momentum, with SGD."""
     decay: Decay = "all"
-    """In a study that has weight decay, "no_activation" unless it says otherwise."""
+    """What weight decay is for: all, or not the activations' own parameters (which is meant where nothing is said), or
+    weights alone."""
     clip_norm: float | None = Field(default=None, gt=0)
+    """Greatest norm of all gradients together; null: they are not clipped."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target that is spread over all classes."""
     init: Init = "default"
+    """How weights begin; default: as the network's author has it."""
     init_gain: InitGain = "scheme"
+    """The factor on the weights that begin, and whether it is the activation's own."""
     augment: Annotated[tuple[AugmentSpec, ...], PlainValidator(_augment), PlainSerializer(_plain_each)] = ()
+    """Changes of training items, as [crop, flip, {cutout: 8}]."""
 
     def spec(self, overrides: Mapping[str, Scalar]) -> TrainingSpec:
         """With a trial's overrides. Raises pydantic's ValidationError for one that is out of its limits."""

@@ -12,8 +12,7 @@ from pathlib import Path
 from slurm.clusters import open_cluster, settled
 from slurm.errors import ClusterError
 from slurm.jobs import Cluster
-from slurm.profile import load as load_profile
-from sweeps.driver import needs, session
+from sweeps.driver import needs, profiles, sent, session
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.submission import CALL
@@ -119,6 +118,19 @@ class SuiteDriver:
                     again += [f"{member.name}/{fold}" for fold in member.driver.retry_failed()]
         return again
 
+    def mend(self) -> list[str]:
+        """As :meth:`sweeps.driver.driver.Driver.mend`; a study that cannot be mended is set aside."""
+        written = []
+        for member in self.members:
+            if member.driver is not None and not member.trouble:
+                try:
+                    with _in(member):
+                        written += member.driver.mend()
+                except OF_ONE_STUDY as error:
+                    member.trouble = str(error)
+                    self.shared.leave(member.name)
+        return written
+
     def track(self) -> None:
         for member in self.members:
             if member.driver is not None and not member.trouble:
@@ -180,7 +192,7 @@ def _cluster(members: Sequence[Member], *, here: bool) -> Cluster:
     if here:
         known = [kept.replaced_by(needs.here(member.study)) for kept, member in zip(known, members, strict=True)]
     imports = tuple(dict.fromkeys(entry for kept in known for entry in kept.import_path))
-    profile = replace(known[0], import_path=imports).for_nodes(load_profile(members[0].study.cluster.profile))
+    profile = replace(known[0], import_path=imports).for_nodes(profiles.of(members[0].study))
     return open_cluster(settled(profile), *(member.path / "jobs" for member in members))
 
 
@@ -206,6 +218,7 @@ def stop(path: Path, *, wait_s: float = 120.0) -> list[str]:
     place.refuse_copy(path)
     if (said := session.stopped_by_driver(path, wait_s)) is not None:
         return [said]
+    drivers = sent.cancel(path, suite.study(suite.members[0]))
     (path / layout.STOP).unlink(missing_ok=True)
     lock = Lock(path)
     try:
@@ -217,6 +230,7 @@ def stop(path: Path, *, wait_s: float = 120.0) -> list[str]:
     each = [
         f"{member}: {'finished' if count is None else jobs(count) + ' cancelled'}" for member, count in counts.items()
     ]
+    each += [f"its driver: job {job} cancelled" for job in drivers]
     return [*each, f"go on with `actsweep resume {quote_path(path)}`"]
 
 

@@ -14,8 +14,9 @@ from slurm.yaml_reader import MOST_PROBLEMS, Document, Path, dotted
 from sweeps.errors import StudyError
 from sweeps.study import reading
 from sweeps.study.field_types import FolderName
+from sweeps.study.running import Tracking
 from sweeps.study.section import Section
-from sweeps.study.sections import Budget, Tracking
+from sweeps.study.sections import Budget
 from sweeps.study.study import Study
 from sweeps.suite import budget, members
 from sweeps.suite.merging import Place, Placed

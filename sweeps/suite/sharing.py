@@ -25,6 +25,7 @@ class SharedCluster:
         self._rivals: set[str] = set()
         """Shares that had something to submit in this round, and in the one before it."""
         self._released: set[str] = set()
+        self._left: set[str] = set()
 
     @property
     def costs(self) -> Costs:
@@ -45,11 +46,12 @@ class SharedCluster:
         """The share has nothing more to submit; jobs that it still has count until they are over."""
         self._rivals.discard(name)
         self._asked.discard(name)
+        self._left.add(name)
 
     def release(self, name: str) -> None:
         """What is held for later jobs is given back once no share has more to submit."""
         self._released.add(name)
-        if self._released >= self._jobs.keys():
+        if self._released | self._left >= self._jobs.keys():
             self._cluster.release()
 
     def live(self, name: str) -> int:
@@ -58,6 +60,7 @@ class SharedCluster:
 
     def submitted(self, name: str, jobs: Collection[str]) -> None:
         self._jobs[name].update(jobs)
+        self._released.discard(name)
 
     def poll(self, name: str, jobs: Collection[str]) -> Mapping[str, JobReport]:
         self._jobs[name] = set(jobs)

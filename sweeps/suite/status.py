@@ -5,23 +5,26 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console, Group
 from rich.table import Table
 
+from sweeps.driver import waiting
 from sweeps.errors import LedgerError, StudyError
-from sweeps.folder import place
 from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import held
 from sweeps.suite import folder
 from sweeps.suite.driver import SuiteDriver
 from sweeps.view import progress
 from sweeps.view import status as of_study
+from sweeps.view.next_step import next_step
 from sweeps.view.progress import Snapshot
 from sweeps.view.screen import Shown, tenths
+from sweeps.view.waiting import News, short
+from sweeps.view.waiting import lines as waiting_lines
 from sweeps.wording import counted, duration, jobs
 
 
@@ -81,6 +84,10 @@ class SuiteStatus:
         return None if len(left) < len(self.lines) or None in left else sum(value or 0.0 for value in left)
 
     @property
+    def waiting(self) -> waiting.Waiting:
+        return waiting.together(now.waiting for now in self.snapshots)
+
+    @property
     def folds_done(self) -> int:
         return self.total(lambda now: now.folds_done)
 
@@ -100,36 +107,37 @@ def of_driver(driver: SuiteDriver) -> SuiteStatus:
     return SuiteStatus(name=driver.suite.name, lines=tuple(lines))
 
 
-def read(path: Path) -> tuple[SuiteStatus, dict[str, of_study.StudyStatus]]:
-    """From the files of a suite's folder; and each study's own status."""
+def read(path: Path, *, verify: bool = False) -> tuple[SuiteStatus, dict[str, of_study.StudyStatus]]:
+    """From the files of a suite's folder; and each study's own status. ``verify`` as of a study's."""
     suite = folder.opened(path)
     lines, studies = [], {}
     for member in suite.members:
         try:
-            found = studies[member] = of_study.read(suite.folder(member))
+            found = studies[member] = of_study.read(suite.folder(member), verify=verify)
         except (StudyError, LedgerError) as error:
             lines.append(Line(member=member, now=None, trouble=str(error)))
             continue
         lost = len(of_study.without_score(suite.folder(member))) if found.now.finished else 0
+        lost += found.lost
         live = 0 if found.now.finished else found.jobs_live  # the ledger ends before its last jobs do
         lines.append(Line(member=member, now=found.now, jobs_live=live, lost=lost))
     return SuiteStatus(name=suite.name, lines=tuple(lines)), studies
 
 
-def words(path: Path) -> str:
-    """For people."""
-    now, studies = read(path)
+def shown(path: Path, *, as_json: bool = False, verify: bool = False) -> tuple[str, bool]:
+    """For programs or for people, and whether a study has damaged folds."""
+    now, studies = read(path, verify=verify)
+    text = _json(path, now, studies) if as_json else _words(path, now, studies)
+    return text, any(found.damaged for found in studies.values())
+
+
+def _words(path: Path, now: SuiteStatus, studies: Mapping[str, of_study.StudyStatus]) -> str:
     text = io.StringIO()
     Console(file=text, width=110).print(table(now))
-    alive, where = held(path), quote_path(path)
-    notes = ["a driver is at work" if alive else "no driver is at work"]
-    if (there := place.original(path)) is not None:
-        notes = [f"a copy of the suite in {there}, as that was: its driver and its jobs are there"]
-    elif now.finished:
-        notes.append(f"`actsweep report {where}` writes its report")
-    elif not alive:
-        notes.append(f"go on with `actsweep resume {where}`")
-    lines = [text.getvalue().rstrip(), "; ".join(notes)]
+    where = quote_path(path)
+    lines = [text.getvalue().rstrip(), next_step(path, finished=now.finished, kind="suite")]
+    seen = waiting.together(found.waiting for found in studies.values() if found.waiting)
+    lines += waiting_lines(seen, alive=held(path))
     lines += [f"{line.member}: {line.trouble}" for line in now.lines if line.trouble]
     for member, found in studies.items():
         for reason, folds in of_study.by_reason(found.troubled).items():
@@ -137,12 +145,12 @@ def words(path: Path) -> str:
             lines.append(f"{member}: {', '.join(folds)}: {reason}; see {first}")
         if found.hint:
             lines.append(f"{member}: {found.hint}")
+        lines += [f"{member}: {note}" for note in found.notes]
     return "\n".join(lines)
 
 
-def in_json(path: Path) -> str:
-    """For programs: each study as `actsweep status --json` has it, and totals."""
-    now, studies = read(path)
+def _json(path: Path, now: SuiteStatus, studies: Mapping[str, of_study.StudyStatus]) -> str:
+    """Each study as `actsweep status --json` has it, and totals."""
     plain = {
         "suite": now.name,
         "finished": now.finished,
@@ -194,6 +202,11 @@ def _left(seconds: float | None, finished: bool) -> str:
 
 
 def _notes(now: SuiteStatus) -> list[str]:
+    why = short(now.waiting)
+    return [*([why] if why else []), *_held_up(now)]
+
+
+def _held_up(now: SuiteStatus) -> list[str]:
     put_off = dict.fromkeys(each.put_off for each in now.snapshots if each.put_off)
     tracking = dict.fromkeys(each.tracking for each in now.snapshots if each.tracking)
     return [*(f"submission put off: {why}" for why in put_off), *(f"tracking: {why}" for why in tracking)]
@@ -220,10 +233,11 @@ class Show(Shown):
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console)
-        self._begun, self._clock = clock(), clock
+        self._begun, self._clock, self._news = clock(), clock, News()
 
     def __call__(self, now: SuiteStatus) -> None:
         done = tenths(now.total(lambda each: each.epochs_done), now.total(lambda each: each.epochs_most))
-        mark = (now.folds_done, done, *_notes(now), *(line.state for line in now.lines))
+        news = self._news(now.waiting, self._clock())
+        mark = (now.folds_done, done, news, *_held_up(now), *(line.state for line in now.lines))
         elapsed = f"{duration(self._clock() - self._begun)} elapsed"
         self.show(lambda: Group(table(now), elapsed), mark, lambda: one_line(now))

@@ -13,14 +13,16 @@ from analysis.runs.plan import Plan
 from sweeps.errors import TrackingError
 from sweeps.folder import decided, own_code, reused
 from sweeps.folder.decided import Decided
-from sweeps.folder.layout import INFRA, PROVENANCE
+from sweeps.folder.layout import INFRA, PROVENANCE, SPEC
 from sweeps.folder.secrets import redact
 from sweeps.tracking.run_content import fold_result, fold_run
 from sweeps.tracking.run_values import FoldResult, FoldRun, Trial, milliseconds
 from trainer.codec import from_text
-from trainer.errors import JournalError, SpecError
+from trainer.errors import SpecError
 from trainer.journal import FILE, attempt_folder, attempts, follow, resolve
 from trainer.spec import FoldSpec
+
+_RESUME = "`actsweep resume DIR` writes it anew"
 
 
 class Unreadable(TrackingError):
@@ -54,7 +56,7 @@ class FolderReader:
 
     def folds(self, trial: str) -> list[str]:
         """Keys, ``<trial>/fold-<repeat>-<fold>``, of the folds that the driver has planned so far."""
-        found = (self.folder / "trials" / trial).glob("fold-*/spec.json")
+        found = (self.folder / "trials" / trial).glob(f"fold-*/{SPEC}")
         return sorted(f"{trial}/{path.parent.name}" for path in found)
 
     def all_folds(self) -> list[str]:
@@ -70,14 +72,14 @@ class FolderReader:
         try:
             return Trial(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise Unreadable(f"{path}: cannot be read ({error}); restore it") from error
+            raise Unreadable(f"{path}: cannot be read ({error}); {_RESUME}") from error
 
     def decided(self, name: str) -> Decided | None:
         """What the driver decided of a trial; None while it decided nothing. Raises :class:`Unreadable`."""
         folder = self.folder / "trials" / name
         try:
             return decided.read(folder)
-        except (OSError, SpecError) as error:
+        except (OSError, ValueError) as error:
             raise Unreadable(f"{folder / decided.FILE}: cannot be read ({error}); `actsweep sync` writes it") from error
 
     def fold(self, key: str) -> tuple[FoldRun | None, FoldResult | None]:
@@ -85,14 +87,17 @@ class FolderReader:
         was given up. Raises :class:`Unreadable`."""
         folder = self.folder / "trials" / key
         try:
-            records = {number: follow(attempt_folder(folder, number) / FILE)[0] for number in attempts(folder)}
+            records = {number: follow(attempt_folder(folder, number) / FILE).records for number in attempts(folder)}
             history = resolve(records)
             gave_up = _gave_up(folder / INFRA)
             if history is None and gave_up is None:
                 return None, None
-            spec = from_text(FoldSpec, (folder / "spec.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, JournalError, SpecError) as error:
-            raise Unreadable(f"{key}: cannot be read ({error})") from error
+        except (OSError, ValueError) as error:
+            raise Unreadable(f"{folder}: cannot be read ({error})") from error
+        try:
+            spec = from_text(FoldSpec, (folder / SPEC).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise Unreadable(f"{folder / SPEC}: cannot be read ({error}); {_RESUME}") from error
         first_s = min((found[0].time for found in records.values() if found), default=gave_up[0] if gave_up else 0.0)
         trial = self.trial(key.partition("/")[0])
         taken = reused.origin(folder)
@@ -105,14 +110,15 @@ class FolderReader:
         for key in self.folds(trial):
             folder = self.folder / "trials" / key
             for number in attempts(folder)[:1]:
-                with contextlib.suppress(OSError, JournalError):  # told when that fold's own turn comes
-                    records, _ = follow(attempt_folder(folder, number) / FILE)
+                with contextlib.suppress(OSError, SpecError):  # told when that fold's own turn comes
+                    records = follow(attempt_folder(folder, number) / FILE).records
                     starts += [milliseconds(record.time) for record in records[:1]]
         return min(starts)
 
     def artifacts(self) -> dict[str, str]:
         """Name -> text of what describes the study, without the credentials that a URI may carry."""
-        names = (schema.STUDY_ARTIFACT, schema.PLAN_ARTIFACT, schema.BUDGET_ARTIFACT, PROVENANCE)
+        accounts = (schema.BUDGET_ARTIFACT, schema.ACCOUNTING_ARTIFACT, schema.ACCOUNTING_RUNS_ARTIFACT)
+        names = (schema.STUDY_ARTIFACT, schema.PLAN_ARTIFACT, *accounts, PROVENANCE)
         files = [self.folder / name for name in names]
         described = {file.name: file.read_text(encoding="utf-8") for file in files if file.is_file()}
         return {name: redact(text) for name, text in {**described, **own_code.texts(self.folder)}.items()}
@@ -125,6 +131,8 @@ def _gave_up(path: Path) -> tuple[float, str] | None:
         return float(said["time"]), str(said["reason"])
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Unreadable(f"{path}: cannot be read ({error}); {_RESUME}") from error
 
 
 def _commit(provenance: Path) -> str:

@@ -236,8 +236,12 @@ def _start_tags(history: FoldHistory) -> dict[str, str]:
         schema.N_HELDOUT: str(start.n_heldout),
         schema.DEVICE: start.device,
         schema.DEVICE_NAME: start.device_name,
+        schema.SLOTS: str(start.device_kind.slots),
+        schema.THREADS: str(start.device_kind.threads),
         schema.HOST: start.host,
     }
+    if (alike := history.timed_from) > 1:
+        tags[schema.TIMED_FROM] = str(alike)
     if start.n_heldout_searched is not None:
         tags[schema.N_HELDOUT_SEARCHED] = str(start.n_heldout_searched)
     for name, reference in start.references.items():

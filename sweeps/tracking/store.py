@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import re
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -111,7 +112,8 @@ def initialise(database: Path) -> None:
     """Creates an MLflow SQLite file, whole or not at all, safe with any number of processes at once.
 
     MLflow migrates an empty file in place, and processes that meet there break each other. Here each makes a file
-    of its own aside; the first to link it under the final name wins, the others drop theirs.
+    of its own aside; the first to link it under the final name wins, the others drop theirs. The disk is waited for
+    once, for the whole file, and not in each of its thousand steps.
     """
     configure_mlflow()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -119,8 +121,11 @@ def initialise(database: Path) -> None:
     database.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as name, _quiet():
         aside = Path(name) / DATABASE
-        made = SqlAlchemyStore(f"sqlite:///{aside}", (database.parent / ARTIFACTS).as_uri())
-        made.engine.dispose()
+        with _unsynced():
+            made = SqlAlchemyStore(f"sqlite:///{aside}", (database.parent / ARTIFACTS).as_uri())
+            made.engine.dispose()
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
         try:
             os.link(aside, database)
         except FileExistsError:
@@ -128,6 +133,22 @@ def initialise(database: Path) -> None:
         except OSError:  # a file system without hard links
             if not database.exists():
                 aside.rename(database)
+
+
+@contextlib.contextmanager
+def _unsynced() -> Iterator[None]:
+    """SQLite connections that are opened meanwhile do not wait for the disk."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def opened(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", opened)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", opened)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from sweeps.driver import decisions
 from sweeps.driver.driver import Driver
+from sweeps.folder import damage
 from sweeps.folder.layout import quote_path
 from sweeps.study import planner
+from sweeps.view import damages
 from sweeps.view.footprint import footprint
 from sweeps.view.savings import raced, savings
 from sweeps.view.status import by_reason, retry_hint, without_score
@@ -33,6 +35,7 @@ def after_run(driver: Driver, *, finished: bool) -> AfterRun:
     """``finished``: to its end, not stopped on the way."""
     study, state, folder = driver.study, driver.state, quote_path(driver.path)
     lost = without_score(driver.path)
+    damaged = damage.look(driver.path, state)
     unchosen = [label for label in study.compared() if label not in state.selected]
     claims = decisions.claimed(state, planner.claims_phase(study), study.searched())
     lines = [Line(text=footprint(driver.cluster.costs).words())]
@@ -57,13 +60,17 @@ def after_run(driver: Driver, *, finished: bool) -> AfterRun:
         lines.append(Line(text=text, problem=True))
     unpaid = [Line(text=f"not paid for by the budget: {each.what}", problem=True) for each in state.spending.shortfalls]
     lines += unpaid
+    told = [f"passed over: {line}" for lines_of in driver.journals.damaged.values() for line in lines_of]
+    told += [*damages.words(driver.path, state, damaged), *damages.trained_again(state)]
+    lines += [Line(text=text, problem=True) for text in told]
     if lost:
         lines.append(Line(text=retry_hint(driver.path, study, state, lost), problem=True))
     if not finished:
         lines.append(Line(text=f"stopped; go on with `actsweep resume {folder}`"))
     unpaid_claims = finished and bool(state.unfinished())
+    without = {*lost, *(fold for fold, wrong in damaged.items() if wrong.lost)}
     return AfterRun(
         lines=tuple(lines),
-        lost=bool(lost) or unpaid_claims,
-        incomplete=bool(unchosen) or not claims.isdisjoint(lost) or unpaid_claims,
+        lost=bool(without) or unpaid_claims,
+        incomplete=bool(unchosen) or not claims.isdisjoint(without) or unpaid_claims,
     )

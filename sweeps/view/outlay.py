@@ -13,7 +13,7 @@ from sweeps.driver.packs import pack_size
 from sweeps.errors import StudyError
 from sweeps.study import planner
 from sweeps.study.study import Study
-from sweeps.view import pilot
+from sweeps.view import epoch_times, pilot
 from sweeps.view.pilot import Costs, Spread
 from sweeps.wording import counted
 from trainer.spec import Phase
@@ -29,21 +29,25 @@ NO_PILOT = (
 NO_TIMES = "hours are not known: `actsweep probe STUDY` measures an epoch of each activation where it will run"
 
 
-def hours(seconds: float) -> str:
-    """As budgets count: ``0.25 GPU-hours``."""
-    return f"{seconds / 3600:.3g} GPU-hours"
+def hours(seconds: float, profile: Profile) -> str:
+    """As budgets count: ``0.25 GPU-hours``; of processes where packs have no GPU, of devices where some have."""
+    gpus = {here.gpus_per_pack != 0 for here in profile.places}
+    what = "device" if len(gpus) > 1 else "GPU" if gpus == {True} else "process"
+    return f"{seconds / 3600:.3g} {what}-hours"
 
 
 def money(seconds: float, profile: Profile) -> str:
-    """``, 12.50 EUR``; "" where the profile has no price."""
-    if profile.price_per_gpu_hour is None:
+    """``, 12.50 EUR``; "" where the profile has no price; from the least to the most where partitions differ."""
+    if profile.prices is None:
         return ""
-    return f", {seconds / 3600 * profile.price_per_gpu_hour:,.2f} {profile.currency}".rstrip()
+    said = " to ".join(f"{seconds / 3600 * price:,.2f}" for price in dict.fromkeys(profile.prices))
+    return f", {said} {profile.currency}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bought:
-    """What a budget pays for, without a margin, if epochs take what they took before."""
+    """What a budget pays for, without a margin, if epochs take what they took before; of several kinds of device the
+    mean, weighted by how many folds each had."""
 
     settings: int
     """Of every activation that is searched."""
@@ -52,7 +56,7 @@ class Bought:
     """Of the claims phase, of every activation."""
     planned_repeats: int
     most_s: float
-    """Device seconds of all that is planned, at most."""
+    """Device seconds of all that is planned, at most: on the slowest kind of device."""
 
 
 def bought(study: Study, cost: Costs) -> Bought:
@@ -63,7 +67,9 @@ def bought(study: Study, cost: Costs) -> Bought:
     settings = max((planner.trials(study, label, "search") for label in searched), default=0)
     first = study.confirm.first if study.confirm is not None and claims == "confirm" else planned
     repeat_s = sum(_trial_s(study, cost, label, "confirm", 1) for label in study.compared())
-    most_s = settings * setting_s + (planned * repeat_s if claims == "confirm" else 0.0)
+    most_s = settings * sum(_trial_s(study, cost.at_most, label, "search", None) for label in searched)
+    if claims == "confirm":
+        most_s += planned * sum(_trial_s(study, cost.at_most, label, "confirm", 1) for label in study.compared())
     if study.budget is None:
         return Bought(
             settings=settings, planned_settings=settings, repeats=planned, planned_repeats=planned, most_s=most_s
@@ -89,7 +95,7 @@ def budget(study: Study, profile: Profile, cost: Costs | None) -> list[str]:
     if study.budget is None:
         return []
     cap = 3600.0 * study.budget.gpu_hours
-    said = f"budget: {hours(cap)}{money(cap, profile)}, never passed (margin {study.budget.margin:g})"
+    said = f"budget: {hours(cap, profile)}{money(cap, profile)}, never passed (margin {study.budget.margin:g})"
     if cost is None:
         return [f"{said}; what it buys is not known: {NO_TIMES}"]
     found = bought(study, cost)
@@ -98,7 +104,7 @@ def budget(study: Study, profile: Profile, cost: Costs | None) -> list[str]:
         parts.append(f"{found.settings} of {counted(found.planned_settings, 'setting')} of every activation")
     if planner.claims_phase(study) == "confirm":
         parts.append(f"{found.repeats} of {counted(found.planned_repeats, 'repeat')} of every activation")
-    return [f"{said}; buys {' and '.join(parts)} (all that is planned: at most {hours(found.most_s)})"]
+    return [f"{said}; buys {' and '.join(parts)} (all that is planned: at most {hours(found.most_s, profile)})"]
 
 
 def goal(study: Study, size: float) -> Goal:
@@ -142,15 +148,45 @@ def check(study: Study, profile: Profile, named: Sequence[Path], pilots: Sequenc
     """Lines on money, budget and power. ``named``: folders whose epoch times count, none for all in ``runs``;
     ``pilots``: where else scores may be."""
     found = pilot.folders(study, named)
-    cost = pilot.costs(study, found)
-    lines = budget(study, profile, cost)
+    cost = pilot.costs(study, found, profile)
+    lines = [*epoch_times.table(study, pilot.times(study, found), profile), *costs_of_unlike(study, profile)]
+    lines += cores(study, profile)
+    lines += budget(study, profile, cost)
     repeats = len(planner.repeats(study, planner.claims_phase(study)))
     if cost is not None:
         most = bought(study, cost)
         repeats = most.repeats if study.budget is not None else repeats
-        if profile.price_per_gpu_hour is not None:
-            lines.append(f"money: at most {hours(most.most_s)}{money(most.most_s, profile)}")
+        if profile.prices is not None:
+            lines.append(f"money: at most {hours(most.most_s, profile)}{money(most.most_s, profile)}")
     return lines + tells(study, pilot.spreads(study, [*found, *pilots]), repeats)
+
+
+def cores(study: Study, profile: Profile) -> list[str]:
+    """Where packs train on the CPU with fewer threads than they ask for cores, or more; a line a partition."""
+    threads = study.cluster.threads
+    said = []
+    for here in profile.places:
+        if here.gpus_per_pack != 0 or here.cpus_per_pack == threads:
+            continue
+        where = f" in partition {here.partition}" if here.partition else ""
+        use = "the others idle" if here.cpus_per_pack > threads else "they wait for one another"
+        said.append(
+            f"packs ask for {counted(here.cpus_per_pack, 'core')}{where} and train with {counted(threads, 'thread')} "
+            f"(cluster: {{threads: {threads}}}): {use}; cluster: {{threads: {here.cpus_per_pack}}} uses them all"
+        )
+    return said
+
+
+def costs_of_unlike(study: Study, profile: Profile) -> list[str]:
+    """A warning where a search looks for seconds in partitions that give different devices."""
+    named = study.search.objectives if study.search is not None else ()
+    alike = {(here.device_for("auto"), here.gpu_type, here.constraint, here.gpus_per_pack) for here in profile.places}
+    if "epoch_s" not in named or len(alike) < 2:
+        return []
+    return [
+        f"search.objectives has epoch_s, and the partitions of profile {profile.name} differ in device: seconds from "
+        "one do not compare with those from another; give one partition, or the search is told a mixture"
+    ]
 
 
 def needed(study: Study, profile: Profile, named: Sequence[Path], *, size: float, target: float) -> list[str]:
@@ -167,7 +203,7 @@ def needed(study: Study, profile: Profile, named: Sequence[Path], *, size: float
     if len(study.compared()) < 2:
         raise StudyError(f"{study.name}: compares one activation with nothing; accepts a study of two or more")
     found = pilot.folders(study, named)
-    spreads, cost = pilot.spreads(study, found), pilot.costs(study, found)
+    spreads, cost = pilot.spreads(study, found), pilot.costs(study, found, profile)
     metric = study.report.metric
     head = f"a difference of {size:g} in {metric}, told with {100 * target:g} % power:"
     if not spreads:
@@ -192,13 +228,14 @@ def needed(study: Study, profile: Profile, named: Sequence[Path], *, size: float
         lines.append(
             f"{named_}: not reachable by repeats; the least that they reach is {least:.4g}{instead} ({_of(spread)})"
         )
+    lines += epoch_times.table(study, pilot.times(study, found), profile)
     if most and cost is None:
         lines.append(NO_TIMES)
     elif most and cost is not None:
-        seconds = most * sum(_trial_s(study, cost, label, "confirm", 1) for label in study.compared())
+        seconds = most * sum(_trial_s(study, cost.at_most, label, "confirm", 1) for label in study.compared())
         lines.append(
             f"{counted(most, 'repeat')} of all {counted(len(study.compared()), 'activation')}: "
-            f"{most * folds * len(study.compared())} folds, at most {hours(seconds)}{money(seconds, profile)}, by "
-            f"{counted(cost.folds, 'fold')} run before on {', '.join(cost.devices)}"
+            f"{most * folds * len(study.compared())} folds, at most {hours(seconds, profile)}"
+            f"{money(seconds, profile)}, by {counted(cost.folds, 'fold')} run before on {', '.join(cost.devices)}"
         )
     return lines

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurm.profile import Profile
 from sweeps.driver.estimates import STARTING_S
 from sweeps.errors import StudyError
 from sweeps.folder import probed
 from sweeps.folder.layout import STUDY
 from sweeps.study import planner
 from sweeps.study.study import Study
+from sweeps.view import epoch_times
+from sweeps.view.epoch_times import Times
 from trainer.codec import from_text
-from trainer.errors import JournalError, SpecError
+from trainer.errors import SpecError
 from trainer.journal import FoldHistory, read_fold
 from trainer.spec import FoldSpec, Phase
 
@@ -42,13 +45,21 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """``epoch_s``: of an epoch of the claims phase, by label. Of an activation that was not run before, the mean of
-    the others."""
+    """``epoch_s``: of an epoch of the claims phase, by label, as it is to be expected; of an activation that was not
+    run before, the mean of the others."""
 
     epoch_s: dict[str, float]
     starting_s: float
     folds: int
     devices: tuple[str, ...]
+    """Kinds, in words."""
+    slowest_s: dict[str, float] | None = None
+    """On the slowest of several kinds of device that packs may get; None: as ``epoch_s``."""
+
+    @property
+    def at_most(self) -> Costs:
+        """Where every pack gets the slowest device."""
+        return replace(self, epoch_s=self.slowest_s or self.epoch_s)
 
     def fold_s(self, study: Study, label: str, phase: Phase) -> float:
         shares = planner.trained_share(study, phase) / planner.trained_share(study, planner.claims_phase(study))
@@ -70,36 +81,31 @@ def trained_before(study: Study, folder: Path) -> Iterator[tuple[FoldSpec, FoldH
         try:
             spec = from_text(FoldSpec, path.read_text(encoding="utf-8"))
             history = read_fold(path.parent)
-        except (SpecError, JournalError):
+        except (SpecError, OSError, UnicodeDecodeError):
             continue
         if (spec.data, spec.model, spec.training.batch) == here and history is not None and history.epochs:
             yield spec, history
 
 
-def costs(study: Study, found: Iterable[Path]) -> Costs | None:
-    """None where no fold of the study's data, model and batch has trained."""
-    claims = planner.trained_share(study, planner.claims_phase(study))
-    taken: dict[str, list[float]] = {}
-    devices: set[str] = set()
-    starting: list[float] = []
-    for folder in found:
-        probe = probed.read(folder)
-        starting += [probe.starting_s] if probe is not None else []
-        for spec, history in trained_before(study, folder):
-            seconds = [epoch.seconds for epoch in history.epochs]
-            share = claims / planner.share_of(spec.split, spec.phase)
-            taken.setdefault(spec.activation.name, []).append(share * sum(seconds) / len(seconds))
-            devices.add(history.start.device_name)
-    if not taken:
+def costs(study: Study, found: Sequence[Path], profile: Profile | None = None) -> Costs | None:
+    """None where no fold of the study's data, model and batch has trained on a kind of device that packs may get from
+    the profile (None: from any)."""
+    here = epoch_times.usable(study, times(study, found), profile)
+    if not here:
         return None
-    means = {name: sum(values) / len(values) for name, values in taken.items()}
-    otherwise = sum(means.values()) / len(means)
+    starting = [probe.starting_s for folder in found if (probe := probed.read(folder)) is not None]
     return Costs(
-        epoch_s={label: means.get(study.activation(label).activation, otherwise) for label in study.compared()},
+        epoch_s=epoch_times.expected(study, here),
+        slowest_s=epoch_times.slowest(study, here),
         starting_s=sum(starting) / len(starting) if starting else STARTING_S,
-        folds=sum(map(len, taken.values())),
-        devices=tuple(sorted(devices)),
+        folds=sum(on.folds for on in here.values()),
+        devices=tuple(sorted(kind.words() for kind in here)),
     )
+
+
+def times(study: Study, found: Iterable[Path]) -> Times:
+    """Of every kind of device on which folds like the study's were trained."""
+    return epoch_times.measured(study, (known for folder in found for known in trained_before(study, folder)))
 
 
 def spreads(study: Study, found: Iterable[Path]) -> list[Spread]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 from slurm.profile import Executor, Profile
 from sweeps.driver.packs import pack_size
-from sweeps.errors import StudyError
 from sweeps.study import planner
 from sweeps.study.default_spaces import explain
 from sweeps.study.objectives import COSTS
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
-from sweeps.view import enclosing_job, pilot, search_words, until_decided
+from sweeps.view import enclosing_job, epoch_times, pilot, search_words, until_decided
 from sweeps.view.progress import sizes
 from sweeps.wording import counted, duration
 from trainer.spec import Options, Phase
@@ -48,8 +46,9 @@ def for_a_cpu(name: str) -> bool:
 
 
 def headline(text: str) -> str:
-    """The first comment line of a study file: what it answers."""
-    return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
+    """The first comment line of a file for people: what it answers, or is."""
+    comments = (line for line in text.splitlines() if line.startswith("#") and "yaml-language-server" not in line)
+    return next((line.lstrip("# ") for line in comments), "")
 
 
 def design(study: Study) -> str:
@@ -139,18 +138,20 @@ def seen_by_search(study: Study) -> str:
     )
 
 
-def price(study: Study, measured: Sequence[Path]) -> str:
-    """Device hours, from epoch times of earlier runs of the same data and model, or from a named assumption. Raises
-    :class:`StudyError` for a ``measured`` folder that is no study's."""
+def price(study: Study, measured: Sequence[Path], profile: Profile | None = None) -> str:
+    """Device hours, from epoch times of earlier runs of the same data and model on the kinds of device that packs may
+    get from the profile (None: from any), or from a named assumption. Raises :class:`StudyError` for a ``measured``
+    folder that is no study's."""
     epochs = sum(size.epochs for size in sizes(study).values())
     all_epochs = counted(epochs, "epoch")
-    found = [known for folder in pilot.folders(study, measured) for _, known in pilot.trained_before(study, folder)]
-    if found:
-        seconds = statistics.median(statistics.median(epoch.seconds for epoch in known.epochs) for known in found)
-        devices = ", ".join(sorted({known.start.device_name for known in found}))
+    here = epoch_times.usable(study, pilot.times(study, pilot.folders(study, measured)), profile)
+    if here:
+        kind, on = max(here.items(), key=lambda item: statistics.median(item[1].medians))
+        seconds = statistics.median(on.medians)
+        which = f", the slowest of {counted(len(here), 'kind')} of device" if len(here) > 1 else ""
         return (
             f"price: at most {duration(epochs * seconds)} of one device: {all_epochs} of {seconds:.2f} s, the "
-            f"median of {counted(len(found), 'fold')} run before on {devices}"
+            f"median of {counted(on.folds, 'fold')} run before on {kind.words()}{which}"
             + ("; early stopping makes it less" if study.training.patience else "")
         )
     items = items_of(study.data.name, study.data.options)
@@ -160,6 +161,12 @@ def price(study: Study, measured: Sequence[Path]) -> str:
     steps = {phase: max(1, round(items * share / study.training.batch)) for phase, share in shares.items()}
     seconds = sum(size.epochs * steps[phase] for phase, size in sizes(study).items()) * STEP_MS / 1000
     each = " (search) and ".join(counted(count, "step") for count in dict.fromkeys(steps.values()))
+    if profile is not None and all(here.gpus_per_pack == 0 for here in profile.places):
+        return (
+            f"price: not known: {all_epochs} of {each} on the cores of profile {profile.name}, where packs have no GPU "
+            "and no step was measured; `actsweep probe STUDY` measures it there, --measured DIR estimates it from your "
+            "runs"
+        )
     return (
         f"price: about {duration(seconds)} of a GPU if no fold stops early, an estimate: {all_epochs} of {each}, at "
         f"{STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no evaluation; --measured DIR estimates "
@@ -187,6 +194,7 @@ def submission(study: Study, profile: Profile) -> str:
     """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time."""
     from slurm.clusters import open_cluster
     from slurm.scheduler.cluster import render
+    from sweeps.view import by_partition
 
     jobs = sum(size.trials * _packs(study, phase) for phase, size in sizes(study).items())
     if profile.executor is Executor.ALLOCATION:
@@ -194,26 +202,17 @@ def submission(study: Study, profile: Profile) -> str:
     if profile.executor is Executor.LOCAL:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
-    rendering = render(profile, jobs, name=study.name, folder=Path("runs") / study.name / "jobs")
+    there = Path("runs") / study.name / "jobs"
+    rendering = render(profile, jobs, name=study.name, folder=there)
     *first, last = rendering.tasks
     tasks = "".join(f"{count}, " for count in first) + counted(last, "task")
     largest = max(range(len(rendering.tasks)), key=rendering.tasks.__getitem__)
-    return (
+    script = rendering.scripts[largest].rstrip()
+    lines = [
         f"cluster: profile {profile.name}: at most {counted(jobs, 'pack')}; all at once "
-        f"{counted(len(rendering.tasks), 'array')} of {tasks}\nbatch script of the largest:\n"
-        f"{rendering.scripts[largest].rstrip()}\n{_rehearsed(profile, rendering.scripts)}"
-    )
-
-
-def _rehearsed(profile: Profile, scripts: Sequence[str]) -> str:
-    """What this machine's sbatch says of one script a partition. Raises :class:`StudyError`
-    where a person must change something."""
-    from slurm.scheduler import rehearsal
-
-    by_partition = {re.findall(r"--partition=(.*)", script + "--partition=")[0]: script for script in scripts}
-    answer = rehearsal.rehearse(list(by_partition.values()))
-    if answer is None:
-        return "no sbatch here: whether the cluster takes this was not asked"
-    if answer.refused:
-        raise StudyError(f"profile {profile.name}: sbatch --test-only refuses this: {answer.words}")
-    return f"sbatch --test-only: {answer.words}"
+        f"{counted(len(rendering.tasks), 'array')} of {tasks}",
+        f"batch script of the largest:\n{script}",
+        *by_partition.differences(profile, script, name=study.name, folder=there),
+        by_partition.rehearsed(profile, rendering.scripts, name=study.name, folder=there),
+    ]
+    return "\n".join(lines)

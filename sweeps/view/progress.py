@@ -5,20 +5,24 @@ Validation metrics only; held-out results belong to the report.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from slurm.jobs import JobReport, JobState
-from sweeps.driver import in_race, trial_result
+from slurm.jobs import JobReport
+from slurm.profile import Profile
+from sweeps.driver import in_race, trial_result, waiting
 from sweeps.driver.driver import Driver
+from sweeps.driver.waiting import NOTHING, Waiting
 from sweeps.folder.index import Group
 from sweeps.folder.journals import Journals, Trained
-from sweeps.folder.records import TrialAdded
+from sweeps.folder.records import FoldKey, TrialAdded, trial_of
 from sweeps.folder.state import State
 from sweeps.study import planner
 from sweeps.study.study import Study
+from sweeps.view import by_kind
+from sweeps.view.by_kind import KindRow
 from trainer.journal import FoldHistory
 from trainer.spec import Phase
 
@@ -68,6 +72,11 @@ class Snapshot:
     folds_never: int = 0
     """Of the planned ones, those that will not be trained, since their trial is out of its race or that is over."""
 
+    waiting: Waiting = NOTHING
+    """Why jobs wait, by what the cluster said."""
+    kinds: tuple[KindRow, ...] = ()
+    """What epochs took, by kind of device, where it is known of which."""
+
     @property
     def folds_done(self) -> int:
         return sum(row.folds_done for row in self.rows)
@@ -82,47 +91,34 @@ def snapshot(
     begun: Iterable[TrialAdded] | None = None,
     put_off: str = "",
     tracking: str = "",
+    lost: Iterable[FoldKey] = (),
+    profile: Profile | None = None,
 ) -> Snapshot:
     """How a sweep stands. ``begun``: the trials that are not over and may have journals; None: all that are not over,
-    whose journals are looked for."""
+    whose journals are looked for. ``lost``: folds that the ledger counts as over and whose journals have no end.
+    ``profile``: where packs to come run; None: anywhere."""
     open_trials = state.unfinished() if begun is None else list(begun)
-    rows = [
-        _row(study, state, journals, group, [t for t in open_trials if (t.label, t.phase) == (label, phase)])
-        for label in study.compared()
-        for phase in PHASES
-        if (group := state.group(label, phase)).trials
-    ]
-    sized = sizes(study)
-    planned = {phase: size.epochs for phase, size in sized.items()}
-    done, seconds, most = dict.fromkeys(planned, 0), dict.fromkeys(planned, 0.0), dict(planned)
-    for (_, phase), group in state.index.groups.items():
-        done[phase] += group.epochs
-        seconds[phase] += group.seconds
-        most[phase] -= sum(folds * _epochs(study, phase, own) for own, folds in group.planned.items()) - group.epochs
-    never = 0
-    for trial, folds in in_race.never(study, state):
-        never += folds
-        most[trial.phase] -= folds * _epochs(study, trial.phase, trial.training.get("epochs"))
-    for trial in itertools.chain(_untold(state), open_trials):
-        trained, spared = _trained(study, state, journals, trial)
-        done[trial.phase] += trained.epochs
-        seconds[trial.phase] += trained.seconds
-        most[trial.phase] -= spared
-    if state.finished:  # what was never begun, as the confirmation of a search without a winner, is waited for no more
-        most = done
-    states = [report.state for report in reports]
+    told = [*_untold(state), *open_trials]
+    epochs = _Epochs.of(study, state, journals, told)
+    stand = waiting.of(reports)
+    met = by_kind.Met.of(state, journals, told)
+    kinds = met.to_come(study, profile)
+    whole = {phase: Trained(count, epochs.seconds[phase]) for phase, count in epochs.done.items()}
+    timed = whole if len(kinds) == len(met.partitions) else met.timed(kinds)  # an earlier version told no kinds
     return Snapshot(
         study=study.name,
         select_on=study.select_on(),
-        rows=tuple(rows),
-        jobs_running=states.count(JobState.RUNNING),
-        jobs_pending=states.count(JobState.PENDING) + states.count(JobState.UNKNOWN),
-        epochs_done=sum(done.values()),
-        epochs_most=sum(most.values()),
-        epochs_planned=sum(planned.values()),
-        seconds_left=_seconds_left(study, done, most, seconds),
-        folds=sum(size.folds for size in sized.values()),
-        folds_never=never,
+        rows=tuple(_rows(study, state, journals, open_trials, lost)),
+        jobs_running=stand.running,
+        jobs_pending=stand.waiting,
+        waiting=stand,
+        epochs_done=sum(epochs.done.values()),
+        epochs_most=sum(epochs.most.values()),
+        epochs_planned=sum(size.epochs for size in sizes(study).values()),
+        seconds_left=_seconds_left(study, epochs.done, epochs.most, timed),
+        kinds=met.rows(kinds),
+        folds=sum(size.folds for size in sizes(study).values()),
+        folds_never=epochs.folds_never,
         put_off=put_off,
         tracking=tracking,
         finished=state.finished,
@@ -130,24 +126,75 @@ def snapshot(
     )
 
 
+def _rows(
+    study: Study, state: State, journals: Journals, open_trials: Sequence[TrialAdded], lost: Iterable[FoldKey]
+) -> Iterator[Row]:
+    """One for each activation and phase that has trials."""
+    gone = Counter((state.trials[trial].label, state.trials[trial].phase) for trial in map(trial_of, lost))
+    for label in study.compared():
+        for phase in PHASES:
+            if (group := state.group(label, phase)).trials:
+                still = [trial for trial in open_trials if (trial.label, trial.phase) == (label, phase)]
+                yield _row(study, state, journals, group, still, gone[label, phase])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Epochs:
+    """Epochs by phase."""
+
+    done: dict[Phase, int]
+    seconds: dict[Phase, float]
+    """That those took."""
+    most: dict[Phase, int]
+    """That there can be, as far as is known."""
+    folds_never: int
+    """Planned folds that no race goes on to."""
+
+    @classmethod
+    def of(cls, study: Study, state: State, journals: Journals, told: Iterable[TrialAdded]) -> _Epochs:
+        """``told``: the trials of which only the journals know what was trained."""
+        most = {phase: size.epochs for phase, size in sizes(study).items()}
+        done, seconds = dict.fromkeys(most, 0), dict.fromkeys(most, 0.0)
+        for (_, phase), group in state.index.groups.items():
+            done[phase] += group.epochs
+            seconds[phase] += group.seconds
+            planned = sum(folds * _epochs(study, phase, own) for own, folds in group.planned.items())
+            most[phase] -= planned - group.epochs
+        never = 0
+        for trial, folds in in_race.never(study, state):
+            never += folds
+            most[trial.phase] -= folds * _epochs(study, trial.phase, trial.training.get("epochs"))
+        for trial in told:
+            trained, spared = _trained(study, state, journals, trial)
+            done[trial.phase] += trained.epochs
+            seconds[trial.phase] += trained.seconds
+            most[trial.phase] -= spared
+        if state.finished:  # what was never begun, as the confirmation of a search without a winner, is not waited for
+            most = done
+        return cls(done=done, seconds=seconds, most=most, folds_never=never)
+
+
 def _seconds_left(
-    study: Study, done: Mapping[Phase, int], most: Mapping[Phase, int], seconds: Mapping[Phase, float]
+    study: Study, done: Mapping[Phase, int], most: Mapping[Phase, int], timed: Mapping[Phase, Trained]
 ) -> float | None:
-    """An epoch to come takes what those of its phase took; of a phase that has not begun, as much longer than those of
-    the other as it trains on more items. None while no epoch was trained."""
-    if not any(done.values()):
+    """An epoch to come takes what those of its phase took, as ``timed`` has them. None while no epoch was trained."""
+    if not any(trained.epochs for trained in timed.values()):
         return None
-    share = {phase: planner.trained_share(study, phase) for phase in done}
-    per_share = sum(seconds.values()) / sum(share[phase] * epochs for phase, epochs in done.items())
-    each = {phase: seconds[phase] / epochs if epochs else share[phase] * per_share for phase, epochs in done.items()}
+    shares = {phase: planner.trained_share(study, phase) for phase in done}
+    known = {phase: timed.get(phase, Trained(0, 0.0)) for phase in done}
+    each = by_kind.seconds_each(
+        {phase: trained.epochs for phase, trained in known.items()},
+        {phase: trained.seconds for phase, trained in known.items()},
+        shares,
+    )
     return sum(each[phase] * (most[phase] - epochs) for phase, epochs in done.items())
 
 
-def _row(study: Study, state: State, journals: Journals, group: Group, open_trials: list[TrialAdded]) -> Row:
+def _row(study: Study, state: State, journals: Journals, group: Group, open_trials: list[TrialAdded], lost: int) -> Row:
     metric = study.select_on()
     best: float | None = None
     values = list(group.extremes.get(metric, ()))
-    done, running = group.folds_over, 0
+    done, running = group.folds_over - lost, 0
     for trial in open_trials:
         histories = [journals.history(fold) for fold in trial.folds]
         done += sum(history is not None and history.end is not None for history in histories)
@@ -229,4 +276,6 @@ def view(driver: Driver) -> Snapshot:
         begun=driver.active(),
         put_off=driver.refused,
         tracking=driver.tracking_problem,
+        lost=[fold for fold, wrong in driver.damaged.items() if wrong.lost],
+        profile=driver.node.profile,
     )

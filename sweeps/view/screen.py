@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from sweeps.view.progress import Snapshot
+from sweeps.view.waiting import News, short
 from sweeps.wording import counted, duration, jobs
 
 
@@ -91,6 +92,7 @@ class Show(Shown):
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console)
         self._pace = Pace(clock)
+        self._news = News()
         self._begun = False
 
     def __call__(self, now: Snapshot) -> None:
@@ -98,7 +100,8 @@ class Show(Shown):
         self._begun = self._begun or now.jobs_running > 0
         # How many jobs run is no news: where one ends, the next begins.
         done = tenths(now.epochs_done, now.epochs_most)
-        mark = (self._begun, now.folds_done, done, now.put_off, now.tracking, now.finished)
+        news = self._news(now.waiting, times.gone_s or 0.0)
+        mark = (self._begun, now.folds_done, done, now.put_off, now.tracking, now.finished, news)
         self.show(lambda: screen(now, times), mark, lambda: line(now, times))
 
 
@@ -162,6 +165,7 @@ def _notes(now: Snapshot) -> list[str]:
     why = "not needed or not paid for by the budget" if now.short_of_budget else "not needed"
     return [
         *([f"{spared} of {counted(now.epochs_planned, 'planned epoch')} {why}"] if spared else []),
+        *([why] if (why := short(now.waiting)) else []),
         *([f"submission put off: {now.put_off}"] if now.put_off else []),
         *([f"tracking: {now.tracking}"] if now.tracking else []),
     ]

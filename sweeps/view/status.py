@@ -12,18 +12,26 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis.runs.account import Account
+from analysis.runs.accounting import Accounting
 from analysis.runs.plan import from_json
-from sweeps.driver import account, decisions, session
+from slurm.errors import ClusterError
+from slurm.profile import Profile
+from sweeps.driver import account, accounted, decisions, profiles, session, waiting
+from sweeps.driver.fold_specs import specs_of
+from sweeps.driver.waiting import Waiting
 from sweeps.errors import StudyError
-from sweeps.folder import ledger, place
+from sweeps.folder import damage, ledger, place
 from sweeps.folder.journals import Journals
 from sweeps.folder.layout import PLAN, quote_path
 from sweeps.folder.lock import held
 from sweeps.folder.records import FoldKey, Submitted, Submitting, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
+from sweeps.view import by_kind, damages
+from sweeps.view.next_step import next_step
 from sweeps.view.progress import Snapshot, snapshot
 from sweeps.view.screen import UNWATCHED, screen
+from sweeps.view.waiting import lines as waiting_lines
 from sweeps.wording import counted, jobs
 from trainer.journal import FoldHistory, Status
 
@@ -45,33 +53,42 @@ class StudyStatus:
     """What can be done about them; "" where there is nothing, or nothing yet."""
     account: Account
     """What was spent and promised, and of what."""
+    lost: int
+    """Folds that the ledger counts as over and whose journals have no end."""
+    damaged: dict[FoldKey, str]
+    """Folds that are over and of which a file is not as it was written, and which."""
+    notes: tuple[str, ...]
+    """What is said of them, and of folds that were trained again."""
+    accounting: Accounting | None = None
+    """What its jobs cost by the site's accounts; None while it was not asked, which is at the study's end."""
+    waiting: Waiting | None = None
+    """What its jobs wait for, as its driver last saw; None where there are none, or nobody said."""
 
     def words(self) -> str:
         text = io.StringIO()
         # Whether they run or wait, only the scheduler knows, and it is not asked here.
         known = f"{jobs(self.jobs_live)} not known to be over" if not self.now.finished else "no jobs"
         Console(file=text, width=110).print(screen(self.now, UNWATCHED, known))
-        notes = ["a driver is at work" if self.driver_alive else "no driver is at work"]
-        if self.copy_of is not None:
-            notes = [f"a copy of the study in {self.copy_of}, as that was: its driver and its jobs are there"]
-        elif self.now.finished:
-            notes.append(f"`actsweep report {quote_path(self.folder)}` writes its report")
-        elif not self.driver_alive:
-            notes.append(f"go on with `actsweep resume {quote_path(self.folder)}`")
-        lines = [text.getvalue().rstrip(), *self.history, "; ".join(notes)]
+        why = waiting_lines(self.waiting, alive=self.driver_alive) if self.waiting else []
+        step = next_step(self.folder, finished=self.now.finished, kind="study")
+        lines = [text.getvalue().rstrip(), *self.history, step, *why]
         for reason, folds in by_reason(self.troubled).items():
             first = f"`actsweep logs {quote_path(self.folder)} {folds[0].replace('/', ' ')}`"
             lines.append(f"{', '.join(folds)}: {reason}; see {first}")
         if self.hint:
             lines.append(self.hint)
-        return "\n".join([*lines, *account.words(self.account)])
+        lines += [*self.notes, *by_kind.lines(self.now.kinds)]
+        cost = self.accounting.words()[:3] if self.accounting else []
+        return "\n".join([*lines, *account.words(self.account), *(["; ".join(cost)] if cost else [])])
 
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
         plain |= {"driver_alive": self.driver_alive, "jobs_live": self.jobs_live, "troubled": self.troubled}
-        plain |= {"history": list(self.history)}
+        plain |= {"waiting": dataclasses.asdict(self.waiting) if self.waiting else None}
+        plain |= {"history": list(self.history), "damaged": self.damaged}
         plain |= {"copy_of": str(self.copy_of) if self.copy_of else None}
         plain |= {"budget": dataclasses.asdict(self.account)}
+        plain |= {"accounting": self.accounting.words() if self.accounting else None}
         return json.dumps(plain, indent=1)
 
 
@@ -98,23 +115,44 @@ def by_reason(reasons: Mapping[FoldKey, str]) -> dict[str, list[FoldKey]]:
     return grouped
 
 
-def read(folder: Path) -> StudyStatus:
-    """Raises :class:`sweeps.errors.StudyError` for a folder without a study."""
+def read(folder: Path, *, verify: bool = False) -> StudyStatus:
+    """``verify``: reads every file of the folds that are over, not their ends and sizes alone. Raises
+    :class:`sweeps.errors.StudyError` for a folder without a study."""
     study = session.opened(folder)
     state = replay(ledger.read(folder / ledger.FILE))
     journals = Journals(folder / "trials")
     lost = without_score(folder) if state.finished else {}
+    damaged = damage.look(folder, state, whole=verify, specs=specs_of(study, state) if verify else None)
     return StudyStatus(
         folder=folder,
         history=history(folder),
         hint=retry_hint(folder, study, state, lost) if lost else "",
-        now=snapshot(study, state, journals),
+        lost=sum(wrong.lost for wrong in damaged.values()),
+        damaged={fold: wrong.what for fold, wrong in damaged.items()},
+        notes=(*damages.words(folder, state, damaged), *damages.trained_again(state)),
+        now=snapshot(
+            study,
+            state,
+            journals,
+            lost=[fold for fold, wrong in damaged.items() if wrong.lost],
+            profile=_profile(study),
+        ),
         driver_alive=held(folder),
         copy_of=place.original(folder),
         jobs_live=len(state.folds_of),
         troubled=_troubled(state, journals),
         account=account.of(study, state, journals),
+        accounting=accounted.read(folder) if state.finished else None,
+        waiting=waiting.read(folder) if state.folds_of and not state.finished else None,
     )
+
+
+def _profile(study: Study) -> Profile | None:
+    """None where its file is gone: what packs to come get is not known then."""
+    try:
+        return profiles.of(study)
+    except (ClusterError, StudyError):
+        return None
 
 
 def _troubled(state: State, journals: Journals) -> dict[FoldKey, str]:

@@ -139,7 +139,7 @@ def test_two_cut_off_nodes_that_train_on_spoil_nothing(small, packed, server, tm
     results = [tmp_path / f"{host}.json" for host in "abc"]
 
     def epochs(attempt):
-        records, _ = journal.follow(folder / f"attempt-{attempt}" / journal.FILE)
+        records = journal.follow(folder / f"attempt-{attempt}" / journal.FILE).records
         return [record.epoch for record in records if isinstance(record, journal.Epoch)]
 
     children = []

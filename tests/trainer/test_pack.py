@@ -162,7 +162,7 @@ def test_newer_attempt_silences_the_older(small, packed, monkeypatch):
     on_epoch(monkeypatch, 2, lambda: (folder / "attempt-2").mkdir())
     result = run(pack)
     assert result["folds"] == {"relu-0/fold-0-0": "superseded", "relu-0/fold-0-1": "finished"}
-    records, _ = journal.follow(folder / "attempt-1" / journal.FILE)
+    records = journal.follow(folder / "attempt-1" / journal.FILE).records
     assert [record.epoch for record in records if isinstance(record, journal.Epoch)] == [1, 2]
     assert not any(isinstance(record, journal.End) for record in records)
 

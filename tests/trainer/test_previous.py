@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from trainer import journal
-from trainer.errors import JournalError
+from trainer.errors import OtherVersion
 
 START: dict[str, Any] = {
     "kind": "start", "schema": 1, "digest": "1c81c281df066bfb", "attempt": 1, "resumed_epoch": 0, "time": 1.5,
@@ -48,14 +48,14 @@ def test_a_whole_journal_is_read(tmp_path: Path) -> None:
 
 
 def test_its_later_records_are_read_from_where_one_stopped(tmp_path: Path) -> None:
-    _, offset = journal.follow(written(tmp_path, START))
-    found, _ = journal.follow(written(tmp_path, START, EPOCH), offset)
+    offset = journal.follow(written(tmp_path, START)).offset
+    found = journal.follow(written(tmp_path, START, EPOCH), offset).records
     assert [record.kind for record in found] == ["epoch"]
 
 
 def test_what_knowing_nothing_scores_is_that_of_always_naming_the_commonest_class(tmp_path: Path) -> None:
     """Against scikit-learn, on a held-out part of 134 items of which 111 are of one class of five."""
-    (record,), _ = journal.follow(written(tmp_path, START))
+    (record,) = journal.follow(written(tmp_path, START)).records
     assert isinstance(record, journal.Start)
     true = np.repeat([0, 1, 2, 3, 4], [111, 10, 8, 3, 2])
     said = np.zeros_like(true)
@@ -72,7 +72,7 @@ def test_what_knowing_nothing_scores_is_that_of_always_naming_the_commonest_clas
 
 
 def test_a_fold_that_failed_before_its_data_were_read_has_no_references(tmp_path: Path) -> None:
-    (record,), _ = journal.follow(written(tmp_path, {**START, "n_classes": 0, "chance": 0.0}))
+    (record,) = journal.follow(written(tmp_path, {**START, "n_classes": 0, "chance": 0.0})).records
     assert isinstance(record, journal.Start)
     assert record.references == {}
 
@@ -80,14 +80,15 @@ def test_a_fold_that_failed_before_its_data_were_read_has_no_references(tmp_path
 @pytest.mark.parametrize("schema", [0, 3])
 def test_any_other_schema_is_refused_with_what_to_do(schema: int, tmp_path: Path) -> None:
     file = written(tmp_path, {**START, "schema": schema})
-    with pytest.raises(JournalError) as caught:
+    with pytest.raises(OtherVersion) as caught:
         journal.follow(file)
     assert str(caught.value) == (
-        f"{file}: not a journal record (Start: journal of schema {schema}; this version of actsweep reads schema 1 "
-        "and 2: use the version that wrote it); restore the file or delete its attempt folder"
+        f"{file}: Start: journal of schema {schema}; this version of actsweep reads schema 1 and 2: use the version "
+        "that wrote it; where it is damaged instead, delete its attempt folder"
     )
 
 
 def test_a_start_of_this_schema_may_not_say_what_the_one_before_said(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="missing references"):
-        journal.follow(written(tmp_path, {**START, "schema": 2}))
+    found = journal.follow(written(tmp_path, {**START, "schema": 2}))
+    assert not found.records
+    assert "missing references" in found.damaged[0]

@@ -44,18 +44,20 @@ def energy(findings: Findings) -> Table | None:
     told = curves[curves["run_id"].isin(findings.claimed["run_id"]) & curves[ENERGY_J].notna()]
     if told.empty:
         return None
-    runs = told.groupby(["dataset", "activation", "run_id"], sort=False, observed=True)[ENERGY_J].median().reset_index()
-    grouped = runs.groupby(["dataset", "activation"], sort=False, observed=True)[ENERGY_J]
+    told = told.merge(findings.claimed[["run_id", "kind"]], on="run_id")
+    keys = ["dataset", "activation", "kind"]
+    runs = told.groupby([*keys, "run_id"], sort=False, observed=True)[ENERGY_J].median().reset_index()
+    grouped = runs.groupby(keys, sort=False, observed=True)[ENERGY_J]
     frame = pd.DataFrame({"energy_j": grouped.median(), "runs": grouped.count()}).reset_index()
     return Table(
         name="table-29-energy",
         title="Energy of an epoch",
         caption=(
-            "Joules, median over runs of each run's median epoch, as the device counts them: of the whole device, with "
-            "all else that it did meanwhile. Training and evaluation."
+            "Joules, median over runs on one kind of device of each run's median epoch, as the device counts them: of "
+            "the whole device, with all else that it did meanwhile. Training and evaluation."
         ),
         frame=frame,
         formats={"energy_j": ".3g", "runs": "d"},
-        heads={"dataset": "data set", "energy_j": "an epoch, J"},
+        heads={"dataset": "data set", "kind": "device", "energy_j": "an epoch, J"},
         fold=len(frame) > 30,
     )

@@ -9,20 +9,24 @@ import numpy as np
 import pandas as pd
 
 from analysis.report import figure_style
+from analysis.report.amounts import listed
 from analysis.report.blocks import Block, Drawn, Notice, Section, Tabled, Text
 from analysis.report.figure_style import INK, PALETTE, Plot
 from analysis.report.figures.comparisons import ranged
 from analysis.report.findings import Findings
-from analysis.report.sections import budget, published
+from analysis.report.sections import accounted, budget, published
 from analysis.report.tables import Table, decimals
 from analysis.runs.schema import PEAK_MEMORY_MB, Status
 from analysis.runs.wording import counted
 from analysis.statistics import timing
 
+NAMED = 12
 METHODS = (
     "Times are of runs, not of epochs: a run gives the median of its epochs after the first. The ratio to the control "
-    "is the geometric mean over pairs of runs on the same split and model of device, of training time alone, with "
+    "is the geometric mean over pairs of runs on the same split and one kind of device, of training time alone, with "
     f"Student's t interval of its logarithm; fewer than {timing.LEAST_PAIRS} pairs have none. Nothing is tested.",
+    "A kind of device is its model, how many packs share it, the threads of a pack, the precision and the trainer's "
+    "sources. No time, energy or memory is averaged or compared over several kinds.",
     "Evaluation, and the rest (writing checkpoints and the journal), are medians of their own: the parts do not sum to "
     "the whole epoch's median. Times to the checkpoint, of whole trainings and equal times are of training and "
     "evaluation, without the rest.",
@@ -66,14 +70,48 @@ def section(findings: Findings) -> Section:
         blocks += typed
         return Section(anchor="cost", title="Cost", blocks=blocks)
     summary = summarised(findings)
-    blocks += [Text(text) for text in [*budget.spent(findings), noise(timed)]]
+    said = [*budget.spent(findings), *accounted.sentences(findings), *several(findings, summary), noise(timed)]
+    blocks += [Text(text) for text in said]
     blocks += [Drawn(plot) for plot in [*ratios(findings, summary), *bars(findings, summary)]]
     blocks.append(Tabled(epoch_table(summary, findings)))
     blocks.append(Tabled(total_table(findings, summary)))
-    if (energy := budget.energy(findings)) is not None:
-        blocks.append(Tabled(energy))
+    blocks += [Tabled(table) for table in (budget.energy(findings), accounted.places(findings)) if table is not None]
     blocks += published.times(findings)
     return Section(anchor="cost", title="Cost", blocks=blocks, methods=METHODS)
+
+
+def several(findings: Findings, summary: pd.DataFrame) -> list[str]:
+    """What was trained on which kinds of device, and who is not compared for it; empty where there is one kind."""
+    said = []
+    for dataset in findings.datasets:
+        rows = summary[(summary["dataset"] == dataset) & (summary["kind"] != "")]
+        each = rows.groupby("kind", sort=False)["runs"].sum()
+        if len(each) < 2:
+            continue
+        where = f" on {dataset}" if len(findings.datasets) > 1 else ""
+        told = ", ".join(f"{kind} ({counted(int(runs), 'run')})" for kind, runs in each.items())
+        said.append(f"{counted(len(each), 'kind')} of device{where}: {told}. Times are compared within a kind alone.")
+        control = findings.plan_of(dataset).declaration.control
+        compared = set(rows.loc[rows["ratio"].notna(), "activation"])
+        out = [label for label in dict.fromkeys(rows["activation"]) if label not in compared and label != control]
+        if out:
+            said.append(f"Whose time is not compared with that of {control}: {listed(out, NAMED)}; the table says why.")
+    return said
+
+
+def on_one_kind(summary: pd.DataFrame) -> pd.DataFrame:
+    """Of each data set the rows on one kind of device, see :func:`analysis.statistics.timing.chosen_kind`; on the first
+    where nothing is compared."""
+    kept = []
+    for _, rows in summary.groupby("dataset", sort=False):
+        kept.append(rows[rows["kind"] == (timing.chosen_kind(rows) or rows["kind"].iloc[0])])
+    return pd.concat(kept, ignore_index=True)
+
+
+def _on(mine: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """On which kind a figure's rows were trained; "" where there is no other."""
+    among = summary[summary["dataset"].isin(mine["dataset"]) & (summary["kind"] != "")]
+    return f" On {' and '.join(dict.fromkeys(mine['kind']))} alone." if among["kind"].nunique() > 1 else ""
 
 
 def noise(timed: pd.DataFrame) -> str:
@@ -88,7 +126,8 @@ def noise(timed: pd.DataFrame) -> str:
 def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
     plots = []
     for at, group in enumerate(figure_style.groups(findings.datasets)):
-        mine = summary[summary["dataset"].isin(group) & summary["ratio"].notna()]
+        one = on_one_kind(summary)
+        mine = one[one["dataset"].isin(group) & one["ratio"].notna()]
         labels = [label for label in findings.labels if (mine["activation"] == label).any()]
         if len(labels) < 2:
             continue
@@ -109,8 +148,11 @@ def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
                     caption=(
                         f"Geometric mean of paired runs, n = {ranged({int(n) for n in mine['pairs']})}, with its "
                         f"{100 * (1 - findings.alpha):g} % interval. Evaluation and the rest take no part."
+                        + _on(mine, summary)
                     ),
-                    data=mine[["dataset", "activation", "control", "ratio", "ratio_low", "ratio_high", "pairs"]],
+                    data=mine[
+                        ["dataset", "activation", "control", "kind", "ratio", "ratio_low", "ratio_high", "pairs"]
+                    ],
                 )
             )
     return plots
@@ -119,7 +161,8 @@ def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
 def bars(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
     plots = []
     for at, group in enumerate(figure_style.groups(findings.datasets)):
-        mine = summary[summary["dataset"].isin(group) & summary["train_s"].notna()]
+        one = on_one_kind(summary)
+        mine = one[one["dataset"].isin(group) & one["train_s"].notna()]
         labels = [label for label in findings.labels if (mine["activation"] == label).any()]
         if not labels:
             continue
@@ -145,16 +188,27 @@ def bars(findings: Findings, summary: pd.DataFrame) -> list[Plot]:
                     title="Seconds an epoch",
                     caption=(
                         "Median over runs of each part's own median, so the parts do not add up; "
-                        f"n = {ranged({int(n) for n in mine['runs']}, 'run')}."
+                        f"n = {ranged({int(n) for n in mine['runs']}, 'run')}." + _on(mine, summary)
                     ),
-                    data=mine[["dataset", "activation", "train_s", "evaluate_s", "rest_s", "epoch_s", "runs"]],
+                    data=mine[["dataset", "activation", "kind", "train_s", "evaluate_s", "rest_s", "epoch_s", "runs"]],
                 )
             )
     return plots
 
 
 def epoch_table(summary: pd.DataFrame, findings: Findings) -> Table:
-    columns = ["dataset", "activation", "train_s", "mad_s", "ratio", "ratio_low", "ratio_high", "shift_s", "pairs"]
+    columns = [
+        "dataset",
+        "activation",
+        "kind",
+        "train_s",
+        "mad_s",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "shift_s",
+        "pairs",
+    ]
     columns += ["evaluate_s", "rest_s", "epoch_s", "runs", "noisy_runs", "note"]
     frame = summary[columns].reset_index(drop=True)
     digits = max(2, decimals(frame["train_s"]) - 1)
@@ -175,6 +229,7 @@ def epoch_table(summary: pd.DataFrame, findings: Findings) -> Table:
         },
         heads={
             "dataset": "data set",
+            "kind": "device",
             "train_s": "training, s",
             "evaluate_s": "evaluation, s",
             "rest_s": "rest, s",
@@ -195,14 +250,15 @@ def total_table(findings: Findings, summary: pd.DataFrame) -> Table:
     for dataset in findings.datasets:
         _, found = timing.equal_time(findings.claimed, findings.curves, dataset=dataset, metric=findings.metric)
         areas.append(found.assign(dataset=dataset))
-    area = pd.concat(areas, ignore_index=True)[["dataset", "activation", "at_end", "seconds", "area"]]
-    columns = ["dataset", "activation", "checkpoint_s", "checkpoint_ratio", "total_s", "total_ratio", "rest_total_s"]
+    area = pd.concat(areas, ignore_index=True)[["dataset", "activation", "kind", "at_end", "seconds", "area"]]
+    keys = ["dataset", "activation", "kind"]
+    columns = [*keys, "checkpoint_s", "checkpoint_ratio", "total_s", "total_ratio", "rest_total_s"]
     frame = summary[columns]
-    frame = frame.merge(area, on=["dataset", "activation"], how="left")
-    memory = findings.curves
-    if PEAK_MEMORY_MB in memory:
-        peak = memory.groupby(["dataset", "activation"], sort=False, observed=True)[PEAK_MEMORY_MB].max()
-        frame = frame.merge(peak.rename("memory_mb").reset_index(), on=["dataset", "activation"], how="left")
+    frame = frame.merge(area, on=keys, how="left")
+    if PEAK_MEMORY_MB in findings.curves:
+        memory = findings.curves.merge(findings.claimed[["run_id", "kind"]], on="run_id")
+        peak = memory.groupby(keys, sort=False, observed=True)[PEAK_MEMORY_MB].max()
+        frame = frame.merge(peak.rename("memory_mb").reset_index(), on=keys, how="left")
     else:
         frame["memory_mb"] = math.nan
     return Table(
@@ -210,7 +266,8 @@ def total_table(findings: Findings, summary: pd.DataFrame) -> Table:
         title="Time to the checkpoint, whole training, and the score at equal time",
         caption=(
             f"Seconds of training and evaluation, medians over runs; at equal time: best {column} so far when the "
-            "quickest activation's median run has ended, and the mean up to there. Memory: peak over runs."
+            "quickest activation's median run has ended, and the mean up to there, on the kind of device that the most "
+            "activations have in common. Memory: peak over runs."
         ),
         frame=frame,
         formats={
@@ -221,6 +278,7 @@ def total_table(findings: Findings, summary: pd.DataFrame) -> Table:
         },
         heads={
             "dataset": "data set",
+            "kind": "device",
             "checkpoint_s": "to checkpoint, s",
             "checkpoint_ratio": "ratio",
             "total_s": "whole, s",

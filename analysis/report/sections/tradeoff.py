@@ -15,7 +15,7 @@ from analysis.report.sections import cost
 from analysis.report.tables import Table, decimals
 from analysis.runs.schema import SECONDS_TRAIN
 from analysis.runs.wording import counted
-from analysis.statistics import timing, tradeoff
+from analysis.statistics import kinds, timing, tradeoff
 
 METHODS = (
     "An activation, or a setting, is on the front where none other is at least as good in both objectives and better "
@@ -50,6 +50,7 @@ def section(findings: Findings) -> Section | None:
         blocks.append(Notice(why_none(findings), tone="note"))
     tried = settings(findings)
     plot = figures.searched(findings, tried)
+    blocks += [Text(text) for text in mixed(findings)]
     blocks += [Drawn(plot)] if plot else []
     blocks += [Tabled(settings_table(tried))] if len(tried) else []
     return Section(anchor="tradeoff", title="Gain and cost", blocks=blocks, methods=METHODS)
@@ -70,7 +71,8 @@ def standing(findings: Findings) -> pd.DataFrame:
 
 def _standing(findings: Findings) -> pd.DataFrame:
     timed = cost.timed_runs(findings)
-    known = cost.summarised(findings).to_dict(orient="records") if len(timed) else []
+    summarised = cost.on_one_kind(cost.summarised(findings)) if len(timed) else timed
+    known = summarised.to_dict(orient="records")
     summary = {
         (str(row["dataset"]), str(row["activation"])): {name: float(row[name]) for name in OF_TIME} for row in known
     }
@@ -84,7 +86,8 @@ def _standing(findings: Findings) -> pd.DataFrame:
         frame["often"] = math.nan
         if frame["ratio"].notna().any():
             scores = findings.scores(dataset)
-            times = tradeoff.epoch_times(scores, findings.claimed, timed, control)
+            kind = summarised.loc[summarised["dataset"] == dataset, "kind"].iloc[0]
+            times = tradeoff.epoch_times(scores, findings.claimed, timed[timed["kind"] == kind], control)
             rng = np.random.Generator(np.random.PCG64([findings.seed, findings.datasets.index(dataset)]))
             share = tradeoff.often(scores, times, rng)
             frame["often"] = frame["activation"].map(share).where(frame["ratio"].notna())
@@ -134,7 +137,7 @@ def why_none(findings: Findings) -> str:
             "against it. `cluster: {pack: fold}` gives each fold a device of its own."
         )
     return (
-        f"No two activations have runs with {timing.LEAST_EPOCHS} timed epochs on the same split and model of device, "
+        f"No two activations have runs with {timing.LEAST_EPOCHS} timed epochs on the same split and kind of device, "
         "so that gain cannot be shown against time."
     )
 
@@ -161,6 +164,24 @@ def settings(findings: Findings) -> pd.DataFrame:
             )
         )
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def mixed(findings: Findings) -> list[str]:
+    """Searches for cost whose settings were timed on several kinds of device, a sentence each."""
+    said = []
+    for study in findings.studies:
+        rows = findings.cube[(findings.cube["study"] == study.plan.study) & (findings.cube["phase"] == "search")]
+        if "epoch_s" not in study.plan.search_objectives or rows.empty:
+            continue
+        timed = timing.runs(rows, study.curves, warmup=1)
+        for label, mine in timed.groupby("activation", sort=False):
+            if mine["kind"].nunique() > 1:
+                said.append(
+                    f"The search of {label} was told seconds of several kinds of device ({kinds.spread(mine)} of its "
+                    "runs), which differ by more than its settings do: what it chose between them by time is not to be "
+                    "trusted. Its settings are shown by the times of the first kind alone."
+                )
+    return said
 
 
 def table(findings: Findings, found: pd.DataFrame) -> Table:
@@ -198,7 +219,7 @@ def table(findings: Findings, found: pd.DataFrame) -> Table:
 
 
 def settings_table(tried: pd.DataFrame) -> Table:
-    frame = tried[["dataset", "activation", "trial", "score", "epoch_s", "folds", "front", "selected"]]
+    frame = tried[["dataset", "activation", "trial", "kind", "score", "epoch_s", "folds", "front", "selected"]]
     yes = {True: "yes", False: "no"}
     return Table(
         name="table-28-settings",
@@ -209,6 +230,12 @@ def settings_table(tried: pd.DataFrame) -> Table:
         ),
         frame=frame.assign(front=frame["front"].map(yes), selected=frame["selected"].map(yes)).reset_index(drop=True),
         formats={"score": ".4f", "epoch_s": ".4g", "folds": "d"},
-        heads={"dataset": "data set", "epoch_s": "s an epoch", "front": "on the front", "selected": "chosen"},
+        heads={
+            "dataset": "data set",
+            "kind": "device",
+            "epoch_s": "s an epoch",
+            "front": "on the front",
+            "selected": "chosen",
+        },
         fold=True,
     )

@@ -123,7 +123,7 @@ def test_times_that_cannot_be_compared_are_said_not_drawn() -> None:
     assert "No training times were recorded" in texts(gather(untimed))
     two = gather(study(objectives=False))
     apart = two.claimed["activation"].map(lambda label: f"device of {label}")
-    one_each = dataclasses.replace(two, claimed=two.claimed.assign(device_name=apart))
+    one_each = dataclasses.replace(two, claimed=two.claimed.assign(kind=apart))
     assert tradeoff.aside(one_each) == []
 
 
@@ -191,3 +191,15 @@ def test_the_table_does_not_know_of_a_front_without_a_time() -> None:
     tables = [block.table for block in section.blocks if isinstance(block, Tabled)]
     (frame,) = [table.frame for table in tables if table.name == "table-28-tradeoff"]
     assert frame.set_index("activation").loc["lelu", "front"] == "not known"
+
+
+def test_a_search_that_was_told_seconds_of_several_devices_is_not_trusted() -> None:
+    two = study()
+    of_elu = (two.cube["phase"] == "search") & (two.cube["trial"] == f"{two.plan.activations[1]}-s000")
+    two.cube.loc[of_elu, "device_name"] = "another card"
+    found = texts(gather(two))
+    assert (
+        f"The search of {two.plan.activations[1]} was told seconds of several kinds of device (16 on simulated" in found
+    )
+    assert found.count("was told seconds of several kinds of device") == 1
+    assert "several kinds of device" not in texts(gather(study()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -45,12 +47,28 @@ def test_runs_without_the_arrays_that_are_asked_for_are_left_out(tmp_path: Path)
     assert predictions.of_rows(tmp_path, rows, ["score", "kind"]) == []
 
 
-@pytest.mark.parametrize("how", ["torn", "other version", "no items"])
+@pytest.mark.parametrize("how", ["torn", "empty", "other version", "no items"])
 def test_a_file_that_is_none_is_named(tmp_path: Path, how: str) -> None:
     path = put(tmp_path, "attempt-1", **({"schema": 9} if how == "other version" else {}))
     if how == "torn":
         path.write_bytes(path.read_bytes()[:40])
+    elif how == "empty":
+        path.write_bytes(b"")
     elif how == "no items":
         np.savez(path, schema=np.array(2))
     with pytest.raises(SourceError, match=r"attempt-1/predictions\.npz"):
         predictions.of_fold(tmp_path, "relu-c000", 1, 2)
+
+
+def test_a_file_that_is_not_what_its_journal_says_is_told(tmp_path: Path) -> None:
+    path = put(tmp_path, "attempt-1", score=np.zeros(3))
+    whole = path.read_bytes()
+    kept = {"predictions.npz": {"size": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}}
+    (path.parent / "metrics.jsonl").write_text('{"kind":"start"}\n' + json.dumps({"kind": "end", "kept": kept}) + "\n")
+    assert predictions.read(path).indices.tolist() == [0, 1, 2]
+    put(tmp_path, "attempt-1", score=np.ones(3))  # whole, and another's
+    with pytest.raises(SourceError, match=r"predictions\.npz: .*SHA-256 differs.*--retry-failed"):
+        predictions.read(path)
+    path.write_bytes(whole[:-5])
+    with pytest.raises(SourceError, match=f"{len(whole) - 5} bytes, was written with {len(whole)}"):
+        predictions.read(path)

@@ -88,7 +88,7 @@ def test_runs_that_shared_a_device_or_had_another_one_have_no_time() -> None:
     packed = found.claimed.assign(pack_size=np.where(found.claimed["activation"] == "gelu", 5, 1))
     assert times(found, packed)["gelu"].isna().all()
     assert times(found, packed)["elu"].notna().all()
-    elsewhere = found.claimed.assign(device_name=np.where(found.claimed["activation"] == "elu", "another", "simulated"))
+    elsewhere = found.claimed.assign(kind=np.where(found.claimed["activation"] == "elu", "another", "simulated"))
     table = times(found, elsewhere)
     assert table["elu"].isna().all()
     share = tradeoff.often(found.scores("digits"), table, np.random.default_rng(1))
@@ -134,3 +134,12 @@ def test_a_setting_with_a_fold_without_a_time_is_on_no_front() -> None:
     assert table["epoch_s"].isna().tolist() == [True, False, False]
     assert table["front"].tolist() == [False, True, False]
     assert tradeoff.settings(searched()[0].assign(phase="confirm"), searched()[1], "validation/loss", sign=1).empty
+
+
+def test_settings_are_compared_on_the_kind_of_device_that_most_had() -> None:
+    rows, timed = searched()
+    timed["kind"] = ["a", "b", "b", "b", "b", "b"]
+    table = tradeoff.settings(rows, timed, "validation/loss", sign=-1)
+    assert table["epoch_s"].isna().tolist() == [True, False, False]
+    assert set(table["kind"]) == {"b"}
+    assert table["front"].tolist() == [False, True, False]

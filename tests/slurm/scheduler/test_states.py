@@ -11,8 +11,8 @@ import pytest
 from slurm import processes
 from slurm.jobs import RETRY, JobState, Retry, retry
 from slurm.scheduler import sbatch_errors, states, waiting
-from slurm.scheduler.commands import expand
 from slurm.scheduler.sbatch_errors import Meaning, meaning
+from slurm.scheduler.squeue import expand
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,66 @@ def test_an_answer_that_was_lost_is_looked_for_and_a_question_that_was_never_sen
 )
 def test_why_a_job_waits_is_said_with_what_to_do(reason: str, words: str) -> None:
     assert words in waiting.explained(reason)
+
+
+@pytest.mark.parametrize("state", states.HELD)
+@pytest.mark.parametrize("reason", ["", "BeginTime", "JobHeldUser", "JobHeldAdmin", "(launch failed requeued held)"])
+def test_a_held_job_is_said_to_be_held_with_what_to_do(state: str, reason: str) -> None:
+    assert states.read(state) is JobState.PENDING
+    said = waiting.explained(reason, state)
+    assert "held" in said
+    assert "; " in said, "what to do"
+    if "eld" in reason:  # the more exact of the two
+        assert said == waiting.explained(reason)
+
+
+SLURMS_REASONS = """
+Prolog Priority Dependency Resources PartitionNodeLimit PartitionTimeLimit PartitionDown PartitionInactive
+JobHeldAdmin JobHeldUser BeginTime Licenses AssociationJobLimit AssociationResourceLimit AssociationTimeLimit
+Reservation ReqNodeNotAvail FrontEndDown SchedDefer NodeDown BadConstraints SystemFailure JobLaunchFailure
+NonZeroExitCode RaisedSignal TimeLimit InactiveLimit InvalidAccount InvalidQOS QOSUsageThreshold QOSJobLimit
+QOSResourceLimit QOSTimeLimit Cleaning QOSNotAllowed AccountNotAllowed DependencyNeverSatisfied QOSGrpCpuLimit
+QOSGrpCPUMinutesLimit QOSGrpCPURunMinutesLimit QOSGrpJobsLimit QOSGrpWallLimit QOSMaxCpuPerJobLimit
+QOSMaxWallDurationPerJobLimit QOSMaxJobsPerUserLimit QOSMaxSubmitJobPerUserLimit QOSMinCpuNotSatisfied
+AssocGrpCpuLimit AssocGrpCPUMinutesLimit AssocGrpJobsLimit AssocGrpWallLimit AssocMaxJobsLimit AssocMaxCpuPerJobLimit
+AssocMaxSubmitJobLimit JobHoldMaxRequeue JobArrayTaskLimit BurstBufferResources BurstBufferStageIn
+BurstBufferOperation PowerNotAvail PowerReserved AssocMaxMemPerNode AssocGrpGRES AssocGrpGRESMinutes
+AssocGrpGRESRunMinutes AssocMaxGRESPerJob AssocMaxGRESPerNode AssocMaxGRESMinutesPerJob QOSGrpGRES QOSGrpGRESMinutes
+QOSGrpGRESRunMinutes QOSMaxGRESPerJob QOSMaxGRESPerNode QOSMaxGRESPerUser QOSMaxGRESMinutesPerJob QOSMinGRES DeadLine
+MaxCpuPerAccount MaxGRESPerAccount MaxJobsPerAccount MaxSubmitJobsPerAccount PartitionConfig AccountingPolicy
+FedJobLock OutOfMemory MaxMemPerLimit AssocGrpBilling AssocGrpBillingMinutes QOSMaxBillingPerUser QOSMinBilling
+ReservationDeleted ReservationInvalid Constraints
+"""
+"""Of job_state_reason.c of Slurm 25.05, each kind."""
+
+
+@pytest.mark.parametrize("reason", SLURMS_REASONS.split())
+def test_every_reason_that_slurm_has_is_explained(reason: str) -> None:
+    assert waiting.explained(reason).startswith(f"{reason}: ")
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("AssocGrpGRESMinutes", "has used up the time that it was given"),
+        ("AssocGrpCPURunMinutesLimit", "a lower time in the profile"),
+        ("AssocMaxGRESPerNode", "asks for more than the account gives one job"),
+        ("AssocMaxNodePerJobLimit", "asks for more than the account gives one job"),
+        ("AssocMaxNodeMinutesPerJob", "asks for more device time"),
+        ("QOSMaxNodePerUserLimit", "gives each user no more at a time"),
+        ("QOSMaxCpuPerNode", "asks for more than the QOS gives one job"),
+    ],
+)
+def test_limits_are_told_apart(reason: str, words: str) -> None:
+    assert words in waiting.explained(reason)
+
+
+def test_the_parts_of_an_explanation_are_told_apart_by_their_marks() -> None:
+    for reason, words, do in waiting.known():
+        assert words, reason
+        assert "; " not in words, reason
+        assert not set(",:;(") & set(reason.replace("Per[JN]o", "")), reason
+        assert do == do.strip()
 
 
 def test_what_is_narrower_stands_above_what_it_is_part_of() -> None:

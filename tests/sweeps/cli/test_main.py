@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -20,15 +21,31 @@ from analysis.runs.plan import Sameness
 from sweeps.cli.main import main
 
 HELP = Path(__file__).parent / "help"
-COMMANDS = ("", "check", "probe", "plan", "studies", "data", "run", "resume", "extend", "tick", "status", "logs",
-            "stop", "sync", "ui", "report", "doctor", "profile", "cluster")  # fmt: skip
+COMMANDS = ("", "new", "check", "probe", "plan", "studies", "data", "schema", "run", "resume", "extend", "tick",
+            "status", "logs", "stop", "sync", "ui", "compare", "report", "doctor", "profile", "cluster")  # fmt: skip
+TINY = """
+name: tiny
+data: {name: wine}
+model: {name: mlp}
+training: {epochs: 3, patience: null}
+folds: {folds: 2}
+activations: [relu, elu]
+"""
 
 
-def call(*words: str, folder: Path | None = None, timeout: int = 300) -> subprocess.CompletedProcess[str]:
+def call(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in this process: what a process of its own adds, ``tests/start`` and the smoke study try."""
+    with contextlib.chdir(folder or Path.cwd()):
+        done = CliRunner(catch_exceptions=False).invoke(main, words, prog_name="actsweep")
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+
+def process(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
     command = [sys.executable, "-P", "-m", "sweeps.cli", *words]
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
-    )
+        command, cwd=folder, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -214,7 +231,7 @@ def test_a_resolved_study_is_the_same_study(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("smoke")
-    return folder / "runs" / "smoke", call("run", "smoke", folder=folder)
+    return folder / "runs" / "smoke", process("run", "smoke", folder=folder)
 
 
 @pytest.mark.slow
@@ -249,7 +266,9 @@ def test_a_finished_study_has_nothing_to_stop(smoke: tuple[Path, subprocess.Comp
 
 
 @pytest.mark.slow
-def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_named(tmp_path: Path) -> None:
+def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mine.py").write_text(
         "from torch import nn\n\n\nclass Breaks(nn.Module):\n    def forward(self, x):\n"
         "        if len(x) > 64:\n            raise RuntimeError('my own mistake')\n        return x\n"
@@ -260,15 +279,13 @@ def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_n
         "cluster: {on_drift: warn}\n"
     )
     (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
 
     def actsweep(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "sweeps.cli", *words],
-            cwd=tmp_path / "elsewhere",
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
-        )
+        return process(*words, folder=tmp_path / "elsewhere")
+
+    def here(*words: str) -> subprocess.CompletedProcess[str]:
+        return call(*words, folder=tmp_path / "elsewhere")
 
     done = actsweep("run", str(tmp_path / "mine.yaml"), "--folder", "runs/mine")
     assert done.returncode == 3, done.stderr
@@ -277,15 +294,15 @@ def test_a_study_tracked_elsewhere_is_reported_and_an_activation_that_fails_is_n
     assert (tmp_path / "all.db").is_file()
     assert (tmp_path / "elsewhere" / "runs" / "mine" / "report" / "report.html").is_file()
     assert "`actsweep resume runs/mine --retry-failed`" in done.stderr
-    assert "`actsweep resume runs/mine --retry-failed`" in actsweep("status", "runs/mine").stdout
+    assert "`actsweep resume runs/mine --retry-failed`" in here("status", "runs/mine").stdout
     mine = tmp_path / "mine.py"
     mine.write_text(mine.read_text().replace("len(x) > 64", "False"))
-    assert actsweep("resume", "runs/mine").returncode == 3  # without the word, nothing is tried again
+    assert here("resume", "runs/mine").returncode == 3  # without the word, nothing is tried again
     fixed = actsweep("resume", "runs/mine", "--retry-failed")
     assert fixed.returncode == 0, fixed.stderr
     assert "trying 2 folds again: breaks-c000/fold-0-0, breaks-c000/fold-0-1" in fixed.stdout
-    assert "MLflow has 2 trials and 4 folds" in actsweep("sync", "runs/mine").stdout
-    assert "no fold to try again" in actsweep("resume", "runs/mine", "--retry-failed").stdout
+    assert "MLflow has 2 trials and 4 folds" in here("sync", "runs/mine").stdout
+    assert "no fold to try again" in here("resume", "runs/mine", "--retry-failed").stdout
 
 
 @pytest.mark.slow
@@ -313,10 +330,11 @@ def test_another_version_of_a_study_does_not_mix_with_the_first(
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_jobs_and_resume_goes_on(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "sweeps.cli", "run", "smoke"]
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    command = [sys.executable, "-P", "-m", "sweeps.cli", "run", "tiny.yaml"]
     child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              stdin=subprocess.DEVNULL)  # fmt: skip
-    ledger = tmp_path / "runs" / "smoke" / "ledger.jsonl"
+    ledger = tmp_path / "runs" / "tiny" / "ledger.jsonl"
     deadline = time.monotonic() + 120
     while not ledger.exists() or '"submitted"' not in ledger.read_text():
         assert time.monotonic() < deadline
@@ -324,8 +342,8 @@ def test_ctrl_c_leaves_the_jobs_and_resume_goes_on(tmp_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert "go on with `actsweep resume runs/smoke`" in errors.lower()
-    done = call("resume", "runs/smoke", folder=tmp_path)
+    assert "go on with `actsweep resume runs/tiny`" in errors.lower()
+    done = call("resume", "runs/tiny", folder=tmp_path)
     assert done.returncode == 0, done.stderr
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+import analysis
 from analysis.report import build
 from analysis.runs import load
+from sweeps.cli.main import main
 from sweeps.testing import InventedTrial, invent_study
 from sweeps.tracking.tracker import Tracker
 from trainer.journal import read_fold
@@ -53,8 +56,39 @@ def test_the_means_of_a_report_are_those_of_the_journals(study: Path, scores: di
         assert row["chance"] == pytest.approx(0.1019)
 
 
+def test_a_notebook_opens_the_folder_and_its_store_alike(study: Path) -> None:
+    opened = analysis.open(study)
+    assert repr(opened).startswith("<invented: 10 folds of relu, dsrelu. ")
+    by_store = analysis.open(f"sqlite:///{study / 'mlflow.db'}")
+    pd.testing.assert_frame_equal(opened.frame, by_store.frame)
+    pd.testing.assert_frame_equal(opened.verdicts(), by_store.verdicts())
+
+
 def test_the_difference_of_a_report_is_that_of_the_journals(study: Path, scores: dict[str, np.ndarray]) -> None:
     numbers = json.loads((study / "report" / "numbers.json").read_text(encoding="utf-8"))
     (row,) = numbers["tables"]["table-1-verdicts"]
     assert (row["activation"], row["control"], row["n"]) == ("dsrelu", "relu", 5)
     assert row["difference"] == pytest.approx(np.mean(scores["dsrelu"] - scores["relu"]), abs=1e-9)
+
+
+def test_compare_says_on_the_terminal_what_the_report_says(study: Path) -> None:
+    """By the store: an invented folder has no study file that can be run."""
+    uri = f"sqlite:///{study / 'mlflow.db'}"
+    numbers = json.loads((study / "report" / "numbers.json").read_text(encoding="utf-8"))
+    shown = CliRunner().invoke(main, ["compare", uri])
+    assert shown.exit_code == 0, shown.output
+    told = " ".join(shown.output.split())
+    assert numbers["answer"]["sentence"] in told
+    (row,) = numbers["tables"]["table-1-verdicts"]
+    assert f"{row['difference']:+.3f}".replace("-", "\N{MINUS SIGN}") in told
+    read = json.loads(CliRunner().invoke(main, ["compare", "--json", uri]).output)
+    assert read["answer"] == numbers["answer"]
+    assert read["verdicts"] == numbers["tables"]["table-1-verdicts"]
+    assert read["means"] == numbers["tables"]["table-2-means"]
+    assert (read["studies"], read["metric"]) == (["invented"], "accuracy")
+
+
+def test_compare_refuses_what_is_no_study(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(main, ["compare", str(tmp_path)])
+    assert shown.exit_code == 2
+    assert "no mlflow.db" in shown.output

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from slurm.testing import FakeSlurm
 from sweeps.cli import detached
 from sweeps.cli.main import main
+from sweeps.driver import sent
 from sweeps.driver.preflight import Checked
 from sweeps.study.planner import UNSEEN
 from sweeps.suite import folder
@@ -203,4 +204,10 @@ def test_a_detached_driver_is_one_job_for_the_suite(tmp_path: Path, monkeypatch:
     assert done.exit_code == 0, done.output
     assert f"follow it with `actsweep status {path}`" in done.stdout
     (script,) = path.glob("jobs/tables.driver.*/record.json")
-    assert json.loads((script.parent / "texts.jsonl").read_text()) == json.dumps({"path": str(path), "interval_s": 1.0})
+    assert json.loads((script.parent / "texts.jsonl").read_text()) == json.dumps(
+        {"path": str(path), "interval_s": 1.0, "no_report": False}
+    )
+    (waiting,) = sent.sent(path)
+    assert f"its driver, job {waiting.job}, has not begun" in asked("status", str(path)).output
+    assert f"its driver: job {waiting.job} cancelled" in asked("stop", str(path)).output
+    assert fake.jobs()[waiting.job]["word"].startswith("CANCELLED")

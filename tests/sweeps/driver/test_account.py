@@ -6,6 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
+from analysis.runs.account import from_json, to_json
 from slurm.jobs import JobReport, JobState
 from sweeps.driver import account, holding, session
 from sweeps.folder import ledger
@@ -68,6 +69,20 @@ def test_status_says_what_was_not_paid_for(tmp_path: Path) -> None:
     plain = json.loads(now.json())["budget"]
     assert plain["spent_s"] == 600.0
     assert plain["shortfalls"][0]["what"] == "4 planned folds of relu, tanh"
+
+
+def test_money_has_two_ends_where_partitions_cost_differently(tmp_path: Path) -> None:
+    lab = tmp_path / "lab.yaml"
+    lab.write_text(
+        "executor: slurm\ntime: 60\nprice_per_gpu_hour: 6\ncurrency: EUR\n"
+        "partitions: [{name: a}, {name: b, price_per_gpu_hour: 3}]\n"
+    )
+    path = folder(tmp_path / "kept")
+    state = replay(ledger.read(path / ledger.FILE))
+    study = load(TEXT + f"cluster: {{profile: {lab}}}\n")
+    found = account.of(study, state, Journals(path / "trials"))
+    assert "spent 10 min 00 s of device time (0.50 to 1.00 EUR)" in account.words(found)[0]
+    assert from_json(to_json(found)) == found
 
 
 def test_what_an_earlier_version_watched_is_charged_by_its_epochs(tmp_path: Path) -> None:

@@ -76,6 +76,8 @@ class Simulated:
     """A cluster in virtual time. Jobs keep their limit as :class:`trainer.meter.Meter` does; ``held_s`` is what they
     truly held, cut-off nodes included, which the driver does not see."""
 
+    trouble = ""
+
     def __init__(self, chance: random.Random, trouble: float) -> None:
         self.now, self.chance, self.harm = 1e6, chance, trouble
         self.jobs: dict[str, Job] = {}
@@ -106,6 +108,9 @@ class Simulated:
         for name in jobs:
             if not self.jobs[name].state.over:
                 self._end(self.jobs[name], JobState.CANCELLED_BY_US, told=self.jobs[name].state is JobState.RUNNING)
+
+    def release(self) -> None:
+        pass
 
     def room(self, active: int) -> int:
         return 4 - active

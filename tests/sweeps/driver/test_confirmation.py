@@ -45,6 +45,8 @@ class AtOnce:
     """A cluster whose jobs are over when they are polled. ``scores`` are invented by ``effects`` of the labels; a fold
     in ``broken`` ends with that status, or, for None, its job is lost."""
 
+    trouble = ""
+
     def __init__(self, effects: Mapping[str, float], broken: Mapping[str, Status | None] | None = None) -> None:
         self.costs, self.effects, self.broken = Costs(), effects, dict(broken or {})
         self.backwards = False
@@ -67,6 +69,9 @@ class AtOnce:
 
     def cancel(self, jobs: Collection[str]) -> None:
         """Nothing runs."""
+
+    def release(self) -> None:
+        pass
 
     def room(self, active: int) -> int:
         return 1000

@@ -89,3 +89,14 @@ def test_its_cost_is_said_before(tmp_path: Path) -> None:
     said = preflight.cost(load(text + "".join(own), check_files=False))
     assert "61 settings tried" in said
     assert "30 activations again after a checkpoint; about 46 s for" in said
+
+
+def test_a_study_that_wants_gpus_is_refused_where_a_partition_gives_none(tmp_path: Path) -> None:
+    lab = tmp_path / "lab.yaml"
+    lab.write_text("executor: slurm\ntime: 60\npartitions: [{name: gpu}, {name: cpu, gpus_per_pack: 0}]\n")
+    text = "name: mine\ndata: digits\nmodel: tiny_cnn\nactivations: [relu, lelu]\n"
+    text += "cluster: {profile: PROFILE, device: cuda}\n"
+    with pytest.raises(
+        StudyError, match=r"cluster.device: got cuda, and profile lab gives packs no GPU in partition cpu"
+    ):
+        preflight.check(load(text.replace("PROFILE", str(lab))))

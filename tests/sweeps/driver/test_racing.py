@@ -126,6 +126,9 @@ class InProcess:
     def room(self, active: int) -> int:
         return 1000 - active
 
+    def release(self) -> None:
+        pass
+
 
 @pytest.fixture(autouse=True)
 def _known_truth(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from sweeps.stand_in import StandIn
 from sweeps.study.reading import load
 from sweeps.study.study import Study, digest
 from sweeps.view import progress, status
+from trainer.journal import Follow
 
 STUDY = """
 name: large
@@ -132,7 +133,7 @@ def test_few_kilobytes_are_kept_of_a_trial_that_is_over(tmp_path: Path) -> None:
 def test_how_a_large_study_stands_is_told_without_its_journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     far_on(tmp_path / "study", 300)
     read: list[Path] = []
-    monkeypatch.setattr(journals, "follow", lambda path, offset: (read.append(path), ([], offset))[1])
+    monkeypatch.setattr(journals, "follow", lambda path, offset: (read.append(path), Follow([], offset, ()))[1])
     now = status.read(tmp_path / "study").now
     assert (now.rows[0].trials_done, now.folds_done, now.epochs_done) == (300, 600, 3600)
     assert now.rows[0].best == pytest.approx(1 / 300)

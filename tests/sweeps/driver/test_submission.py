@@ -25,6 +25,9 @@ class Small:
     def room(self, active: int) -> int:
         return 5
 
+    def release(self) -> None:
+        pass
+
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:

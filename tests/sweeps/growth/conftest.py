@@ -51,6 +51,9 @@ class AtOnce:
     def room(self, active: int) -> int:
         return 1000
 
+    def release(self) -> None:
+        pass
+
 
 @pytest.fixture
 def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:

@@ -51,6 +51,9 @@ class Machine:
     def room(self, active: int) -> int:
         return max(0, self.slots - active)
 
+    def release(self) -> None:
+        pass
+
 
 class User:
     """A driver that has ``waiting`` packs to submit and submits them as there is room."""

@@ -294,11 +294,11 @@ def test_the_order_of_studies_with_work_follows_their_jobs(undisturbed: Path) ->
 
 @pytest.mark.slow
 def test_status_says_a_line_for_each_study_and_totals(undisturbed: Path) -> None:
-    said = status.words(undisturbed)
+    said, _ = status.shown(undisturbed)
     for member in "abc":
         assert any(member in line and "6/6" in line and "finished" in line for line in said.splitlines())
     assert any("all" in line and "18/18" in line for line in said.splitlines())
     assert f"`actsweep report {undisturbed}` writes its report" in said
-    plain = json.loads(status.in_json(undisturbed))
+    plain = json.loads(status.shown(undisturbed, as_json=True)[0])
     assert (plain["folds_done"], plain["folds"], plain["finished"]) == (18, 18, True)
     assert plain["studies"]["b"]["study"] == "three-b"

@@ -47,3 +47,15 @@ def test_what_a_fold_says_reaches_the_frames_in_its_own_words(tmp_path: Path) ->
     assert floors == {
         f"floor/{metric}/{predictor}": score for predictor, scores in FLOORS.items() for metric, score in scores.items()
     }
+
+
+def test_the_frames_know_what_a_folds_seconds_depend_on(tmp_path: Path) -> None:
+    invent_study(tmp_path, [InventedTrial(label="relu")])
+    found = history(tmp_path)
+    first = dataclasses.replace(found.start, device_name="another")
+    last = dataclasses.replace(found.start, threads=4, environment={"slots": "2"}, resumed_epoch=2)
+    moved = dataclasses.replace(found, start=last, starts=(first, last))
+    for now, row in ((found, (1, 1, -1)), (moved, (2, 4, 3))):
+        run = Run(run_id="r", artifacts="", tags=run_content._start_tags(now), params={}, metrics={})
+        read = frames.to_row(run, plan.from_json((tmp_path / "plan.json").read_text()), None)
+        assert (read["slots"], read["threads"], read["timed_from"]) == row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sweeps.errors import StudyError, TrackingError
 from sweeps.folder.layout import quote_path
 from sweeps.study.reading import load
 from sweeps.testing import InventedTrial, invent_study
-from sweeps.tracking.store import locate
+from sweeps.tracking.store import initialise, locate
 from sweeps.tracking.tracker import Tracker
 
 STUDY = "name: mine\ndata: {name: digits}\nactivations: [relu, dsrelu]\n"
@@ -75,3 +76,26 @@ def test_a_study_without_a_finished_fold_has_nothing_to_report(tmp_path: Path) -
             allow_incomplete=True,
             pdf_wanted=False,
         )
+
+
+def test_a_new_store_waits_for_the_disk_once_and_those_who_open_it_as_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    waits, synced = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: waits.append(number) or synced(number))
+    seen: list[int] = []
+
+    class Watched(SqlAlchemyStore):
+        def __init__(self, uri: str, artifacts: str) -> None:
+            super().__init__(uri, artifacts)
+            with self.engine.connect() as connection:
+                seen.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
+
+    monkeypatch.setattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore", Watched)
+    initialise(tmp_path / "mlflow.db")
+    Watched(f"sqlite:///{tmp_path}/mlflow.db", "").engine.dispose()
+    off, full = 0, 2
+    assert seen == [off, full]
+    assert len(waits) == 1

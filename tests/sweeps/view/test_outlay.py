@@ -16,7 +16,7 @@ from sweeps.errors import StudyError
 from sweeps.study import shipped
 from sweeps.study.reading import load
 from sweeps.study.study import Study
-from sweeps.view import outlay, pilot
+from sweeps.view import outlay, pilot, preview
 from sweeps.view.pilot import Costs, Spread
 
 TEXT = """
@@ -69,6 +69,53 @@ def test_a_budget_says_what_it_buys_and_its_money() -> None:
     assert outlay.budget(study(), profile(), COST) == []
 
 
+MIXED = """
+name: lab
+executor: slurm
+time: 60
+gpus_per_pack: 4
+price_per_gpu_hour: 2
+currency: EUR
+partitions: [{name: gpu}, {name: old, price_per_gpu_hour: 0.5}, {name: cpu, gpus_per_pack: 0, price_per_gpu_hour: null}]
+"""
+
+
+def test_money_has_two_ends_where_partitions_cost_differently_and_hours_their_name() -> None:
+    mixed = parse(MIXED, source="lab.yaml")
+    assert outlay.money(7200, mixed) == ", 0.00 to 4.00 EUR"
+    assert outlay.hours(7200, mixed) == "2 device-hours"
+    old = parse(MIXED.replace(", {name: cpu, gpus_per_pack: 0, price_per_gpu_hour: null}", ""), source="lab.yaml")
+    assert outlay.money(7200, old) == ", 1.00 to 4.00 EUR"
+    assert outlay.hours(7200, old) == "2 GPU-hours"
+    only = parse("executor: slurm\ntime: 60\ngpus_per_pack: 0\nprice_per_gpu_hour: 3\n", source="cpu.yaml")
+    assert (outlay.hours(3600, only), outlay.money(3600, only)) == ("1 process-hours", ", 3.00")
+    assert session.node_for(study(), mixed).devices == 4, "a promise is kept in the dearest partition"
+    assert session.node_for(study(), only).devices == 1
+
+
+def test_on_cores_threads_are_told_and_no_gpu_is_spoken_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # without the times of other runs
+    text = "executor: slurm\ntime: 60\npartition: cpu\ngpus_per_pack: 0\ncpus_per_pack: {}\nprice_per_gpu_hour: 3\n"
+    eight, one, gpu = (parse(text.format(number), source="cpu.yaml") for number in (8, 1, 8))
+    gpu = gpu.model_copy(update={"gpus_per_pack": 1})
+    (line,) = outlay.cores(study(), eight)
+    assert line.startswith("packs ask for 8 cores in partition cpu and train with 1 thread (cluster: {threads: 1})")
+    assert line in outlay.check(study(), eight, [])
+    assert outlay.cores(study(), one) == outlay.cores(study(), gpu) == []
+    said = "\n".join(
+        [
+            preview.price(study(), [], eight),
+            *outlay.check(study(gpu_hours=2), eight, []),
+            preview.submission(study(), eight),
+        ]
+    )
+    assert "on the cores of profile cpu, where packs have no GPU and no step was measured" in said
+    assert "budget: 2 process-hours, 6.00, never passed" in said
+    assert "GPU" not in said.replace("have no GPU", "")
+    assert "gpu" not in said
+    assert "of a GPU" in preview.price(study(), [], gpu)
+
+
 def test_without_measured_epochs_it_says_how_to_get_them() -> None:
     (line,) = outlay.budget(study(gpu_hours=0.5), profile(), None)
     assert "actsweep probe" in line
@@ -98,7 +145,7 @@ def test_a_pilot_is_asked_for_where_there_is_none() -> None:
 
 def needed(monkeypatch: pytest.MonkeyPatch, size: float, text: str = TEXT) -> list[str]:
     monkeypatch.setattr(pilot, "spreads", lambda study, found: [SPREAD])
-    monkeypatch.setattr(pilot, "costs", lambda study, found: COST)
+    monkeypatch.setattr(pilot, "costs", lambda study, found, profile: COST)
     monkeypatch.setattr(pilot, "folders", lambda study, named: [])
     return outlay.needed(load(text), profile("price_per_gpu_hour: 2\ncurrency: EUR\n"), [], size=size, target=0.8)
 

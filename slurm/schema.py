@@ -1,0 +1,50 @@
+"""JSON Schema of a cluster profile, for editors: made from the models that check the file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slurm import model_docs
+from slurm.profile import Profile
+from slurm.profile_rules import ONLY_ON_SLURM
+from slurm.sbatch_options import OWN_KEYS
+
+_NOTHING: dict[str, Any] = {"enum": [None, [], {}]}
+LIMIT: dict[str, Any] = {"type": ["integer", "string", "null"]}
+
+
+def profile() -> dict[str, Any]:
+    """What a cluster profile may hold, as JSON Schema 2020-12."""
+    made = Profile.model_json_schema(mode="validation")
+    models = model_docs.by_name(Profile)
+    above = model_docs.attributes(Profile)
+    for name, schema in {**made["$defs"], "Profile": made}.items():
+        if name not in models:
+            continue
+        model_docs.describe(schema, models[name], above)
+        held = schema["properties"]
+        for key in held.keys() & {"time"}:
+            held[key] = {**model_docs.said(held[key]), **LIMIT}
+        for key in held.keys() & {"sbatch"}:
+            held[key] = {
+                **model_docs.said(held[key]),
+                "type": "object",
+                "propertyNames": {"pattern": "^[a-z][a-z0-9-]*$", "not": {"enum": sorted(OWN_KEYS)}},
+                "additionalProperties": {"type": ["string", "integer", "boolean"]},
+            }
+    for key in made["$defs"]["Partition"]["properties"].values():  # what is not given there is the profile's
+        key.pop("default", None)
+    one_limit = {"not": {"required": ["time", "time_min"]}}
+    for limited in (made, *(made["$defs"][name] for name in ("Partition", "DriverJob"))):
+        limited["allOf"] = [one_limit]
+    made["allOf"] += [
+        {"not": {"required": ["partition", "partitions"]}},
+        _where("local", {"properties": dict.fromkeys(ONLY_ON_SLURM, _NOTHING)}),
+        _where("slurm", {"anyOf": [{"required": [key]} for key in ("time", "time_min", "partitions")]}),
+    ]
+    made["required"] = ["executor"]
+    return {"$schema": model_docs.DIALECT, **made, "title": "a cluster profile of actsweep"}
+
+
+def _where(executor: str, then: dict[str, Any]) -> dict[str, Any]:
+    return {"if": {"properties": {"executor": {"const": executor}}}, "then": then}

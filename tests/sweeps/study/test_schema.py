@@ -1,0 +1,145 @@
+"""The schemas that editors get: they take every file that comes with the package, and refuse what a schema can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from slurm import schema as profiles
+from slurm import yaml_reader
+from sweeps.study import schema as studies
+from sweeps.study.reading import load
+from sweeps.suite import schema as suites
+
+ROOT = Path(__file__).parents[3]
+OF = {
+    "study": (studies.study, ROOT / "sweeps/studies", ROOT / "tests/sweeps/study/broken"),
+    "suite": (suites.suite, ROOT / "sweeps/suites", None),
+    "profile": (profiles.profile, ROOT / "slurm/profiles", ROOT / "tests/slurm/broken"),
+}
+BEYOND = {
+    "study/02-duplicate-key": "YAML",
+    "study/04-impossible-range": "two values of one domain",
+    "study/07-unknown-parameter": "what an activation's class takes",
+    "study/08-missing-file": "whether a file is there",
+    "study/10-control-and-labels": "labels and the control",
+    "study/12-not-yaml": "YAML",
+    "study/13-unequal-budget": "sizes of spaces",
+    "study/15-values-of-activations": "what an activation's class takes",
+    "profile/02-duplicate-key": "YAML",
+    "profile/08-no-time-limit": "each partition's limit and the profile's",
+    "profile/09-too-short": "the limit and the lead",
+    "profile/13-environment-and-polls": "names of variables, and two values",
+    "profile/14-not-yaml": "YAML",
+    "profile/16-foreign-tags": "YAML",
+    "profile/19-partition-and-profile": "a partition's keys and the profile's",
+    "profile/20-partitions-of-pools": "a partition's keys and the profile's",
+}
+"""What a schema cannot say of a broken file, by what it would have to know."""
+
+
+@pytest.fixture(scope="module")
+def validators() -> dict[str, jsonschema.protocols.Validator]:
+    made = {kind: of[0]() for kind, of in OF.items()}
+    for each in made.values():
+        jsonschema.Draft202012Validator.check_schema(each)
+    return {kind: jsonschema.Draft202012Validator(each) for kind, each in made.items()}
+
+
+def plain(path: Path) -> Any:
+    return yaml_reader.parse(path.read_text(), str(path), ValueError).value
+
+
+@pytest.mark.parametrize("kind", OF)
+def test_every_file_that_is_shipped_is_taken(kind: str, validators: dict[str, Any]) -> None:
+    files = sorted(OF[kind][1].glob("*.yaml"))
+    assert files
+    wrong = {
+        path.name: [(error.json_path, error.message[:200]) for error in found]
+        for path in files
+        if (found := list(validators[kind].iter_errors(plain(path))))
+    }
+    assert wrong == {}
+
+
+BROKEN = [(kind, path) for kind in ("study", "profile") for path in sorted(OF[kind][2].glob("*.yaml"))]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("kind", "path"), BROKEN, ids=lambda value: getattr(value, "stem", value))
+def test_every_broken_file_is_refused_that_a_schema_can_refuse(
+    kind: str, path: Path, validators: dict[str, Any]
+) -> None:
+    beyond = f"{kind}/{path.stem}" in BEYOND
+    try:
+        value = plain(path)
+    except ValueError:
+        assert beyond
+        return
+    refused = list(validators[kind].iter_errors(value))
+    assert bool(refused) is not beyond, [error.message[:200] for error in refused]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "activations: [{activation: apalu, space: {a: [0.1, 0.2]}}]",
+        "activations: [{activation: dsrelu, space: {a: {uniform: [0, 1], choice: [1]}}}]",
+        "activations: [relu, {activation: relu, training: {epochs: 3}}]",
+        "activations: [relu]\nfolds: {scheme: block, folds: 1}",
+        "activations: [relu]\ntraining: {schedule: {warmup: 3}}",
+        "activations: [relu]\nsearch: {select_on: heldout/loss}",
+        "activations: [relu]\nmodel: rasnet18",
+        "activations: [relu]\ncluster: {pack: 0}",
+        "activations: [relu]\ntracking: {url: x}",
+    ],
+)
+def test_what_no_broken_file_has_is_refused_too(text: str, validators: dict[str, Any]) -> None:
+    value = yaml_reader.parse(f"name: x\ndata: digits\n{text}\n", "text", ValueError).value
+    assert list(validators["study"].iter_errors(value))
+
+
+@pytest.mark.parametrize("kind", OF)
+def test_every_key_says_what_it_means(kind: str) -> None:
+    made = OF[kind][0]()
+    silent = [
+        f"{name}.{key}"
+        for name, held in {"": made, **made["$defs"]}.items()
+        for one in (held, *held.get("anyOf", []))
+        for key, meaning in one.get("properties", {}).items()
+        if not (meaning.get("description") or any("$ref" in each for each in (meaning, *meaning.get("anyOf", []))))
+    ]
+    assert silent == []
+
+
+def test_a_default_is_what_a_file_gets_that_says_nothing() -> None:
+    made = studies.study()
+    text = (
+        "name: x\ndata: digits\nsearch: {}\nbudget: {gpu_hours: 1}\n"
+        "activations: [relu, {activation: lelu, space: default}]\n"
+    )
+    got = load(text).model_dump(mode="json")
+    said = {**made["properties"], **{f"{key}.{name}": held for key in got for name, held in below(made, key).items()}}
+    wrong = {
+        path: (held["default"], value)
+        for path, held in said.items()
+        if "default" in held and (value := at(got, path)) != held["default"] and not isinstance(value, dict)
+    }
+    assert wrong == {}
+
+
+def below(made: dict[str, Any], key: str) -> dict[str, Any]:
+    held = made["properties"][key]
+    for one in (held, *held.get("anyOf", [])):
+        if "$ref" in one:
+            found = made["$defs"][one["$ref"].rpartition("/")[2]]
+            return dict(found.get("properties") or found["anyOf"][-1]["properties"])
+    return {}
+
+
+def at(value: Any, path: str) -> Any:
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else value
+    return value
