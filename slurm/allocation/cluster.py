@@ -57,6 +57,8 @@ class AllocationCluster:
         self._listed: dict[str, tuple[float, dict[str, str] | None]] = {}
         """Allocation -> when its steps were asked for, and their names with their ids; None: no answer."""
         self._without: frozenset[Meaning] = frozenset()
+        self._short_until: float | None = None
+        """End of the enclosing job, once something found the time until then too short for it."""
         for folder in folders:
             self._add_folder(folder)
 
@@ -152,10 +154,10 @@ class AllocationCluster:
             return f"{named} is over"
         left = None if known.end is None else known.end - self._now()
         least = self.profile.signal_lead_s + (self.profile.reserve_s or RESERVE_S)
-        if left is None or left > least:
+        if left is None or (left > least and known.end != self._short_until):
             return ""
         at = time.strftime("%H:%M:%S", time.localtime(known.end))
-        return f"{named} ends at {at}, and {max(left, 0):.0f} s are too few to begin anything (least: {least:.0f} s)"
+        return f"{named} ends at {at}, and {max(left, 0):.0f} s are too few to begin anything"
 
     def _start(self, waiting: Iterable[str]) -> bool:
         """Starts waiting jobs, in order, on nodes without one; whether it started any."""
@@ -217,7 +219,9 @@ class AllocationCluster:
             )
         left = step.left()
         if left is not None:
-            return left if step.cancelled_at is None or left[0] is JobState.FINISHED else (JobState.CANCELLED_BY_US, "")
+            if left[0] is JobState.FINISHED:
+                return left if not step.short else self._too_short(step)
+            return left if step.cancelled_at is None else (JobState.CANCELLED_BY_US, "")
         return self._without_srun(step, overdue=overdue)
 
     def _without_srun(self, step: Step, *, overdue: bool) -> tuple[JobState, str]:
@@ -235,6 +239,12 @@ class AllocationCluster:
         if self._now() - step.gone_at < RESULT_LAG_S:
             return (JobState.RUNNING if step.begun else JobState.PENDING), "its step is over, its result is looked for"
         return (JobState.CANCELLED_BY_US, "") if step.cancelled_at is not None else self._end_of(step)
+
+    def _too_short(self, step: Step) -> tuple[JobState, str]:
+        """It came to its end for want of time: nothing more begins until then."""
+        if step.allocation == self.here:
+            self._short_until = step.ends
+        return JobState.PREEMPTED, f"what was left of the time of job {step.allocation.partition('.')[0]} was too short"
 
     def _end_of(self, step: Step) -> tuple[JobState, str]:
         """Of a step that left no result: by its allocation, by what srun said, by the last line of its log."""

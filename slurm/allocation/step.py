@@ -21,7 +21,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurm import executor, job_results, processes
+from slurm import executor, job_results, payload, processes
 from slurm.allocation import srun, stepping
 from slurm.allocation.enclosing import Allocation, Node
 from slurm.allocation.srun import Meaning
@@ -79,6 +79,12 @@ class Step:
     def left(self) -> tuple[JobState, str] | None:
         """How it ended by the result that it left; None where it left none."""
         return job_results.from_result(self.folder, self.run)
+
+    @property
+    def short(self) -> bool:
+        """Whether it says that too little time was left for it."""
+        left = executor.result(self.folder, self.run)
+        return left is not None and not left.error and payload.short(left.text)
 
     def to_srun(self, number: signal.Signals) -> None:
         """Sends a signal to srun alone, which hands all but TERM and KILL on to the node."""
