@@ -69,7 +69,7 @@ TOLD: dict[str, tuple[str, ...]] = {
         "old takes no jobs now",
         "service is for root alone",
         "physics is for the group no-such-group-here",
-        "name one of a100, a40, h100",
+        "name one of a100, a40 (now down or drained: h100)",
     ),
 }
 
