@@ -70,7 +70,7 @@ def interpreter(profile: Profile) -> str:
 
 def _srun_options(profile: Profile) -> list[str]:
     # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
-    options = [f"--cpus-per-task={profile.cpus_per_pack}"]
+    options = [] if profile.whole_node else [f"--cpus-per-task={profile.cpus_per_pack}"]
     container = profile.container
     if container is not None and container.image is not None:
         options.append(f"--container-image={container.image}")
@@ -105,6 +105,11 @@ SETUP = (
     """trap 'echo "setup of the profile failed with status $?: $BASH_COMMAND" >&2' ERR""",
 )
 """A line of the profile's setup that fails ends the job, and says which."""
+ALL_CORES = (
+    "unset SLURM_TRES_PER_TASK",  # 23.11 and later take no two words on one number
+    "export SLURM_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE SRUN_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE",
+)
+"""Of a node that was asked for whole, however many cores it has."""
 
 
 def _setup(profile: Profile) -> list[str]:
@@ -296,7 +301,12 @@ def _slurm_executor(
         "signal_delay_s": profile.signal_lead_s,
         "stderr_to_stdout": True,
         # a site's or a user's --export=NONE would keep srun from handing on what is exported here
-        "setup": ["export SLURM_EXPORT_ENV=ALL", *exports, *_setup(profile)],
+        "setup": [
+            "export SLURM_EXPORT_ENV=ALL",
+            *exports,
+            *(ALL_CORES if profile.whole_node else ()),
+            *_setup(profile),
+        ],
         "array_parallelism": profile.array_throttle or count,
         "wckey": None,
         "srun_args": _srun_options(profile),

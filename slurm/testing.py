@@ -269,23 +269,14 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
 def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     option = _options(words)
     names = option["name"].split(",") if "name" in option else None
-    rows: list[tuple[str, str, Job]] = []
-    waiting: dict[tuple[str, str], list[int]] = {}
-    for id_, job in state["jobs"].items():
-        if job["forgotten"] or (names is not None and job["name"] not in names):
-            continue
-        if option.get("states") != "all" and job["word"] not in LIVE:
-            continue
-        root, _, task = id_.partition("_")
-        if job["word"] == "PENDING" and task:
-            waiting.setdefault((root, job["reason"]), []).append(int(task))
-            continue
-        rows.append((root, task or "N/A", job))
-    for (root, _), tasks in waiting.items():
-        listed = ",".join(str(task) for task in tasks) + "%4"
-        if len(tasks) > 2 and tasks == list(range(tasks[0], tasks[-1] + 1)):
-            listed = f"{tasks[0]}-{tasks[-1]}"
-        rows.append((root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
+    shown = {
+        id_: job
+        for id_, job in state["jobs"].items()
+        if not job["forgotten"]
+        and (names is None or job["name"] in names)
+        and (option.get("states") == "all" or job["word"] in LIVE)
+    }
+    rows = fake_answers.queue_rows(shown)
     if "json" in option:
         return fake_answers.queue_in_json(rows), ""
     lines = fake_site.queue(state["site"], rows, names) if state["site"] else rows
