@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,10 +156,11 @@ def test_what_other_code_trained_is_trained_anew(tmp_path: Path, first: Path, dr
 
 def test_weights_are_taken_where_they_are_to_be_kept(tmp_path: Path, first: Path, drive: Drive) -> None:
     path = tmp_path / "runs" / "second"
-    (journal(first).parent / reused.WEIGHTS).write_bytes(b"weights")
+    with zipfile.ZipFile(journal(first).parent / reused.WEIGHTS, "w") as archive:
+        archive.writestr("weights", "1")
     drive(path, second(tmp_path, STUDY + "cluster: {keep: best}\n"))
     assert set(state_of(path).reused) == {"relu-c000/fold-0-0"}
-    assert (path / "trials" / "relu-c000" / "fold-0-0" / "attempt-1" / reused.WEIGHTS).read_bytes() == b"weights"
+    assert (path / "trials" / "relu-c000" / "fold-0-0" / "attempt-1" / reused.WEIGHTS).is_file()
 
 
 def test_a_driver_killed_between_record_and_copy_goes_on(tmp_path: Path, first: Path, drive: Drive) -> None:
