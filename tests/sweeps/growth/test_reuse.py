@@ -134,7 +134,8 @@ def other_data(file: Path) -> None:
     ("damage", "said"),
     [
         (cut, None), (failed, None), (without_an_epoch, "its journal is damaged"), (garbled, "its journal is damaged"),
-        (half_predicted, "its predictions.npz is damaged (File is not a zip file)"), (other_data, "trained on other data"),
+        (half_predicted, "its predictions.npz is damaged (File is not a zip file)"),
+        (other_data, "trained on other data"),
     ],
 )  # fmt: skip
 def test_what_is_not_finished_and_whole_is_trained(
