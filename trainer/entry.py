@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -35,6 +36,7 @@ def preload() -> None:
     packs.KEPT.begin()
     gc.collect()
     gc.freeze()  # what is shared from here on is not touched by any process's collections
+    atexit.register(gc.unfreeze)  # some libraries count what is still there at the end
 
 
 def run(text: str) -> str:

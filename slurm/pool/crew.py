@@ -36,6 +36,11 @@ class Running:
     overdue: str = ""
     """Why the worker killed it, in words; "" where it did not."""
 
+    @property
+    def told(self) -> bool:
+        """Whether it was asked to end."""
+        return self.kill_at < float("inf")
+
 
 class Crew:
     """``environment``: of what runs, beside the worker's own."""

@@ -215,11 +215,11 @@ class _Run:
 
     def _ended(self, each: Running, answer: Answer, now: float) -> None:
         self.open.look_again()
-        found = ending(answer, may_share=each.may_share, cancelled=each.cancelled, overdue=each.overdue)
+        found = ending(answer, may_share=each.may_share, told=each.told, cancelled=each.cancelled, overdue=each.overdue)
         if found.state is None:
             _say(f"{each.ticket.job} waits again: {found.reason}")
             self.owed.give_back(each.ticket)
-            if self.slots.crowded(max(each.slots, self.slots.now)):
+            if found.crowded and self.slots.crowded(max(each.slots, self.slots.now)):
                 self._changed_slots()
             return
         ended = Ended(

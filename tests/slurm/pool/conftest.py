@@ -114,13 +114,6 @@ def epochs(text):
             fcntl.flock(lock, fcntl.LOCK_UN)
             os.write(pipe, f"{time.perf_counter() - began}\\n".encode())
     return json.dumps({"interrupted": False, "slots": os.environ["ACTSWEEP_SLOTS"]})
-
-def unheard(text):
-    """As long as a file is not there."""
-    Path(text).touch()
-    while not Path(text + ".go").exists():
-        time.sleep(0.005)
-    return "done"
 '''
 MAIN = """
 import sys
