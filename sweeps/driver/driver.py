@@ -19,8 +19,8 @@ from sweeps.driver.budget import Budget
 from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
 from sweeps.driver.failures import Failures
-from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.least import Least
+from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.racing import Races
 from sweeps.driver.reuse import Reuse

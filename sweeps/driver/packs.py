@@ -54,7 +54,8 @@ def pack_text(
     seconds: float | None = None,
     least_s: float | None = None,
 ) -> str:
-    """The text that :func:`trainer.entry.run` takes. ``trials``: the folder of the trials' folders; the others as :class:`trainer.spec.Pack` has them."""
+    """The text that :func:`trainer.entry.run` takes. ``trials``: the folder of the trials' folders; the others as
+    :class:`trainer.spec.Pack` has them."""
     settings = study.cluster
     return to_text(
         Pack(
