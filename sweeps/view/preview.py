@@ -14,7 +14,7 @@ from sweeps.study.default_spaces import explain
 from sweeps.study.objectives import COSTS
 from sweeps.study.sections import SEARCH_SHARE
 from sweeps.study.study import Study, digest
-from sweeps.view import epoch_times, pilot, search_words, until_decided
+from sweeps.view import enclosing_job, epoch_times, pilot, search_words, until_decided
 from sweeps.view.progress import sizes
 from sweeps.wording import counted, duration
 from trainer.spec import Options, Phase
@@ -198,6 +198,8 @@ def submission(study: Study, profile: Profile) -> str:
     from sweeps.view import by_partition, jobs_of_packs
 
     jobs = sum(size.trials * _packs(study, phase) for phase, size in sizes(study).items())
+    if profile.executor is Executor.ALLOCATION:
+        return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} {enclosing_job.words(profile)}"
     sent = outfit.as_sent(profile)
     if profile.executor is Executor.LOCAL and profile.holds != "pack":
         return f"cluster: profile {profile.name}: {jobs_of_packs.planned(profile, jobs)}"

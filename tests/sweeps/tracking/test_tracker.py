@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
-import multiprocessing
 import os
 import shutil
 import signal
@@ -746,15 +746,10 @@ def test_telemetry_is_off_and_no_package_but_the_store_is_reached(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_four_processes_may_meet_a_new_store(tmp_path: Path) -> None:
+def test_four_processes_may_meet_a_new_store(tmp_path: Path, fork: Callable[[Callable[[], object]], int]) -> None:
     database = tmp_path / "study" / "mlflow.db"
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=initialise, args=(database,)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    children = [fork(lambda: initialise(database)) for _ in range(4)]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0, 0]
     assert [entry.name for entry in database.parent.iterdir()] == ["mlflow.db"]
     connection = sqlite3.connect(database)
     assert connection.execute("select count(*) from experiments").fetchone() == (1,)
@@ -763,29 +758,23 @@ def test_four_processes_may_meet_a_new_store(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_rebuild_killed_at_random_moments_ends_in_the_same_view(
-    tmp_path: Path, open_tracker: Callable[..., Tracker]
+    tmp_path: Path,
+    empty_store: Path,
+    open_tracker: Callable[..., Tracker],
+    fork: Callable[[Callable[[], object]], int],
 ) -> None:
     folder = tmp_path / "study"
     invent_study(folder, [RELU, DSRELU], folds=3, epochs=5)
     expected = rebuilt(folder, open_tracker, tmp_path)
-    open_tracker(folder)  # copies the empty store
-    code = (
-        "import sys; from pathlib import Path; from sweeps.tracking.tracker import Tracker\n"
-        "from sweeps.tracking.store import connect; t = Tracker(None, Path(sys.argv[1])); connect(t.store)\n"
-        "print('ready', flush=True); t.sync(); print('done', flush=True)"
-    )
+    shutil.copy(empty_store, folder / "mlflow.db")
     kills = 0
     for round_ in range(10):
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        time.sleep(0.02 + 0.03 * round_)
-        kills += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        child = fork(lambda: Tracker(None, folder).sync())
+        time.sleep(0.05 + 0.03 * round_)
+        kills += os.waitpid(child, os.WNOHANG) == (0, 0)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
     assert kills >= 5
     tracker = open_tracker(folder)
     tracker.sync()
