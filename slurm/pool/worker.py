@@ -43,8 +43,8 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXP
 
 def run(text: str) -> str:
     """Works on the pool that a :class:`slurm.pool.tickets.Work` names, as JSON; gives ``{"schema": 1, "ended": tickets
-    that ended here, "left": why it left}``. Raises ValueError for another text, RuntimeError without devices, and what
-    the import of the module to be preloaded raises."""
+    that ended here, "left": why it left, "short": whether too little time was left for a ticket}``. Raises ValueError
+    for another text, RuntimeError without devices, and what the import of the module to be preloaded raises."""
     work = read(text)
     threads = {name: str(work.cpus_per_ticket) for name in THREADS}
     os.environ.update(threads | work.environment)  # before anything is imported that reads them
@@ -88,6 +88,8 @@ class _Run:
         self.leaving = ""
         self.leaves_by = float("inf")
         self.taken = 0
+        self.short = False
+        """Whether a ticket needed more time than is left."""
         self._looked_at = self._told_at = float("-inf")
         self._told: Worker | None = None
 
@@ -105,7 +107,8 @@ class _Run:
             self.crew.end()
             self._tell(time.time(), at_once=True)
         _say(f"worker {self.name} leaves: {self.leaving}; {self.owed.ended} packs ended here")
-        return json.dumps({"schema": SCHEMA, "ended": self.owed.ended, "left": self.leaving})
+        short = self.short or not self.time.allows(self.work.reserve_s, time.time(), fresh=False)
+        return json.dumps({"schema": SCHEMA, "ended": self.owed.ended, "left": self.leaving, "short": short})
 
     def _over(self) -> bool:
         if not self.leaving or self.crew.running:
@@ -191,7 +194,9 @@ class _Run:
         fresh = not self.taken
 
         def allows(needed_s: float) -> bool:
-            return self.time.allows(max(needed_s, self.work.reserve_s), now, fresh=fresh)
+            enough = self.time.allows(max(needed_s, self.work.reserve_s), now, fresh=fresh)
+            self.short |= not enough
+            return enough
 
         while not self.leaving and (device := self.crew.free_device()) is not None:
             found = self.open.take(now, allows)
