@@ -70,13 +70,17 @@ def interpreter(profile: Profile) -> str:
 
 def _srun_options(profile: Profile) -> list[str]:
     # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
-    options = [f"--cpus-per-task={profile.cpus_per_pack}"]
+    cores = [] if profile.whole_node else [f"--cpus-per-task={profile.cpus_per_pack}"]
+    return [*cores, *image_options(profile)]
+
+
+def image_options(profile: Profile) -> list[str]:
+    """Of srun, where Python runs in a container of pyxis."""
     container = profile.container
-    if container is not None and container.image is not None:
-        options.append(f"--container-image={container.image}")
-        options += [f"--container-mounts={','.join(container.bind)}"] if container.bind else []
-        options += container.options
-    return options
+    if container is None or container.image is None:
+        return []
+    mounts = [f"--container-mounts={','.join(container.bind)}"] if container.bind else []
+    return [f"--container-image={container.image}", *mounts, *container.options]
 
 
 def _memory(profile: Profile) -> dict[str, str]:
@@ -105,6 +109,11 @@ SETUP = (
     """trap 'echo "setup of the profile failed with status $?: $BASH_COMMAND" >&2' ERR""",
 )
 """A line of the profile's setup that fails ends the job, and says which."""
+ALL_CORES = (
+    "unset SLURM_TRES_PER_TASK",  # 23.11 and later take no two words on one number
+    "export SLURM_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE SRUN_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE",
+)
+"""Of a node that was asked for whole, however many cores it has."""
 
 
 def _setup(profile: Profile) -> list[str]:
@@ -124,6 +133,15 @@ def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus
         timeout_min=profile.limit_min or FOREVER_MIN, signal_delay_s=profile.signal_lead_s, stderr_to_stdout=True
     )
     return int(executor.submit(payload.call, function, text).job_id)
+
+
+def node_side(profile: Profile, folder: Path, run: str) -> tuple[str, dict[str, str]]:
+    """A shell script that is the node side of a job, and the variables that it needs; ``run`` names the job in
+    ``folder``. It waits a minute for its pickle (:func:`place_pickle`), without which it does nothing."""
+    python = f"exec {interpreter(profile)} -m submitit.core._submit {shlex.quote(str(folder))}"
+    own = {"EXECUTOR": "local", "LOCAL_JOB_ID": run, "LOCAL_GLOBALID": "0", "LOCAL_NTASKS": "1"}
+    variables = {f"SUBMITIT_{name}": value for name, value in own.items()}
+    return "\n".join([*_setup(profile), python]), node_environment(profile) | variables
 
 
 class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives no types
@@ -296,7 +314,12 @@ def _slurm_executor(
         "signal_delay_s": profile.signal_lead_s,
         "stderr_to_stdout": True,
         # a site's or a user's --export=NONE would keep srun from handing on what is exported here
-        "setup": ["export SLURM_EXPORT_ENV=ALL", *exports, *_setup(profile)],
+        "setup": [
+            "export SLURM_EXPORT_ENV=ALL",
+            *exports,
+            *(ALL_CORES if profile.whole_node else ()),
+            *_setup(profile),
+        ],
         "array_parallelism": profile.array_throttle or count,
         "wckey": None,
         "srun_args": _srun_options(profile),

@@ -81,6 +81,15 @@ def interrupted(text: str) -> bool:
     return isinstance(answer, dict) and answer.get("interrupted") is True
 
 
+def short(text: str) -> bool:
+    """Whether a payload's text says that there was too little time left for what it was to do."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and answer.get("short") is True
+
+
 def on_slurm() -> bool:
     """Whether this process is a Slurm job of its own (and not a local job of a driver that runs inside one)."""
     return os.environ.get("SUBMITIT_EXECUTOR") == "slurm"

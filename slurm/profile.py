@@ -63,7 +63,7 @@ class Profile(Strict):
     """Features of nodes, as ``a100|h100``."""
 
     gpus_per_pack: int | None = Field(default=None, ge=0)
-    """None: on Slurm 1; on this machine 1 where it has GPUs, else 0."""
+    """None: on Slurm 1; on this machine, and in an allocation, 1 where it has GPUs, else 0."""
     gpu_type: str | None = None
     """As the site calls it, as ``a100``; None: whichever there is."""
     ask_gpus_as: Literal["gpus-per-node", "gpus-per-task", "gpus", "gres"] = "gpus-per-node"
@@ -189,8 +189,16 @@ class Profile(Strict):
             return "node"
         return "pack" if self.slots_per_gpu == 1 else "pilot"
 
+    @property
+    def whole_node(self) -> bool:
+        """Whether a job asks for a node as it is, since nothing says how many cores it has."""
+        alone = self.executor is Executor.SLURM and self.holds == "node"
+        return alone and self.gpus_per_pack == 0 and self.cpus_per_node is None
+
     def for_one_pack(self) -> Profile:
-        """The same with a job for each pack."""
+        """The same with a job for each pack; in an allocation as it is."""
+        if self.executor is Executor.ALLOCATION:
+            return self
         return self.model_copy(update={"jobs": "pack", "slots_per_gpu": 1})
 
     @property
@@ -226,7 +234,8 @@ class Profile(Strict):
             return wish
         if self.partitions:
             return self.places[0].device_for(wish)
-        return self.device or ("cuda" if self.executor is Executor.SLURM and self.gpus_per_pack != 0 else "auto")
+        asks = bool(self.gpus_per_pack) or (self.executor is Executor.SLURM and self.gpus_per_pack is None)
+        return self.device or ("cuda" if asks and self.executor is not Executor.LOCAL else "auto")
 
     def for_driver(self) -> Profile:
         """The profile of the driver's own job: one core, no GPU, one task, and of sbatch's options its own alone."""
@@ -262,7 +271,7 @@ class Profile(Strict):
         wrong: set[str] = info.context or set()
         rules = (
             ({"time", "time_min"}, two_limits),
-            ({"executor"}, profile_rules.only_on_slurm),
+            ({"executor", "jobs"}, profile_rules.unlike_the_executor),
             ({"executor", "time", "time_min", "partitions"}, profile_rules.no_limit),
             ({"executor", "time", "time_min", "partitions", "signal_lead_s"}, profile_rules.too_short),
             ({"partition", "partitions"}, profile_rules.both_kinds_of_partition),

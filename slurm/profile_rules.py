@@ -9,7 +9,7 @@ from slurm.messages import Finding, Phrase
 from slurm.profile_sections import MEMORY, Partition
 from slurm.yaml_reader import Path as Place
 
-LOCAL = "local"
+LOCAL, SLURM, ALLOCATION = "local", "slurm", "allocation"
 ONLY_ON_SLURM = (
     "partition",
     "partitions",
@@ -22,6 +22,26 @@ ONLY_ON_SLURM = (
     "exclude",
     "container",
 )
+HELD = (
+    "partition",
+    "partitions",
+    "account",
+    "qos",
+    "constraint",
+    "gpu_type",
+    "gres",
+    *MEMORY,
+    "time",
+    "time_min",
+    "sbatch",
+    "gpus_per_node",
+    "cpus_per_node",
+    "mem_per_node_gb",
+    "array_throttle",
+    "max_array_size",
+    "max_submit",
+)
+"""What a job got before the driver started in it."""
 
 
 class Profile(Protocol):
@@ -29,6 +49,8 @@ class Profile(Protocol):
 
     @property
     def executor(self) -> str: ...
+    @property
+    def jobs(self) -> str | None: ...
     @property
     def partition(self) -> str | None: ...
     @property
@@ -55,7 +77,8 @@ class Profile(Protocol):
     def model_fields_set(self) -> set[str]: ...
 
 
-def only_on_slurm(profile: Profile) -> Iterator[Finding]:
+def unlike_the_executor(profile: Profile) -> Iterator[Finding]:
+    yield from _held_by_the_allocation(profile)
     if profile.executor == LOCAL:
         for key in ONLY_ON_SLURM:
             if given := getattr(profile, key):
@@ -63,8 +86,23 @@ def only_on_slurm(profile: Profile) -> Iterator[Finding]:
                 yield (key,), got, "accepts nothing with executor: local; remove it, or give executor: slurm"
 
 
+def _held_by_the_allocation(profile: Profile) -> Iterator[Finding]:
+    if profile.executor != ALLOCATION:
+        return
+    for key in HELD:
+        if key in profile.model_fields_set and (given := getattr(profile, key)):
+            got = Phrase(", ".join(entry.name for entry in given)) if key == "partitions" else given
+            yield (
+                (key,),
+                got,
+                "accepts nothing with executor: allocation: the job around the driver has its own; remove it",
+            )
+    if profile.jobs not in (None, "node"):
+        yield ("jobs",), profile.jobs, "accepts node with executor: allocation: one worker a node takes packs"
+
+
 def no_limit(profile: Profile) -> Iterator[Finding]:
-    if profile.executor == LOCAL or profile.limit_min is not None:
+    if profile.executor != SLURM or profile.limit_min is not None:
         return
     text = "is missing; accepts the time limit of one job, as 240 (minutes) or 4:00:00"
     if all(entry.limit_min is None for entry in profile.partitions):
@@ -77,7 +115,7 @@ def no_limit(profile: Profile) -> Iterator[Finding]:
 
 def too_short(profile: Profile) -> Iterator[Finding]:
     """Time limits after whose begin jobs would at once be told to stop."""
-    if profile.executor == LOCAL:
+    if profile.executor != SLURM:
         return
     lead = profile.signal_lead_s
     places: list[tuple[Place, Profile | Partition]] = [((), profile)]

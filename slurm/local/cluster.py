@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -23,15 +22,13 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slurm import executor, job_results, processes
-from slurm.errors import ClusterError, SubmissionRejected
-from slurm.files import write_whole
+from slurm.errors import SubmissionRejected
+from slurm.files import read_record, write_record
 from slurm.jobs import NAME, Costs, JobReport, JobState
 from slurm.profile import Profile
 
-SCHEMA = 1
 MARK = "ACTSWEEP_JOB_FOLDER"
 """Variable by which the processes of a job are recognised."""
 KILL_AFTER_S = 20.0
@@ -82,7 +79,7 @@ class LocalCluster:
             raise SubmissionRejected(f'jobs named "{name}" were submitted before; recover() gives them')
         for job, text in zip(jobs, texts, strict=True):
             (root / job).mkdir(parents=True, exist_ok=True)
-            _write_record(root / job / "claim.json", {"call": call, "text": text})
+            write_record(root / job / "claim.json", {"call": call, "text": text})
             self._jobs[job] = _Job(folder=root / job)
         self.costs.count("submit")
         self._start(jobs)
@@ -110,7 +107,7 @@ class LocalCluster:
             if known is None or known.cancelled_at is not None or self._report(job).state.over:
                 continue
             known.cancelled_at = time.time()
-            _write_record(known.folder / "cancelled.json", {"at": known.cancelled_at})
+            write_record(known.folder / "cancelled.json", {"at": known.cancelled_at})
             if known.process is not None and processes.alive(known.process):
                 self.costs.count("kill")
                 processes.signal_group(known.process.pid, signal.SIGTERM)
@@ -164,7 +161,7 @@ class LocalCluster:
             if known.process is not None or known.cancelled_at is not None:
                 continue
             known.gpus = self._free_gpus(running)
-            claim = _read_record(known.folder / "claim.json")
+            claim = read_record(known.folder / "claim.json")
             pid = executor.start_here(self.profile, claim["call"], claim["text"], folder=known.folder, gpus=known.gpus)
             self._started(known, processes.identify(pid), pid)
             running.append(job)
@@ -177,7 +174,7 @@ class LocalCluster:
             host=processes.this_host(), boot=processes.this_boot(), pid=pid, started=-1.0
         )
         record = {"gpus": list(known.gpus), "process": dataclasses.asdict(known.process)}
-        _write_record(known.folder / "started.json", record)
+        write_record(known.folder / "started.json", record)
 
     def _free_gpus(self, running: Sequence[str]) -> tuple[str, ...]:
         """GPUs for one more job: those that the fewest running jobs have."""
@@ -200,9 +197,9 @@ class LocalCluster:
     def _restore(self, known: _Job) -> None:
         """What an earlier driver did with the job, wherever it was cut off."""
         if (known.folder / "cancelled.json").exists():
-            known.cancelled_at = _read_record(known.folder / "cancelled.json")["at"]
+            known.cancelled_at = read_record(known.folder / "cancelled.json")["at"]
         if (known.folder / "started.json").exists():
-            started = _read_record(known.folder / "started.json")
+            started = read_record(known.folder / "started.json")
             known.process, known.gpus = processes.Identity(**started["process"]), tuple(started["gpus"])
             return
         for path in known.folder.glob("*_submitted.pkl"):  # cut off after the process was given its work
@@ -279,7 +276,7 @@ class LocalCluster:
 def log(job: str, folder: Path) -> Path | None:
     """Where the job's standard output and error go; None for one that is not of this machine, or was not started."""
     started = folder / job / "started.json"
-    return executor.log_path(folder / job, str(_read_record(started)["process"]["pid"])) if started.exists() else None
+    return executor.log_path(folder / job, str(read_record(started)["process"]["pid"])) if started.exists() else None
 
 
 def gpus_here() -> tuple[str, ...]:
@@ -296,17 +293,3 @@ def gpus_here() -> tuple[str, ...]:
         return ()
     count = sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
     return tuple(str(number) for number in range(count))
-
-
-def _write_record(path: Path, record: Mapping[str, Any]) -> None:
-    write_whole(path, json.dumps({"schema": SCHEMA, **record}))
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise ClusterError(f"{path}: not a record of a job ({problem})") from None
-    if record.get("schema") != SCHEMA:
-        raise ClusterError(f"{path}: written by another version (schema {record.get('schema')}, known is {SCHEMA})")
-    return record

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from slurm.jobs import JobState
-from slurm.pool import child, devices, time_left
+from slurm.pool import child, devices, slots_found, time_left
 from slurm.pool.child import Answer
 from slurm.pool.crew import KILL_AFTER_S, Crew, Running
 from slurm.pool.endings import ending
@@ -43,8 +43,8 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXP
 
 def run(text: str) -> str:
     """Works on the pool that a :class:`slurm.pool.tickets.Work` names, as JSON; gives ``{"schema": 1, "ended": tickets
-    that ended here, "left": why it left}``. Raises ValueError for another text, RuntimeError without devices, and what
-    the import of the module to be preloaded raises."""
+    that ended here, "left": why it left, "short": whether too little time was left for a ticket}``. Raises ValueError
+    for another text, RuntimeError without devices, and what the import of the module to be preloaded raises."""
     work = read(text)
     threads = {name: str(work.cpus_per_ticket) for name in THREADS}
     os.environ.update(threads | work.environment)  # before anything is imported that reads them
@@ -80,13 +80,16 @@ class _Run:
         self.pool = Pool(Path(work.pool))
         self.name = self.pool.join(work.worker)
         self.open = OpenTickets(self.pool, self.name, _hosts())
-        self.slots = Slots(work.slots)
         found = devices.found(gpus=work.gpus_per_ticket, cpus=work.cpus_per_ticket, most=work.devices)
+        self.kind = devices.kind(found[0])
+        self.slots = Slots(work.slots, slots_found.newest(self.pool, self.kind))
         self.crew = Crew(found, self.slots, work.environment)
         self.owed = Owed(self.pool, self.name, _say)
         self.leaving = ""
         self.leaves_by = float("inf")
         self.taken = 0
+        self.short = False
+        """Whether a ticket needed more time than is left."""
         self._looked_at = self._told_at = float("-inf")
         self._told: Worker | None = None
 
@@ -94,6 +97,7 @@ class _Run:
         _say(f"worker {self.name} on {host()}: {', '.join(device.name for device in self.crew.devices)}")
         if self.work.gpus_per_ticket:
             _say(devices.mps())
+        _say(f"{self.slots.now} at a time on a device: {self.slots.why}")
         preload(self.work.preload)
         self.since = time.time()
         try:
@@ -103,7 +107,8 @@ class _Run:
             self.crew.end()
             self._tell(time.time(), at_once=True)
         _say(f"worker {self.name} leaves: {self.leaving}; {self.owed.ended} packs ended here")
-        return json.dumps({"schema": SCHEMA, "ended": self.owed.ended, "left": self.leaving})
+        short = self.short or not self.time.allows(self.work.reserve_s, time.time(), fresh=False)
+        return json.dumps({"schema": SCHEMA, "ended": self.owed.ended, "left": self.leaving, "short": short})
 
     def _over(self) -> bool:
         if not self.leaving or self.crew.running:
@@ -127,6 +132,7 @@ class _Run:
         self.signals.clear()
         for each, answer in self.crew.collect():
             self._ended(each, answer, time.time())
+        self._try_slots()
         self.crew.tidy(leaving=bool(self.leaving))
 
     # -- when to go ----------------------------------------------------------------------------------------------------
@@ -188,7 +194,9 @@ class _Run:
         fresh = not self.taken
 
         def allows(needed_s: float) -> bool:
-            return self.time.allows(max(needed_s, self.work.reserve_s), now, fresh=fresh)
+            enough = self.time.allows(max(needed_s, self.work.reserve_s), now, fresh=fresh)
+            self.short |= not enough
+            return enough
 
         while not self.leaving and (device := self.crew.free_device()) is not None:
             found = self.open.take(now, allows)
@@ -212,11 +220,12 @@ class _Run:
 
     def _ended(self, each: Running, answer: Answer, now: float) -> None:
         self.open.look_again()
-        found = ending(answer, may_share=each.may_share, cancelled=each.cancelled, overdue=each.overdue)
+        found = ending(answer, may_share=each.may_share, told=each.told, cancelled=each.cancelled, overdue=each.overdue)
         if found.state is None:
-            self.slots.crowded(each.slots)
-            _say(f"{each.ticket.job} waits again ({found.reason}); from now on {self.slots.now} at a time on a device")
+            _say(f"{each.ticket.job} waits again: {found.reason}")
             self.owed.give_back(each.ticket)
+            if found.crowded and self.slots.crowded(max(each.slots, self.slots.now)):
+                self._changed_slots()
             return
         ended = Ended(
             job=each.ticket.job,
@@ -229,6 +238,17 @@ class _Run:
             slots=each.slots,
         )
         self.owed.end(ended, each.ticket.file)
+
+    def _try_slots(self) -> None:
+        """One step of the trial, where there is one."""
+        running = frozenset(each.ticket.job for each in self.crew.running)
+        if self.slots.double(self.crew.memory()) if self.slots.may_double else self.slots.weigh(running):
+            self._changed_slots()
+
+    def _changed_slots(self) -> None:
+        _say(f"{self.slots.now} at a time on a device: {self.slots.why}")
+        with contextlib.suppress(OSError):  # a later worker finds it out again
+            slots_found.keep(self.pool, self.name, self.kind, self.slots)
 
     def _tell(self, now: float, *, at_once: bool = False) -> None:
         told = Worker(

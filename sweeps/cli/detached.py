@@ -22,13 +22,14 @@ class _Terminated(BaseException):
 
 
 def check(study: Study) -> None:
-    """Raises :class:`StudyError` for a study that runs on this machine."""
+    """Raises :class:`StudyError` for a study whose jobs are not submitted to Slurm."""
     from slurm.profile import load
 
     profile = load(study.cluster.profile)
     if profile.executor != "slurm":
         raise StudyError(
-            f"{study.name}: --detach needs a Slurm profile, {profile.name} runs on this machine; give --cluster"
+            f"{study.name}: --detach needs a profile with executor: slurm, {profile.name} has {profile.executor}; give "
+            "--cluster"
         )
 
 

@@ -41,7 +41,9 @@ def check(study: Study) -> Checked:
     Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
     there or cannot be dealt to these folds, a model or an activation that does not train at the bounds of its space.
     Data set and torch are loaded by another process, so that the driver stays small."""
-    profile = profiles.of(study)
+    from slurm.clusters import refuse_elsewhere
+
+    refuse_elsewhere(profile := profiles.of(study))
     without = [here.partition for here in profile.places if here.executor == "slurm" and here.gpus_per_pack == 0]
     if study.cluster.device == "cuda" and without:
         where = f" in partition {', '.join(filter(None, without))}" if any(without) else ""

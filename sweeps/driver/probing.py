@@ -62,10 +62,11 @@ def run(
 ) -> Probed:
     """Trains the probe in ``folder`` and gives what it measured. Raises :class:`ProbeFailed` for an activation that
     came to no epoch; an interrupt cancels the jobs."""
-    from slurm.clusters import open_cluster
+    from slurm.clusters import open_cluster, refuse_elsewhere, settled
 
+    refuse_elsewhere(profile)
     specs, jobs = prepare(study, folder), (folder / "jobs").absolute()
-    profile = needs.here(study).for_nodes(profile.for_one_pack())
+    profile = settled(needs.here(study).for_nodes(profile.for_one_pack()))
     cluster = cluster or open_cluster(profile, jobs)
     node = node_for(study, profile)
     texts = []

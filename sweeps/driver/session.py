@@ -173,13 +173,13 @@ def node_for(study: Study, profile: Profile) -> Node:
 def _driver(
     study: Study, path: Path, lock: Lock, kept: Surroundings, call: str, cluster: Cluster | None
 ) -> Iterator[Driver]:
-    from slurm.clusters import open_cluster
+    from slurm.clusters import open_cluster, settled
     from sweeps.tracking.tracker import Tracker
 
-    profile = kept.for_nodes(profiles.of(study))
+    profile = settled(kept.for_nodes(profiles.of(study)))
     cluster = cluster or open_cluster(profile, path / "jobs")
     tracker = Tracker(study.tracking.uri, path)
-    journal_lag_s = JOURNAL_LAG_S if profile.executor == "slurm" else 0.0
+    journal_lag_s = 0.0 if profile.executor == "local" else JOURNAL_LAG_S
     driver = Driver(path, study, cluster, tracker, node_for(study, profile), journal_lag_s=journal_lag_s, call=call)
     driver.on_tick = lock.beat
     try:

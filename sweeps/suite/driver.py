@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slurm.clusters import open_cluster
+from slurm.clusters import open_cluster, settled
 from slurm.errors import ClusterError
 from slurm.jobs import Cluster
 from sweeps.driver import needs, profiles, sent, session
@@ -193,7 +193,7 @@ def _cluster(members: Sequence[Member], *, here: bool) -> Cluster:
         known = [kept.replaced_by(needs.here(member.study)) for kept, member in zip(known, members, strict=True)]
     imports = tuple(dict.fromkeys(entry for kept in known for entry in kept.import_path))
     profile = replace(known[0], import_path=imports).for_nodes(profiles.of(members[0].study))
-    return open_cluster(profile, *(member.path / "jobs" for member in members))
+    return open_cluster(settled(profile), *(member.path / "jobs" for member in members))
 
 
 def drive(driver: SuiteDriver, show: Callable[[SuiteDriver], None], *, interval_s: float) -> bool:

@@ -9,10 +9,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from actsweep_start import PACKAGES, why_hidden
 from sweeps.wording import counted
+
+if TYPE_CHECKING:
+    from slurm.profile import Profile
 
 _DEVICE = (
     "import torch; n = torch.cuda.device_count(); "
@@ -106,4 +109,16 @@ def _profile(name: str) -> Finding:
         return Finding(level="wrong", text=str(error))
     if profile.executor == "slurm" and shutil.which("sbatch") is None:
         return Finding(level="wrong", text=f"profile {name} needs Slurm, and there is no sbatch on PATH here")
+    if profile.executor == "allocation":
+        return _enclosing(profile)
     return Finding(level="good", text=f"profile {name}: {profile.executor}")
+
+
+def _enclosing(profile: Profile) -> Finding:
+    from slurm.errors import ClusterError
+    from sweeps.view import enclosing_job
+
+    try:
+        return Finding(level="good", text=f"profile {profile.name}: {profile.executor}, {enclosing_job.words(profile)}")
+    except ClusterError as error:
+        return Finding(level="wrong", text=str(error))

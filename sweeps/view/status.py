@@ -67,7 +67,9 @@ class StudyStatus:
     def words(self) -> str:
         text = io.StringIO()
         # Whether they run or wait, only the scheduler knows, and it is not asked here.
-        known = f"{jobs(self.jobs_live)} not known to be over" if not self.now.finished else "no jobs"
+        several = self.waiting is not None and self.waiting.on_jobs is not None
+        live = counted(self.jobs_live, "pack") if several else jobs(self.jobs_live)
+        known = f"{live} not known to be over" if not self.now.finished else "no jobs"
         Console(file=text, width=110).print(screen(self.now, UNWATCHED, known))
         why = waiting_lines(self.waiting, alive=self.driver_alive) if self.waiting else []
         step = next_step(self.folder, finished=self.now.finished, kind="study")

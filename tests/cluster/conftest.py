@@ -117,7 +117,7 @@ def stand_in(environment: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
     """Name of the stand-in for training, as submit takes it."""
     folder = tmp_path_factory.mktemp("modules")
     (folder / "stand_in.py").write_text(STAND_IN)
-    environment.setenv("PYTHONPATH", str(folder))
+    environment.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
     return "stand_in:train"
 
 

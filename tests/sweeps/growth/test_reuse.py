@@ -22,6 +22,7 @@ from sweeps.testing import attempts, numbers
 from sweeps.tracking.folder_reader import FolderReader
 from trainer.codec import from_text
 from trainer.spec import FoldSpec
+from trainer.testing import rewrite
 
 Drive = Callable[..., Driver]
 Trainings = Callable[[Path], dict[str, object]]
@@ -117,7 +118,7 @@ def garbled(file: Path) -> None:
 
 
 def failed(file: Path) -> None:
-    file.write_text(file.read_text().replace('"status":"finished"', '"status":"failed"'))
+    rewrite(file, lambda record: record.update(status="failed") if record["kind"] == "end" else None)
 
 
 def half_predicted(file: Path) -> None:
@@ -125,14 +126,14 @@ def half_predicted(file: Path) -> None:
 
 
 def other_data(file: Path) -> None:
-    file.write_text(file.read_text().replace('"data_digest":"' + "0" * 64, '"data_digest":"' + "1" * 64))
+    rewrite(file, lambda record: record.update(data_digest="1" * 64) if record["kind"] == "start" else None)
 
 
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
         (cut, None), (failed, None), (without_an_epoch, "its journal is damaged"), (garbled, "its journal is damaged"),
-        (half_predicted, "its predictions are damaged"), (other_data, "trained on other data"),
+        (half_predicted, "its predictions.npz is damaged"), (other_data, "trained on other data"),
     ],
 )  # fmt: skip
 def test_what_is_not_finished_and_whole_is_trained(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import math
 import os
 import shutil
@@ -26,6 +25,7 @@ from sweeps.tracking.run_values import LOGGED, PARENT, Mark, metric_key, value_t
 from sweeps.tracking.store import configure_mlflow, initialise, locate
 from sweeps.tracking.tracker import Tracker
 from trainer.journal import Status, set_aside
+from trainer.testing import rewrite
 
 configure_mlflow()
 
@@ -275,13 +275,14 @@ def test_what_is_known_at_the_end_alone_reaches_a_run_that_was_followed_from_its
 
 def in_two_stages(journal: Path) -> None:
     """Names a stage in each epoch, and remarks on a metric at the end."""
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    for line in lines:
+
+    def named(line: dict[str, Any]) -> None:
         if line["kind"] == "epoch":
             line["stage"] = "first" if line["epoch"] <= 2 else "second"
         elif line["kind"] == "end":
             line["remarks"] = {"loss": "all scores are equal"}
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    rewrite(journal, named)
 
 
 def test_a_restarted_fold_shows_each_epoch_once_with_the_newest_attempt(
@@ -555,24 +556,22 @@ def test_an_outage_is_told_and_caught_up_after_a_pause(tmp_path: Path, open_trac
     assert view(tracker) == rebuilt(folder, open_tracker, tmp_path)
 
 
-def test_a_damaged_journal_keeps_its_fold_out_and_no_other(
+def test_a_damaged_specification_keeps_its_fold_out_and_no_other(
     tmp_path: Path, open_tracker: Callable[..., Tracker]
 ) -> None:
     folder = tmp_path / "study"
     keys = invent_study(folder, [RELU], folds=2)
-    journal = folder / "trials" / keys[0] / "attempt-1" / "metrics.jsonl"
-    whole = journal.read_text()
-    journal.write_text("{}\n" + whole)
+    specification = folder / "trials" / keys[0] / "spec.json"
+    whole = specification.read_text()
+    specification.write_text(whole[:40])
     tracker = open_tracker(folder)
-    with pytest.raises(TrackingError, match=r"relu-c000/fold-0-0.*not a journal record"):
+    with pytest.raises(TrackingError, match=r"fold-0-0/spec\.json: cannot be read .*`actsweep resume DIR`"):
         tracker.sync()
     assert view(tracker)["invented/relu-c000/0-1"]["status"] == "FINISHED"
-    journal.write_text(whole)
+    specification.write_text(whole)
     assert tracker.close()
     assert tracker.trouble is None
-    for key, run in rebuilt(folder, open_tracker, tmp_path).items():
-        # A trial's begin is fixed when its run is made, and the earlier fold's could not be read then.
-        assert view(tracker)[key] | {"start": 0} == run | {"start": 0}
+    assert view(tracker) == rebuilt(folder, open_tracker, tmp_path)
 
 
 def test_a_flush_keeps_to_its_budget(tmp_path: Path, open_tracker: Callable[..., Tracker]) -> None:
