@@ -27,8 +27,6 @@ Trainings = Callable[[Path], dict[str, object]]
 class AtOnce:
     """A cluster whose jobs are over when they were submitted."""
 
-    trouble = ""
-
     def __init__(self) -> None:
         self.costs = Costs()
         self.submitted = 0
