@@ -20,6 +20,7 @@ from typing import IO, Any, ClassVar, Literal, NamedTuple
 
 from trainer import previous
 from trainer.codec import SINCE, Format, from_plain
+from trainer.device_kind import SLOTS, DeviceKind
 from trainer.errors import JournalError, OtherVersion, SpecError
 from trainer.files import Kept
 
@@ -38,28 +39,6 @@ class Status(StrEnum):
 
 
 JOURNAL = Format(name="journal", schema=2, previous={"Start": previous.start})
-
-
-SLOTS = "slots"
-"""Of a Start's environment: how many packs share the device; 1 where it is not said."""
-
-
-class DeviceKind(NamedTuple):
-    """What the seconds of an epoch depend on beside what is trained."""
-
-    device: str
-    """cpu or cuda."""
-    name: str
-    """The device's model."""
-    slots: int
-    """Packs that share it."""
-    threads: int
-    """Of the pack."""
-
-    def words(self) -> str:
-        """As ``NVIDIA A100, 2 packs on it, 4 threads``."""
-        shared = f", {self.slots} packs on it" if self.slots > 1 else ""
-        return f"{self.name}{shared}, {self.threads} {'thread' if self.threads == 1 else 'threads'}"
 
 
 @dataclass(frozen=True, kw_only=True)
