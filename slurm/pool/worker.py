@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from slurm.jobs import JobState
-from slurm.pool import child, devices, slots_found, time_left
+from slurm.pool import devices, slots_found, time_left
 from slurm.pool.child import Answer
 from slurm.pool.crew import KILL_AFTER_S, Crew, Running
 from slurm.pool.endings import ending
@@ -128,7 +128,7 @@ class _Run:
         self._tell(now)
         if self._over():
             return
-        child.wait([self.signals.pipe, *self.crew.pipes], min(STEP_S, self.work.idle_s))
+        self.crew.wait(self.signals.pipe, min(STEP_S, self.work.idle_s))
         self.signals.clear()
         for each, answer in self.crew.collect():
             self._ended(each, answer, time.time())

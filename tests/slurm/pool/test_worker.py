@@ -106,6 +106,19 @@ def test_a_failure_ends_no_neighbour_and_the_next_gets_a_fresh_process(workers, 
     assert "Traceback" not in workers.log()
 
 
+def test_a_text_that_closes_the_workers_pipes_fails_alone_and_costs_no_time(workers, tmp_path):
+    workers.put("closing", "1.5", 0)
+    workers.put("note", {"file": str(tmp_path / "notes")}, 1)
+    process = workers.start()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    found = workers.ended()
+    assert found["job.0"].state == "failed"
+    assert found["job.1"].state == "finished"
+    assert used.ru_utime + used.ru_stime < 1.2
+
+
 @pytest.mark.parametrize("call", ["crowded", "killed_in_company"])
 def test_what_is_short_of_memory_in_company_waits_again_with_half_as_many(workers, pool, tmp_path, call):
     files = [tmp_path / f"slots-{number}" for number in range(2)]
