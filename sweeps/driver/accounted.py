@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from analysis.errors import SourceError
 from analysis.runs import accounting
@@ -15,7 +15,6 @@ from analysis.runs.schema import ACCOUNTING_ARTIFACT, ACCOUNTING_RUNS_ARTIFACT
 from slurm.errors import ClusterError
 from slurm.jobs import Costs
 from slurm.profile import load as load_profile
-from slurm.scheduler import accounting as accounts
 from sweeps.driver import holding
 from sweeps.driver.packs import pack_size
 from sweeps.errors import StudyError
@@ -27,6 +26,9 @@ from sweeps.study import planner
 from sweeps.study.study import Study
 from trainer import meter
 from trainer.errors import JournalError
+
+if TYPE_CHECKING:
+    from slurm.scheduler import accounting as accounts
 
 
 class Pack(NamedTuple):
@@ -48,6 +50,8 @@ def settle(path: Path, study: Study, journals: Journals, costs: Costs | None = N
 
 
 def _settle(path: Path, study: Study, journals: Journals, costs: Costs) -> None:
+    from slurm.scheduler import accounting as accounts  # with submitit, which reading needs not
+
     packs = _packs(path)
     known = read(path)
     if not packs or (known is not None and known.complete and known.jobs == len(packs)):
