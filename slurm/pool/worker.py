@@ -240,7 +240,7 @@ class _Run:
         self.owed.end(ended, each.ticket.file)
 
     def _try_slots(self) -> None:
-        """One step of the trial, where there is one."""
+        """One step of the try-out, where there is one."""
         running = frozenset(each.ticket.job for each in self.crew.running)
         if self.slots.double(self.crew.memory()) if self.slots.may_double else self.slots.weigh(running):
             self._changed_slots()

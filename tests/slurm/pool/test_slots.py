@@ -1,4 +1,4 @@
-"""The trial for the number of tickets at a time: pure, from what tickets tell; and with real processes."""
+"""The try-out for the number of tickets at a time: pure, from what tickets tell; and with real processes."""
 
 from __future__ import annotations
 

@@ -135,13 +135,19 @@ def test_what_is_short_of_memory_in_company_waits_again_with_half_as_many(worker
 
 def test_code_of_the_users_own_never_meets_another_in_one_process(workers, tmp_path):
     file = tmp_path / "notes"
-    for number, own in enumerate([None, "a", "a", "b", None]):
-        text = {"file": str(file), "name": number, "own_folder": own, "own": {"mod": own} if own else {}}
+    for number, own in enumerate([None, "a", "a", "b", None, "", ""]):
+        text = {
+            "file": str(file),
+            "name": number,
+            "own_folder": own or None,
+            "own": {} if own is None else {"mod": own},
+        }
         workers.put("note", text, number)
     workers.run()
-    plain, first, second, other, last = [each["pid"] for each in notes(file)]
+    plain, first, second, other, last, unfrozen, again = [each["pid"] for each in notes(file)]
     assert plain == first == second
     assert len({second, other, last}) == 3
+    assert last == unfrozen != again
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGTERM])
