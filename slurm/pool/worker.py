@@ -98,6 +98,7 @@ class _Run:
         if self.work.gpus_per_ticket:
             _say(devices.mps())
         _say(f"{self.slots.now} at a time on a device: {self.slots.why}")
+        self._tell(time.time())  # how much it takes is known while it still imports
         preload(self.work.preload)
         self.since = time.time()
         try:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -175,14 +176,15 @@ def test_a_signal_before_what_runs_has_handlers_is_not_lost(workers, until, tmp_
     assert workers.ended()["job.0"].state == "timed out"
 
 
-def test_a_signal_before_the_worker_works_leaves_all_open(workers, tmp_path):
+def test_a_signal_before_the_worker_works_leaves_all_open(workers, pool, tmp_path):
     workers.put("note", {"file": str(tmp_path / "notes")})
     (tmp_path / "modules" / "slow_preload.py").write_text(
         f"import time, pathlib\npathlib.Path({str(tmp_path / 'importing')!r}).touch()\ntime.sleep(1)\n"
     )
     process = workers.start(preload="slow_preload")
     while not (tmp_path / "importing").exists():
-        pass
+        time.sleep(0.005)
+    assert pool.runs()["worker.0"].devices == ("0",)  # told before it imports anything
     process.send_signal(signal.SIGUSR2)
     out, _ = process.communicate(timeout=10)
     assert json.loads(out)["ended"] == 0
