@@ -24,7 +24,7 @@ from submitit.core import utils
 from submitit.local.local import LocalExecutor, LocalJob
 from submitit.slurm.slurm import SlurmExecutor
 
-from slurm import payload, profile_jobs
+from slurm import asked_for, payload
 from slurm.files import written_aside
 from slurm.profile import Profile
 
@@ -68,58 +68,6 @@ def interpreter(profile: Profile) -> str:
     return f"{shlex.join([container.command, 'exec', *container.options, *binds, container.apptainer])} {python}"
 
 
-def _srun_options(profile: Profile) -> list[str]:
-    # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
-    cores = [] if profile_jobs.whole_node(profile) else [f"--cpus-per-task={profile.cpus_per_pack}"]
-    return [*cores, *image_options(profile)]
-
-
-def image_options(profile: Profile) -> list[str]:
-    """Of srun, where Python runs in a container of pyxis."""
-    container = profile.container
-    if container is None or container.image is None:
-        return []
-    mounts = [f"--container-mounts={','.join(container.bind)}"] if container.bind else []
-    return [f"--container-image={container.image}", *mounts, *container.options]
-
-
-def _memory(profile: Profile) -> dict[str, str]:
-    """The one option by which memory is asked for; none where the site gives it."""
-    for option, gigabytes in (("mem_per_cpu", profile.mem_per_cpu_gb), ("mem_per_gpu", profile.mem_per_gpu_gb)):
-        if gigabytes is not None:
-            return {option: f"{round(1024 * gigabytes)}M"}
-    return {} if profile.memory_gb is None else {"mem": f"{round(1024 * profile.memory_gb)}M"}
-
-
-def _resources(profile: Profile) -> dict[str, str]:
-    """GPUs by the option that the site takes them by, and other generic resources."""
-    gpus = 1 if profile.gpus_per_pack is None else profile.gpus_per_pack
-    wanted = (f"{profile.gpu_type}:{gpus}" if profile.gpu_type else str(gpus)) if gpus else ""
-    gres = list(profile.gres)
-    if wanted and profile.ask_gpus_as == "gres":
-        gres.insert(0, f"gpu:{wanted}")
-    options: dict[str, str] = {profile.ask_gpus_as: wanted} if wanted and profile.ask_gpus_as != "gres" else {}
-    if "gpus-per-task" in options:
-        options["ntasks"] = "1"  # Slurm 23.02 on takes no --ntasks-per-node for the number of tasks
-    return options | ({"gres": ",".join(gres)} if gres else {})
-
-
-SETUP = (
-    "set -eE",
-    """trap 'echo "setup of the profile failed with status $?: $BASH_COMMAND" >&2' ERR""",
-)
-"""A line of the profile's setup that fails ends the job, and says which."""
-ALL_CORES = (
-    "unset SLURM_TRES_PER_TASK",  # 23.11 and later take no two words on one number
-    "export SLURM_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE SRUN_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE",
-)
-"""Of a node that was asked for whole, however many cores it has."""
-
-
-def _setup(profile: Profile) -> list[str]:
-    return [*SETUP, *profile.setup, "trap - ERR", "set +eE"] if profile.setup else []
-
-
 def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus: Sequence[str]) -> int:
     """Starts ``function(text)`` as a process group and session of its own and gives the leader's pid.
 
@@ -141,7 +89,7 @@ def node_side(profile: Profile, folder: Path, run: str) -> tuple[str, dict[str, 
     python = f"exec {interpreter(profile)} -m submitit.core._submit {shlex.quote(str(folder))}"
     own = {"EXECUTOR": "local", "LOCAL_JOB_ID": run, "LOCAL_GLOBALID": "0", "LOCAL_NTASKS": "1"}
     variables = {f"SUBMITIT_{name}": value for name, value in own.items()}
-    return "\n".join([*_setup(profile), python]), node_environment(profile) | variables
+    return "\n".join([*asked_for.setup(profile), python]), node_environment(profile) | variables
 
 
 class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives no types
@@ -167,7 +115,7 @@ class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives 
         }
         words = [sys.executable, "-P", "-m", "submitit.local._local", str(self.folder)]
         if self.profile.setup:
-            words = ["bash", "-c", "\n".join([*_setup(self.profile), f"exec {shlex.join(words)}"])]
+            words = ["bash", "-c", "\n".join([*asked_for.setup(self.profile), f"exec {shlex.join(words)}"])]
         with (self.folder / "controller.log").open("ab") as log:
             process = subprocess.Popen(
                 words,
@@ -317,18 +265,18 @@ def _slurm_executor(
         "setup": [
             "export SLURM_EXPORT_ENV=ALL",
             *exports,
-            *(ALL_CORES if profile_jobs.whole_node(profile) else ()),
-            *_setup(profile),
+            *asked_for.all_cores(profile),
+            *asked_for.setup(profile),
         ],
         "array_parallelism": profile.array_throttle or count,
         "wckey": None,
-        "srun_args": _srun_options(profile),
+        "srun_args": asked_for.srun_options(profile),
         # a variable of the submitting shell could change submitit's signal, and sites differ in JobRequeue
         "additional_parameters": {
             "signal": f"USR2@{profile.signal_lead_s}",
             "requeue": True,
-            **_memory(profile),
-            **_resources(profile),
+            **asked_for.memory(profile),
+            **asked_for.resources(profile),
             **where,
             **further,
         },
