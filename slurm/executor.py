@@ -15,7 +15,7 @@ import shlex
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,16 @@ from submitit.core import utils
 from submitit.local.local import LocalExecutor, LocalJob
 from submitit.slurm.slurm import SlurmExecutor
 
-from slurm import job_words, payload, profile_jobs
+from slurm import asked_for, payload
 from slurm.files import written_aside
 from slurm.profile import Profile
 
 ACCEPTED = re.compile(r"^(?:sbatch: )?Submitted batch job (\d+)(?: on cluster (\S+))?\s*$", flags=re.MULTILINE)
 FOREVER_MIN = 10 * 365 * 24 * 60
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+ENCLOSING = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_", "MLFLOW_TRACKING_")
+KEPT = ("SLURM_CONF",)
+"""Says where the scheduler's configuration is, and is nothing of an enclosing job's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,29 @@ class Result:
     """The payload's text, or the traceback."""
 
 
+def node_environment(profile: Profile) -> dict[str, str]:
+    """Variables set on the node: the profile's own, and as many threads as the pack has cores."""
+    threads = {variable: str(profile.cpus_per_pack) for variable in THREAD_VARIABLES}
+    return {**threads, **profile.environment}
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what an enclosing Slurm job or submitit left in it, and without a tracking server's
+    credentials: nodes write journals, not MLflow."""
+    return {key: value for key, value in environment.items() if key in KEPT or not key.startswith(ENCLOSING)}
+
+
+def interpreter(profile: Profile) -> str:
+    """Shell words that start Python on the node, to be followed by ``-m`` and a module. ``-P`` keeps its current folder
+    out of the way of installed code; ``actsweep_start`` keeps what else is called ``slurm`` out of the way of ours."""
+    python = f"{profile.python or shlex.quote(sys.executable)} -P -u -m actsweep_start"
+    container = profile.container
+    if container is None or container.apptainer is None:
+        return python
+    binds = [word for each in container.bind for word in ("--bind", each)]
+    return f"{shlex.join([container.command, 'exec', *container.options, *binds, container.apptainer])} {python}"
+
+
 def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus: Sequence[str]) -> int:
     """Starts ``function(text)`` as a process group and session of its own and gives the leader's pid.
 
@@ -48,7 +75,7 @@ def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus
     ``<pid>_0_log.out`` and, at its end, ``<pid>_0_result.pkl`` in ``folder``. It does not begin before its pickle is
     there: a process whose submission was cut off in between gives up without having done anything.
     """
-    executor = _DetachedExecutor(folder=folder, python=job_words.interpreter(profile))
+    executor = _DetachedExecutor(folder=folder, python=interpreter(profile))
     executor.profile, executor.gpus = profile, tuple(gpus)
     executor.update_parameters(
         timeout_min=profile.limit_min or FOREVER_MIN, signal_delay_s=profile.signal_lead_s, stderr_to_stdout=True
@@ -59,10 +86,10 @@ def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus
 def node_side(profile: Profile, folder: Path, run: str) -> tuple[str, dict[str, str]]:
     """A shell script that is the node side of a job, and the variables that it needs; ``run`` names the job in
     ``folder``. It waits a minute for its pickle (:func:`place_pickle`), without which it does nothing."""
-    python = f"exec {job_words.interpreter(profile)} -m submitit.core._submit {shlex.quote(str(folder))}"
+    python = f"exec {interpreter(profile)} -m submitit.core._submit {shlex.quote(str(folder))}"
     own = {"EXECUTOR": "local", "LOCAL_JOB_ID": run, "LOCAL_GLOBALID": "0", "LOCAL_NTASKS": "1"}
     variables = {f"SUBMITIT_{name}": value for name, value in own.items()}
-    return "\n".join([*job_words.setup(profile), python]), job_words.node_environment(profile) | variables
+    return "\n".join([*asked_for.setup(profile), python]), node_environment(profile) | variables
 
 
 class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives no types
@@ -72,7 +99,7 @@ class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives 
     gpus: tuple[str, ...]
 
     def _submit_command(self, command: str) -> LocalJob[Any]:
-        environment = job_words.clean_environment(os.environ) | job_words.node_environment(self.profile)
+        environment = clean_environment(os.environ) | node_environment(self.profile)
         environment |= {
             "CUDA_VISIBLE_DEVICES": ",".join(self.gpus),
             "ACTSWEEP_JOB_FOLDER": str(self.folder),
@@ -88,7 +115,7 @@ class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives 
         }
         words = [sys.executable, "-P", "-m", "submitit.local._local", str(self.folder)]
         if self.profile.setup:
-            words = ["bash", "-c", "\n".join([*job_words.setup(self.profile), f"exec {shlex.join(words)}"])]
+            words = ["bash", "-c", "\n".join([*asked_for.setup(self.profile), f"exec {shlex.join(words)}"])]
         with (self.folder / "controller.log").open("ab") as log:
             process = subprocess.Popen(
                 words,
@@ -120,7 +147,7 @@ def submit_array(
     Raises :class:`SbatchError` with sbatch's words, :class:`SentElsewhere` where they name another cluster.
     """
     executor = _slurm_executor(profile, len(texts), name=name, folder=folder, partition=partition, avoid=avoid)
-    kept = {key: os.environ.pop(key) for key in set(os.environ) - set(job_words.clean_environment(os.environ))}
+    kept = {key: os.environ.pop(key) for key in set(os.environ) - set(clean_environment(os.environ))}
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises as well
             jobs = executor.map_array(payload.call, [function] * len(texts), list(texts))
@@ -218,9 +245,7 @@ def _slurm_executor(
 ) -> _Executor:
     profile = profile.at(partition)
     assert profile.limit_min is not None  # a profile for Slurm has one, for each of its partitions
-    exports = [
-        f"export {key}={shlex.quote(value)}" for key, value in sorted(job_words.node_environment(profile).items())
-    ]
+    exports = [f"export {key}={shlex.quote(value)}" for key, value in sorted(node_environment(profile).items())]
     further = {option: value for option, value in profile.sbatch.items() if value is not False}
     where = {"chdir": profile.working_folder} if profile.working_folder else {}
     parameters: dict[str, Any] = {
@@ -240,23 +265,23 @@ def _slurm_executor(
         "setup": [
             "export SLURM_EXPORT_ENV=ALL",
             *exports,
-            *(job_words.ALL_CORES if profile_jobs.whole_node(profile) else ()),
-            *job_words.setup(profile),
+            *asked_for.all_cores(profile),
+            *asked_for.setup(profile),
         ],
         "array_parallelism": profile.array_throttle or count,
         "wckey": None,
-        "srun_args": job_words.srun_options(profile),
+        "srun_args": asked_for.srun_options(profile),
         # a variable of the submitting shell could change submitit's signal, and sites differ in JobRequeue
         "additional_parameters": {
             "signal": f"USR2@{profile.signal_lead_s}",
             "requeue": True,
-            **job_words.memory(profile),
-            **job_words.resources(profile),
+            **asked_for.memory(profile),
+            **asked_for.resources(profile),
             **where,
             **further,
         },
     }
-    executor = _Executor(folder=folder, python=job_words.interpreter(profile))
+    executor = _Executor(folder=folder, python=interpreter(profile))
     executor.update_parameters(
         **{key: value for key, value in parameters.items() if value is not None or key == "wckey"}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slurm import processes, profile_jobs
-from slurm.job_words import THREAD_VARIABLES
+from slurm.executor import THREAD_VARIABLES
 from slurm.local.cluster import gpus_here
 from slurm.pool.tickets import Work
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slurm.job_words import clean_environment
+from slurm.executor import clean_environment
 from slurm.jobs import Costs
 from slurm.scheduler import answers, clusters, squeue
 from slurm.scheduler.answers import Means

@@ -1,45 +1,16 @@
-"""What a job asks for and how Python starts in it: words of sbatch, srun and the shell, from the profile. Pure."""
+"""What a job asks sbatch and srun for, and the lines of its script before Python starts, by the profile."""
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from slurm import profile_jobs
-from slurm.profile import Profile
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-ENCLOSING = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_", "MLFLOW_TRACKING_")
-KEPT = ("SLURM_CONF",)
-"""Says where the scheduler's configuration is, and is nothing of an enclosing job's."""
-
-
-def node_environment(profile: Profile) -> dict[str, str]:
-    """Variables set on the node: the profile's own, and as many threads as the pack has cores."""
-    threads = {variable: str(profile.cpus_per_pack) for variable in THREAD_VARIABLES}
-    return {**threads, **profile.environment}
-
-
-def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what an enclosing Slurm job or submitit left in it, and without a tracking server's
-    credentials: nodes write journals, not MLflow."""
-    return {key: value for key, value in environment.items() if key in KEPT or not key.startswith(ENCLOSING)}
-
-
-def interpreter(profile: Profile) -> str:
-    """Shell words that start Python on the node, to be followed by ``-m`` and a module. ``-P`` keeps its current folder
-    out of the way of installed code; ``actsweep_start`` keeps what else is called ``slurm`` out of the way of ours."""
-    python = f"{profile.python or shlex.quote(sys.executable)} -P -u -m actsweep_start"
-    container = profile.container
-    if container is None or container.apptainer is None:
-        return python
-    binds = [word for each in container.bind for word in ("--bind", each)]
-    return f"{shlex.join([container.command, 'exec', *container.options, *binds, container.apptainer])} {python}"
+if TYPE_CHECKING:
+    from slurm.profile import Profile
 
 
 def srun_options(profile: Profile) -> list[str]:
-    """Of the step that runs Python."""
     # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
     cores = [] if profile_jobs.whole_node(profile) else [f"--cpus-per-task={profile.cpus_per_pack}"]
     return [*cores, *image_options(profile)]
@@ -87,6 +58,9 @@ ALL_CORES = (
 """Of a node that was asked for whole, however many cores it has."""
 
 
+def all_cores(profile: Profile) -> list[str]:
+    return list(ALL_CORES) if profile_jobs.whole_node(profile) else []
+
+
 def setup(profile: Profile) -> list[str]:
-    """Lines of the shell before Python starts."""
     return [*SETUP, *profile.setup, "trap - ERR", "set +eE"] if profile.setup else []
