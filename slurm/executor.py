@@ -24,7 +24,7 @@ from submitit.core import utils
 from submitit.local.local import LocalExecutor, LocalJob
 from submitit.slurm.slurm import SlurmExecutor
 
-from slurm import payload
+from slurm import payload, profile_jobs
 from slurm.files import written_aside
 from slurm.profile import Profile
 
@@ -70,7 +70,8 @@ def interpreter(profile: Profile) -> str:
 
 def _srun_options(profile: Profile) -> list[str]:
     # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
-    return [f"--cpus-per-task={profile.cpus_per_pack}", *image_options(profile)]
+    cores = [] if profile_jobs.whole_node(profile) else [f"--cpus-per-task={profile.cpus_per_pack}"]
+    return [*cores, *image_options(profile)]
 
 
 def image_options(profile: Profile) -> list[str]:
@@ -108,6 +109,11 @@ SETUP = (
     """trap 'echo "setup of the profile failed with status $?: $BASH_COMMAND" >&2' ERR""",
 )
 """A line of the profile's setup that fails ends the job, and says which."""
+ALL_CORES = (
+    "unset SLURM_TRES_PER_TASK",  # 23.11 and later take no two words on one number
+    "export SLURM_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE SRUN_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE",
+)
+"""Of a node that was asked for whole, however many cores it has."""
 
 
 def _setup(profile: Profile) -> list[str]:
@@ -308,7 +314,12 @@ def _slurm_executor(
         "signal_delay_s": profile.signal_lead_s,
         "stderr_to_stdout": True,
         # a site's or a user's --export=NONE would keep srun from handing on what is exported here
-        "setup": ["export SLURM_EXPORT_ENV=ALL", *exports, *_setup(profile)],
+        "setup": [
+            "export SLURM_EXPORT_ENV=ALL",
+            *exports,
+            *(ALL_CORES if profile_jobs.whole_node(profile) else ()),
+            *_setup(profile),
+        ],
         "array_parallelism": profile.array_throttle or count,
         "wckey": None,
         "srun_args": _srun_options(profile),

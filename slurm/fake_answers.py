@@ -10,8 +10,27 @@ from typing import Any
 Job = dict[str, Any]
 
 
+def queue_rows(jobs: Mapping[str, Job]) -> list[tuple[str, str, Job]]:
+    """As squeue groups them. Each row: an array's id, its tasks ("N/A" for none), a job; tasks that wait for the same
+    reason are one row."""
+    rows: list[tuple[str, str, Job]] = []
+    waiting: dict[tuple[str, str], list[int]] = {}
+    for id_, job in jobs.items():
+        root, _, task = id_.partition("_")
+        if job["word"] == "PENDING" and task:
+            waiting.setdefault((root, job["reason"]), []).append(int(task))
+        else:
+            rows.append((root, task or "N/A", job))
+    for (root, _), tasks in waiting.items():
+        listed = ",".join(str(task) for task in tasks) + "%4"
+        if len(tasks) > 2 and tasks == list(range(tasks[0], tasks[-1] + 1)):
+            listed = f"{tasks[0]}-{tasks[-1]}"
+        rows.append((root, listed, jobs[f"{root}_{tasks[0]}"]))
+    return rows
+
+
 def queue_in_json(rows: Iterable[tuple[str, str, Job]]) -> str:
-    """As squeue with data_parser/v0.0.41 has it. Each row: an array's id, its tasks ("N/A" for none), a job."""
+    """As squeue with data_parser/v0.0.41 has it, of :func:`queue_rows`."""
     return json.dumps({"meta": {}, "errors": [], "jobs": [_in_json(*row) for row in rows]})
 
 

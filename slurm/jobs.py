@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a submission may be called."""
@@ -100,6 +101,14 @@ class Cluster(Protocol):
 
     def release(self) -> None:
         """Nothing more is to be submitted for now: what is held for later jobs alone is given back."""
+
+
+@runtime_checkable
+class HoldsSeveral(Protocol):
+    """A :class:`Cluster` on which several texts run in a job of the scheduler's."""
+
+    def workers(self) -> Counter[JobState] | None:
+        """The jobs of the scheduler's that are not known to be over, by state; None where each text is one."""
 
 
 def retry(state: JobState) -> Retry:

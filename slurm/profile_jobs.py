@@ -7,6 +7,7 @@ from typing import Protocol
 
 from slurm.messages import Finding, Phrase
 from slurm.profile_sections import Partition
+from slurm.yaml_reader import Path as Place
 
 KEYS = frozenset(
     {
@@ -60,6 +61,12 @@ class Profile(Protocol):
     def limit_min(self) -> int | None: ...
 
 
+def whole_node(profile: Profile) -> bool:
+    """Whether a job asks for a node as it is, since nothing says how many cores it has."""
+    on_cores = profile.executor == "slurm" and profile.gpus_per_pack == 0
+    return on_cores and profile.holds == "node" and profile.cpus_per_node is None
+
+
 def wrong(profile: Profile) -> Iterator[Finding]:
     """All of it."""
     for rule in (_alone, _node_unknown, _uneven, _unlike_partitions, _this_machine, _no_time):
@@ -74,19 +81,29 @@ def _alone(profile: Profile) -> Iterator[Finding]:
 
 def _node_unknown(profile: Profile) -> Iterator[Finding]:
     on_gpus = profile.executor == "slurm" and profile.gpus_per_pack != 0
-    if on_gpus and profile.holds == "node" and profile.gpus_per_node is None:
+    if on_gpus and profile.holds == "node" and any(here is None for here in _gpus_of_nodes(profile)):
         text = "is missing; accepts the GPUs of a whole node, as 4 (jobs: node asks for all of them)"
         yield ("gpus_per_node",), None, text
 
 
+def _gpus_of_nodes(profile: Profile) -> list[int | None]:
+    return [
+        entry.gpus_per_node if "gpus_per_node" in entry.model_fields_set else profile.gpus_per_node
+        for entry in profile.partitions
+    ] or [profile.gpus_per_node]
+
+
 def _uneven(profile: Profile) -> Iterator[Finding]:
     each = 1 if profile.gpus_per_pack is None else profile.gpus_per_pack
-    gpus, cores = profile.gpus_per_node, profile.cpus_per_node
-    if gpus is not None and each and (gpus < each or gpus % each):
-        text = f"accepts a multiple of gpus_per_pack ({each}), so that no GPU of the node is left over"
-        yield ("gpus_per_node",), gpus, text
-    if cores is not None and cores < profile.cpus_per_pack:
-        yield ("cpus_per_node",), cores, f"accepts at least cpus_per_pack ({profile.cpus_per_pack})"
+    places: list[tuple[Place, Profile | Partition]] = [((), profile)]
+    places += [(("partitions", at), entry) for at, entry in enumerate(profile.partitions)]
+    for place, here in places:
+        gpus, cores = here.gpus_per_node, here.cpus_per_node
+        if gpus is not None and each and (gpus < each or gpus % each):
+            text = f"accepts a multiple of gpus_per_pack ({each}), so that no GPU of the node is left over"
+            yield (*place, "gpus_per_node"), gpus, text
+        if cores is not None and cores < profile.cpus_per_pack:
+            yield (*place, "cpus_per_node"), cores, f"accepts at least cpus_per_pack ({profile.cpus_per_pack})"
 
 
 def _unlike_partitions(profile: Profile) -> Iterator[Finding]:

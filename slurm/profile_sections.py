@@ -80,6 +80,9 @@ class Partition(Strict):
     mem_gb: PositiveFloat | None = None
     mem_per_cpu_gb: PositiveFloat | None = None
     mem_per_gpu_gb: PositiveFloat | None = None
+    gpus_per_node: int | None = Field(default=None, ge=0)
+    cpus_per_node: PositiveInt | None = None
+    mem_per_node_gb: PositiveFloat | None = None
     time: TimeLimit | None = None
     time_min: Minutes | None = None
     sbatch: SbatchOptions = Field(default_factory=dict)

@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from slurm import fake_answers
+from slurm.fake import node as fake_node
 from slurm.fake import sbatch as fake_sbatch
 from slurm.fake import site as fake_site
-from slurm.fake import srun
 
 COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "srun", "sinfo", "sacctmgr")
 LIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD")
@@ -52,9 +52,6 @@ EMPTY = {
     "max_submit": None,
     "site": None,
 }
-
-KEPT = ("PATH", "HOME", "USER", "LANG")
-"""What a job of --export=NONE has of its submitter's environment, as a login there would give it."""
 
 Job = dict[str, Any]
 
@@ -121,18 +118,10 @@ class FakeSlurm:
     def run(self, job: str, *, node: str = "node1") -> int:
         """Runs a job's script to its end as its node would, sets COMPLETED or FAILED, and gives the exit status."""
         self.put(job, "RUNNING", node=node)
-        root, _, task = job.partition("_")
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "SUBMITIT_"))}
-        environment |= {"SLURM_JOB_ID": root, "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NTASKS": "1"}
-        environment |= {"SLURM_JOB_NODELIST": node, "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0"}
-        if task:
-            environment |= {"SLURM_ARRAY_JOB_ID": root, "SLURM_ARRAY_TASK_ID": task}
-        options = self.jobs()[job]["options"]
-        if options.get("export") == "NONE":
-            environment = {key: environment[key] for key in environment if key in KEPT or key.startswith("SLURM_")}
-            environment["SLURM_EXPORT_ENV"] = "NONE"
-        environment |= fake_sbatch.given(options)
-        done = subprocess.run(["bash", "-c", self.jobs()[job]["script"]], env=environment, check=False)
+        known = self.jobs()[job]
+        environment = fake_node.environment(job, node, known["options"])
+        with Path(fake_node.log(known["options"].get("output", ""), environment)).open("ab") as log:
+            done = subprocess.run(["bash", "-c", known["script"]], env=environment, stdout=log, stderr=log, check=False)
         if self.jobs()[job]["word"] == "RUNNING":
             self.put(job, "FAILED" if done.returncode else "COMPLETED")
         return done.returncode
@@ -202,7 +191,7 @@ def main(command: str, folder: str) -> None:
     """What the executables run."""
     words = sys.argv[1:]
     if command == "srun":
-        srun.become(words)
+        fake_node.become(words)
     fake = FakeSlurm(Path(folder))
     with fake.state() as state:
         if words == ["--version"]:  # no question to the scheduler
@@ -280,23 +269,14 @@ def _sbatch(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
 def _squeue(state: dict[str, Any], words: Sequence[str]) -> tuple[str, str]:
     option = _options(words)
     names = option["name"].split(",") if "name" in option else None
-    rows: list[tuple[str, str, Job]] = []
-    waiting: dict[tuple[str, str], list[int]] = {}
-    for id_, job in state["jobs"].items():
-        if job["forgotten"] or (names is not None and job["name"] not in names):
-            continue
-        if option.get("states") != "all" and job["word"] not in LIVE:
-            continue
-        root, _, task = id_.partition("_")
-        if job["word"] == "PENDING" and task:
-            waiting.setdefault((root, job["reason"]), []).append(int(task))
-            continue
-        rows.append((root, task or "N/A", job))
-    for (root, _), tasks in waiting.items():
-        listed = ",".join(str(task) for task in tasks) + "%4"
-        if len(tasks) > 2 and tasks == list(range(tasks[0], tasks[-1] + 1)):
-            listed = f"{tasks[0]}-{tasks[-1]}"
-        rows.append((root, listed, state["jobs"][f"{root}_{tasks[0]}"]))
+    shown = {
+        id_: job
+        for id_, job in state["jobs"].items()
+        if not job["forgotten"]
+        and (names is None or job["name"] in names)
+        and (option.get("states") == "all" or job["word"] in LIVE)
+    }
+    rows = fake_answers.queue_rows(shown)
     if "json" in option:
         return fake_answers.queue_in_json(rows), ""
     lines = fake_site.queue(state["site"], rows, names) if state["site"] else rows

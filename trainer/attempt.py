@@ -6,6 +6,7 @@ elsewhere) sees the newer folder before its next write and ends itself.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from trainer.spec import FoldSpec
 
 SPEC_FILE = "spec.json"
 STOP_FILE = "STOP"
+LEFT_FILE = "LEFT"
+"""In an attempt's folder: its process is done with it, and may go on to others."""
 
 RUNNING_ELSEWHERE = "running elsewhere"
 
@@ -38,6 +41,11 @@ class Attempt:
         newest = journal.newest_number(self.fold)
         if newest > self.number:
             raise Superseded(f"{self.folder}: attempt {newest} has taken over; this one ends")
+
+    def leave(self) -> None:
+        """Says that this process is done with the attempt, though the fold has no end."""
+        with contextlib.suppress(OSError):  # then it counts as running here while the process lives
+            (self.folder / LEFT_FILE).touch()
 
     @property
     def stop_asked(self) -> bool:
@@ -80,7 +88,8 @@ def claim(fold: Path) -> Attempt | str:
         if history is not None:
             if history.end is not None:
                 return history.end.status
-            if history.start.attempt == numbers[-1] and _alive(history.start):
+            running = history.start.attempt == numbers[-1] and _alive(history.start)
+            if running and not (journal.attempt_folder(fold, numbers[-1]) / LEFT_FILE).exists():
                 return RUNNING_ELSEWHERE
         attempt = Attempt(fold=fold, number=journal.newest_number(fold) + 1)
         try:

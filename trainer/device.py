@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 
+from trainer import company
 from trainer.spec import Precision
 
 SLURM_VARIABLES = (
@@ -100,7 +101,7 @@ def name(device: torch.device) -> str:
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """Versions, and Slurm's ids where there are any."""
+    """Versions, Slurm's ids where there are any, and ``slots``: packs on the device at a time, where it is shared."""
     known = {"python": platform.python_version(), "torch": str(torch.__version__)}
     if device.type == "cuda":
         known["cuda"] = str(torch.version.cuda)
@@ -109,6 +110,8 @@ def environment(device: torch.device) -> dict[str, str]:
             first = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").splitlines()[0]
             known["driver"] = next((word for word in first.split() if word[:1].isdigit() and "." in word), first)
     known.update({name: os.environ[name] for name in SLURM_VARIABLES if name in os.environ})
+    if (slots := company.slots()) > 1:
+        known["slots"] = str(slots)
     return known
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import importlib
 import json
 import logging
@@ -23,21 +25,27 @@ def preload() -> None:
     no device and trains nothing. What is not installed here is told by the pack that needs it."""
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # to look for a GPU must not make it this process's own
     code.settle()
-    for module in ("trainer.pack", "torch._dynamo"):  # the latter by the first optimiser, else
-        importlib.import_module(module)
+    importlib.import_module("torch._dynamo")  # else the first optimiser does
     kinds = {"activation": catalogue.ACTIVATIONS, "model": catalogue.MODELS, "task": catalogue.TASKS}
     for kind, names in (kinds | {"data set": catalogue.DATASETS}).items():
         for name in names:
             with contextlib.suppress(UnknownName):
                 catalogue.resolve(kind, name, names)
+    from trainer import pack as packs
+
+    packs.KEPT.begin()
+    gc.collect()
+    gc.freeze()  # what is shared from here on is not touched by any process's collections
+    atexit.register(gc.unfreeze)  # some libraries count what is still there at the end
 
 
 def run(text: str) -> str:
     """Trains a :class:`trainer.spec.Pack` and says how its folds stand.
 
     Gives ``{"schema": 1, "folds": {"<trial>/<fold folder>": status}, "interrupted": bool}`` with the statuses finished,
-    stopped, diverged, failed, interrupted, out of seconds, superseded and running elsewhere. ``interrupted`` says that
-    a signal (USR2, TERM) ended the pack early and that the same text, run again, goes on where it left.
+    stopped, diverged, failed, interrupted, out of seconds, superseded, running elsewhere and crowded. ``interrupted``
+    says that a signal (USR2, TERM) ended the pack early and that the same text, run again, goes on where it left;
+    ``"crowded": true``, which is there for a pack that may share its device alone, that memory was short beside others.
     """
     pack = from_text(Pack, text)
     if pack.own_folder is not None and pack.own_folder not in sys.path:
@@ -59,4 +67,7 @@ def run(text: str) -> str:
         from trainer import pack as packs
 
         folds = packs.run(pack, code=here, meter=meter)
-    return json.dumps({"schema": RESULT_SCHEMA, "folds": folds, "interrupted": packs.INTERRUPTED in folds.values()})
+    result = {"schema": RESULT_SCHEMA, "folds": folds, "interrupted": packs.INTERRUPTED in folds.values()}
+    if packs.CROWDED in folds.values():
+        result["crowded"] = True
+    return json.dumps(result)

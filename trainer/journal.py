@@ -11,11 +11,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, ClassVar, Literal, NamedTuple
+from typing import IO, Any, ClassVar, Literal, NamedTuple
 
 from trainer import previous
 from trainer.codec import SINCE, Format, from_plain
@@ -24,6 +25,7 @@ from trainer.files import Kept
 
 FILE = "metrics.jsonl"
 NEWLINE = b"\n"
+SEAL = len(',"crc":"00000000"}')
 
 
 class Status(StrEnum):
@@ -206,6 +208,22 @@ class FoldHistory:
         return first
 
 
+def sealed(line: str) -> str:
+    """A record's line with the CRC-32 of its text as its last key, ``crc``, by which a damaged line is told from one
+    that is as it was written."""
+    return f'{line[:-1]},"crc":"{zlib.crc32(line.encode()):08x}"}}'
+
+
+def _opened(line: str) -> Any:
+    """The line's value without its seal; lines of the version before have none. Raises ValueError."""
+    raw = json.loads(line)
+    if isinstance(raw, dict) and raw.pop("crc", None) is not None:
+        record, seal = line[:-SEAL], line[-SEAL:]
+        if seal != sealed(record + "}")[-SEAL:]:
+            raise ValueError("the line is not what was written: its checksum differs")
+    return raw
+
+
 class Writer:
     """Appends records to one attempt's journal; the only writer of that file."""
 
@@ -214,7 +232,7 @@ class Writer:
 
     def write(self, record: Record) -> None:
         """Appends and forces to disk before it returns."""
-        self._file.write(json.dumps(dataclasses.asdict(record), separators=(",", ":")) + "\n")
+        self._file.write(sealed(json.dumps(dataclasses.asdict(record), separators=(",", ":"))) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -227,7 +245,7 @@ def parse(line: str | bytes, where: str, *, written: int | None = None) -> Recor
     journal that the line is from, which its Start record says; None: this version's. Raises :class:`JournalError` for
     a damaged line, and its subclass :class:`OtherVersion` for one of a version that this one does not read."""
     try:
-        raw = json.loads(line if isinstance(line, str) else line.strip(b"\0").decode("utf-8"))
+        raw = _opened(line if isinstance(line, str) else line.strip(b"\0").decode("utf-8"))
         return from_plain(KINDS[raw["kind"]], raw, written=written)
     except OtherVersion as error:
         raise OtherVersion(f"{where}: {error}; where it is damaged instead, delete its attempt folder") from error

@@ -3,7 +3,7 @@
 Each run of a pack's job (Slurm may start one again) has a file of its own in the pack's folder, so that no file has two
 writers: when the job began, when it was last seen alive, when it ended. A run is charged from the begin of its job, so
 that imports and data count, until its end and :data:`LEAVING_S`; one that was killed, until it was last seen and
-:data:`BEAT_S` more. Loads without torch.
+:data:`BEAT_S` more. A pack that shares its device with N - 1 others is charged one N-th. Loads without torch.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from trainer import company
 from trainer.attempt import process_start
 from trainer.files import put_in_place, write_aside
 
@@ -40,10 +41,12 @@ class Run:
     ended: bool
     cut: bool
     """Whether it left because it had no more seconds."""
+    share: float = 1.0
+    """Of the device that it is charged: one of as many parts as packs could be there at a time when it began."""
 
     @property
     def seconds(self) -> float:
-        return max(0.0, self.seen - self.began) + LEAVING_S + (0.0 if self.ended else BEAT_S)
+        return self.share * (max(0.0, self.seen - self.began) + LEAVING_S + (0.0 if self.ended else BEAT_S))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +69,13 @@ def held(folder: Path) -> Held | None:
     if not runs:
         return None
     seconds = sum(_charged(run, later) for run, later in zip(runs, [*runs[1:], None], strict=True))
-    seen_s = sum(max(0.0, run.seen - run.began) for run in runs)
+    seen_s = sum(run.share * max(0.0, run.seen - run.began) for run in runs)
     return Held(began=runs[0].began, seconds=seconds, seen_s=seen_s, ended=runs[-1].ended, cut=runs[-1].cut)
 
 
 def _charged(run: Run, later: Run | None) -> float:
     """A run without an end may have gone on until the job was started again."""
-    return run.seconds if run.ended or later is None else max(run.seconds, later.began - run.began)
+    return run.seconds if run.ended or later is None else max(run.seconds, run.share * (later.began - run.began))
 
 
 def _runs(folder: Path) -> list[Run]:
@@ -113,10 +116,10 @@ class Meter:
 
     def __enter__(self) -> Meter:
         now = time.time()
-        self._began = job_began(now)
+        self._began, self._share = job_began(now), 1.0 / company.slots()
         if self._seconds is not None:
             before = held(self._folder) if self._folder is not None else None
-            spare = self._seconds - (before.seconds if before is not None else 0.0) - LEAVING_S
+            spare = (self._seconds - (before.seconds if before is not None else 0.0)) / self._share - LEAVING_S
             self._deadline = time.monotonic() + self._began + spare - now
             self._leave_at = self._deadline - min(CLOSING_S, CLOSING_SHARE * self._seconds)
         if self._folder is not None:
@@ -175,7 +178,7 @@ class Meter:
         with self._writing:
             if self._over.is_set() and not ended:
                 return
-            run = Run(began=self._began, seen=time.time(), ended=ended, cut=self.cut)
+            run = Run(began=self._began, seen=time.time(), ended=ended, cut=self.cut, share=self._share)
             put_in_place(write_aside(self._path, lambda file: _put(file, run)), self._path)
 
 

@@ -5,6 +5,7 @@ What a fold gives never depends on its company: every seed is its own, set anew 
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ from pathlib import Path
 
 import torch
 
-from trainer import attempt, catalogue, device, staging
+from trainer import attempt, catalogue, company, device, progress, staging
 from trainer.batches import Resident, resident
 from trainer.datasets.reader import Dataset, Reader
 from trainer.errors import DataError, Superseded, UnknownName
 from trainer.fold import Fold
 from trainer.interruption import Interrupted, Interruption
 from trainer.journal import Status
+from trainer.kept import Kept, Key
 from trainer.meter import Meter
 from trainer.spec import FoldSpec, Launch, Pack
 from trainer.tasks import task
@@ -31,6 +33,7 @@ DEVICE_ERRORS = ("cuDNN error", "CUDA error")
 INTERRUPTED = "interrupted"
 OUT_OF_SECONDS = "out of seconds"
 SUPERSEDED = "superseded"
+CROWDED = "crowded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +42,39 @@ class Loaded:
     data: Resident
 
 
+KEPT: Kept[Loaded] = Kept()
+
+
 def run(pack: Pack, *, code: str, meter: Meter | None = None) -> dict[str, str]:
     """Trains the pack's folds; "<trial>/<fold folder>" -> how the fold ended (a journal status), or why it did not:
-    interrupted, out of seconds, superseded, running elsewhere. ``meter`` says when it has to leave; None: never.
+    interrupted, out of seconds, superseded, running elsewhere, crowded. ``meter`` says when it has to leave; None:
+    never.
 
     A fold's own failure ends that fold alone. Raises :class:`trainer.errors.SpecError` before any training where a
     folder is another fold's, and what is in ``MACHINE`` where the machine is at fault: such folds are not over, and
-    resume in another attempt.
+    resume in another attempt. Where others are on the device and its memory is short, all folds are saved and left
+    (crowded): it is no failure of theirs.
     """
     for launch in pack.launches:
         attempt.enter(Path(launch.folder), launch.spec)
-    target = device.choose(pack.device)
     meter = meter or Meter(None, None)
-    with device.session(target, pack.threads), Interruption() as interruption:
-        meter.ask = interruption.leave
-        return _Run(pack, target, interruption, code, meter).report()
+    begun: _Run | None = None
+    try:
+        target = device.choose(pack.device)
+        with device.session(target, pack.threads), Interruption() as interruption:
+            meter.ask = interruption.leave
+            begun = _Run(pack, target, interruption, code, meter)
+            return begun.report()
+    except Exception as error:
+        if not company.too_crowded(error):
+            raise
+        logging.getLogger(__name__).warning("no memory left beside others: %s", error)
+        known = begun.statuses if begun is not None else {}
+        return {(name := _name(launch)): known.get(name, CROWDED) for launch in pack.launches}
+    finally:
+        if begun is not None and begun.target.type == "cuda" and company.may_come():
+            gc.collect()
+            torch.cuda.empty_cache()  # others have use for it
 
 
 class _Run:
@@ -62,6 +83,7 @@ class _Run:
         self.loaded: dict[str, Loaded] = {}
         self.statuses: dict[str, str] = {}
         self.active: dict[str, Fold] = {}
+        self.crowded = False
 
     def report(self) -> dict[str, str]:
         try:
@@ -71,12 +93,16 @@ class _Run:
             while self.active and self._may_go_on():
                 # The fold that is furthest behind goes next: the mean over the folds is known early.
                 name, fold = min(self.active.items(), key=lambda item: item[1].epoch)
+                done = fold.epoch
                 self._guard(name, lambda fold=fold: fold.advance(self.interruption.check))  # type: ignore[misc]
+                if fold.epoch > done:
+                    progress.epoch(fold.epoch_s)
             for name in list(self.active):
                 self._guard(name, self.active[name].suspend, otherwise=self._left_as())
         finally:
             for fold in self.active.values():
                 fold.close()
+                fold.attempt.leave()
         for launch in self.pack.launches:
             self.statuses.setdefault(_name(launch), self._left_as())
         return self.statuses
@@ -84,9 +110,11 @@ class _Run:
     def _may_go_on(self) -> bool:
         """Whether nothing asks the pack to leave, and an epoch as long as the longest fits in the seconds it has."""
         longest = max((fold.epoch_s for fold in self.active.values()), default=0.0)
-        return not self.interruption.asked and self.meter.fits(longest)
+        return not self.interruption.asked and not self.crowded and self.meter.fits(longest)
 
     def _left_as(self) -> str:
+        if self.crowded:
+            return CROWDED
         return INTERRUPTED if self.interruption.signalled or not self.meter.cut else OUT_OF_SECONDS
 
     def _open(self, launch: Launch) -> None:
@@ -108,10 +136,16 @@ class _Run:
         key = spec.trained_data
         if key not in self.loaded:
             reader: Reader = catalogue.resolve("data set", spec.data.name, catalogue.DATASETS)
-            root = None if self.pack.data_root is None else Path(self.pack.data_root)
-            dataset = staging.load(reader, spec.data, root, self.pack.scratch, code=self.code)
-            dataset = task.derived(spec, dataset, self.target, root)
-            self.loaded[key] = Loaded(dataset=dataset, data=resident(dataset, self.target))
+            pack = self.pack
+            root = None if pack.data_root is None else Path(pack.data_root)
+
+            def load() -> Loaded:
+                dataset = staging.load(reader, spec.data, root, pack.scratch, code=self.code)
+                dataset = task.derived(spec, dataset, self.target, root)
+                return Loaded(dataset=dataset, data=resident(dataset, self.target))
+
+            where = Key(key, str(self.target), pack.data_root, pack.scratch, self.code)
+            self.loaded[key] = KEPT.get(where, reader, spec.data, load)
         return self.loaded[key]
 
     def _guard(self, name: str, action: Callable[[], str | None], otherwise: str | None = None) -> None:
@@ -126,22 +160,34 @@ class _Run:
             status = SUPERSEDED
         except Interrupted:
             return  # the flag is up: all folds leave together
-        except MACHINE:
-            raise
         except Exception as error:
-            logging.getLogger(__name__).exception("fold %s failed", name)
-            if self.target.type == "cuda" and not isinstance(error, torch.OutOfMemoryError):
-                torch.cuda.synchronize(self.target)  # raises where the device itself is broken
-                if str(error).startswith(DEVICE_ERRORS):
-                    raise
-            # The traceback holds the frames, and they hold the tensors that other folds may need the memory of.
-            failure = error.with_traceback(None)
+            if company.too_crowded(error):
+                logging.getLogger(__name__).warning("no memory left beside others: %s", error)
+                self.crowded = True
+                if otherwise is None:
+                    return  # all folds are saved and leave together
+            elif isinstance(error, MACHINE):
+                raise
+            else:
+                failure = self._examined(name, error)
         if failure is not None:
             status = self._fail(fold, failure)
         if status is not None:
             self.statuses[name] = status
             del self.active[name]
             fold.close()
+            if status not in tuple(Status):
+                fold.attempt.leave()
+
+    def _examined(self, name: str, error: Exception) -> Exception:
+        """The error as the fold's own failure; raises it where it is the device's."""
+        logging.getLogger(__name__).error("fold %s failed", name, exc_info=error)
+        if self.target.type == "cuda" and not isinstance(error, torch.OutOfMemoryError):
+            torch.cuda.synchronize(self.target)  # raises where the device itself is broken
+            if str(error).startswith(DEVICE_ERRORS):
+                raise error
+        # The traceback holds the frames, and they hold the tensors that other folds may need the memory of.
+        return error.with_traceback(None)
 
     def _fail(self, fold: Fold, error: Exception) -> str:
         try:

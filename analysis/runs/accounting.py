@@ -107,7 +107,7 @@ class Accounting:
         first = f"jobs held {hours(said.device_s)} {by}"
         if self.planned_s is not None:
             first += f"; all that was planned would have taken {hours(self.planned_s)} by the probe"
-        lines = [first, f"{counted(said.runs, 'run')} of {counted(said.jobs, 'job')}{_waited(said)}"]
+        lines = [first, f"{_counts(said)}{_waited(said)}"]
         # a job that holds several packs trains on all that it holds; any other trains one pack
         held_s = sum(run.device_s if run.trained_s is None else run.elapsed_s for run in ran)
         share = f", {self.trained_s / held_s:.0%} of the time that jobs held" if self.trained_s <= held_s else ""
@@ -117,6 +117,11 @@ class Accounting:
         if said.energy_j:
             lines.append(f"their nodes used {said.energy_j / 3.6e6:.3g} kWh meanwhile")
         return [*lines, *missing]
+
+
+def _counts(said: Summary) -> str:
+    again = said.runs - said.jobs
+    return counted(said.jobs, "job") + (f", started again {counted(again, 'time')}" if again else "")
 
 
 def _waited(said: Summary) -> str:

@@ -7,6 +7,7 @@ histories are read one metric at a time over many runs: from a SQL store by a qu
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import repeat
@@ -17,6 +18,7 @@ from urllib.parse import unquote, urlparse
 import numpy as np
 
 from analysis.errors import SourceError
+from analysis.runs import store_words
 from analysis.runs.frames import LARGEST, History, Run
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -52,6 +54,19 @@ def uri_without_secrets(uri: str) -> str:
     return Path(parts.path).name if parts.scheme == "sqlite" else uri
 
 
+@contextlib.contextmanager
+def _told(uri: str) -> Iterator[None]:
+    """Whatever a store or its client raises, as one line of ours."""
+    try:
+        yield
+    except (SourceError, GeneratorExit):
+        raise
+    except Exception as error:
+        what, remedy, _ = store_words.failure(error)
+        then = f"; {remedy}" if remedy else ""
+        raise SourceError(f"{uri_without_secrets(uri)}: not an MLflow store that can be read: {what}{then}") from error
+
+
 class SqlStore:
     """A SQL tracking store, read through MLflow's own table models; SQLite files are opened read-only."""
 
@@ -59,6 +74,7 @@ class SqlStore:
         import sqlalchemy
         from mlflow.store.tracking.dbmodels import models
 
+        store_words.silence()
         self._sql, self._models, self._uri = sqlalchemy, models, uri
         path = urlparse(uri).path
         if uri.startswith("sqlite"):
@@ -66,7 +82,8 @@ class SqlStore:
             if not file.is_file():
                 raise SourceError(f"{uri}: no such file; give sqlite:///PATH of an MLflow store")
             uri = f"sqlite:///file:{file}?mode=ro&uri=true"
-        self._engine = sqlalchemy.create_engine(uri)
+        with _told(self._uri):
+            self._engine = sqlalchemy.create_engine(uri)
         self._read: set[int] = set()
 
     def experiments(self) -> dict[str, str]:
@@ -105,7 +122,7 @@ class SqlStore:
         text = str(query.compile(self._engine, compile_kwargs={"literal_binds": True}))
         index = {run_id: position for position, run_id in enumerate(run_ids)}
         # The driver's own cursor: SQLAlchemy's rows would cost several times as much.
-        with self._engine.connect() as connection:
+        with _told(self._uri), self._engine.connect() as connection:
             cursor = connection.connection.cursor()
             cursor.execute(text)
             while block := cursor.fetchmany(CHUNK):
@@ -128,17 +145,15 @@ class SqlStore:
         place = urlparse(run.artifacts)
         if place.scheme in ("", "file"):
             file = Path(unquote(place.path)) / path
-            return file.read_text(encoding="utf-8") if file.is_file() else None
+            with _told(self._uri):
+                return file.read_text(encoding="utf-8") if file.is_file() else None
         return ClientStore(self._uri).artifact(run, path)
 
     def _rows(self, query: Any) -> Iterator[Any]:
-        try:
-            with self._engine.connect() as connection:
-                result = connection.execution_options(stream_results=True).execute(query)
-                while block := result.fetchmany(CHUNK):
-                    yield from block
-        except self._sql.exc.SQLAlchemyError as error:
-            raise SourceError(f"{self._uri}: not an MLflow store that can be read ({error})") from error
+        with _told(self._uri), self._engine.connect() as connection:
+            result = connection.execution_options(stream_results=True).execute(query)
+            while block := result.fetchmany(CHUNK):
+                yield from block
 
 
 class ClientStore:
@@ -147,8 +162,10 @@ class ClientStore:
     def __init__(self, uri: str) -> None:
         from mlflow import MlflowClient
 
+        store_words.silence()
         self._uri = uri
-        self._client = MlflowClient(tracking_uri=uri)
+        with _told(uri):
+            self._client = MlflowClient(tracking_uri=uri)
 
     def experiments(self) -> dict[str, str]:
         return {found.name: found.experiment_id for found in self._pages(self._client.search_experiments)}
@@ -172,7 +189,8 @@ class ClientStore:
         # A resumed fold may have logged an epoch twice: room for that, or the server cuts the answer.
         step = max(1, min(BULK_RUNS, BULK_RESULTS // (2 * longest + 2)))
         for begin in range(0, len(run_ids), step):
-            found = self._bulk(run_ids[begin : begin + step], key)
+            with _told(self._uri):
+                found = self._bulk(run_ids[begin : begin + step], key)
             if not found:
                 continue
             runs, steps, times, values = zip(*found, strict=True)
@@ -180,9 +198,9 @@ class ClientStore:
             yield to_history(run, steps, times, np.array(values, dtype=np.float64))
 
     def artifact(self, run: Run, path: str) -> str | None:
-        if path not in {found.path for found in self._client.list_artifacts(run.run_id)}:
-            return None
-        with tempfile.TemporaryDirectory() as folder:
+        with _told(self._uri), tempfile.TemporaryDirectory() as folder:
+            if path not in {found.path for found in self._client.list_artifacts(run.run_id)}:
+                return None
             return Path(self._client.download_artifacts(run.run_id, path, folder)).read_text(encoding="utf-8")
 
     def _bulk(self, run_ids: Sequence[str], key: str) -> list[tuple[str, int, int, float]]:
@@ -208,18 +226,14 @@ class ClientStore:
         ]
 
     def _pages(self, search: Any, *arguments: Any) -> Iterator[Any]:
-        from mlflow.exceptions import MlflowException
-
         token: str | None = None
-        try:
-            while True:
+        while True:
+            with _told(self._uri):
                 page = search(*arguments, max_results=1000, page_token=token)
-                yield from page
-                token = page.token
-                if not token:
-                    return
-        except MlflowException as error:
-            raise SourceError(f"{uri_without_secrets(self._uri)}: cannot be read ({error})") from error
+            yield from page
+            token = page.token
+            if not token:
+                return
 
 
 def to_history(run: Any, steps: Sequence[int], milliseconds: Sequence[int], value: Any) -> History:

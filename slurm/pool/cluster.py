@@ -98,6 +98,7 @@ class PoolCluster:
         self._book.look()
         self._fleet.look()
         self._fleet.poll()
+        self._elsewhere()
         self._settle()
         self._staff()
         return {job: self._report(job) for job in jobs}
@@ -121,9 +122,11 @@ class PoolCluster:
         self._pool.close()
         with contextlib.suppress(SubmissionRefused):
             self._fleet.recover()
-        holding = {worker_of(run) for run, _ in self._book.taken.values()}
+        self._fleet.look()
+        self._fleet.poll()
+        holding = self._holding()
         busy = [sent for sent in self._fleet.live.values() if sent.worker in holding]
-        self._fleet.cancel([*self._fleet.not_begun(), *busy])
+        self._fleet.cancel([*self._fleet.waiting(holding), *busy])
 
     def workers(self) -> Counter[JobState]:
         """How many of the jobs on which the packs run there are, by state."""
@@ -139,7 +142,7 @@ class PoolCluster:
         if job in self._book.taken:
             return JobReport(job=job, state=JobState.RUNNING, node=self._host(self._book.taken[job][0]))
         if job in self._book.open:
-            return JobReport(job=job, state=JobState.PENDING, reason=self._waits_for())
+            return self._waiting(job)
         since = self._gone.setdefault(job, self._now())
         if self._now() - since < GONE_AFTER_S:
             return JobReport(job=job, state=JobState.UNKNOWN, reason="is in none of the pool's lists; looked for again")
@@ -150,13 +153,14 @@ class PoolCluster:
         said = self._fleet.runs.of(run)
         return said.host if said is not None else None
 
-    def _waits_for(self) -> str:
-        if self._refused:
-            return self._refused
+    def _waiting(self, job: str) -> JobReport:
+        """A ticket waits for what the first of the workers waits for."""
         reports = [sent.report for sent in self._fleet.live.values() if sent.report is not None]
-        if any(report.state is JobState.RUNNING for report in reports):
-            return "waits for a free place in a job that runs"
-        return next((report.reason for report in reports if report.state is JobState.PENDING), "")
+        first = next((report for report in reports if report.state is JobState.PENDING), None)
+        if first is None or self._refused:
+            return JobReport(job=job, state=JobState.PENDING, reason=self._refused)
+        reason = first.reason.replace(" JOB`", f" {first.job}`")  # a command takes the scheduler's id
+        return JobReport(job=job, state=JobState.PENDING, reason=reason, expected_start=first.expected_start)
 
     # -- what no worker says the end of --------------------------------------------------------------------------------
 
@@ -222,7 +226,6 @@ class PoolCluster:
             self._end_unneeded()
             return
         self._idle_since = None
-        self._elsewhere()
         if self._now() < self._again_at:
             return
         try:
@@ -250,6 +253,10 @@ class PoolCluster:
             self._book.allow(avoid)  # the nodes to be kept from may be all there are
             self._fleet.send(further, prefix=prefix, avoid=())
 
+    def _holding(self) -> set[str]:
+        """The workers that have tickets."""
+        return {worker_of(run) for run, _ in self._book.taken.values()}
+
     def _put_off(self, why: str) -> None:
         self._wait = min(max(2 * self._wait, AGAIN_S[0]), AGAIN_S[1])
         self._again_at = self._now() + self._wait
@@ -261,7 +268,7 @@ class PoolCluster:
         if self._fleet.live and self._now() - self._idle_since >= self.profile.idle_s:
             with contextlib.suppress(SubmissionRefused):
                 self._fleet.recover()
-            self._fleet.cancel(self._fleet.not_begun())
+            self._fleet.cancel(self._fleet.waiting(self._holding()))
 
     def _elsewhere(self) -> None:
         """Where a worker came to a node that it was not to come to, there is no other."""

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from slurm.pool import child
+from slurm.pool import child, devices
 from slurm.pool.child import Answer, Child
+from slurm.pool.company import Company
 from slurm.pool.devices import Device
 from slurm.pool.slots import Slots
 from slurm.pool.tickets import Ticket
@@ -28,19 +29,27 @@ class Running:
     """Tickets that could run on its device at a time when it began."""
     may_share: bool
     """Whether others could come to its device."""
+    is_first: bool
+    """Of its process: it takes longer, since the process makes itself at home on the device."""
     cancelled: bool = False
     kill_at: float = float("inf")
     overdue: str = ""
     """Why the worker killed it, in words; "" where it did not."""
 
+    @property
+    def told(self) -> bool:
+        """Whether it was asked to end."""
+        return self.kill_at < float("inf")
+
 
 class Crew:
     """``environment``: of what runs, beside the worker's own."""
 
-    def __init__(self, devices: Sequence[Device], slots: Slots, environment: Mapping[str, str]) -> None:
-        self.devices, self.slots, self._environment = devices, slots, environment
+    def __init__(self, found: Sequence[Device], slots: Slots, environment: Mapping[str, str]) -> None:
+        self.devices, self.slots, self._environment = found, slots, environment
         self.running: list[Running] = []
         self._children: list[Child] = []
+        self._companies = {device.name: Company() for device in found}
 
     @property
     def pipes(self) -> list[int]:
@@ -75,8 +84,13 @@ class Crew:
                     raise
                 continue
             break
+        self._companies[device.name].came(ticket.job, time.monotonic())
+        self.running.append(
+            Running(
+                ticket=ticket, child=one, began=time.time(), slots=slots, may_share=may_share, is_first=not one.used
+            )
+        )
         one.used, one.own_code = True, ticket.own_code or one.own_code
-        self.running.append(Running(ticket=ticket, child=one, began=time.time(), slots=slots, may_share=may_share))
 
     def _idle_child(self, device: Device, own_code: str) -> Child:
         """An idle child of the device that has imported no other code of the user's own, or a new one."""
@@ -96,11 +110,21 @@ class Crew:
     def collect(self) -> Iterator[tuple[Running, Answer]]:
         """What has ended since the last call."""
         for each in list(self.running):
-            each.child.epoch_seconds()
+            company, job, now = self._companies[each.child.device.name], each.ticket.job, time.monotonic()
+            for seconds in each.child.epoch_seconds():
+                if (count := company.epoch(job, seconds, now)) is not None:
+                    self.slots.epoch(job, seconds, count)
             answer = each.child.answer()
             if answer is not None:
                 self.running.remove(each)
+                stayed_s, count = company.went(job, now)
+                if count is not None and answer.text is not None and not each.is_first:
+                    self.slots.whole(stayed_s, count)
                 yield each, answer
+
+    def memory(self) -> tuple[float, float] | None:
+        """(used, there) in MB; None where it is not told."""
+        return devices.memory(self.devices, [each.pid for each in self._children])
 
     def tidy(self, *, leaving: bool) -> None:
         """Lets idle children go that are spent, or too many, and forgets those that are gone."""

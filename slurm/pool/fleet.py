@@ -116,9 +116,17 @@ class Fleet:
             yield f"{worker}.{number}"
             number += 1
 
-    def not_begun(self) -> list[Sent]:
+    def waiting(self, holding: Collection[str]) -> list[Sent]:
+        """Those that have not begun, or that wait to be started again. ``holding``: workers that have tickets, whatever
+        an answer from memory says of their jobs."""
         said = self.runs.newest()
-        return [sent for sent in self.live.values() if sent.worker not in said and not sent.began]
+
+        def waits(sent: Sent) -> bool:
+            if sent.report is not None and sent.report.state is JobState.PENDING:
+                return True
+            return sent.worker not in said and not sent.began
+
+        return [sent for sent in self.live.values() if sent.worker not in holding and waits(sent)]
 
     def cancel(self, workers: Iterable[Sent]) -> None:
         if jobs := [sent.job for sent in workers if sent.job is not None]:

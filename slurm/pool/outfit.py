@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurm import processes
+from slurm import processes, profile_jobs
 from slurm.executor import THREAD_VARIABLES
 from slurm.local.cluster import gpus_here
 from slurm.pool.tickets import Work
@@ -23,24 +23,19 @@ def gpus_per_pack(profile: Profile) -> int:
     return 1 if profile.executor == "slurm" or gpus_here() else 0
 
 
-def whole(profile: Profile) -> bool:
-    """Whether such a job asks for whatever a node has, since nothing says what that is."""
-    return (
-        profile.holds == "node"
-        and profile.executor == "slurm"
-        and gpus_per_pack(profile) == 0
-        and profile.cpus_per_node is None
-    )
-
-
 def devices(profile: Profile) -> int | None:
     """On one job: groups of GPUs or of cores on each of which a pack runs; None where the node has to tell."""
     if profile.holds == "pilot":
         return 1
-    gpus, cores = (profile.gpus_per_node, profile.cpus_per_node)
     if profile.executor == "local":
         return _here(profile)
-    each, there = (gpus_per_pack(profile), gpus) if gpus_per_pack(profile) else (profile.cpus_per_pack, cores)
+    found = {_of_node(here) for here in profile.places}
+    return found.pop() if len(found) == 1 else None
+
+
+def _of_node(here: Profile) -> int | None:
+    gpus = gpus_per_pack(here)
+    there, each = (here.gpus_per_node, gpus) if gpus else (here.cpus_per_node, here.cpus_per_pack)
     return None if there is None else max(1, there // each)
 
 
@@ -78,7 +73,15 @@ def for_worker(profile: Profile) -> Profile:
 
 def _stated(entry: Partition, worker: Profile) -> Partition:
     """The partition with all that a worker's job gets in it said by itself."""
-    keys = ("gpus_per_pack", "cpus_per_pack", "mem_per_cpu_gb", "mem_per_gpu_gb", "environment", "sbatch")
+    keys = (
+        "gpus_per_pack",
+        "cpus_per_pack",
+        "cpus_per_node",
+        "mem_per_cpu_gb",
+        "mem_per_gpu_gb",
+        "environment",
+        "sbatch",
+    )
     memory = worker.memory_gb if worker.memory_key == "mem_gb" else None
     return entry.model_copy(update={"mem_gb": memory} | {key: getattr(worker, key) for key in keys})
 
@@ -98,13 +101,15 @@ def _node(profile: Profile, number: int | None) -> dict[str, Any]:
     if profile.executor == "local":
         gpus = profile.gpus_per_node if profile.gpus_per_node is not None else len(gpus_here())
         return {"gpus_per_pack": gpus if gpus_per_pack(profile) else 0, "max_jobs": 1}
-    if whole(profile):
+    if profile_jobs.whole_node(profile):
         return {"sbatch": {"exclusive": True, **profile.sbatch}, **_all_memory(profile)}
     slots = profile.slots_per_gpu if isinstance(profile.slots_per_gpu, int) else 1
     packs = (number or 1) * slots
+    here = profile.cpus_per_node or profile.cpus_per_pack * packs
     return {
-        "gpus_per_pack": profile.gpus_per_node or 0,
-        "cpus_per_pack": profile.cpus_per_node or profile.cpus_per_pack * packs,
+        "gpus_per_pack": (profile.gpus_per_node or 0) if gpus_per_pack(profile) else 0,
+        "cpus_per_pack": here,
+        "cpus_per_node": here,
         **_memory(profile, packs),
     }
 
@@ -132,18 +137,19 @@ def _memory(profile: Profile, packs: int) -> dict[str, Any]:
 
 def work(profile: Profile, *, pool: str, worker: str, preload: str) -> Work:
     """What such a job is told. ``profile``: of the packs."""
-    limits = [entry.limit_min or profile.limit_min for entry in profile.partitions] or [profile.limit_min]
-    known = [limit for limit in limits if limit is not None]
+    known = [here.limit_min for here in profile.places if here.limit_min is not None]
+    own = {name: value for name, value in profile.environment.items() if name in THREAD_VARIABLES}
     return Work(
         pool=pool,
         worker=worker,
         preload=preload,
-        gpus_per_ticket=gpus_per_pack(profile),
-        cpus_per_ticket=profile.cpus_per_pack,
+        gpus_per_ticket=gpus_per_pack(profile.places[0]),
+        cpus_per_ticket=profile.places[0].cpus_per_pack,
         slots=profile.slots_per_gpu,
         limit_s=60.0 * min(known) if known else None,
         lead_s=float(profile.signal_lead_s),
         reserve_s=profile.reserve_s if profile.reserve_s is not None else RESERVE_S,
         idle_s=profile.idle_s,
+        environment=own,
         devices=devices(profile),
     )

@@ -54,5 +54,7 @@ def room(standing: Standing, active: int, *, ended: int) -> int:
     slots = SLOTS_UNTOLD if standing.slots is None else max(1, standing.slots)
     begun = sum(standing.staying) + sum(standing.leaving)
     not_begun = max(0, standing.most - len(standing.staying) - len(standing.leaving))
+    if standing.slots is None:
+        not_begun = min(not_begun, 1)  # that has to tell first
     waiting = max(sum(standing.staying), slots if not_begun else 0, 2 * ended)
     return max(0, min(begun + not_begun * slots + waiting - active, GIVEN_AT_ONCE))

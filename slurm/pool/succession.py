@@ -7,10 +7,11 @@ goes to the other.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from slurm.jobs import Cluster, JobReport
+from slurm.jobs import Cluster, HoldsSeveral, JobReport, JobState
 from slurm.pool import place
 from slurm.scheduler.submissions import RECORD
 
@@ -49,6 +50,9 @@ class Succession:
 
     def room(self, active: int) -> int:
         return self._present.room(active)
+
+    def workers(self) -> Counter[JobState] | None:
+        return self._present.workers() if isinstance(self._present, HoldsSeveral) else None
 
     def release(self) -> None:
         self._present.release()

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from slurm.jobs import JobState
-from slurm.pool import child, devices, time_left
+from slurm.pool import child, devices, slots_found, time_left
 from slurm.pool.child import Answer
 from slurm.pool.crew import KILL_AFTER_S, Crew, Running
 from slurm.pool.endings import ending
@@ -80,8 +80,9 @@ class _Run:
         self.pool = Pool(Path(work.pool))
         self.name = self.pool.join(work.worker)
         self.open = OpenTickets(self.pool, self.name, _hosts())
-        self.slots = Slots(work.slots)
         found = devices.found(gpus=work.gpus_per_ticket, cpus=work.cpus_per_ticket, most=work.devices)
+        self.kind = devices.kind(found[0])
+        self.slots = Slots(work.slots, slots_found.newest(self.pool, self.kind))
         self.crew = Crew(found, self.slots, work.environment)
         self.owed = Owed(self.pool, self.name, _say)
         self.leaving = ""
@@ -96,6 +97,7 @@ class _Run:
         _say(f"worker {self.name} on {host()}: {', '.join(device.name for device in self.crew.devices)}")
         if self.work.gpus_per_ticket:
             _say(devices.mps())
+        _say(f"{self.slots.now} at a time on a device: {self.slots.why}")
         preload(self.work.preload)
         self.since = time.time()
         try:
@@ -130,6 +132,7 @@ class _Run:
         self.signals.clear()
         for each, answer in self.crew.collect():
             self._ended(each, answer, time.time())
+        self._try_slots()
         self.crew.tidy(leaving=bool(self.leaving))
 
     # -- when to go ----------------------------------------------------------------------------------------------------
@@ -217,11 +220,12 @@ class _Run:
 
     def _ended(self, each: Running, answer: Answer, now: float) -> None:
         self.open.look_again()
-        found = ending(answer, may_share=each.may_share, cancelled=each.cancelled, overdue=each.overdue)
+        found = ending(answer, may_share=each.may_share, told=each.told, cancelled=each.cancelled, overdue=each.overdue)
         if found.state is None:
-            self.slots.crowded(each.slots)
-            _say(f"{each.ticket.job} waits again ({found.reason}); from now on {self.slots.now} at a time on a device")
+            _say(f"{each.ticket.job} waits again: {found.reason}")
             self.owed.give_back(each.ticket)
+            if found.crowded and self.slots.crowded(max(each.slots, self.slots.now)):
+                self._changed_slots()
             return
         ended = Ended(
             job=each.ticket.job,
@@ -234,6 +238,17 @@ class _Run:
             slots=each.slots,
         )
         self.owed.end(ended, each.ticket.file)
+
+    def _try_slots(self) -> None:
+        """One step of the trial, where there is one."""
+        running = frozenset(each.ticket.job for each in self.crew.running)
+        if self.slots.double(self.crew.memory()) if self.slots.may_double else self.slots.weigh(running):
+            self._changed_slots()
+
+    def _changed_slots(self) -> None:
+        _say(f"{self.slots.now} at a time on a device: {self.slots.why}")
+        with contextlib.suppress(OSError):  # a later worker finds it out again
+            slots_found.keep(self.pool, self.name, self.kind, self.slots)
 
     def _tell(self, now: float, *, at_once: bool = False) -> None:
         told = Worker(

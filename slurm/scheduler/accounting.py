@@ -63,7 +63,7 @@ class Accounts(NamedTuple):
 def of_folder(profile: Profile, folder: Path, costs: Costs) -> Accounts:
     """Of all arrays and jobs whose submission lies below ``folder``, those of a pool's workers too."""
     if profile.executor != "slurm":
-        return Accounts(None, "this cluster keeps no accounts of jobs", ever=False)
+        return Accounts(None, "jobs that no scheduler started are in no accounts", ever=False)
     if not profile.accounting:
         return Accounts(None, "the profile says accounting: false", ever=False)
     records = [path for pattern in ("*", "pool/*/*") for path in sorted(folder.glob(f"{pattern}/{RECORD}"))]

@@ -209,7 +209,7 @@ class Poller:
         memory.start = row.start
         memory.reason = waiting.explained(row.reason, row.word) if memory.state is JobState.PENDING else ""
         if memory.state is JobState.UNKNOWN:
-            memory.reason = f"Slurm says {row.word}"
+            memory.reason = states.unknown(row.word)
         if memory.state.over:
             memory.state, memory.reason = self._explained(job, memory.state, row)
 

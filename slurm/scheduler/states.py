@@ -83,6 +83,16 @@ def of_list(words: Sequence[object]) -> str:
     return next((flag for flag in FLAGS if flag in said), base or (said[0] if said else ""))
 
 
+def unknown(text: str) -> str:
+    """What to say of a word that none of our states means."""
+    if word(text) == "REVOKED":
+        return (
+            "Slurm says REVOKED: another cluster of the federation started it, whose jobs are not seen here; cancel it "
+            "there, and ask the site how jobs stay on this cluster"
+        )
+    return f"Slurm says {text}"
+
+
 def author(text: str) -> int | None:
     """Number of the user who cancelled the job, where Slurm says it ("CANCELLED by 1000")."""
     found = re.search(r"\bby (\d+)", text)

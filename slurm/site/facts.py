@@ -217,7 +217,8 @@ def _closed(partition: SitePartition, rules: Mapping[str, str], mine: Sequence[A
         return "needs a reservation"
     if groups and not _groups() & set(groups):
         return f"is for the group {' or '.join(groups)}"
-    if mine and not any(partition.takes(each.account) for each in mine):
+    here = [each for each in mine if each.partition in ("", partition.name)]
+    if mine and not any(partition.takes(each.account) for each in here):
         return "is for accounts that are not yours"
     return "" if any(kind.usable for kind in partition.kinds) else "has no node that is not down or drained"
 

@@ -52,13 +52,15 @@ def write(site: Site, partition: SitePartition, way: Way) -> str:
     lines += _account(site, partition, way)
     lines += _gpus(site, partition, way)
     lines += _cores_and_memory(site, partition, way)
-    lines += [_time_line(site, partition, way)]
+    words, limit = _longest(site, partition, way)
+    lines.append(_line("time", _time(limit), f"{words}; a pack saves every epoch and is requeued"))
     lines.append(_line("signal_lead_s", 120, "the node saves this long before the limit"))
     lines += _limits(site, partition, way)
     lines += [
         "setup: []                       # shell lines before Python; one that fails ends the job",
         "python: null                    # words that start Python on the node; null: the interpreter that submits",
         "scratch: null                   # a node's own disk, as $TMPDIR, where data sets are staged",
+        _driver(site, partition, way),
         "poll_min_s: 15",
         "poll_max_s: 120",
         "sbatch: {}                      # further options, as {mail-type: FAIL, reservation: course}",
@@ -109,6 +111,9 @@ def _gpus(site: Site, partition: SitePartition, way: Way) -> Iterator[str]:
     if not gpus:
         yield _line("gpus_per_pack", 0, "the partition has no GPUs")
         yield _line("device", "cpu", "")
+        if partition.whole_nodes:
+            yield _line("jobs", "node", "the partition gives whole nodes: a job runs as many packs as fit, and goes on")
+            yield _line("cpus_per_node", asking.kind_of(partition).cpus, "")
         return
     yield _line("gpus_per_pack", 1, "")
     if partition.whole_nodes:
@@ -119,12 +124,17 @@ def _gpus(site: Site, partition: SitePartition, way: Way) -> Iterator[str]:
     if way.gpu_type is not None or not types:
         yield _line("gpu_type", way.gpu_type, "" if types else "the site gives its GPUs no type")
     else:
-        yield _line("gpu_type", None, f"any; times compare only among like ones: name one of {', '.join(types)}")
+        there = {name for kind in partition.kinds if kind.usable for name in kind.gpus}
+        named = ", ".join(name for name in types if name in there)
+        away = ", ".join(name for name in types if name not in there)
+        why = f"any; times compare only among like ones: name one of {named}"
+        yield _line("gpu_type", None, f"{why} (now down or drained: {away})" if away else why)
     if way.gpus_as != "gpus-per-node":
         why = "its scheduler plug-in knows no other way" if site.old_select else "sbatch refuses other ways"
         yield _line("ask_gpus_as", way.gpus_as, why)
     for words in way.refused:
-        yield f"# sbatch said of another way to ask: {' '.join(words.split())[:WORDS_AT_MOST]}"
+        own = " ".join(words.split()).removesuffix(" allocation failure: Unspecified error")
+        yield f"# sbatch said of another way to ask: {own[:WORDS_AT_MOST]}"
 
 
 def _cores_and_memory(site: Site, partition: SitePartition, way: Way) -> Iterator[str]:
@@ -155,8 +165,8 @@ def _down(gigabytes: float) -> float:
     return max(int(100 * gigabytes) / 100, 0.1)
 
 
-def _time_line(site: Site, partition: SitePartition, way: Way) -> str:
-    """The least of the limits of partition, account and QOS, and of a day."""
+def _longest(site: Site, partition: SitePartition, way: Way) -> tuple[str, int]:
+    """Whose limit is the least, of partition, account and QOS, and what it is: a day where there is none."""
     mine = [each for each in asking.usable(site, partition) if each.account == way.account]
     qos = site.qos.get(way.qos or (mine[0].default_qos if mine else ""))
     known = {
@@ -164,10 +174,19 @@ def _time_line(site: Site, partition: SitePartition, way: Way) -> str:
         "your account allows": min((each.limit_min for each in mine if each.limit_min), default=None),
         "the QOS allows": qos.limit_min if qos else None,
     }
-    limits = {words: limit for words, limit in known.items() if limit}
-    words, least = min(limits.items(), key=lambda item: item[1], default=("the partition has no limit", LONG_MIN))
-    longest = f"{words} {_time(least)}" if limits else words
-    return _line("time", _time(min(least, LONG_MIN)), f"{longest}; a pack saves every epoch and is requeued")
+    limits = [(limit, f"{words} {_time(limit)}") for words, limit in known.items() if limit]
+    least, words = min(limits, default=(LONG_MIN, "the partition has no limit"))
+    return words, min(least, LONG_MIN)
+
+
+def _driver(site: Site, partition: SitePartition, way: Way) -> str:
+    """Where a driver of its own job goes: to cores alone, where there are some for this account."""
+    places = [each for each in site.partitions if not each.closed and not each.gpus and not each.whole_nodes]
+    mine = [each for each in places if way.account is None or each.takes(way.account)]
+    there = mine[0] if mine else partition
+    keys = [f"partition: {there.name}"] if there is not partition else []
+    keys += [f"time: {_time(_longest(site, there, way)[1])}", "mem_gb: 2" if way.memory == "mem_gb" else "mem_gb: null"]
+    return f"driver: {{{', '.join(keys)}}} # where `actsweep run --detach` puts the driver itself"
 
 
 def _limits(site: Site, partition: SitePartition, way: Way) -> Iterator[str]:

@@ -243,7 +243,8 @@ def tick(folder: Path) -> None:
 def status(folder: Path, as_json: bool, verify: bool) -> None:
     """Show how the study in DIR stands.
 
-    From its files alone: changes nothing, asks no scheduler. Names files that are damaged, and what mends them."""
+    From its files alone: changes nothing, asks no scheduler. Names files that are damaged, and what mends them.
+    Why jobs wait is shown as the driver last saw it."""
     from sweeps.view import status as overview
 
     view = overview.read(folder, verify=verify)

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from analysis.errors import SourceError
 from analysis.runs import accounting
@@ -15,7 +15,6 @@ from analysis.runs.schema import ACCOUNTING_ARTIFACT, ACCOUNTING_RUNS_ARTIFACT
 from slurm.errors import ClusterError
 from slurm.jobs import Costs
 from slurm.profile import load as load_profile
-from slurm.scheduler import accounting as accounts
 from sweeps.driver import holding
 from sweeps.driver.packs import pack_size
 from sweeps.errors import StudyError
@@ -26,6 +25,10 @@ from sweeps.folder.records import FoldKey, Submitted, Submitting
 from sweeps.study import planner
 from sweeps.study.study import Study
 from trainer import meter
+from trainer.errors import JournalError
+
+if TYPE_CHECKING:
+    from slurm.scheduler import accounting as accounts
 
 
 class Pack(NamedTuple):
@@ -41,32 +44,43 @@ class Pack(NamedTuple):
 
 def settle(path: Path, study: Study, journals: Journals, costs: Costs | None = None) -> None:
     """Writes the accounts of a study that is over into its folder, unless they are there and nothing was added since.
-    Counts its questions in ``costs``."""
+    Counts its questions in ``costs``. Nothing rests on them: what cannot be read or written is asked again later."""
+    with contextlib.suppress(OSError, JournalError):
+        _settle(path, study, journals, costs or Costs())
+
+
+def _settle(path: Path, study: Study, journals: Journals, costs: Costs) -> None:
+    from slurm.scheduler import accounting as accounts  # with submitit, which reading needs not
+
     packs = _packs(path)
     known = read(path)
     if not packs or (known is not None and known.complete and known.jobs == len(packs)):
         return
     try:
         profile = load_profile(study.cluster.profile)
-        found = accounts.of_folder(profile, path / "jobs", costs or Costs())
+        found = accounts.of_folder(profile, path / "jobs", costs)
     except ClusterError as error:
         found = accounts.Accounts(None, str(error))
     trained = {job: _trained(pack, journals) for job, pack in _last_of(packs).items()}
-    runs = _by_sacct(found.runs, packs, trained) if found.runs is not None else _by_meters(path, packs, trained)
-    over = all(run.end is not None or not run.elapsed_s for run in runs)
+    kinds = {job: _device(pack.folds, journals) for job, pack in packs.items()}
+    if found.runs is not None:
+        runs = _by_sacct(found.runs, packs, trained, kinds)
+    else:
+        runs = _by_meters(path, packs, trained, kinds)
+    own = {job for job in packs if job.partition("_")[0].isdecimal()}  # of a pool, the workers' are the scheduler's
+    over = all(run.end is not None or not run.elapsed_s for run in runs) and own <= {run.job for run in runs}
     made = Accounting(
         source="sacct" if found.runs is not None else "journals",
         why=found.why,
         asked_at=time.time(),
-        complete=over if found.runs is not None else not found.ever,
+        complete=bool(runs) and over if found.runs is not None else not found.ever,
         jobs=len(packs),
         planned_s=planned_s(study, path),
         trained_s=sum(trained.values()),
         runs=tuple(runs),
     )
-    with contextlib.suppress(OSError):  # it can be asked again, and nothing rests on it
-        write_aside(path / ACCOUNTING_RUNS_ARTIFACT, accounting.to_csv(made))
-        write_aside(path / ACCOUNTING_ARTIFACT, accounting.to_json(made))
+    write_aside(path / ACCOUNTING_RUNS_ARTIFACT, accounting.to_csv(made))
+    write_aside(path / ACCOUNTING_ARTIFACT, accounting.to_json(made))
 
 
 def read(path: Path) -> Accounting | None:
@@ -123,7 +137,19 @@ def _trained(folds: tuple[FoldKey, ...], journals: Journals) -> float:
     return sum(journals.trained(fold).seconds for fold in folds)
 
 
-def _by_sacct(told: list[accounts.JobRun], packs: Mapping[str, Pack], trained: Mapping[str, float]) -> list[JobRun]:
+def _device(folds: tuple[FoldKey, ...], journals: Journals) -> str:
+    """What the first of the folds that began was trained on, in the words of its journal."""
+    for fold in folds:
+        history = journals.history(fold)
+        journals.forget([fold])
+        if history is not None:
+            return history.start.device_name
+    return ""
+
+
+def _by_sacct(
+    told: list[accounts.JobRun], packs: Mapping[str, Pack], trained: Mapping[str, float], kinds: Mapping[str, str]
+) -> list[JobRun]:
     """What the folds of a job trained counts for its last run."""
     last = {run.job: at for at, run in enumerate(told)}
     counted: dict[str, int] = {}
@@ -140,7 +166,7 @@ def _by_sacct(told: list[accounts.JobRun], packs: Mapping[str, Pack], trained: M
                 state=run.state,
                 partition=run.partition,
                 node=run.node,
-                kind=run.gpu_type or ("GPU" if run.gpus else "CPU"),
+                kind=run.gpu_type or kinds.get(run.job) or ("GPU" if run.gpus else "CPU"),
                 submit=run.submit,
                 eligible=run.eligible,
                 start=run.start,
@@ -158,7 +184,9 @@ def _by_sacct(told: list[accounts.JobRun], packs: Mapping[str, Pack], trained: M
     return runs
 
 
-def _by_meters(path: Path, packs: Mapping[str, Pack], trained: Mapping[str, float]) -> list[JobRun]:
+def _by_meters(
+    path: Path, packs: Mapping[str, Pack], trained: Mapping[str, float], kinds: Mapping[str, str]
+) -> list[JobRun]:
     """As the nodes themselves wrote it down."""
     runs = []
     for job, pack in packs.items():
@@ -166,6 +194,7 @@ def _by_meters(path: Path, packs: Mapping[str, Pack], trained: Mapping[str, floa
         runs.append(
             JobRun(
                 job=job,
+                kind=kinds[job],
                 submit=pack.time or None,
                 start=told.began if told is not None else None,
                 end=told.began + told.seen_s if told is not None else None,

@@ -19,12 +19,13 @@ from sweeps.driver.budget import Budget
 from sweeps.driver.confirmation import Confirmation
 from sweeps.driver.early_stopping import EarlyStopping
 from sweeps.driver.failures import Failures
+from sweeps.driver.least import Least
 from sweeps.driver.new_trials import NewTrials
 from sweeps.driver.packs import Node, own_names, pack_size, pack_text
 from sweeps.driver.racing import Races
 from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
-from sweeps.driver.waiting import Keeper
+from sweeps.driver.waiting import Keeper, jobs_running
 from sweeps.errors import LedgerError
 from sweeps.folder import damage, decided, layout, ledger, own_code, winners
 from sweeps.folder.damage import Damaged
@@ -80,6 +81,7 @@ class Driver:
             sleep=sleep,
         )
         self._submitter = Submitter(self.ledger, cluster, self._jobs, self._text, clock, call)
+        self._least = Least(study)
         self._without_data = ""
         self.damaged: dict[FoldKey, Damaged] = {}
         """Folds that were over and damaged when this driver looked."""
@@ -161,7 +163,9 @@ class Driver:
             )
 
     def _text(self, folds: Sequence[FoldKey], meter: Path, seconds: float | None) -> str:
-        return pack_text(self.study, self.node, self._new_trials.specs, self._trials, folds, meter, seconds)
+        several = self.node.profile is not None and self.node.profile.holds != "pack"
+        least_s = self._least.seconds(self.state, folds) if several else None
+        return pack_text(self.study, self.node, self._new_trials.specs, self._trials, folds, meter, seconds, least_s)
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
@@ -205,7 +209,7 @@ class Driver:
         self._changed |= self.journals.refresh(list(self.state.job_of))
         self.budget.observe()
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
-        self._waiting_for.note(self.jobs.values(), self.refused)
+        self._waiting_for.note(self.jobs.values(), self.refused, jobs_running(self.cluster))
 
     def _complete(self) -> None:
         ends: list[tuple[TrialAdded, Completed]] = []
@@ -243,7 +247,7 @@ class Driver:
         """Gives every fold that failed, was given up or is damaged another try, if its result can still count; those
         folds."""
         self._compare_code()
-        damaged = damage.look(self.path, self.state, whole=True)
+        damaged = damage.verify(self.path, self.state)
         released = self._failures.retry(self._searches.labels, damaged)
         self._changed.update(released)
         return released
@@ -251,7 +255,7 @@ class Driver:
     def mend(self) -> list[str]:
         """Writes anew what is not as ledger and study say, and tells what it was. Raises :class:`FoldChanged`."""
         written = mending.write_anew(self._trials, self.state, self.study, self._new_trials.specs)
-        self.damaged = damage.look(self.path, self.state)
+        self.damaged = damage.glance(self.path, self.state).damaged
         return written
 
     def _select(self) -> None:

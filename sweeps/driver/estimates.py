@@ -26,7 +26,8 @@ Totals = dict[Group, dict[DeviceKind, Trained]]
 
 class Estimates:
     """Means, so that sums come out right: of the study's own epochs, else of the probe's. By kind of device: where it
-    is not known which of several a pack will get, what the slowest takes, since a promise must not be passed.
+    is not known which of several a pack will get, what the slowest takes, since a promise must not be passed. Seconds
+    are of a device: a pack that shares it with N - 1 others is charged one N-th.
 
     ``profile``: where packs run, None: anywhere. A probe of another kind than they may get there measures nothing."""
 
@@ -64,7 +65,7 @@ class Estimates:
     def _add(self, totals: Totals, trial: TrialAdded, folds: Iterable[FoldKey]) -> None:
         for fold in folds:
             for on in self._journals.trained_on(fold):
-                _count(totals, (trial.label, trial.phase), on.kind, Trained(on.epochs, on.seconds))
+                _count(totals, (trial.label, trial.phase), on.kind, Trained(on.epochs, on.device_s))
                 self._met.setdefault(on.kind, set()).add(on.partition)
 
     def _to_be_met(self) -> list[DeviceKind]:

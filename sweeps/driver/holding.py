@@ -41,8 +41,10 @@ def of_job(report: JobReport, hold: Hold, jobs: Path, folds: Iterable[FoldHistor
         seconds = hold.seconds if hold.seconds is not None else now - since
     if hold.seconds is not None:  # a process that is still there then is ended
         seconds = min(seconds, max(hold.seconds, seen))
-    epochs = (epoch for fold in folds if fold is not None for epoch in fold.epochs)
-    trained = sum(epoch.seconds for epoch in epochs if epoch.time >= since)
+    attempts = (attempt for fold in folds if fold is not None for attempt in fold.by_start())
+    trained = sum(
+        epoch.seconds / start.device_kind.slots for start, epochs in attempts for epoch in epochs if epoch.time >= since
+    )
     return Held(max(0.0, seconds), max(0.0, seconds - trained) if told is not None else 0.0)
 
 

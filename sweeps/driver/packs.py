@@ -52,9 +52,10 @@ def pack_text(
     folds: Sequence[FoldKey],
     meter: Path | None = None,
     seconds: float | None = None,
+    least_s: float | None = None,
 ) -> str:
-    """The text that :func:`trainer.entry.run` takes. ``trials``: the folder of the trials' folders; ``meter`` and
-    ``seconds`` as :class:`trainer.spec.Pack` has them."""
+    """The text that :func:`trainer.entry.run` takes. ``trials``: the folder of the trials' folders; the others as
+    :class:`trainer.spec.Pack` has them."""
     settings = study.cluster
     return to_text(
         Pack(
@@ -71,5 +72,6 @@ def pack_text(
             on_drift=settings.on_drift,
             meter=str(meter) if meter is not None else None,
             seconds=seconds,
+            least_s=least_s,
         )
     )

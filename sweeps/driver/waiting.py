@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurm.jobs import JobReport, JobState
+from slurm.jobs import Cluster, HoldsSeveral, JobReport, JobState
 from sweeps.folder.layout import write_aside
 
 FILE = "waiting.json"
@@ -55,12 +55,15 @@ class Waiting:
     """The earliest that the scheduler expects of any of them, in seconds since 1970."""
     trouble: str = ""
     """What keeps it from being known, or kept the last submission back; "" for nothing."""
+    on_jobs: int | None = None
+    """Jobs that run, where a job holds several packs: then ``running`` and ``waiting`` count packs. None: each pack is
+    a job."""
 
 
 NOTHING = Waiting()
 
 
-def of(reports: Iterable[JobReport], time: float = 0.0, trouble: str = "") -> Waiting:
+def of(reports: Iterable[JobReport], time: float = 0.0, trouble: str = "", *, on_jobs: int | None = None) -> Waiting:
     """Jobs that wait for the same are one reason, whatever is added to it ("ReqNodeNotAvail, UnavailableNodes:n3")."""
     known = list(reports)
     waiting = [report for report in known if report.state in WAITING]
@@ -76,7 +79,14 @@ def of(reports: Iterable[JobReport], time: float = 0.0, trouble: str = "") -> Wa
         reasons=tuple(sorted(map(_reason, grouped.values()), key=lambda reason: (-reason.count, reason.words))),
         expected_start=min(starts, default=None),
         trouble=trouble,
+        on_jobs=on_jobs,
     )
+
+
+def jobs_running(cluster: Cluster) -> int | None:
+    """Of a cluster whose jobs hold several packs; None for one where each pack is a job."""
+    workers = cluster.workers() if isinstance(cluster, HoldsSeveral) else None
+    return None if workers is None else workers[JobState.RUNNING]
 
 
 def together(several: Iterable[Waiting]) -> Waiting:
@@ -101,6 +111,7 @@ def together(several: Iterable[Waiting]) -> Waiting:
         reasons=tuple(sorted(reasons, key=lambda reason: (-reason.count, reason.words))),
         expected_start=min(starts, default=None),
         trouble="; ".join(dict.fromkeys(each.trouble for each in known if each.trouble)),
+        on_jobs=max((each.on_jobs for each in known if each.on_jobs is not None), default=None),  # they share them
     )
 
 
@@ -121,9 +132,9 @@ class Keeper:
         self._path, self._clock = folder / FILE, clock
         self._last: Waiting | None = None
 
-    def note(self, reports: Iterable[JobReport], trouble: str) -> None:
+    def note(self, reports: Iterable[JobReport], trouble: str, on_jobs: int | None = None) -> None:
         now, last = self._clock(), self._last
-        found = of(reports, now, trouble)
+        found = of(reports, now, trouble, on_jobs=on_jobs)
         if last is not None:
             gone = now - last.time
             same = dataclasses.replace(last, time=now) == found

@@ -30,9 +30,19 @@ class TrainedOn:
     epochs: int
     seconds: float
 
+    def __post_init__(self) -> None:
+        """A driver keeps one for each trial, and their words are few."""
+        for name in ("device", "name", "partition"):
+            object.__setattr__(self, name, sys.intern(getattr(self, name)))
+
     @property
     def kind(self) -> DeviceKind:
         return DeviceKind(self.device, self.name, self.slots, self.threads)
+
+    @property
+    def device_s(self) -> float:
+        """Of the seconds what the folds are charged: one that shares its device with N - 1 others, one N-th."""
+        return self.seconds / self.slots
 
 
 def trained_on(histories: Iterable[FoldHistory | None]) -> tuple[TrainedOn, ...]:
@@ -41,13 +51,13 @@ def trained_on(histories: Iterable[FoldHistory | None]) -> tuple[TrainedOn, ...]
     for history in histories:
         for start, epochs in history.by_start() if history is not None else ():
             if epochs:
-                key = start.device_kind, sys.intern(start.environment.get(PARTITION, ""))
+                key = start.device_kind, start.environment.get(PARTITION, "")
                 count, seconds = found.get(key, (0, 0.0))
                 found[key] = count + len(epochs), seconds + sum(epoch.seconds for epoch in epochs)
     return tuple(
         TrainedOn(
-            device=sys.intern(kind.device),
-            name=sys.intern(kind.name),
+            device=kind.device,
+            name=kind.name,
             slots=kind.slots,
             threads=kind.threads,
             partition=partition,

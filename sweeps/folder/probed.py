@@ -51,11 +51,11 @@ class Probed:
     """By label and phase."""
 
     def epoch_s(self, label: str, phase: Phase, kind: DeviceKind | None = None) -> float | None:
-        """Of any kind of device where the probe does not say which it measured, or none is asked for."""
+        """Device seconds; of any kind where the probe does not say which it measured, or none is asked for."""
         found = self.epochs.get(label, {}).get(phase)
         if found is None or (kind is not None and found.on is not None and found.on.kind != kind):
             return None
-        return found.seconds
+        return found.seconds / (found.on.slots if found.on is not None else 1)
 
     def kinds(self) -> dict[DeviceKind, set[str]]:
         """The kinds that were measured, each with the partitions in which."""

@@ -7,10 +7,11 @@ hears one question; and what is free is divided among those that have something 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from slurm.jobs import Cluster, Costs, JobReport
+from slurm.jobs import Cluster, Costs, HoldsSeveral, JobReport, JobState
 
 
 class SharedCluster:
@@ -118,6 +119,10 @@ class Share:
 
     def room(self, active: int) -> int:
         return self._shared.room(self._name, active)
+
+    def workers(self) -> Counter[JobState] | None:
+        """Of all studies together: what one pack is done with, another's takes."""
+        return self._cluster.workers() if isinstance(self._cluster, HoldsSeveral) else None
 
     def release(self) -> None:
         self._shared.release(self._name)

@@ -18,7 +18,7 @@ from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import held
 from sweeps.suite import folder
 from sweeps.suite.driver import SuiteDriver
-from sweeps.view import progress
+from sweeps.view import by_kind, progress
 from sweeps.view import status as of_study
 from sweeps.view.next_step import next_step
 from sweeps.view.progress import Snapshot
@@ -145,7 +145,7 @@ def _words(path: Path, now: SuiteStatus, studies: Mapping[str, of_study.StudySta
             lines.append(f"{member}: {', '.join(folds)}: {reason}; see {first}")
         if found.hint:
             lines.append(f"{member}: {found.hint}")
-        lines += [f"{member}: {note}" for note in found.notes]
+        lines += [f"{member}: {note}" for note in [*found.notes, *by_kind.lines(found.now.kinds)]]
     return "\n".join(lines)
 
 

@@ -8,7 +8,6 @@ are moved there, so that no message of MLflow's can carry them. MLflow itself is
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import sqlite3
@@ -18,8 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from analysis.runs import store_words
 from sweeps.errors import TrackingError
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+BUSY_S = 5.0
+"""How long another process may hold the embedded store before it counts as locked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +104,31 @@ def connect(store: Store) -> MlflowClient:
     configure_mlflow()
     from mlflow import MlflowClient  # heavy, and reads the settings above
 
-    if store.database is not None and not store.database.exists():
-        initialise(store.database)
-    with _quiet():
-        return MlflowClient(tracking_uri=store.uri)
+    store_words.silence()
+    store_words.hurry()
+    if store.database is not None:
+        if not store.database.exists():
+            initialise(store.database)
+        ask(store.database)
+    return MlflowClient(tracking_uri=store.uri)
+
+
+def ask(database: Path) -> None:
+    """Whether the file is a database that can be written now; MLflow would ask for long. Raises sqlite3.Error."""
+    if not database.exists():
+        raise sqlite3.OperationalError("the file is gone")
+    uri = f"file:{quote(str(database))}?mode=rw"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+
+
+def leave(store: Store) -> None:
+    """Closes what MLflow keeps open of a store that is a file, which may be another one when it is asked for again."""
+    if store.database is not None and (module := sys.modules.get("mlflow.store.tracking.sqlalchemy_store")):
+        engine = module.SqlAlchemyStore._engine_map.get(store.uri)
+        if engine is not None:
+            engine.dispose()
 
 
 def initialise(database: Path) -> None:
@@ -118,8 +141,10 @@ def initialise(database: Path) -> None:
     configure_mlflow()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    store_words.silence()
+    store_words.hurry()
     database.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as name, _quiet():
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as name:
         aside = Path(name) / DATABASE
         with _unsynced():
             made = SqlAlchemyStore(f"sqlite:///{aside}", (database.parent / ARTIFACTS).as_uri())
@@ -151,15 +176,11 @@ def _unsynced() -> Iterator[None]:
         event.remove(Engine, "connect", opened)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the announcements of MLflow's and Alembic's start from the terminal; warnings still come through."""
-    loggers = [logging.getLogger(name) for name in ("mlflow", "mlflow.store.db.utils", "alembic", "alembic.runtime")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def words(store: Store, error: Exception) -> str:
+    """A failure of the store in one line: where, what, and what to do."""
+    what, remedy, anew = store_words.failure(error)
+    then = "`actsweep sync` catches up"
+    if anew and store.database is not None:
+        remedy, then = f"delete {store.database}", "`actsweep sync` builds it anew"
+    remedy = f"{redact(remedy)}, and {then}" if remedy else then
+    return f"MLflow store {redact(store.uri)}: {redact(what)}; the journals keep everything: {remedy}"

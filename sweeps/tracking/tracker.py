@@ -13,17 +13,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.runs import schema
+from analysis.runs import schema, store_words
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
 from sweeps.tracking.folder_reader import FolderReader, Unreadable
 from sweeps.tracking.run_updates import RunUpdates
-from sweeps.tracking.store import locate
+from sweeps.tracking.store import ask, leave, locate, words
 from sweeps.tracking.store_index import StoreIndex
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 """Pause after a failed attempt to reach the store, doubled from one failure to the next."""
-_DAMAGED = ("file is not a database", "database disk image is malformed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +71,8 @@ class Tracker:
             return False
         until = None if budget_s is None else self._clock() + budget_s
         try:
+            if self._opened is not None and self.store.database is not None and self.pending:
+                ask(self.store.database)
             self._open()
             for fold in list(self._pending):
                 self._attempt(fold, self._update_fold)
@@ -162,7 +163,7 @@ class Tracker:
         except Exception as error:
             if getattr(error, "error_code", "") not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
                 raise
-            self._refused[key] = f"{key}: {redact(str(error))}"
+            self._refused[key] = f"{key}: {redact(store_words.short(error))}"
 
     def _guard(self, action: Callable[[], object]) -> bool:
         try:
@@ -175,11 +176,8 @@ class Tracker:
 
     def _fail(self, error: Exception) -> None:
         """The store cannot be written: forget what we believe of it, and come back later."""
-        # SQLAlchemy adds the statement and an address on further lines.
-        text = redact(str(error)).strip().partition("\n[SQL: ")[0] or type(error).__name__
-        anew = self.store.database is not None and any(words in text for words in _DAMAGED)
-        remedy = f"delete {self.store.database}, and sync builds it anew" if anew else "sync catches up"
-        self.trouble = f"MLflow store {redact(self.store.uri)}: {text}; the journals keep everything, {remedy}"
+        self.trouble = redact(str(error)) if isinstance(error, TrackingError) else words(self.store, error)
         self._opened = None
+        leave(self.store)
         self._not_before = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

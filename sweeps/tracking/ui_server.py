@@ -25,9 +25,10 @@ from urllib.error import URLError
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
+from analysis.runs import store_words
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
-from sweeps.tracking.store import Store, configure_mlflow, initialise, locate
+from sweeps.tracking.store import Store, ask, configure_mlflow, initialise, locate, words
 
 LOG = "mlflow-ui.log"
 FIRST_PORT = 5000
@@ -91,6 +92,11 @@ def ui(
         return Ui(redact(store.uri), redact(store.uri))
     if store.database is not None and not store.database.exists():
         initialise(store.database)
+    if store.database is not None:
+        try:
+            ask(store.database)
+        except sqlite3.Error as error:
+            raise TrackingError(words(store, error)) from error
     chosen = _port(host, port)
     log = study_folder / LOG
     with log.open("wb") as out:
@@ -189,8 +195,10 @@ def _wait(served: Ui, timeout_s: float) -> None:
 
 def _tail(served: Ui) -> str:
     assert served.log is not None
-    lines = served.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
-    return redact(" | ".join(lines)) + f" (whole log: {served.log})"
+    text = served.log.read_text(encoding="utf-8", errors="replace").strip()
+    known = store_words.known(text)
+    said = f"{known.what}; {known.remedy}" if known else (text.splitlines() or ["it said nothing"])[-1]
+    return f"{redact(said)} (whole log: {served.log})"
 
 
 def _in_url(host: str) -> str:

@@ -10,7 +10,7 @@ from slurm.profile import Profile
 from slurm.scheduler import rehearsal
 from sweeps.errors import StudyError
 
-OF_THE_ARRAY = re.compile(r"#SBATCH --(array|job-name|output|error)=")
+OF_ANY = re.compile(r"#SBATCH --(array|job-name|output|error)=|srun |set [-+]eE$|trap ")
 
 
 def differences(profile: Profile, shown: str, *, name: str, folder: Path) -> list[str]:
@@ -50,9 +50,5 @@ def partition_of(script: str) -> str:
 
 
 def _lines(script: str) -> list[str]:
-    """Without what only tells one array from another."""
-    return [
-        line
-        for line in script.splitlines()
-        if line.strip() and not OF_THE_ARRAY.match(line) and "submission" not in line
-    ]
+    """Options, exports and setup: without what only tells one array from another, and without what is of every job."""
+    return [line for line in script.splitlines() if line.strip() and not OF_ANY.match(line)]

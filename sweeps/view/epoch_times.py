@@ -109,7 +109,7 @@ def table(study: Study, times: Times, profile: Profile) -> list[str]:
         lines.append(f"  {kind.words()}: {on.mean_s:.3g} s ({counted(on.folds, 'fold')}){no}")
     if not here:
         lines.append(
-            f"  what packs get from profile {profile.name} is not measured: `actsweep probe STUDY --cluster "
-            f"{profile.name}` measures it there"
+            f"  what packs get from profile {profile.name} is not measured: `actsweep probe STUDY`, with the same "
+            "--cluster, measures it there"
         )
     return lines

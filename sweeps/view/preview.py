@@ -193,26 +193,31 @@ def _packs(study: Study, phase: Phase) -> int:
 def submission(study: Study, profile: Profile) -> str:
     """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time."""
     from slurm.clusters import open_cluster
+    from slurm.pool import outfit
     from slurm.scheduler.cluster import render
-    from sweeps.view import by_partition
+    from sweeps.view import by_partition, jobs_of_packs
 
     jobs = sum(size.trials * _packs(study, phase) for phase, size in sizes(study).items())
     if profile.executor is Executor.ALLOCATION:
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} {enclosing_job.words(profile)}"
+    sent = outfit.as_sent(profile)
+    if profile.executor is Executor.LOCAL and profile.holds != "pack":
+        return f"cluster: profile {profile.name}: {jobs_of_packs.planned(profile, jobs)}"
     if profile.executor is Executor.LOCAL:
         at_a_time = open_cluster(profile, Path("jobs")).room(0)
         return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
     there = Path("runs") / study.name / "jobs"
-    rendering = render(profile, jobs, name=study.name, folder=there)
+    texts = jobs if profile.holds == "pack" else max(1, math.ceil(jobs / (outfit.at_a_time(profile) or jobs or 1)))
+    rendering = render(sent, min(texts, profile.max_jobs or texts), name=study.name, folder=there)
     *first, last = rendering.tasks
     tasks = "".join(f"{count}, " for count in first) + counted(last, "task")
     largest = max(range(len(rendering.tasks)), key=rendering.tasks.__getitem__)
     script = rendering.scripts[largest].rstrip()
+    packs = f"at most {counted(jobs, 'pack')}" if profile.holds == "pack" else jobs_of_packs.planned(profile, jobs)
     lines = [
-        f"cluster: profile {profile.name}: at most {counted(jobs, 'pack')}; all at once "
-        f"{counted(len(rendering.tasks), 'array')} of {tasks}",
+        f"cluster: profile {profile.name}: {packs}; all at once {counted(len(rendering.tasks), 'array')} of {tasks}",
         f"batch script of the largest:\n{script}",
-        *by_partition.differences(profile, script, name=study.name, folder=there),
-        by_partition.rehearsed(profile, rendering.scripts, name=study.name, folder=there),
+        *by_partition.differences(sent, script, name=study.name, folder=there),
+        by_partition.rehearsed(sent, rendering.scripts, name=study.name, folder=there),
     ]
     return "\n".join(lines)

@@ -93,14 +93,15 @@ def snapshot(
     tracking: str = "",
     lost: Iterable[FoldKey] = (),
     profile: Profile | None = None,
+    on_jobs: int | None = None,
 ) -> Snapshot:
     """How a sweep stands. ``begun``: the trials that are not over and may have journals; None: all that are not over,
     whose journals are looked for. ``lost``: folds that the ledger counts as over and whose journals have no end.
-    ``profile``: where packs to come run; None: anywhere."""
+    ``profile``: where packs to come run; None: anywhere. ``on_jobs``: jobs that run, where they hold several packs."""
     open_trials = state.unfinished() if begun is None else list(begun)
     told = [*_untold(state), *open_trials]
     epochs = _Epochs.of(study, state, journals, told)
-    stand = waiting.of(reports)
+    stand = waiting.of(reports, on_jobs=on_jobs)
     met = by_kind.Met.of(state, journals, told)
     kinds = met.to_come(study, profile)
     whole = {phase: Trained(count, epochs.seconds[phase]) for phase, count in epochs.done.items()}
@@ -278,4 +279,5 @@ def view(driver: Driver) -> Snapshot:
         tracking=driver.tracking_problem,
         lost=[fold for fold, wrong in driver.damaged.items() if wrong.lost],
         profile=driver.node.profile,
+        on_jobs=waiting.jobs_running(driver.cluster),
     )

@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from sweeps.view.progress import Snapshot
-from sweeps.view.waiting import News, short
-from sweeps.wording import counted, duration, jobs
+from sweeps.view.waiting import News, running_now, short
+from sweeps.wording import counted, duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Pace:
 
 
 def jobs_now(now: Snapshot) -> str:
-    return f"{jobs(now.jobs_running)} running, {now.jobs_pending} waiting"
+    return running_now(now.waiting.on_jobs, now.jobs_running, now.jobs_pending)
 
 
 class Shown:

@@ -67,7 +67,9 @@ class StudyStatus:
     def words(self) -> str:
         text = io.StringIO()
         # Whether they run or wait, only the scheduler knows, and it is not asked here.
-        known = f"{jobs(self.jobs_live)} not known to be over" if not self.now.finished else "no jobs"
+        several = self.waiting is not None and self.waiting.on_jobs is not None
+        live = counted(self.jobs_live, "pack") if several else jobs(self.jobs_live)
+        known = f"{live} not known to be over" if not self.now.finished else "no jobs"
         Console(file=text, width=110).print(screen(self.now, UNWATCHED, known))
         why = waiting_lines(self.waiting, alive=self.driver_alive) if self.waiting else []
         step = next_step(self.folder, finished=self.now.finished, kind="study")
@@ -122,14 +124,17 @@ def read(folder: Path, *, verify: bool = False) -> StudyStatus:
     state = replay(ledger.read(folder / ledger.FILE))
     journals = Journals(folder / "trials")
     lost = without_score(folder) if state.finished else {}
-    damaged = damage.look(folder, state, whole=verify, specs=specs_of(study, state) if verify else None)
+    if verify:
+        damaged, unseen = damage.verify(folder, state, specs_of(study, state)), 0
+    else:
+        damaged, unseen = damage.glance(folder, state)
     return StudyStatus(
         folder=folder,
         history=history(folder),
         hint=retry_hint(folder, study, state, lost) if lost else "",
         lost=sum(wrong.lost for wrong in damaged.values()),
         damaged={fold: wrong.what for fold, wrong in damaged.items()},
-        notes=(*damages.words(folder, state, damaged), *damages.trained_again(state)),
+        notes=(*damages.words(folder, state, damaged, unseen), *damages.trained_again(state)),
         now=snapshot(
             study,
             state,

@@ -6,7 +6,7 @@ import datetime
 import time
 
 from sweeps.driver.waiting import NAMED, Reason, Waiting
-from sweeps.wording import duration, jobs
+from sweeps.wording import counted, duration, jobs
 
 GUESS = "the scheduler's guess, which moves as jobs come and go"
 NEWS_AGAIN_S = 600.0
@@ -20,7 +20,8 @@ def short(waiting: Waiting, now: float | None = None) -> str:
         parts = [_short(waiting.reasons[0])]
     start = _expected(waiting, now)
     said = [*parts, *([start] if start else [])]
-    return f"{jobs(waiting.waiting)} waiting: {'; '.join(said)}" if waiting.waiting and said else ""
+    things = jobs(waiting.waiting) if waiting.on_jobs is None else counted(waiting.waiting, "pack")
+    return f"{things} waiting: {'; '.join(said)}" if waiting.waiting and said else ""
 
 
 def lines(waiting: Waiting, *, alive: bool, now: float | None = None) -> list[str]:
@@ -36,7 +37,17 @@ def lines(waiting: Waiting, *, alive: bool, now: float | None = None) -> list[st
     start = _expected(waiting, now)
     said += [f"  {start}"] if start else []
     said += [f"  {waiting.trouble}"] if waiting.trouble else []
-    return [f"{jobs(waiting.running)} running, {waiting.waiting} waiting, {seen}{':' if said else ''}", *said]
+    stand = running_now(waiting.on_jobs, waiting.running, waiting.waiting)
+    return [f"{stand}, {seen}{':' if said else ''}", *said]
+
+
+def running_now(on_jobs: int | None, running: int, waiting: int) -> str:
+    """``3 jobs running, 12 packs on them, 40 waiting``, or ``12 jobs running, 40 waiting`` where each pack is one."""
+    if on_jobs is None:
+        return f"{jobs(running)} running, {waiting} waiting"
+    return (
+        f"{jobs(on_jobs)} running, {counted(running, 'pack')} on {'it' if on_jobs == 1 else 'them'}, {waiting} waiting"
+    )
 
 
 def _short(reason: Reason) -> str:

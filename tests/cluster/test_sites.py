@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from slurm.jobs import JobReport, JobState
 from slurm.profile import Profile, load, parse
 from slurm.scheduler.cluster import SlurmCluster, render
 from slurm.scheduler.rehearsal import rehearse
+from slurm.testing import FakeSlurm
 from sweeps.cli.main import main
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("dev")]
@@ -29,6 +31,9 @@ TAKEN = (
     "exclude: [gpu1, 'gpu[2-3]']",
     "sbatch: {nodelist: gpu2, exclusive: true, comment: a b, begin: now+1hour, nice: 10, dependency: singleton}",
     "sbatch: {export: NONE}",
+    "sbatch: {exclusive: user}",
+    "sbatch: {dependency: 'afterok:1'}",
+    "sbatch: {mail-type: FAIL, wckey: x, hint: nomultithread}",
 )
 REFUSED = {
     "sbatch: {reservation: nope}": "Requested reservation is invalid",
@@ -57,6 +62,51 @@ def test_the_real_sbatch_takes_what_profiles_write_and_refuses_with_its_words(tm
         assert answer is not None
         assert answer.refused, f"{text}: {answer.words}"
         assert words in answer.words
+
+
+WRONG = (
+    *REFUSED,
+    "gpus_per_pack: 5",
+    "cpus_per_pack: 99",
+    "ask_gpus_as: gpus\ngpus_per_pack: 9",
+    "ask_gpus_as: gres\ngpu_type: v100",
+    "exclude: [gpu9]",
+    "sbatch: {nodelist: gpu9}",
+    "sbatch: {reservation: course}",
+    "sbatch: {stepmgr: true}",
+)
+
+
+def test_a_fake_of_this_cluster_takes_and_refuses_as_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "dev"
+    folder.mkdir()
+    columns = "%P|%a|%l|%D|%c|%m|%G|%f|%F|%N"
+    told = {"sinfo.txt": ["sinfo", "--exact", f"--format={columns}"], "config.txt": ["scontrol", "show", "config"]}
+    told["partitions.txt"] = ["scontrol", "show", "partition"]
+    for name, words in told.items():
+        (folder / name).write_text(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    real = {text: rehearse(scripts(text, tmp_path)) for text in (*TAKEN, *WRONG)}
+    fake = FakeSlurm(tmp_path / "slurm")
+    monkeypatch.setenv("PATH", f"{fake.install()}:{os.environ['PATH']}")
+    fake.be(folder)
+    for text, said in real.items():
+        mine = rehearse(scripts(text, tmp_path))
+        assert mine is not None
+        assert said is not None
+        assert mine.refused == said.refused, f"{text}: {mine.words}, really {said.words}"
+        if said.refused:
+            assert mine.words.replace("allocation failure: ", "") == said.words.replace("allocation failure: ", "")
+
+
+def test_a_reservation_that_is_there_is_taken(tmp_path: Path) -> None:
+    made = ["scontrol", "create", "reservation=course", "starttime=now", "duration=60", "user=root", "nodes=gpu4"]
+    subprocess.run(made, check=True, capture_output=True)
+    try:
+        answer = rehearse(scripts("sbatch: {reservation: course}", tmp_path))
+    finally:
+        subprocess.run(["scontrol", "delete", "reservation=course"], check=True, capture_output=True)
+    assert answer is not None
+    assert "on nodes gpu4" in answer.words
 
 
 def test_a_setup_that_fails_ends_the_job_with_its_words(

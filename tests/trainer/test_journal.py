@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer import journal, testing
-from trainer.errors import OtherVersion
+from trainer.errors import JournalError, OtherVersion
 from trainer.journal import End, Epoch, Outcome, Status
 
 START = testing.invented_start()
@@ -154,6 +154,25 @@ def test_a_record_behind_zeros_that_a_file_server_left_is_whole(tmp_path):
     path = tmp_path / journal.FILE
     path.write_bytes(json.dumps(dataclasses.asdict(start())).encode() + b"\n" + b"\0" * 512 + WHOLE + b"\n")
     assert journal.follow(path).records == [start(), epoch(1)]
+
+
+def test_any_bit_of_a_line_that_is_another_is_noticed_and_lines_of_the_version_before_have_no_checksum(tmp_path):
+    record = dataclasses.replace(epoch(7), metrics={"validation/loss": 0.125})
+    writer = journal.Writer(tmp_path)
+    writer.write(record)
+    writer.close()
+    line = (tmp_path / journal.FILE).read_bytes().rstrip()
+    assert journal.parse(line, "") == record
+    unnoticed = []
+    for at in range(8 * len(line)):
+        flipped = bytearray(line)
+        flipped[at // 8] ^= 1 << at % 8
+        try:
+            unnoticed += [bytes(flipped)] if journal.parse(bytes(flipped), "") == record else [bytes(flipped), line]
+        except (JournalError, OtherVersion):
+            continue
+    assert not unnoticed
+    assert journal.parse(json.dumps(dataclasses.asdict(record)), "") == record
 
 
 def test_what_a_newer_version_wrote_is_no_damage(tmp_path):

@@ -218,6 +218,7 @@ def test_number_of_another_process_does_not_hold_a_fold(small, packed, change):
     source = Path(packed(small()).launches[0].folder) / "attempt-1" / journal.FILE
     raw = json.loads(source.read_text())
     raw.update({"host": "elsewhere"} if change == "host" else {"time": attempt.process_start(raw["pid"]) - 100.0})
+    del raw["crc"]
     (claimed.folder / journal.FILE).write_text(json.dumps(raw) + "\n")
     assert run(pack)["folds"] == {"relu-0/fold-0-0": "finished"}
     assert journal.attempts(folder) == [1, 2]

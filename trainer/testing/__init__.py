@@ -9,7 +9,8 @@ from trainer.testing.pretended import (
     invented_epoch,
     invented_start,
     pretend,
+    rewrite,
     value,
 )
 
-__all__ = ["HELDOUT", "VARIABLES", "invented_end", "invented_epoch", "invented_start", "pretend", "value"]
+__all__ = ["HELDOUT", "VARIABLES", "invented_end", "invented_epoch", "invented_start", "pretend", "rewrite", "value"]

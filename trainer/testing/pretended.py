@@ -13,16 +13,17 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from trainer import progress
 from trainer.attempt import Attempt, claim, enter
 from trainer.codec import from_text
 from trainer.entry import RESULT_SCHEMA
 from trainer.errors import Superseded
-from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, read_fold
+from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, read_fold, sealed
 from trainer.meter import Meter
 from trainer.spec import FoldSpec, Launch, Pack
 from trainer.tasks.description import LAST, describe
@@ -93,6 +94,7 @@ def _fold(launch: Launch, told: list[int], meter: Meter) -> Iterator[str]:
         yield "superseded"
     finally:
         writer.close()
+        claimed.leave()
 
 
 def _epochs(
@@ -111,6 +113,7 @@ def _epochs(
         loss = value(spec, epoch)
         metrics = {**_scores(spec, "validation", loss), "train/loss": loss / 2}
         writer.write(invented_epoch(epoch=epoch, time=time.time(), metrics=metrics, train_s=took_s))
+        progress.epoch(took_s)
         if claimed.stop_asked and epoch < spec.training.epochs:
             yield _end(spec, epoch, Status.STOPPED, "STOP file", writer)
             return
@@ -175,6 +178,17 @@ def invented_end(**facts: Any) -> End:
     """An End record as :func:`invented_start`."""
     invented: dict[str, Any] = {"time": 0.0, "status": Status.FINISHED, "epochs": 1, "reason": "", "rule": LAST}
     return End(**{**invented, **facts})
+
+
+def rewrite(journal: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Writes a journal as if its records had been other ones: ``change`` gets each as a mapping."""
+    lines = []
+    for line in journal.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        record.pop("crc", None)
+        change(record)
+        lines.append(sealed(json.dumps(record, separators=(",", ":"))) + "\n")
+    journal.write_text("".join(lines), encoding="utf-8")
 
 
 def _scores(spec: FoldSpec, part: str, loss: float) -> dict[str, float]:

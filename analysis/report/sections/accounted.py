@@ -8,6 +8,29 @@ from analysis.report.findings import Findings
 from analysis.report.tables import Table
 from analysis.runs.accounting import by_place
 
+FORMATS = {
+    "jobs": "d",
+    "runs": "d",
+    "waited_h": ".3g",
+    "median_wait_min": ".3g",
+    "longest_wait_min": ".3g",
+    "held_h": ".3g",
+    "device_h": ".3g",
+    "trained_h": ".3g",
+    "cpu_share": "%",
+    "energy_kwh": ".3g",
+}
+HEADS = {
+    "waited_h": "waited in all, h",
+    "median_wait_min": "median wait, min",
+    "longest_wait_min": "longest wait, min",
+    "held_h": "jobs held, h",
+    "device_h": "device hours",
+    "trained_h": "epochs took, h",
+    "cpu_share": "cores' time used",
+    "energy_kwh": "energy, kWh",
+}
+
 
 def sentences(findings: Findings) -> list[str]:
     """Of each study, by name where there are several; empty where nobody asked."""
@@ -59,27 +82,7 @@ def places(findings: Findings) -> Table | None:
             "than one epoch at a time."
         ),
         frame=frame,
-        formats={
-            "jobs": "d",
-            "runs": "d",
-            "waited_h": ".3g",
-            "median_wait_min": ".3g",
-            "longest_wait_min": ".3g",
-            "held_h": ".3g",
-            "device_h": ".3g",
-            "trained_h": ".3g",
-            "cpu_share": "%",
-            "energy_kwh": ".3g",
-        },
-        heads={
-            "waited_h": "waited in all, h",
-            "median_wait_min": "median wait, min",
-            "longest_wait_min": "longest wait, min",
-            "held_h": "jobs held, h",
-            "device_h": "device hours",
-            "trained_h": "epochs took, h",
-            "cpu_share": "cores' time used",
-            "energy_kwh": "energy, kWh",
-        },
+        formats=FORMATS,
+        heads=HEADS,
         fold=len(frame) > 30,
     )

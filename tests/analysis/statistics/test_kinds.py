@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -153,3 +155,13 @@ def test_a_device_is_drawn_by_run() -> None:
     pd.testing.assert_frame_equal(same.curves, simulated.study(seed=1).curves)
     assert dataclasses.replace(same).cube.equals(simulated.study(seed=1).cube)
     assert Key("relu", 0, 1).fold == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dealt", ["to each pack", "to each fold"])
+def test_equal_activations_differ_by_chance_no_more_often_than_the_interval_says(dealt: str) -> None:
+    bench = runpy.run_path(str(Path(__file__).parents[2] / "bench" / "bench_device_kinds.py"))
+    found = np.array([bench["study"](dealt, seed) for seed in range(20)])
+    pooled, within, _ = found.mean(axis=0)
+    assert within <= 0.15
+    assert pooled > 0.3 or dealt == "to each fold"

@@ -90,7 +90,7 @@ def submitted(folder: Path, name: str, job: str) -> None:
 @pytest.mark.parametrize(
     ("given", "why", "ever"),
     [
-        ({"executor": "local"}, "this cluster keeps no accounts of jobs", False),
+        ({"executor": "local"}, "jobs that no scheduler started are in no accounts", False),
         ({"accounting": False}, "the profile says accounting: false", False),
         ({}, "this site keeps no accounts of jobs", False),
         ({"away": True}, "sacct does not answer", True),

@@ -52,6 +52,17 @@ def test_a_twin_on_another_cluster_says_nothing_of_a_job(fake: FakeSlurm, profil
     assert all("--local" in call for call in fake.calls("squeue"))
 
 
+def test_a_job_that_another_member_of_the_federation_started_says_what_to_do(
+    fake: FakeSlurm, profile: Profile, tmp_path: Path
+) -> None:
+    cluster = SlurmCluster(profile, tmp_path)
+    (job,) = cluster.submit("os:getcwd", ["a"], name="say", folder=tmp_path)
+    fake.put(job, "REVOKED")
+    report = cluster.poll([job])[job]
+    assert report.state is JobState.UNKNOWN
+    assert "another cluster of the federation started it" in report.reason
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_job_that_sbatch_sends_to_another_cluster_is_cancelled_there(
     count: int, fake: FakeSlurm, profile: Profile, tmp_path: Path

@@ -61,4 +61,5 @@ def test_check_shows_what_packs_get_otherwise_in_each_partition(tmp_path: Path, 
     for line in ("- #SBATCH --gpus-per-node=a100:1", "+ #SBATCH --mem-per-cpu=2048M", "+ #SBATCH --cpus-per-task=9"):
         assert f"  {line}\n" in instead
     assert "--job-name" not in instead
+    assert "srun" not in instead.partition("sbatch --test-only")[0]
     assert [call for call in fake.calls("sbatch") if "--test-only" in call][1:], "the other partition's is tried, too"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from slurm.clusters import open_cluster
-from slurm.profile import load
+from slurm.profile import Profile, load
+from slurm.scheduler.cluster import render
+from slurm.scheduler.rehearsal import rehearse
 from slurm.testing import FakeSlurm
 from sweeps.cli.main import main
 from sweeps.driver import session
@@ -20,7 +23,9 @@ from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
 from sweeps.folder import surroundings
 from sweeps.study.reading import load as read_study
-from sweeps.study.shipped import on_profile
+from sweeps.study.shipped import find, on_profile
+from sweeps.study.study import Study
+from sweeps.view import preview
 from trainer.journal import read_fold
 
 SITES = Path(__file__).parent / "sites"
@@ -33,6 +38,8 @@ folds: {folds: 2}
 activations: [relu, tanh, gelu]
 control: relu
 """
+LOST = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
+"""Of a job that was taken: it has to be found again in what this site's squeue says."""
 WANTED: dict[str, dict[str, object]] = {
     "whole-node": {"partition": "booster", "account": "hai-act", "jobs": "node", "gpus_per_node": 4},
     "eight-gpus": {"partition": "dgx", "ask_gpus_as": "gres", "gpu_type": "a100", "jobs": "node", "gpus_per_node": 8},
@@ -50,7 +57,10 @@ WANTED: dict[str, dict[str, object]] = {
 }
 TOLD: dict[str, tuple[str, ...]] = {
     "whole-node": ("the partition gives whole nodes", "yours here: hai-act, hai-two"),
-    "eight-gpus": ("sbatch said of another way to ask", "Nodes here are given as a whole"),
+    "eight-gpus": (
+        "sbatch said of another way to ask",
+        "Nodes here are given as a whole: ask for them as --gres=gpu:a100:8\n",
+    ),
     "no-accounting": ("# Not learnt: accounts and their limits (the site keeps no accounting)",),
     "federation": ("# Answers come from several clusters; this profile, and all questions, are about north alone.",),
     "tiny-limits": ("the site has no arrays", "at most 2 of your jobs run at a time"),
@@ -60,7 +70,7 @@ TOLD: dict[str, tuple[str, ...]] = {
         "old takes no jobs now",
         "service is for root alone",
         "physics is for the group no-such-group-here",
-        "name one of a100, a40, h100",
+        "name one of a100, a40 (now down or drained: h100)",
     ),
 }
 
@@ -95,6 +105,13 @@ def test_a_profile_is_written_that_the_sites_sbatch_takes(
     assert asked["sacctmgr"] <= 2
     assert asked["sbatch"] <= 8
     assert site.jobs() == {}
+    checked = preview.submission(find("smoke"), made)
+    assert "sbatch --test-only: Job" in checked
+    assert bool(re.search(r"in \d+ jobs? of \d+ GPUs", checked)) == (made.jobs == "node")
+    if name != "eight-gpus":  # where no job is without eight GPUs
+        driver = rehearse(render(made.for_driver(), 1, name="driver", folder=tmp_path).scripts)
+        assert driver is not None
+        assert not driver.refused, f"{driver.words}\n{text}"
 
 
 @pytest.mark.slow
@@ -112,15 +129,16 @@ def test_a_job_tells_of_its_node_and_a_study_ends_with_nothing_lost_or_doubled(
     more = ", silu, elu, softplus" if name == "tiny-limits" else ""  # more packs than may be submitted
     study = on_profile(read_study(STUDY.replace("gelu", f"gelu{more}")), "lab.yaml")
     session.make(study, path, ["test"])
-    cluster = open_cluster(profile, path / "jobs")
-    driver = Driver(
-        path, study, cluster, None, Node(data_root=None, scratch=None, code=""), call="trainer.testing:pretend"
-    )
+    site.refuse("sbatch", LOST, accept=True)
     ticks = 0
+    driver = drive(study, path, profile)
     while not driver.done:
         driver.tick()
         ticks += 1
         assert ticks < 60, f"{driver.refused}\n{site.jobs()}"
+        if ticks == 1:  # as one that was killed there, and driven again
+            driver.close()
+            driver = drive(study, path, profile)
         for job in site.waiting():
             assert site.run(job) == 0
         time.sleep(0.03)
@@ -141,6 +159,11 @@ def test_a_job_tells_of_its_node_and_a_study_ends_with_nothing_lost_or_doubled(
     assert counts["squeue"] <= ticks + 5, counts
     assert counts["sacct"] <= 2, counts
     assert counts["scontrol"] <= 2 + 3, counts
+
+
+def drive(study: Study, path: Path, profile: Profile) -> Driver:
+    cluster, node = open_cluster(profile, path / "jobs"), Node(data_root=None, scratch=None, code="")
+    return Driver(path, study, cluster, None, node, call="trainer.testing:pretend")
 
 
 @contextlib.contextmanager

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from slurm import profile as profiles
 from slurm.errors import ClusterError
 from slurm.jobs import Costs
 from slurm.profile import load
 from slurm.scheduler.commands import Scheduler
 from slurm.scheduler.rehearsal import Rehearsal
-from slurm.site import asking, facts, profile_text
+from slurm.site import asking, facts, profile_text, try_out
 from slurm.site.asking import Way
 from slurm.testing import FakeSlurm
 from sweeps.cli.main import main
@@ -114,3 +115,46 @@ def test_rules_of_a_site_are_met_one_after_another(rules: list[tuple[str, str]],
     assert answer is not None
     assert answer.refused == (rules[0][1] == "never")
     assert len(asked) == len(set(asked)) <= asking.TRIES_AT_MOST
+
+
+def test_whole_nodes_without_gpus_take_as_many_packs_as_fit(be: Be) -> None:
+    be("whole-node")
+    done = new("--partition", "dc-cpu")
+    assert "sbatch --test-only: Job" in done.output
+    made = load("lab.yaml")
+    assert (made.jobs, made.gpus_per_pack, made.cpus_per_node) == ("node", 0, 128)
+
+
+def test_a_scheduler_that_knows_whole_nodes_only_gives_them(be: Be) -> None:
+    site = be("no-accounting")
+    with site.state() as state:
+        text = state["site"]["config_text"].replace("select/cons_res", "select/linear")
+        state["site"] |= {"config_text": text, "config": {**state["site"]["config"], "SelectType": "select/linear"}}
+    assert "sbatch --test-only: Job" in new().output
+    made = load("lab.yaml")
+    assert (made.jobs, made.gpus_per_node, made.ask_gpus_as) == ("node", 4, "gres")
+
+
+def test_a_job_whose_setup_fails_says_so(be: Be) -> None:
+    site = be("no-accounting")
+    profile = profiles.parse(
+        "executor: slurm\ntime: 60\ngpus_per_pack: 0\nsetup: ['false']\npoll_min_s: 0.05\n", source="a.yaml"
+    )
+    with pytest.raises(ClusterError, match=r"job 100 failed: .*setup of the profile failed with status 1: false"):
+        try_out.try_out(profile, Path("tried"), say=lambda words: [site.run(job) for job in site.waiting()])
+
+
+def test_an_account_that_a_person_named_is_not_changed(be: Be) -> None:
+    be("whole-node")
+    site = facts.ask(Scheduler(Costs()))
+    partition = profile_text.choose(site, None)
+    for account, tried in ((None, {"hai-act", "hai-two"}), ("hai-two", {"hai-two"})):
+        asked = set()
+
+        def ask(way: Way, asked: set[str | None] = asked) -> Rehearsal:
+            asked.add(way.account)
+            return Rehearsal(words="Invalid account or account/partition combination specified", refused=True)
+
+        way, _ = asking.fit(site, partition, asking.first(site, partition, account), ask)
+        assert asked == tried
+        assert way.account == (account or "hai-act")

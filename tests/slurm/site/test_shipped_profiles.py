@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from slurm import profile as profiles
 from slurm.errors import ProfileError
+from slurm.pool import outfit
 from slurm.profile import Profile, load, parse
 from slurm.scheduler.cluster import render
 from slurm.scheduler.rehearsal import Rehearsal, rehearse
@@ -19,6 +20,7 @@ from sweeps.cli.main import main
 MEANT = {
     "site-whole-node": {
         "whole-node": {"partition": "booster", "account": "hai-act"},
+        "eight-gpus": {"partition": "dgx", "gpu_type": "a100", "ask_gpus_as": "gres", "gpus_per_node": 8},
     },
     "site-typed-gres": {
         "typed-gres": {"partition": "gpu", "account": "physics"},
@@ -37,7 +39,7 @@ Be = Callable[[str], FakeSlurm]
 
 
 def tried(profile: Profile) -> Rehearsal:
-    answer = rehearse(render(profile, 2, name="say", folder=Path("jobs")).scripts)
+    answer = rehearse(render(outfit.as_sent(profile), 2, name="say", folder=Path("jobs")).scripts)
     assert answer is not None
     return answer
 

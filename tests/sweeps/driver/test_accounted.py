@@ -143,7 +143,7 @@ def test_a_study_is_accounted_once_with_all_runs_of_its_jobs(fake: FakeSlurm, tm
     words = "; ".join(found.words())
     assert "jobs held 0.0222 device hours by the site's accounts" in words
     assert "all that was planned would have taken 0.0122 device hours by the probe" in words
-    assert "4 runs of 3 jobs, which waited 2.67 min in all (median 45 s, longest 1 min)" in words
+    assert "3 jobs, started again 1 time, which waited 2.67 min in all (median 45 s, longest 1 min)" in words
     assert "epochs took 24 s, 30% of the time that jobs held" in words
     assert "of their cores' time, processes used 50%" in words
     assert "their nodes used 0.004 kWh meanwhile" in words
@@ -167,6 +167,11 @@ def test_what_failed_or_is_not_over_is_asked_again_by_sync(fake: FakeSlurm, tmp_
         "what jobs held is not known (sacct does not answer)",
         "not all of it is known yet (sacct does not answer)",
     ]
+    with fake.state() as state:
+        late = state["jobs"].pop("101")
+    assert not settle(path, study).complete, "accounting has not heard of its last job"
+    with fake.state() as state:
+        state["jobs"]["101"] = late
     fake.account("101", BEGAN | {"Start": "1795864210", "End": "Unknown", "ElapsedRaw": "5"})
     assert not settle(path, study).complete, "its last job is just leaving"
     fake.account("101", BEGAN | {"Start": "1795864210", "End": "1795864220", "ElapsedRaw": "10"})
@@ -176,7 +181,7 @@ def test_what_failed_or_is_not_over_is_asked_again_by_sync(fake: FakeSlurm, tmp_
     assert (after.source, after.complete) == ("sacct", True)
     asked = len(fake.calls("sacct"))
     session.sync(path)
-    assert len(fake.calls("sacct")) == asked == 3
+    assert len(fake.calls("sacct")) == asked == 4
 
 
 def test_without_accounts_the_journals_say_what_they_know(tmp_path: Path) -> None:
@@ -189,7 +194,11 @@ def test_without_accounts_the_journals_say_what_they_know(tmp_path: Path) -> Non
     found = settle(path, study)
     assert (found.source, found.complete) == ("journals", True)
     assert [(run.job, run.waited_s, run.elapsed_s) for run in found.ran] == [("n.0", 30.0, 16.0), ("n.1", 50.0, 16.0)]
-    assert found.words()[0] == "jobs held 32 device seconds by the journals (this cluster keeps no accounts of jobs)"
+    assert (
+        found.words()[0]
+        == "jobs held 32 device seconds by the journals (jobs that no scheduler started are in no accounts)"
+    )
+    assert {run.kind for run in found.runs} == {invented_start(digest="d").device_name}
     assert found.planned_s is None
 
 
@@ -203,6 +212,20 @@ def test_a_study_that_was_extended_is_asked_anew(fake: FakeSlurm, tmp_path: Path
     submitted(path, "o", "102", 1)
     assert settle(path, study).jobs == 4
     assert len(fake.calls("sacct")) == 2
+
+
+def test_what_cannot_be_read_or_written_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, study = made(tmp_path, "executor: local\nmem_gb: 0.5\n", ("n.0", "n.1", "m.0"))
+    (path / "accounting.json").write_text("{")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(accounted, "write_aside", full)
+    accounted.settle(path, study, Journals(path / "trials"))
+    assert accounted.read(path) is None
+    monkeypatch.undo()
+    assert settle(path, study).complete
 
 
 def test_a_study_without_a_job_has_no_accounts(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from trainer.codec import from_text
 from trainer.files import write_kept
 from trainer.journal import FILE, read_fold
 from trainer.spec import FoldSpec
+from trainer.testing import rewrite
 
 PROFILE = "name: pretend\nexecutor: local\nmax_jobs: 4\nmem_gb: 0.5\n"
 STUDY = """
@@ -73,10 +74,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session.make(load(STUDY), path, ["test"])
     resumed(path)
     for file in path.glob(f"trials/*/fold-*/attempt-1/{FILE}"):
-        lines = file.read_text().splitlines()
         kept = write_kept(file.parent / damage.PREDICTIONS, lambda out, file=file: out.write(str(file).encode() * 9))
-        end = json.loads(lines[-1]) | {"kept": {damage.PREDICTIONS: dataclasses.asdict(kept)}}
-        file.write_text("\n".join([*lines[:-1], json.dumps(end)]) + "\n")
+        told = {damage.PREDICTIONS: dataclasses.asdict(kept)}
+        rewrite(file, lambda record, told=told: record.update(kept=told) if record["kind"] == "end" else None)
     return path
 
 
@@ -376,10 +376,9 @@ def test_a_kept_file_that_is_not_what_was_written_is_told_and_the_fold_trained_a
 def without_digests(path: Path) -> Path:
     """As a version before wrote it."""
     for file in path.glob(f"trials/*/fold-*/attempt-1/{FILE}"):
-        lines = file.read_text().splitlines()
-        end = json.loads(lines[-1])
-        del end["kept"]
-        file.write_text("\n".join([*lines[:-1], json.dumps(end)]) + "\n")
+        records = [json.loads(line) for line in file.read_text().splitlines()]
+        before = [{name: value for name, value in each.items() if name not in ("crc", "kept")} for each in records]
+        file.write_text("".join(json.dumps(each) + "\n" for each in before))
         (file.parent / damage.PREDICTIONS).unlink()
     return path
 

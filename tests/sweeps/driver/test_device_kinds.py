@@ -152,6 +152,12 @@ def test_a_promise_is_for_the_one_kind_that_the_profile_gives(tmp_path: Path) ->
     assert epoch_s(tmp_path, RUNS, ONE, "relu") == 1.0
 
 
+def test_a_pack_that_shares_its_device_is_promised_its_part_of_it(tmp_path: Path) -> None:
+    shared = "executor: slurm\ntime: 60\nslots_per_gpu: 2\n"
+    assert epoch_s(tmp_path / "a", [("relu", A100._replace(slots=2), "new", 3.0)], shared, "relu") == 1.5
+    assert epoch_s(tmp_path / "b", [], shared, "relu", probe(A100._replace(slots=2), 7.0)) == 3.5
+
+
 def test_what_was_not_measured_on_the_slow_kind_takes_as_much_longer_as_others_do(tmp_path: Path) -> None:
     assert epoch_s(tmp_path, RUNS, TWO, "tanh") == pytest.approx(6.0)
 
@@ -237,7 +243,7 @@ def test_what_was_measured_elsewhere_alone_is_called_not_measured(tmp_path: Path
     study, found = lab(tmp_path, TWO, [("relu", V100, "old", 3.0)]), [tmp_path / "study"]
     assert pilot.costs(study, found, profile(ONE)) is None
     said = "\n".join(outlay.check(study, profile(ONE), found))
-    assert "what packs get from profile lab is not measured: `actsweep probe STUDY --cluster lab`" in said
+    assert "what packs get from profile lab is not measured: `actsweep probe STUDY`, with the same" in said
     assert "what it buys is not known" in said
     assert "an estimate" in preview.price(study, found, profile(ONE))
 

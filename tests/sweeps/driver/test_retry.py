@@ -21,6 +21,7 @@ from sweeps.study.reading import load
 from sweeps.testing import decisions, numbers
 from trainer.journal import read_fold
 from trainer.spec import Phase
+from trainer.testing import rewrite
 
 PROFILE = "name: pretend\nexecutor: local\nmax_jobs: 4\nmem_gb: 0.5\n"
 STUDY = """
@@ -80,7 +81,7 @@ def test_an_end_by_an_error_is_set_aside_and_its_number_stays_taken(undisturbed:
     driven(path, WORKS)
     fold, other = "dsrelu-c000/fold-1-0", "dsrelu-c000/fold-1-1"
     journal = path / "trials" / fold / "attempt-1" / "metrics.jsonl"
-    journal.write_text(journal.read_text().replace('"status":"finished"', '"status":"failed"'))
+    rewrite(journal, lambda record: record.update(status="failed") if record["kind"] == "end" else None)
     file = path / ledger.FILE
     lines = file.read_text().replace(
         '"completed","trial":"dsrelu-c000","status":"finished"', '"completed","trial":"dsrelu-c000","status":"failed"'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from sweeps.testing import attempts, numbers
 from sweeps.tracking.folder_reader import FolderReader
 from trainer.codec import from_text
 from trainer.spec import FoldSpec
+from trainer.testing import rewrite
 
 Drive = Callable[..., Driver]
 Trainings = Callable[[Path], dict[str, object]]
@@ -117,7 +119,7 @@ def garbled(file: Path) -> None:
 
 
 def failed(file: Path) -> None:
-    file.write_text(file.read_text().replace('"status":"finished"', '"status":"failed"'))
+    rewrite(file, lambda record: record.update(status="failed") if record["kind"] == "end" else None)
 
 
 def half_predicted(file: Path) -> None:
@@ -125,14 +127,15 @@ def half_predicted(file: Path) -> None:
 
 
 def other_data(file: Path) -> None:
-    file.write_text(file.read_text().replace('"data_digest":"' + "0" * 64, '"data_digest":"' + "1" * 64))
+    rewrite(file, lambda record: record.update(data_digest="1" * 64) if record["kind"] == "start" else None)
 
 
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
         (cut, None), (failed, None), (without_an_epoch, "its journal is damaged"), (garbled, "its journal is damaged"),
-        (half_predicted, "its predictions are damaged"), (other_data, "trained on other data"),
+        (half_predicted, "its predictions.npz is damaged (File is not a zip file)"),
+        (other_data, "trained on other data"),
     ],
 )  # fmt: skip
 def test_what_is_not_finished_and_whole_is_trained(
@@ -154,10 +157,12 @@ def test_what_other_code_trained_is_trained_anew(tmp_path: Path, first: Path, dr
 
 def test_weights_are_taken_where_they_are_to_be_kept(tmp_path: Path, first: Path, drive: Drive) -> None:
     path = tmp_path / "runs" / "second"
-    (journal(first).parent / reused.WEIGHTS).write_bytes(b"weights")
+    kept = journal(first).parent / reused.WEIGHTS
+    with zipfile.ZipFile(kept, "w") as archive:  # as torch writes them
+        archive.writestr("weights", b"1")
     drive(path, second(tmp_path, STUDY + "cluster: {keep: best}\n"))
     assert set(state_of(path).reused) == {"relu-c000/fold-0-0"}
-    assert (path / "trials" / "relu-c000" / "fold-0-0" / "attempt-1" / reused.WEIGHTS).read_bytes() == b"weights"
+    assert (path / "trials" / "relu-c000" / "fold-0-0" / "attempt-1" / reused.WEIGHTS).read_bytes() == kept.read_bytes()
 
 
 def test_a_driver_killed_between_record_and_copy_goes_on(tmp_path: Path, first: Path, drive: Drive) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -293,6 +294,19 @@ def test_the_order_of_studies_with_work_follows_their_jobs(undisturbed: Path) ->
 
 
 @pytest.mark.slow
+def test_status_says_of_each_study_what_epochs_took_by_kind_of_device(undisturbed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "copy"
+    shutil.copytree(undisturbed, path)
+    (ledger,) = path.glob("**/b/ledger.jsonl")
+    text = ledger.read_text()
+    ledger.write_text(text.replace('"on":[{"device":"cpu","name":"', '"on":[{"device":"cpu","name":"another ', 1))
+    assert text != ledger.read_text()
+    said = status.shown(path)[0]
+    assert "b: an epoch by kind of device, mean over all that was trained:" in said
+    assert "b:   another " in said
+    assert "a: an epoch by kind" not in said
+
+
 def test_status_says_a_line_for_each_study_and_totals(undisturbed: Path) -> None:
     said, _ = status.shown(undisturbed)
     for member in "abc":

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import gc
-import json
 import math
-import multiprocessing
 import os
 import shutil
 import signal
@@ -26,6 +25,7 @@ from sweeps.tracking.run_values import LOGGED, PARENT, Mark, metric_key, value_t
 from sweeps.tracking.store import configure_mlflow, initialise, locate
 from sweeps.tracking.tracker import Tracker
 from trainer.journal import Status, set_aside
+from trainer.testing import rewrite
 
 configure_mlflow()
 
@@ -275,13 +275,14 @@ def test_what_is_known_at_the_end_alone_reaches_a_run_that_was_followed_from_its
 
 def in_two_stages(journal: Path) -> None:
     """Names a stage in each epoch, and remarks on a metric at the end."""
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    for line in lines:
+
+    def named(line: dict[str, Any]) -> None:
         if line["kind"] == "epoch":
             line["stage"] = "first" if line["epoch"] <= 2 else "second"
         elif line["kind"] == "end":
             line["remarks"] = {"loss": "all scores are equal"}
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    rewrite(journal, named)
 
 
 def test_a_restarted_fold_shows_each_epoch_once_with_the_newest_attempt(
@@ -555,24 +556,22 @@ def test_an_outage_is_told_and_caught_up_after_a_pause(tmp_path: Path, open_trac
     assert view(tracker) == rebuilt(folder, open_tracker, tmp_path)
 
 
-def test_a_damaged_journal_keeps_its_fold_out_and_no_other(
+def test_a_damaged_specification_keeps_its_fold_out_and_no_other(
     tmp_path: Path, open_tracker: Callable[..., Tracker]
 ) -> None:
     folder = tmp_path / "study"
     keys = invent_study(folder, [RELU], folds=2)
-    journal = folder / "trials" / keys[0] / "attempt-1" / "metrics.jsonl"
-    whole = journal.read_text()
-    journal.write_text("{}\n" + whole)
+    specification = folder / "trials" / keys[0] / "spec.json"
+    whole = specification.read_text()
+    specification.write_text(whole[:40])
     tracker = open_tracker(folder)
-    with pytest.raises(TrackingError, match=r"relu-c000/fold-0-0.*not a journal record"):
+    with pytest.raises(TrackingError, match=r"fold-0-0/spec\.json: cannot be read .*`actsweep resume DIR`"):
         tracker.sync()
     assert view(tracker)["invented/relu-c000/0-1"]["status"] == "FINISHED"
-    journal.write_text(whole)
+    specification.write_text(whole)
     assert tracker.close()
     assert tracker.trouble is None
-    for key, run in rebuilt(folder, open_tracker, tmp_path).items():
-        # A trial's begin is fixed when its run is made, and the earlier fold's could not be read then.
-        assert view(tracker)[key] | {"start": 0} == run | {"start": 0}
+    assert view(tracker) == rebuilt(folder, open_tracker, tmp_path)
 
 
 def test_a_flush_keeps_to_its_budget(tmp_path: Path, open_tracker: Callable[..., Tracker]) -> None:
@@ -747,15 +746,10 @@ def test_telemetry_is_off_and_no_package_but_the_store_is_reached(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_four_processes_may_meet_a_new_store(tmp_path: Path) -> None:
+def test_four_processes_may_meet_a_new_store(tmp_path: Path, fork: Callable[[Callable[[], object]], int]) -> None:
     database = tmp_path / "study" / "mlflow.db"
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=initialise, args=(database,)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    children = [fork(lambda: initialise(database)) for _ in range(4)]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0, 0]
     assert [entry.name for entry in database.parent.iterdir()] == ["mlflow.db"]
     connection = sqlite3.connect(database)
     assert connection.execute("select count(*) from experiments").fetchone() == (1,)
@@ -764,29 +758,23 @@ def test_four_processes_may_meet_a_new_store(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_rebuild_killed_at_random_moments_ends_in_the_same_view(
-    tmp_path: Path, open_tracker: Callable[..., Tracker]
+    tmp_path: Path,
+    empty_store: Path,
+    open_tracker: Callable[..., Tracker],
+    fork: Callable[[Callable[[], object]], int],
 ) -> None:
     folder = tmp_path / "study"
     invent_study(folder, [RELU, DSRELU], folds=3, epochs=5)
     expected = rebuilt(folder, open_tracker, tmp_path)
-    open_tracker(folder)  # copies the empty store
-    code = (
-        "import sys; from pathlib import Path; from sweeps.tracking.tracker import Tracker\n"
-        "from sweeps.tracking.store import connect; t = Tracker(None, Path(sys.argv[1])); connect(t.store)\n"
-        "print('ready', flush=True); t.sync(); print('done', flush=True)"
-    )
+    shutil.copy(empty_store, folder / "mlflow.db")
     kills = 0
     for round_ in range(10):
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        time.sleep(0.02 + 0.03 * round_)
-        kills += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        child = fork(lambda: Tracker(None, folder).sync())
+        time.sleep(0.05 + 0.03 * round_)
+        kills += os.waitpid(child, os.WNOHANG) == (0, 0)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
     assert kills >= 5
     tracker = open_tracker(folder)
     tracker.sync()

@@ -191,6 +191,8 @@ def test_a_pilot_gives_its_own_spread_and_times(tmp_path: Path, monkeypatch: pyt
             driver.tick()
             time.sleep(0.05)
             assert time.monotonic() < deadline
+        groups = driver.state.index.groups.values()
+        assert [sum(epochs for epochs, _ in group.on.values()) for group in groups] == [12, 12], "by kind of device"
     found = pilot.spreads(study(), [folder])
     assert [(spread.activation, spread.same, spread.n) for spread in found] == [
         ("dsrelu", True, 6),

@@ -21,7 +21,11 @@ NARROW: dict[str, dict[str, Any]] = {
     "resnet18": {"width": 4, "stem": "small"},
     "resnet34": {"width": 4},
 }
-SHAPES = {"svdd_lenet": [(1, 28, 28), (3, 32, 32)]}
+SHAPES = {
+    "svdd_lenet": [(1, 28, 28), (3, 32, 32)],
+    "text_cnn": [(1, 1, 40), (1, 1, 16)],
+    "text_gru": [(1, 1, 40), (1, 1, 16)],
+}
 SUITED_OUTPUTS = {"svdd_lenet": 32}
 ASIDE = {"svdd_lenet": ("decoder.*",)}
 TOKENS = {"text_cnn": 50, "text_gru": 50}
