@@ -24,11 +24,10 @@ from submitit.core import utils
 from submitit.local.local import LocalExecutor, LocalJob
 from submitit.slurm.slurm import SlurmExecutor
 
-from slurm import asked_for, payload
+from slurm import asked_for, payload, sbatch_said
 from slurm.files import written_aside
 from slurm.profile import Profile
 
-ACCEPTED = re.compile(r"^(?:sbatch: )?Submitted batch job (\d+)(?: on cluster (\S+))?\s*$", flags=re.MULTILINE)
 FOREVER_MIN = 10 * 365 * 24 * 60
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ENCLOSING = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_", "MLFLOW_TRACKING_")
@@ -141,11 +140,8 @@ def submit_array(
     avoid: Collection[str] = (),
     here: Callable[[], str] = lambda: "",
 ) -> str:
-    """Submits one array (one plain job for one text) with sbatch and gives Slurm's id of it. ``here`` says the name of
-    this machine's cluster, for an sbatch that says which one it sent a job to.
-
-    Raises :class:`SbatchError` with sbatch's words, :class:`SentElsewhere` where they name another cluster.
-    """
+    """Submits one array (one plain job for one text) with sbatch and gives Slurm's id of it. Raises
+    :class:`SbatchError` with sbatch's words, ``SentElsewhere`` where these name another cluster than ``here`` does."""
     executor = _slurm_executor(profile, len(texts), name=name, folder=folder, partition=partition, avoid=avoid)
     kept = {key: os.environ.pop(key) for key in set(os.environ) - set(clean_environment(os.environ))}
     try:
@@ -160,20 +156,12 @@ def submit_array(
         os.environ.update(kept)
     job, there = str(jobs[0].job_id).partition("_")[0], executor.sent_to
     if there and (own := here()) and there != own:
-        raise SentElsewhere(job, there)
+        raise sbatch_said.SentElsewhere(job, there)
     return job
 
 
 class SbatchError(Exception):
     """sbatch did not say that it has the job; its words."""
-
-
-class SentElsewhere(Exception):
-    """sbatch sent the job to another cluster than this machine's."""
-
-    def __init__(self, job: str, cluster: str) -> None:
-        super().__init__(f"job {job} went to cluster {cluster}")
-        self.job, self.cluster = job, cluster
 
 
 def script(
@@ -232,12 +220,11 @@ class _Executor(SlurmExecutor):  # type: ignore[misc]  # submitit gives no types
 
     def _get_job_id_from_submission_command(self, string: bytes | str) -> str:
         """Of sbatch's own line, the last one: a site's notices name other jobs."""
-        text = string.decode(errors="replace") if isinstance(string, bytes) else string
-        found = ACCEPTED.findall(text)
-        if not found:
-            raise utils.FailedSubmissionError(f'Could not make sense of sbatch output "{text}"')
-        job, self.sent_to = found[-1]
-        return str(job)
+        found = sbatch_said.accepted(string)
+        if found is None:
+            raise utils.FailedSubmissionError(f"Could not make sense of sbatch output {string!r}")
+        job, self.sent_to = found
+        return job
 
 
 def _slurm_executor(
