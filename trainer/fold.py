@@ -340,12 +340,11 @@ class Fold:
             **self.learner.task.predictions(outputs, self.learner.targets("heldout")),
         }
         self._kept[PREDICTIONS] = write_kept(
-            folder / PREDICTIONS, lambda file: np.savez(file, allow_pickle=False, **arrays)
+            folder / PREDICTIONS, lambda to: np.savez(to, allow_pickle=False, **arrays)
         )
         if self.pack.keep == "best":
-            learner = self.learner
-            state = {"digest": self.spec.digest, "epoch": epoch, "model": learner.weights()}
-            state |= {"task": learner.task.state_dict(), "inputs": learner.inputs.state_dict()}
+            state = {"digest": self.spec.digest, "epoch": epoch, "model": self.learner.weights()}
+            state |= {"task": self.learner.task.state_dict(), "inputs": self.learner.inputs.state_dict()}
             self._kept[checkpoint.BEST] = checkpoint.save(folder / checkpoint.BEST, state)
 
 
