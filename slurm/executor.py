@@ -24,7 +24,7 @@ from submitit.core import utils
 from submitit.local.local import LocalExecutor, LocalJob
 from submitit.slurm.slurm import SlurmExecutor
 
-from slurm import payload
+from slurm import payload, profile_jobs
 from slurm.files import written_aside
 from slurm.profile import Profile
 
@@ -70,7 +70,7 @@ def interpreter(profile: Profile) -> str:
 
 def _srun_options(profile: Profile) -> list[str]:
     # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
-    cores = [] if profile.whole_node else [f"--cpus-per-task={profile.cpus_per_pack}"]
+    cores = [] if profile_jobs.whole_node(profile) else [f"--cpus-per-task={profile.cpus_per_pack}"]
     return [*cores, *image_options(profile)]
 
 
@@ -317,7 +317,7 @@ def _slurm_executor(
         "setup": [
             "export SLURM_EXPORT_ENV=ALL",
             *exports,
-            *(ALL_CORES if profile.whole_node else ()),
+            *(ALL_CORES if profile_jobs.whole_node(profile) else ()),
             *_setup(profile),
         ],
         "array_parallelism": profile.array_throttle or count,

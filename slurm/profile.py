@@ -189,12 +189,6 @@ class Profile(Strict):
             return "node"
         return "pack" if self.slots_per_gpu == 1 else "pilot"
 
-    @property
-    def whole_node(self) -> bool:
-        """Whether a job asks for a node as it is, since nothing says how many cores it has."""
-        alone = self.executor is Executor.SLURM and self.holds == "node"
-        return alone and self.gpus_per_pack == 0 and self.cpus_per_node is None
-
     def for_one_pack(self) -> Profile:
         """The same with a job for each pack; in an allocation as it is."""
         if self.executor is Executor.ALLOCATION:

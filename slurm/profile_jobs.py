@@ -61,6 +61,12 @@ class Profile(Protocol):
     def limit_min(self) -> int | None: ...
 
 
+def whole_node(profile: Profile) -> bool:
+    """Whether a job asks for a node as it is, since nothing says how many cores it has."""
+    on_cores = profile.executor == "slurm" and profile.gpus_per_pack == 0
+    return on_cores and profile.holds == "node" and profile.cpus_per_node is None
+
+
 def wrong(profile: Profile) -> Iterator[Finding]:
     """All of it."""
     for rule in (_alone, _node_unknown, _uneven, _unlike_partitions, _this_machine, _no_time):

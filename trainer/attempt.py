@@ -43,7 +43,7 @@ class Attempt:
             raise Superseded(f"{self.folder}: attempt {newest} has taken over; this one ends")
 
     def leave(self) -> None:
-        """Says that this process is done with the attempt, whether the fold has an end or not."""
+        """Says that this process is done with the attempt, though the fold has no end."""
         with contextlib.suppress(OSError):  # then it counts as running here while the process lives
             (self.folder / LEFT_FILE).touch()
 

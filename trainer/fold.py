@@ -41,7 +41,7 @@ class Fold:
         self.epoch = 0
         """Epochs done."""
         self._writer = journal.Writer(attempt.folder)
-        self._started = self._ended = False
+        self._started = False
         self._records: list[Epoch] = []
         self._lines: list[str] = []
         """Of the records, those that a checkpoint has held, as it holds them."""
@@ -173,10 +173,8 @@ class Fold:
         self.close()
 
     def close(self) -> None:
-        """Gives back the file and the memory; of a fold without an end, says that this process has left it."""
+        """Gives back the file and the memory; writes nothing."""
         self._writer.close()
-        if not self._ended:
-            self.attempt.leave()
         self._learner = self._unsaved = None
         self._selection = selection.Selection({})
 
@@ -285,7 +283,6 @@ class Fold:
                 kept=self._kept,
             )
         )
-        self._ended = True
         if status is not Status.FAILED:  # another try goes on from what earlier attempts have saved
             checkpoint.remove(self.attempt.fold, before=self.attempt.number + 1)
         self.close()

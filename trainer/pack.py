@@ -102,6 +102,7 @@ class _Run:
         finally:
             for fold in self.active.values():
                 fold.close()
+                fold.attempt.leave()
         for launch in self.pack.launches:
             self.statuses.setdefault(_name(launch), self._left_as())
         return self.statuses
@@ -175,6 +176,8 @@ class _Run:
             self.statuses[name] = status
             del self.active[name]
             fold.close()
+            if status not in tuple(Status):
+                fold.attempt.leave()
 
     def _examined(self, name: str, error: Exception) -> Exception:
         """The error as the fold's own failure; raises it where it is the device's."""

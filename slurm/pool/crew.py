@@ -123,10 +123,8 @@ class Crew:
                 yield each, answer
 
     def memory(self) -> tuple[float, float] | None:
-        """(used, there) in MB of the fullest device; None where it is not told."""
-        pids = [each.pid for each in self._children]
-        told = [each for device in self.devices if (each := devices.memory(device, pids)) is not None]
-        return max(told, key=lambda each: each[0] / each[1], default=None)
+        """(used, there) in MB; None where it is not told."""
+        return devices.memory(self.devices, [each.pid for each in self._children])
 
     def tidy(self, *, leaving: bool) -> None:
         """Lets idle children go that are spent, or too many, and forgets those that are gone."""

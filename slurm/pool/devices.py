@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def _of_cores(here: list[int], cpus: int, most: int | None, *, known: bool) -> l
     groups = [here[number * cpus : (number + 1) * cpus] for number in range(count)]
     return [
         Device(
-            name=f"cores {_ranges(group)}" if known else f"{len(group)} of {len(here)} cores, the {number + 1}th time",
+            name=f"cores {_ranges(group)}" if known else f"{len(group)} cores ({number + 1})",
             gpus=(),
             cores=tuple(group) if known else (),
         )
@@ -94,12 +94,13 @@ def kind(device: Device) -> str:
     return f"{len(device.cores) or 'some'} cores of {_processor()}"
 
 
-def memory(device: Device, processes: Iterable[int]) -> tuple[float, float] | None:
+def memory(found: Sequence[Device], processes: Iterable[int]) -> tuple[float, float] | None:
     """(used, there) in MB; None where it is not told. Of GPUs the fullest one's, whoever uses it; of cores the
-    ``processes``' own and what this job may have, which all of its devices share."""
-    if device.gpus:
-        rows = [(float(used), float(there)) for used, there in _asked("memory.used,memory.total", device.gpus)]
-        return max(rows, key=lambda row: row[0] / row[1]) if rows else None
+    ``processes``' own and what this job may have, which all devices share."""
+    gpus = [gpu for device in found for gpu in device.gpus]
+    if gpus:
+        rows = [(float(used), float(there)) for used, there in _asked("memory.used,memory.total", gpus)]
+        return max(rows, key=lambda row: row[0] / row[1], default=None)
     there = _limit_mb()
     used = [mb for pid in processes if (mb := _used_mb(pid)) is not None]
     return (sum(used), there) if used and there else None

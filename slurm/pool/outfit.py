@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurm import processes
+from slurm import processes, profile_jobs
 from slurm.executor import THREAD_VARIABLES
 from slurm.local.cluster import gpus_here
 from slurm.pool.tickets import Work
@@ -101,7 +101,7 @@ def _node(profile: Profile, number: int | None) -> dict[str, Any]:
     if profile.executor == "local":
         gpus = profile.gpus_per_node if profile.gpus_per_node is not None else len(gpus_here())
         return {"gpus_per_pack": gpus if gpus_per_pack(profile) else 0, "max_jobs": 1}
-    if profile.whole_node:
+    if profile_jobs.whole_node(profile):
         return {"sbatch": {"exclusive": True, **profile.sbatch}, **_all_memory(profile)}
     slots = profile.slots_per_gpu if isinstance(profile.slots_per_gpu, int) else 1
     packs = (number or 1) * slots

@@ -36,6 +36,8 @@ class Way:
     gpus_as: By
     gpu_type: str | None
     memory: Memory
+    named: bool = field(default=False, compare=False)
+    """Whether a person named the account: then no other is tried."""
     refused: tuple[str, ...] = field(default=(), compare=False)
     """What sbatch said of the ways before this one."""
 
@@ -57,6 +59,7 @@ def first(site: Site, partition: SitePartition, account: str | None = None) -> W
         gpus_as="gres" if site.old_select else "gpus-per-node",
         gpu_type=types[0] if len(types) == len(partition.gpus) == 1 else None,
         memory=_memory(site, partition),
+        named=account is not None,
     )
 
 
@@ -140,11 +143,13 @@ def _rule(words: str) -> str:
 
 def _others(site: Site, partition: SitePartition, way: Way, words: str) -> Iterator[Way]:
     """Ways that differ in one thing; what the words are about comes first."""
+    accounts = [] if way.named else usable(site, partition)
+    mine = [each for each in usable(site, partition) if each.account == way.account]
     by_topic = {
         "gpus": _other_gpus(partition),
         "memory": _other_memory(partition),
-        "account": ({"account": each.account} for each in usable(site, partition)),
-        "qos": ({"qos": name} for name in qos_there(partition, usable(site, partition))),
+        "account": ({"account": each.account} for each in accounts),
+        "qos": ({"qos": name} for name in qos_there(partition, mine)),
     }
     said = {topic: re.search(pattern, words, flags=re.IGNORECASE) for topic, pattern in TOPICS.items()}
     meant = sorted((found.start(), topic) for topic, found in said.items() if found)

@@ -124,7 +124,11 @@ def _gpus(site: Site, partition: SitePartition, way: Way) -> Iterator[str]:
     if way.gpu_type is not None or not types:
         yield _line("gpu_type", way.gpu_type, "" if types else "the site gives its GPUs no type")
     else:
-        yield _line("gpu_type", None, f"any; times compare only among like ones: name one of {', '.join(types)}")
+        there = {name for kind in partition.kinds if kind.usable for name in kind.gpus}
+        named = ", ".join(name for name in types if name in there)
+        away = ", ".join(name for name in types if name not in there)
+        why = f"any; times compare only among like ones: name one of {named}"
+        yield _line("gpu_type", None, f"{why} (now down or drained: {away})" if away else why)
     if way.gpus_as != "gpus-per-node":
         why = "its scheduler plug-in knows no other way" if site.old_select else "sbatch refuses other ways"
         yield _line("ask_gpus_as", way.gpus_as, why)

@@ -3,6 +3,10 @@
 Three things never pass the budget together: what jobs that are over have held, what those that are not were promised,
 and what is asked for. A promise is the pack's own limit, which its node keeps; it is in the ledger before the pack is
 submitted. So nothing that a node, a scheduler or a driver does, or fails to do, spends more.
+
+Where jobs hold several packs this is said of the packs. What such a job holds beside them (its start, the wait for a
+further pack, devices that are idle while the last one trains) belongs to none of them and is not in the budget; the
+site's accounts, which are asked after the study, have it.
 """
 
 from __future__ import annotations

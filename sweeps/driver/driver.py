@@ -247,7 +247,7 @@ class Driver:
         """Gives every fold that failed, was given up or is damaged another try, if its result can still count; those
         folds."""
         self._compare_code()
-        damaged = damage.look(self.path, self.state, whole=True)
+        damaged = damage.verify(self.path, self.state)
         released = self._failures.retry(self._searches.labels, damaged)
         self._changed.update(released)
         return released
@@ -255,7 +255,7 @@ class Driver:
     def mend(self) -> list[str]:
         """Writes anew what is not as ledger and study say, and tells what it was. Raises :class:`FoldChanged`."""
         written = mending.write_anew(self._trials, self.state, self.study, self._new_trials.specs)
-        self.damaged = damage.look(self.path, self.state)
+        self.damaged = damage.glance(self.path, self.state).damaged
         return written
 
     def _select(self) -> None:

@@ -1,16 +1,18 @@
 """Which folds the ledger counts as over although a file of theirs is not as it was written, by the files alone.
 
-A fold's end is in its journal, with the size and the digest of every file that stays beside it. :func:`look` asks for
-the ends and the sizes, which costs a few reads a fold; or, with ``whole``, reads all that there is.
+A fold's end is in its journal, with the size and the digest of every file that stays beside it. :func:`glance` asks
+for the ends and the sizes, which costs a few reads a fold, for a few seconds; :func:`verify` reads all that there is.
 """
 
 from __future__ import annotations
 
 import os
+import time
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sweeps.folder.records import FoldKey, trial_of
 from sweeps.folder.state import State
@@ -21,6 +23,7 @@ from trainer.journal import FILE, End, FoldHistory, Status, attempt_folder, atte
 from trainer.spec import FoldSpec
 
 PREDICTIONS, WEIGHTS = "predictions.npz", "best.pt"
+GLANCE_S = 5.0
 MOST = 5
 """Epochs that are named one by one."""
 TAIL_BYTES = 1 << 16
@@ -52,15 +55,36 @@ def ended(state: State) -> Iterator[FoldKey]:
                 yield fold
 
 
-def look(
-    folder: Path, state: State, *, whole: bool = False, specs: Mapping[FoldKey, FoldSpec] | None = None
-) -> dict[FoldKey, Damaged]:
-    """The damaged folds among those that are over, in the ledger's order. ``specs``: what each fold is to be; with
+class Looked(NamedTuple):
+    """What a look at the files of folds that are over came to."""
+
+    damaged: dict[FoldKey, Damaged]
+    """In the ledger's order."""
+    unseen: int
+    """Folds that there was no time for."""
+
+
+def glance(folder: Path, state: State) -> Looked:
+    """The ends and sizes of the folds that :data:`GLANCE_S` seconds suffice for: all of them but in a large study on a
+    slow disk, which nobody is to wait for who asks how it stands."""
+    until = time.monotonic() + GLANCE_S
+    found: dict[FoldKey, Damaged] = {}
+    over = list(ended(state))
+    for number, fold in enumerate(over):
+        if time.monotonic() >= until:
+            return Looked(found, len(over) - number)
+        if (wrong := _fold(folder, fold, whole=False)) is not None:
+            found[fold] = wrong
+    return Looked(found, 0)
+
+
+def verify(folder: Path, state: State, specs: Mapping[FoldKey, FoldSpec] | None = None) -> dict[FoldKey, Damaged]:
+    """The damaged folds among those that are over, by every byte of theirs. ``specs``: what each fold is to be; with
     them, a fold folder of another training is found, too."""
     found: dict[FoldKey, Damaged] = {}
     for fold in ended(state):
-        wrong = _fold(folder, fold, whole=whole)
-        if whole and wrong is None and specs is not None:
+        wrong = _fold(folder, fold, whole=True)
+        if wrong is None and specs is not None:
             wrong = _foreign(folder, fold, specs[fold])
         if wrong is not None:
             found[fold] = wrong

@@ -74,7 +74,7 @@ def history(fold: Path, wanted: FoldSpec, *, weights: bool) -> FoldHistory:
         raise NotUsable("its journal is damaged")
     home = attempt_folder(fold, found.start.attempt)
     if wrong := damage.kept_damage(home, found.end):
-        raise NotUsable(f"its {wrong[0][0]} {wrong[0][1]}")
+        raise NotUsable(f"its {wrong[0][0]} is damaged")
     if weights and not (home / WEIGHTS).exists():
         raise NotUsable("its weights were not kept")
     return found

@@ -35,7 +35,7 @@ def after_run(driver: Driver, *, finished: bool) -> AfterRun:
     """``finished``: to its end, not stopped on the way."""
     study, state, folder = driver.study, driver.state, quote_path(driver.path)
     lost = without_score(driver.path)
-    damaged = damage.look(driver.path, state)
+    damaged, unseen = damage.glance(driver.path, state)
     unchosen = [label for label in study.compared() if label not in state.selected]
     claims = decisions.claimed(state, planner.claims_phase(study), study.searched())
     lines = [Line(text=footprint(driver.cluster.costs).words())]
@@ -61,7 +61,7 @@ def after_run(driver: Driver, *, finished: bool) -> AfterRun:
     unpaid = [Line(text=f"not paid for by the budget: {each.what}", problem=True) for each in state.spending.shortfalls]
     lines += unpaid
     told = [f"passed over: {line}" for lines_of in driver.journals.damaged.values() for line in lines_of]
-    told += [*damages.words(driver.path, state, damaged), *damages.trained_again(state)]
+    told += [*damages.words(driver.path, state, damaged, unseen), *damages.trained_again(state)]
     lines += [Line(text=text, problem=True) for text in told]
     if lost:
         lines.append(Line(text=retry_hint(driver.path, study, state, lost), problem=True))

@@ -23,13 +23,19 @@ def found(folder: Path) -> list[str]:
         state = replay(ledger.read(folder / ledger.FILE))
     except LedgerError:
         return []
-    return words(folder, state, damage.look(folder, state))
+    damaged, unseen = damage.glance(folder, state)
+    return words(folder, state, damaged, unseen)
 
 
-def words(folder: Path, state: State, damaged: Mapping[FoldKey, Damaged]) -> list[str]:
-    """Each with its files, and what mends them; nothing where nothing is damaged."""
-    if not damaged:
-        return []
+def words(folder: Path, state: State, damaged: Mapping[FoldKey, Damaged], unseen: int) -> list[str]:
+    """Each with its files, and what mends them; nothing where nothing is damaged. ``unseen``: folds that there was no
+    time to look at."""
+    looks = f"`actsweep status {quote_path(folder)} --verify`"
+    left = [f"not looked at for want of time: {counted(unseen, 'fold')} that are over; {looks} does"] if unseen else []
+    return [*_damaged(folder, state, damaged), *left] if damaged else left
+
+
+def _damaged(folder: Path, state: State, damaged: Mapping[FoldKey, Damaged]) -> list[str]:
     each = [f"damaged: {wrong.what}" for wrong in list(damaged.values())[:MOST]]
     if len(damaged) > MOST:
         each.append(f"damaged: {counted(len(damaged) - MOST, 'further fold')}; `--json` names all")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from slurm import profile_jobs
 from slurm.pool import outfit
 from slurm.profile import Executor, Profile
 from sweeps.wording import counted, jobs
@@ -35,7 +36,7 @@ def _here(profile: Profile) -> int:
 
 
 def _unsaid(profile: Profile) -> str:
-    if profile.whole_node:
+    if profile_jobs.whole_node(profile):
         cores = _each(_cores(profile.cpus_per_pack))
         return f"--exclusive, since cpus_per_node does not say what one has; a pack on {cores} of it"
     return "how many GPUs a node has differs by partition"

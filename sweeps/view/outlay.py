@@ -95,7 +95,8 @@ def budget(study: Study, profile: Profile, cost: Costs | None) -> list[str]:
     if study.budget is None:
         return []
     cap = 3600.0 * study.budget.gpu_hours
-    said = f"budget: {hours(cap, profile)}{money(cap, profile)}, never passed (margin {study.budget.margin:g})"
+    never = "never passed" if profile.holds == "pack" else "never passed by what packs hold of their jobs"
+    said = f"budget: {hours(cap, profile)}{money(cap, profile)}, {never} (margin {study.budget.margin:g})"
     if cost is None:
         return [f"{said}; what it buys is not known: {NO_TIMES}"]
     found = bought(study, cost)

@@ -124,14 +124,17 @@ def read(folder: Path, *, verify: bool = False) -> StudyStatus:
     state = replay(ledger.read(folder / ledger.FILE))
     journals = Journals(folder / "trials")
     lost = without_score(folder) if state.finished else {}
-    damaged = damage.look(folder, state, whole=verify, specs=specs_of(study, state) if verify else None)
+    if verify:
+        damaged, unseen = damage.verify(folder, state, specs_of(study, state)), 0
+    else:
+        damaged, unseen = damage.glance(folder, state)
     return StudyStatus(
         folder=folder,
         history=history(folder),
         hint=retry_hint(folder, study, state, lost) if lost else "",
         lost=sum(wrong.lost for wrong in damaged.values()),
         damaged={fold: wrong.what for fold, wrong in damaged.items()},
-        notes=(*damages.words(folder, state, damaged), *damages.trained_again(state)),
+        notes=(*damages.words(folder, state, damaged, unseen), *damages.trained_again(state)),
         now=snapshot(
             study,
             state,

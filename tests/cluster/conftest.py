@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -26,6 +29,7 @@ STAND_IN = '''
 attempt was, saves and leaves on a signal, and ends itself when a newer attempt is there."""
 import json, os, signal, time
 from pathlib import Path
+from types import ModuleType
 
 def train(text):
     task = json.loads(text)
@@ -241,3 +245,15 @@ def slurm() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def console() -> ModuleType:
+    """``console.py`` beside this file."""
+    spec = importlib.util.spec_from_file_location("console", Path(__file__).with_name("console.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module

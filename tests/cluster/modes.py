@@ -24,7 +24,7 @@ activations:
   - elu
   - {activation: dsrelu, space: {k: {uniform: [1, 9]}}}
 control: relu
-cluster: {pack: fold}
+cluster: {pack: fold, max_retries: 50}
 """
 COMMON = """
 device: cpu

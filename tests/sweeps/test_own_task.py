@@ -50,14 +50,22 @@ def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the study was run."""
+    place = tmp_path_factory.mktemp("visits")
+    (place / "visits.yaml").write_text(STUDY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(OWN), prepend=os.pathsep)
+        run = command("run", "visits.yaml", "--interval", "0.1", cwd=place)
+    assert run.returncode == 0, run.stderr + run.stdout
+    return place
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("own")
-def test_it_runs_from_its_study_file_to_a_report(tmp_path: Path) -> None:
-    (tmp_path / "visits.yaml").write_text(STUDY)
-    run = command("run", "visits.yaml", "--interval", "0.1", cwd=tmp_path)
-    assert run.returncode == 0, run.stderr + run.stdout
-    folder = tmp_path / "runs" / "visits"
-
+def test_it_runs_from_its_study_file_to_a_report(ran: Path) -> None:
+    folder = ran / "runs" / "visits"
     fold = folder / "trials" / "relu-c000" / "fold-1-0"
     history = read_fold(fold)
     assert history is not None
@@ -92,14 +100,9 @@ def test_it_runs_from_its_study_file_to_a_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("own")
-def test_its_folder_is_read_where_the_task_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = STUDY.replace("epochs: 6", "epochs: 1").replace("samples: 2", "samples: 1")
-    (tmp_path / "visits.yaml").write_text(text)
-    assert command("run", "visits.yaml", "--no-report", "--interval", "0.1", cwd=tmp_path).returncode == 0
-    monkeypatch.delenv("PYTHONPATH")
+def test_its_folder_is_read_where_the_task_is_not_installed(ran: Path) -> None:
     for words in (("status", "runs/visits"), ("report", "runs/visits")):
-        told = command(*words, cwd=tmp_path)
+        told = command(*words, cwd=ran)
         assert told.returncode == 0, told.stderr
 
 

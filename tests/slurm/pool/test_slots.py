@@ -176,7 +176,7 @@ def test_epochs_count_that_the_same_company_trained_through() -> None:
 @pytest.mark.parametrize(("alone", "slots"), [(False, {2, 4, 8, 16, 32}), (True, {1})])
 def test_auto_finds_on_a_node_what_gains(workers, pool, tmp_path, alone, slots):
     """Epochs that wait for nothing gain from company; those of which one goes on at a time do not."""
-    order = {"file": str(tmp_path / "lock"), "epochs": 25, "takes": 0.04, "alone": alone}
+    order = {"file": str(tmp_path / "lock"), "epochs": 25, "takes": 0.02, "alone": alone}
     for number in range(10):
         workers.put("epochs", order, number)
     pool.close()

@@ -142,3 +142,19 @@ def test_a_job_whose_setup_fails_says_so(be: Be) -> None:
     )
     with pytest.raises(ClusterError, match=r"job 100 failed: .*setup of the profile failed with status 1: false"):
         try_out.try_out(profile, Path("tried"), say=lambda words: [site.run(job) for job in site.waiting()])
+
+
+def test_an_account_that_a_person_named_is_not_changed(be: Be) -> None:
+    be("whole-node")
+    site = facts.ask(Scheduler(Costs()))
+    partition = profile_text.choose(site, None)
+    for account, tried in ((None, {"hai-act", "hai-two"}), ("hai-two", {"hai-two"})):
+        asked = set()
+
+        def ask(way: Way, asked: set[str | None] = asked) -> Rehearsal:
+            asked.add(way.account)
+            return Rehearsal(words="Invalid account or account/partition combination specified", refused=True)
+
+        way, _ = asking.fit(site, partition, asking.first(site, partition, account), ask)
+        assert asked == tried
+        assert way.account == (account or "hai-act")

@@ -89,11 +89,17 @@ def test_folds_that_the_data_cannot_give_are_refused_before_anything_is_written(
     assert [path.name for path in tmp_path.iterdir()] == ["many.yaml"]
 
 
-def test_check_says_what_is_tried_before_a_run_and_how_long_it_takes() -> None:
-    said = call("check", "smoke").stdout
-    assert re.search(
-        r"^before a run: \d+ settings tried with one training step on real items; about \d+ s for", said, re.M
-    )
+@pytest.fixture(scope="module")
+def checked() -> str:
+    """What ``check smoke`` says."""
+    done = call("check", "smoke")
+    assert done.returncode == 0
+    return done.stdout
+
+
+def test_check_says_what_is_tried_before_a_run_and_how_long_it_takes(checked: str) -> None:
+    tried = r"^before a run: \d+ settings tried with one training step on real items; about \d+ s for"
+    assert re.search(tried, checked, re.M)
 
 
 def test_check_says_where_activations_stand(tmp_path: Path) -> None:
@@ -159,7 +165,7 @@ def test_a_shipped_study_is_shown_by_its_name_alone(tmp_path: Path) -> None:
 
 def test_a_folder_of_its_name_hides_no_shipped_study(tmp_path: Path) -> None:
     (tmp_path / "smoke").mkdir()
-    assert "study smoke" in call("check", "smoke", folder=tmp_path).stdout
+    assert "name: smoke" in call("check", "smoke", "--resolved", folder=tmp_path).stdout
     (tmp_path / "smoke" / "study.yaml").write_text("name: smoke\n")
     done = call("run", "./smoke", folder=tmp_path)
     assert done.returncode == 2
@@ -195,12 +201,10 @@ def test_what_the_machine_refuses_is_told_without_a_traceback(
     assert remedy in done.stderr
 
 
-def test_check_shows_plan_price_and_packs() -> None:
-    done = call("check", "smoke")
-    assert done.returncode == 0
-    assert "confirm: 3 trials x 3 folds of repeat 1 = 9 folds" in done.stdout
-    assert "price:" in done.stdout
-    assert "cluster: profile local: 7 packs" in done.stdout
+def test_check_shows_plan_price_and_packs(checked: str) -> None:
+    assert "confirm: 3 trials x 3 folds of repeat 1 = 9 folds" in checked
+    assert "price:" in checked
+    assert "cluster: profile local: 7 packs" in checked
 
 
 @pytest.mark.parametrize("options", [["--cluster", "lab.yaml"], ["--cluster", "lab.yaml", "--resolved"], []])
@@ -222,10 +226,9 @@ def test_a_price_is_not_estimated_from_a_folder_that_is_no_study(tmp_path: Path)
     assert f"{tmp_path}: not a study folder" in done.stderr
 
 
-def test_a_resolved_study_is_the_same_study(tmp_path: Path) -> None:
+def test_a_resolved_study_is_the_same_study(checked: str, tmp_path: Path) -> None:
     (tmp_path / "resolved.yaml").write_text(call("check", "smoke", "--resolved").stdout)
-    one, other = call("check", "smoke").stdout, call("check", "resolved.yaml", folder=tmp_path).stdout
-    assert one.splitlines()[0] == other.splitlines()[0]
+    assert call("check", "resolved.yaml", folder=tmp_path).stdout.splitlines()[0] == checked.splitlines()[0]
 
 
 @pytest.fixture(scope="module")

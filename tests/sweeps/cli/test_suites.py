@@ -198,7 +198,7 @@ def test_a_detached_driver_is_one_job_for_the_suite(tmp_path: Path, monkeypatch:
     words = ("run", str(tmp_path / "tables.yaml"), "--folder", str(path), "--detach")
     refused = asked(*words)
     assert refused.exit_code == 2
-    assert "--detach needs a Slurm profile" in refused.stderr
+    assert "--detach needs a profile with executor: slurm" in refused.stderr
     assert not path.exists()
     done = asked(*words, "--cluster", str(tmp_path / "lab.yaml"))
     assert done.exit_code == 0, done.output

@@ -15,7 +15,7 @@ import pytest
 from sweeps.driver import session
 from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
-from sweeps.folder import journals, ledger
+from sweeps.folder import damage, journals, ledger
 from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import Completed, Exhausted, LedgerRecord, Opened, TrialAdded, TrialStatus
 from sweeps.search.per_activation import Searches
@@ -134,7 +134,10 @@ def test_how_a_large_study_stands_is_told_without_its_journals(tmp_path: Path, m
     far_on(tmp_path / "study", 300)
     read: list[Path] = []
     monkeypatch.setattr(journals, "follow", lambda path, offset: (read.append(path), Follow([], offset, ()))[1])
-    now = status.read(tmp_path / "study").now
+    monkeypatch.setattr(damage, "GLANCE_S", 0.0)
+    seen = status.read(tmp_path / "study")
+    assert "not looked at for want of time: 600 folds that are over" in seen.words()
+    now = seen.now
     assert (now.rows[0].trials_done, now.folds_done, now.epochs_done) == (300, 600, 3600)
     assert now.rows[0].best == pytest.approx(1 / 300)
     assert not read

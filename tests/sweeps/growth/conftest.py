@@ -39,6 +39,8 @@ class AtOnce:
         self.submitted += len(texts)
         return [f"{name}.{number}" for number in range(len(texts))]
 
+    trouble = ""
+
     def recover(self, name: str, folder: Path) -> dict[int, str]:
         return {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,7 +134,8 @@ def other_data(file: Path) -> None:
     ("damage", "said"),
     [
         (cut, None), (failed, None), (without_an_epoch, "its journal is damaged"), (garbled, "its journal is damaged"),
-        (half_predicted, "its predictions.npz is damaged"), (other_data, "trained on other data"),
+        (half_predicted, "its predictions.npz is damaged (File is not a zip file)"),
+        (other_data, "trained on other data"),
     ],
 )  # fmt: skip
 def test_what_is_not_finished_and_whole_is_trained(
@@ -155,10 +157,12 @@ def test_what_other_code_trained_is_trained_anew(tmp_path: Path, first: Path, dr
 
 def test_weights_are_taken_where_they_are_to_be_kept(tmp_path: Path, first: Path, drive: Drive) -> None:
     path = tmp_path / "runs" / "second"
-    (journal(first).parent / reused.WEIGHTS).write_bytes(b"weights")
+    kept = journal(first).parent / reused.WEIGHTS
+    with zipfile.ZipFile(kept, "w") as archive:  # as torch writes them
+        archive.writestr("weights", b"1")
     drive(path, second(tmp_path, STUDY + "cluster: {keep: best}\n"))
     assert set(state_of(path).reused) == {"relu-c000/fold-0-0"}
-    assert (path / "trials" / "relu-c000" / "fold-0-0" / "attempt-1" / reused.WEIGHTS).read_bytes() == b"weights"
+    assert (path / "trials" / "relu-c000" / "fold-0-0" / "attempt-1" / reused.WEIGHTS).read_bytes() == kept.read_bytes()
 
 
 def test_a_driver_killed_between_record_and_copy_goes_on(tmp_path: Path, first: Path, drive: Drive) -> None:
