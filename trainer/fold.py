@@ -12,7 +12,6 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -336,8 +335,8 @@ class Fold:
             "task": np.array(self.spec.task),
             **self.learner.task.predictions(outputs, self.learner.targets("heldout")),
         }
-        predicted = partial(np.savez, allow_pickle=False, **arrays)
-        self._kept[PREDICTIONS] = write_kept(folder / PREDICTIONS, predicted)
+        path = folder / PREDICTIONS
+        self._kept[PREDICTIONS] = write_kept(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
         if self.pack.keep == "best":
             state = {"digest": self.spec.digest, "epoch": epoch, "model": self.learner.weights()}
             state |= {"task": self.learner.task.state_dict(), "inputs": self.learner.inputs.state_dict()}
