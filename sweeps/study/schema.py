@@ -24,6 +24,7 @@ IMPORT_PATH = {"type": "string", "pattern": "^[^:\\s]+:[^:\\s]+$", "description"
 _OF_LIBRARIES: list[Schema] = [{"type": "string", "pattern": f"^{name}\\."} for name in catalogue.MODEL_LIBRARIES]
 SCALAR: Schema = {"type": ["number", "string", "boolean", "null"]}
 _LISTS: Schema = {"type": [*SCALAR["type"], "array"]}
+DOMAIN: Schema = {"$ref": "#/$defs/Domain"}
 
 
 def study() -> Schema:
@@ -42,6 +43,7 @@ def study() -> Schema:
     made["then"] = {"required": ["search"]}
     for name in made["$defs"].keys() - models.keys():  # of values that short forms are written out to
         del made["$defs"][name]
+    made["$defs"]["Domain"] = _domain()
     return {"$schema": model_docs.DIALECT, **made, "title": "a study of actsweep"}
 
 
@@ -88,7 +90,7 @@ def _training_of_one(values: Schema) -> Callable[[Schema], Schema]:
 
 
 def _activation(schema: Schema) -> Schema:
-    schema = _training_of_one({"anyOf": [SCALAR, _domain()]})(schema)
+    schema = _training_of_one({"anyOf": [SCALAR, DOMAIN]})(schema)
     properties = dict(schema["properties"])
     properties["activation"] = {**said(properties["activation"]), "anyOf": _names(catalogue.ACTIVATIONS)}
     properties["params"] = {
@@ -96,7 +98,7 @@ def _activation(schema: Schema) -> Schema:
         "type": "object",
         "additionalProperties": {"anyOf": [SCALAR, {"type": "object", "required": [TAN]}]},
     }
-    domains = {"type": "object", "additionalProperties": _domain()}
+    domains = {"type": "object", "additionalProperties": DOMAIN}
     default = {"const": "default", "description": f"there for {', '.join(sorted(default_spaces.SPACES))}"}
     properties["space"] = {**said(properties["space"]), "anyOf": [domains, default]}
     texts = {"type": "array", "items": {"type": "string"}}
@@ -169,7 +171,7 @@ _CHANGES: dict[str, Callable[[Schema], Schema]] = {
     "Data": _named(catalogue.DATASETS, _LISTS),
     "Model": _named(catalogue.MODELS, _LISTS, *_OF_LIBRARIES),
     "Activation": _activation,
-    "TunedForAll": _training_of_one(_domain()),
+    "TunedForAll": _training_of_one(DOMAIN),
     "Training": _training,
     "Search": _search,
     "Scheduler": _scheduler,

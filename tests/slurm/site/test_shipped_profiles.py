@@ -16,6 +16,7 @@ from slurm.scheduler.cluster import render
 from slurm.scheduler.rehearsal import Rehearsal, rehearse
 from slurm.testing import FakeSlurm
 from sweeps.cli.main import main
+from sweeps.view import preview
 
 MEANT = {
     "site-whole-node": {
@@ -58,7 +59,7 @@ def test_each_kind_is_shipped_shown_and_read() -> None:
     for name in MEANT:
         shown = CliRunner().invoke(main, ["profile", "show", name]).output
         assert parse(shown, source=f"{name}.yaml") == load(name)
-        assert f"{name:20} {shown.splitlines()[0].removeprefix('# ')}" in listed
+        assert f"{name:20} {preview.headline(shown)}" in listed
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,12 @@ def at(value: Any, path: str) -> Any:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else value
     return value
+
+
+@pytest.mark.parametrize("kind", OF)
+def test_each_shipped_file_names_the_schema_that_lies_beside_it(kind: str) -> None:
+    """To write it anew: ``actsweep schema KIND > FOLDER/KIND.schema.json``."""
+    make, folder, _ = OF[kind]
+    assert json.loads((folder / f"{kind}.schema.json").read_text(encoding="utf-8")) == make()
+    line = f"# yaml-language-server: $schema={kind}.schema.json\n"
+    assert [path.name for path in folder.glob("*.yaml") if not path.read_text(encoding="utf-8").startswith(line)] == []

@@ -32,7 +32,7 @@ def test_a_shipped_study_is_valid_and_says_what_it_is(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     header = " ".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("#"))
     assert text.startswith("# ")
-    assert "?" in text.splitlines()[0]
+    assert "?" in preview.headline(text)
     assert " Cost: " in header
     assert "Source: " in header
     study = load(file)

@@ -13,6 +13,7 @@ from sweeps.study.study import digest
 from sweeps.suite import budget, folder, shipped
 from sweeps.suite.reading import is_suite, load
 from sweeps.suite.suite import STORE
+from sweeps.view import preview
 
 FILES = sorted((Path(sweeps.__file__).parent / "suites").glob("*.yaml"))
 SUITE = """
@@ -42,7 +43,7 @@ def wrong(text: str, *said: str) -> list[str]:
 def test_a_shipped_suite_is_valid_and_says_what_it_is(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     header = " ".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("#"))
-    assert "?" in text.splitlines()[0]
+    assert "?" in preview.headline(text)
     assert " Cost: " in header
     assert "Source: " in header
     suite = shipped.find(file.stem)
