@@ -11,7 +11,7 @@ from slurm.model_docs import said
 from sweeps.study import algorithms, default_spaces
 from sweeps.study.field_types import SELECTS_ON
 from sweeps.study.recipes import KEY, RECIPES
-from sweeps.study.space import KINDS, TAN
+from sweeps.study.space import KINDS, TAN, Kind
 from sweeps.study.study import Study
 from sweeps.study.training import FIXED_FOR_ALL
 from trainer import catalogue
@@ -62,14 +62,30 @@ def _named(names: Iterable[str], option: Schema, *further: Schema) -> Callable[[
     return change
 
 
+_FORMS: dict[Kind, str] = {
+    "uniform": "[low, high]",
+    "loguniform": "[low, high], both above 0",
+    "quniform": "[low, high, step]",
+    "randint": "[low, high], whole numbers, high excluded",
+    "choice": "values of which one is drawn",
+    "grid_search": "values of which every one is tried",
+}
+
+
 def _domain() -> Schema:
     listed = {"type": "array", "minItems": 1}
-    plain = dict.fromkeys(KINDS, listed)
+    plain = {kind: {**listed, "description": _FORMS[kind]} for kind in KINDS}
     one = {"type": "object", "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
     of_angle = {**one, "properties": plain}
     return {
         **one,
-        "properties": {**plain, TAN: {"anyOf": [of_angle, {"type": "array", "minItems": 2, "maxItems": 2}]}},
+        "properties": {
+            **plain,
+            TAN: {
+                "anyOf": [of_angle, {"type": "array", "minItems": 2, "maxItems": 2}],
+                "description": "a slope as the tangent of an angle: [low, high] in degrees, or a domain of degrees",
+            },
+        },
         "description": "a domain, as {uniform: [0, 1]} or {grid_search: [0.1, 0.2]}",
     }
 

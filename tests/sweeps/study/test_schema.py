@@ -37,6 +37,8 @@ BEYOND = {
     "profile/14-not-yaml": "YAML",
     "profile/16-foreign-tags": "YAML",
     "profile/19-partition-and-profile": "a partition's keys and the profile's",
+    "profile/21-jobs-of-several-packs": "what packs and jobs need of each other",
+    "profile/22-one-pack-and-slots": "two keys",
     "profile/20-partitions-of-pools": "a partition's keys and the profile's",
 }
 """What a schema cannot say of a broken file, by what it would have to know."""
