@@ -24,7 +24,7 @@ from submitit.core import utils
 from submitit.local.local import LocalExecutor, LocalJob
 from submitit.slurm.slurm import SlurmExecutor
 
-from slurm import payload, profile_jobs
+from slurm import payload, profile_jobs, requests
 from slurm.files import written_aside
 from slurm.profile import Profile
 
@@ -66,42 +66,6 @@ def interpreter(profile: Profile) -> str:
         return python
     binds = [word for each in container.bind for word in ("--bind", each)]
     return f"{shlex.join([container.command, 'exec', *container.options, *binds, container.apptainer])} {python}"
-
-
-def _srun_options(profile: Profile) -> list[str]:
-    # sbatch's --cpus-per-task no longer reaches srun since Slurm 22.05
-    cores = [] if profile_jobs.whole_node(profile) else [f"--cpus-per-task={profile.cpus_per_pack}"]
-    return [*cores, *image_options(profile)]
-
-
-def image_options(profile: Profile) -> list[str]:
-    """Of srun, where Python runs in a container of pyxis."""
-    container = profile.container
-    if container is None or container.image is None:
-        return []
-    mounts = [f"--container-mounts={','.join(container.bind)}"] if container.bind else []
-    return [f"--container-image={container.image}", *mounts, *container.options]
-
-
-def _memory(profile: Profile) -> dict[str, str]:
-    """The one option by which memory is asked for; none where the site gives it."""
-    for option, gigabytes in (("mem_per_cpu", profile.mem_per_cpu_gb), ("mem_per_gpu", profile.mem_per_gpu_gb)):
-        if gigabytes is not None:
-            return {option: f"{round(1024 * gigabytes)}M"}
-    return {} if profile.memory_gb is None else {"mem": f"{round(1024 * profile.memory_gb)}M"}
-
-
-def _resources(profile: Profile) -> dict[str, str]:
-    """GPUs by the option that the site takes them by, and other generic resources."""
-    gpus = 1 if profile.gpus_per_pack is None else profile.gpus_per_pack
-    wanted = (f"{profile.gpu_type}:{gpus}" if profile.gpu_type else str(gpus)) if gpus else ""
-    gres = list(profile.gres)
-    if wanted and profile.ask_gpus_as == "gres":
-        gres.insert(0, f"gpu:{wanted}")
-    options: dict[str, str] = {profile.ask_gpus_as: wanted} if wanted and profile.ask_gpus_as != "gres" else {}
-    if "gpus-per-task" in options:
-        options["ntasks"] = "1"  # Slurm 23.02 on takes no --ntasks-per-node for the number of tasks
-    return options | ({"gres": ",".join(gres)} if gres else {})
 
 
 SETUP = (
@@ -322,13 +286,13 @@ def _slurm_executor(
         ],
         "array_parallelism": profile.array_throttle or count,
         "wckey": None,
-        "srun_args": _srun_options(profile),
+        "srun_args": requests.srun_options(profile),
         # a variable of the submitting shell could change submitit's signal, and sites differ in JobRequeue
         "additional_parameters": {
             "signal": f"USR2@{profile.signal_lead_s}",
             "requeue": True,
-            **_memory(profile),
-            **_resources(profile),
+            **requests.memory(profile),
+            **requests.resources(profile),
             **where,
             **further,
         },
