@@ -24,11 +24,10 @@ from submitit.core import utils
 from submitit.local.local import LocalExecutor, LocalJob
 from submitit.slurm.slurm import SlurmExecutor
 
-from slurm import payload, profile_jobs, requests
+from slurm import asked_for, payload, sbatch_said
 from slurm.files import written_aside
 from slurm.profile import Profile
 
-ACCEPTED = re.compile(r"^(?:sbatch: )?Submitted batch job (\d+)(?: on cluster (\S+))?\s*$", flags=re.MULTILINE)
 FOREVER_MIN = 10 * 365 * 24 * 60
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ENCLOSING = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_", "MLFLOW_TRACKING_")
@@ -68,22 +67,6 @@ def interpreter(profile: Profile) -> str:
     return f"{shlex.join([container.command, 'exec', *container.options, *binds, container.apptainer])} {python}"
 
 
-SETUP = (
-    "set -eE",
-    """trap 'echo "setup of the profile failed with status $?: $BASH_COMMAND" >&2' ERR""",
-)
-"""A line of the profile's setup that fails ends the job, and says which."""
-ALL_CORES = (
-    "unset SLURM_TRES_PER_TASK",  # 23.11 and later take no two words on one number
-    "export SLURM_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE SRUN_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE",
-)
-"""Of a node that was asked for whole, however many cores it has."""
-
-
-def _setup(profile: Profile) -> list[str]:
-    return [*SETUP, *profile.setup, "trap - ERR", "set +eE"] if profile.setup else []
-
-
 def start_here(profile: Profile, function: str, text: str, *, folder: Path, gpus: Sequence[str]) -> int:
     """Starts ``function(text)`` as a process group and session of its own and gives the leader's pid.
 
@@ -105,7 +88,7 @@ def node_side(profile: Profile, folder: Path, run: str) -> tuple[str, dict[str, 
     python = f"exec {interpreter(profile)} -m submitit.core._submit {shlex.quote(str(folder))}"
     own = {"EXECUTOR": "local", "LOCAL_JOB_ID": run, "LOCAL_GLOBALID": "0", "LOCAL_NTASKS": "1"}
     variables = {f"SUBMITIT_{name}": value for name, value in own.items()}
-    return "\n".join([*_setup(profile), python]), node_environment(profile) | variables
+    return "\n".join([*asked_for.setup(profile), python]), node_environment(profile) | variables
 
 
 class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives no types
@@ -131,7 +114,7 @@ class _DetachedExecutor(LocalExecutor):  # type: ignore[misc]  # submitit gives 
         }
         words = [sys.executable, "-P", "-m", "submitit.local._local", str(self.folder)]
         if self.profile.setup:
-            words = ["bash", "-c", "\n".join([*_setup(self.profile), f"exec {shlex.join(words)}"])]
+            words = ["bash", "-c", "\n".join([*asked_for.setup(self.profile), f"exec {shlex.join(words)}"])]
         with (self.folder / "controller.log").open("ab") as log:
             process = subprocess.Popen(
                 words,
@@ -157,11 +140,8 @@ def submit_array(
     avoid: Collection[str] = (),
     here: Callable[[], str] = lambda: "",
 ) -> str:
-    """Submits one array (one plain job for one text) with sbatch and gives Slurm's id of it. ``here`` says the name of
-    this machine's cluster, for an sbatch that says which one it sent a job to.
-
-    Raises :class:`SbatchError` with sbatch's words, :class:`SentElsewhere` where they name another cluster.
-    """
+    """Submits one array (one plain job for one text) with sbatch and gives Slurm's id of it. Raises
+    :class:`SbatchError` with sbatch's words, ``SentElsewhere`` where these name another cluster than ``here`` does."""
     executor = _slurm_executor(profile, len(texts), name=name, folder=folder, partition=partition, avoid=avoid)
     kept = {key: os.environ.pop(key) for key in set(os.environ) - set(clean_environment(os.environ))}
     try:
@@ -176,20 +156,12 @@ def submit_array(
         os.environ.update(kept)
     job, there = str(jobs[0].job_id).partition("_")[0], executor.sent_to
     if there and (own := here()) and there != own:
-        raise SentElsewhere(job, there)
+        raise sbatch_said.SentElsewhere(job, there)
     return job
 
 
 class SbatchError(Exception):
     """sbatch did not say that it has the job; its words."""
-
-
-class SentElsewhere(Exception):
-    """sbatch sent the job to another cluster than this machine's."""
-
-    def __init__(self, job: str, cluster: str) -> None:
-        super().__init__(f"job {job} went to cluster {cluster}")
-        self.job, self.cluster = job, cluster
 
 
 def script(
@@ -248,12 +220,11 @@ class _Executor(SlurmExecutor):  # type: ignore[misc]  # submitit gives no types
 
     def _get_job_id_from_submission_command(self, string: bytes | str) -> str:
         """Of sbatch's own line, the last one: a site's notices name other jobs."""
-        text = string.decode(errors="replace") if isinstance(string, bytes) else string
-        found = ACCEPTED.findall(text)
-        if not found:
-            raise utils.FailedSubmissionError(f'Could not make sense of sbatch output "{text}"')
-        job, self.sent_to = found[-1]
-        return str(job)
+        found = sbatch_said.accepted(string)
+        if found is None:
+            raise utils.FailedSubmissionError(f"Could not make sense of sbatch output {string!r}")
+        job, self.sent_to = found
+        return job
 
 
 def _slurm_executor(
@@ -281,18 +252,18 @@ def _slurm_executor(
         "setup": [
             "export SLURM_EXPORT_ENV=ALL",
             *exports,
-            *(ALL_CORES if profile_jobs.whole_node(profile) else ()),
-            *_setup(profile),
+            *asked_for.all_cores(profile),
+            *asked_for.setup(profile),
         ],
         "array_parallelism": profile.array_throttle or count,
         "wckey": None,
-        "srun_args": requests.srun_options(profile),
+        "srun_args": asked_for.srun_options(profile),
         # a variable of the submitting shell could change submitit's signal, and sites differ in JobRequeue
         "additional_parameters": {
             "signal": f"USR2@{profile.signal_lead_s}",
             "requeue": True,
-            **requests.memory(profile),
-            **requests.resources(profile),
+            **asked_for.memory(profile),
+            **asked_for.resources(profile),
             **where,
             **further,
         },

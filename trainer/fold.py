@@ -50,8 +50,7 @@ class Fold:
         self._unsaved: checkpoint.State | None = None
         self._saved_at = time.monotonic()
         self._carried_s = 0.0
-        self._remarks: dict[str, str] = {}
-        self._kept: dict[str, Kept] = {}
+        self._remarks, self._kept = dict[str, str](), dict[str, Kept]()
 
     @property
     def validates(self) -> bool:
@@ -336,13 +335,11 @@ class Fold:
             "task": np.array(self.spec.task),
             **self.learner.task.predictions(outputs, self.learner.targets("heldout")),
         }
-        self._kept[PREDICTIONS] = write_kept(
-            folder / PREDICTIONS, lambda file: np.savez(file, allow_pickle=False, **arrays)
-        )
+        path = folder / PREDICTIONS
+        self._kept[PREDICTIONS] = write_kept(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
         if self.pack.keep == "best":
-            learner = self.learner
-            state = {"digest": self.spec.digest, "epoch": epoch, "model": learner.weights()}
-            state |= {"task": learner.task.state_dict(), "inputs": learner.inputs.state_dict()}
+            state = {"digest": self.spec.digest, "epoch": epoch, "model": self.learner.weights()}
+            state |= {"task": self.learner.task.state_dict(), "inputs": self.learner.inputs.state_dict()}
             self._kept[checkpoint.BEST] = checkpoint.save(folder / checkpoint.BEST, state)
 
 

@@ -11,21 +11,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal, NamedTuple
+from typing import IO, ClassVar, Literal, NamedTuple
 
 from trainer import previous
 from trainer.codec import SINCE, Format, from_plain
+from trainer.device_kind import SLOTS, DeviceKind
 from trainer.errors import JournalError, OtherVersion, SpecError
 from trainer.files import Kept
+from trainer.seal import opened, sealed
 
 FILE = "metrics.jsonl"
 NEWLINE = b"\n"
-SEAL = len(',"crc":"00000000"}')
 
 
 class Status(StrEnum):
@@ -38,28 +38,6 @@ class Status(StrEnum):
 
 
 JOURNAL = Format(name="journal", schema=2, previous={"Start": previous.start})
-
-
-SLOTS = "slots"
-"""Of a Start's environment: how many packs share the device; 1 where it is not said."""
-
-
-class DeviceKind(NamedTuple):
-    """What the seconds of an epoch depend on beside what is trained."""
-
-    device: str
-    """cpu or cuda."""
-    name: str
-    """The device's model."""
-    slots: int
-    """Packs that share it."""
-    threads: int
-    """Of the pack."""
-
-    def words(self) -> str:
-        """As ``NVIDIA A100, 2 packs on it, 4 threads``."""
-        shared = f", {self.slots} packs on it" if self.slots > 1 else ""
-        return f"{self.name}{shared}, {self.threads} {'thread' if self.threads == 1 else 'threads'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,22 +186,6 @@ class FoldHistory:
         return first
 
 
-def sealed(line: str) -> str:
-    """A record's line with the CRC-32 of its text as its last key, ``crc``, by which a damaged line is told from one
-    that is as it was written."""
-    return f'{line[:-1]},"crc":"{zlib.crc32(line.encode()):08x}"}}'
-
-
-def _opened(line: str) -> Any:
-    """The line's value without its seal; lines of the version before have none. Raises ValueError."""
-    raw = json.loads(line)
-    if isinstance(raw, dict) and raw.pop("crc", None) is not None:
-        record, seal = line[:-SEAL], line[-SEAL:]
-        if seal != sealed(record + "}")[-SEAL:]:
-            raise ValueError("the line is not what was written: its checksum differs")
-    return raw
-
-
 class Writer:
     """Appends records to one attempt's journal; the only writer of that file."""
 
@@ -245,7 +207,7 @@ def parse(line: str | bytes, where: str, *, written: int | None = None) -> Recor
     journal that the line is from, which its Start record says; None: this version's. Raises :class:`JournalError` for
     a damaged line, and its subclass :class:`OtherVersion` for one of a version that this one does not read."""
     try:
-        raw = _opened(line if isinstance(line, str) else line.strip(b"\0").decode("utf-8"))
+        raw = opened(line if isinstance(line, str) else line.strip(b"\0").decode("utf-8"))
         return from_plain(KINDS[raw["kind"]], raw, written=written)
     except OtherVersion as error:
         raise OtherVersion(f"{where}: {error}; where it is damaged instead, delete its attempt folder") from error
@@ -291,9 +253,7 @@ def follow(path: Path, offset: int = 0) -> Follow:
 
 def _numbered(path: Path, damaged: list[tuple[int, str]]) -> tuple[str, ...]:
     """Byte offsets of lines as line numbers, in words."""
-    if not damaged:
-        return ()
-    text = path.read_bytes()
+    text = path.read_bytes() if damaged else b""
     return tuple(f"line {text.count(NEWLINE, 0, at) + 1} is damaged ({why})" for at, why in damaged)
 
 

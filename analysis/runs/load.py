@@ -189,7 +189,7 @@ def read_accounting(store: Store, heads: Sequence[Run], folder: Path | None) -> 
 
 def read_plan(store: Store, heads: Sequence[Run], folder: Path | None, name: str) -> Plan:
     if folder is not None and (folder / schema.PLAN_ARTIFACT).is_file():
-        return planning.from_json((folder / schema.PLAN_ARTIFACT).read_text(encoding="utf-8"))
+        return planning.from_json((folder / schema.PLAN_ARTIFACT).read_text(encoding="utf-8", errors="replace"))
     for head in heads:
         text = store.artifact(head, schema.PLAN_ARTIFACT)
         if text is not None:

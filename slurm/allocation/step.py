@@ -21,7 +21,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurm import executor, job_results, payload, processes, requests
+from slurm import asked_for, executor, job_results, payload, processes
 from slurm.allocation import srun, stepping
 from slurm.allocation.enclosing import Allocation, Node
 from slurm.allocation.srun import Meaning
@@ -126,7 +126,7 @@ class Step:
         script, variables = executor.node_side(profile, self.folder, run)
         with (self.folder / f"{run}_srun.log").open("ab") as log:
             process = subprocess.Popen(
-                [*words, *requests.image_options(profile), "bash", "-c", script],
+                [*words, *asked_for.image_options(profile), "bash", "-c", script],
                 env=executor.clean_environment(os.environ) | variables | times,
                 cwd=profile.working_folder,
                 stdin=subprocess.DEVNULL,

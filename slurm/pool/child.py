@@ -61,6 +61,8 @@ class Child:
         self.used = False
         """Whether it has run a text before."""
         self._left: int | None = None
+        self._at_end: set[int] = set()
+        """Pipes that nobody writes to any more."""
         self._answers, self._epochs = bytearray(), bytearray()
         inside, pipes = [], []
         for reads_inside in (True, False, False):
@@ -88,6 +90,11 @@ class Child:
     def pipes(self) -> tuple[int, ...]:
         return tuple(pipe for pipe in (self._commands, self.answers, self.epochs) if pipe >= 0)
 
+    @property
+    def readable(self) -> list[int]:
+        """Pipes that may have something to read."""
+        return [pipe for pipe in (self.answers, self.epochs) if pipe not in self._at_end]
+
     def start(self, *, call: str, text: str, log: str, environment: Mapping[str, str]) -> None:
         """Raises BrokenPipeError where the process has gone meanwhile."""
         command = json.dumps({"call": call, "text": text, "log": log, "environment": dict(environment)})
@@ -114,7 +121,7 @@ class Child:
 
     def epoch_seconds(self) -> list[float]:
         """Of the epochs that were told since the last call."""
-        self._epochs += _available(self.epochs)
+        self._epochs += self._available(self.epochs)
         *whole, rest = bytes(self._epochs).split(b"\n")
         self._epochs = bytearray(rest)
         found = []
@@ -126,7 +133,7 @@ class Child:
     def answer(self) -> Answer | None:
         """None while the text runs. Of a process that ended without one, how it did."""
         gone = self.gone  # asked first: what it wrote before its end is in the pipe
-        self._answers += _available(self.answers)
+        self._answers += self._available(self.answers)
         line, end, rest = bytes(self._answers).partition(b"\n")
         if end:
             self._answers = bytearray(rest)
@@ -142,6 +149,15 @@ class Child:
             hint = " (out of memory?)" if number == signal.SIGKILL else ""
             return Answer(text=None, error=f"killed by signal {number}{hint}", killed=number == signal.SIGKILL)
         return Answer(text=None, error=f"the process ended with status {os.WEXITSTATUS(self._left)} and no result")
+
+    def _available(self, pipe: int) -> bytes:
+        """What can be read without waiting."""
+        found = b""
+        with contextlib.suppress(BlockingIOError):
+            while block := os.read(pipe, 65536):
+                found += block
+            self._at_end.add(pipe)  # it is about to be over, or what runs has closed what is not its own
+        return found
 
     @property
     def gone(self) -> bool:
@@ -167,15 +183,6 @@ class Child:
         for pipe in self.pipes:
             os.close(pipe)
         self._commands = self.answers = self.epochs = -1
-
-
-def _available(pipe: int) -> bytes:
-    """What can be read without waiting."""
-    found = b""
-    with contextlib.suppress(BlockingIOError):
-        while block := os.read(pipe, 65536):
-            found += block
-    return found
 
 
 # -- inside the process ------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from slurm.pool.tickets import Ticket
 
 KILL_AFTER_S = 20.0
 """From the request to end to the kill, of a cancelled ticket and after SIGTERM."""
+DYING_S = 0.02
+"""How often a process is looked at that nothing can be read from any more."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -51,10 +53,11 @@ class Crew:
         self._children: list[Child] = []
         self._companies = {device.name: Company() for device in found}
 
-    @property
-    def pipes(self) -> list[int]:
-        """That have something to read when there is something to :meth:`collect`."""
-        return [pipe for each in self._children for pipe in (each.answers, each.epochs)]
+    def wait(self, bell: int, seconds: float) -> None:
+        """Until there is something to :meth:`collect`, the pipe ``bell`` has something, or ``seconds`` are over."""
+        pipes = [pipe for each in self._children for pipe in each.readable]
+        dying = len(pipes) < 2 * len(self._children)
+        child.wait([bell, *pipes], min(seconds, DYING_S) if dying else seconds)
 
     def on(self, device: Device) -> list[Running]:
         return [each for each in self.running if each.child.device is device]

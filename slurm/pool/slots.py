@@ -1,6 +1,6 @@
-"""How many tickets at a time a device bears: a number, or what a trial with real tickets finds.
+"""How many tickets at a time a device bears: a number, or what a try-out with real tickets finds.
 
-The trial begins with one ticket on each device. Once a ticket has given enough epochs there, twice as many are let in;
+The try-out begins with one ticket on each device. Once one has given enough epochs there, twice as many are let in;
 each ticket that was measured before and after tells how much slower its own epochs have become, so that tickets that
 differ much can be compared. Twice as many that are each ``s`` times as fast give ``2 s`` of the work. Less than 1.1,
 and the number goes back; those too many end by themselves. Else those that came later are asked as well, since a device
@@ -48,7 +48,7 @@ class Slots:
     def __init__(self, wanted: int | str, found: Mapping[str, Any] | None = None) -> None:
         self.now = wanted if isinstance(wanted, int) else 1
         self.settled = isinstance(wanted, int)
-        self.why = "as the profile says" if self.settled else "the trial begins"
+        self.why = "as the profile says" if self.settled else "the try-out begins"
         self._before = 0
         """The number that is known to be good while twice as many are tried; 0 while none are."""
         self._tried = 0
@@ -74,7 +74,7 @@ class Slots:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What later workers begin with: of a trial that was cut off, the last number that is known to be good."""
+        """What later workers begin with: of a try-out that was cut off, the last number that is known to be good."""
         return {
             "slots": self._before or self.now,
             "settled": self.settled,

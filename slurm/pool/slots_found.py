@@ -17,6 +17,6 @@ def keep(pool: Pool, run: str, kind: str, slots: Slots) -> None:
 
 
 def newest(pool: Pool, kind: str) -> dict[str, Any] | None:
-    """Of the kind; of those that came to an end of their trial, if any did."""
+    """Of the kind; of those that came to an end of their try-out, if any did."""
     found = [each for each in pool.kept_slots() if each.get("kind") == kind and each.keys() >= KEYS]
     return max(found, key=lambda each: (each["settled"] is True, each["at"]), default=None)

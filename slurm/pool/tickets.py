@@ -64,12 +64,12 @@ class Ticket:
 
     @property
     def own_code(self) -> str:
-        """Equal for texts that run the same code of the user's own; "" for those that run none of it. A process that
-        has imported one such code is not given another's text."""
+        """Equal for texts that run the same frozen code of the user's own; "" for those that run none of it. A process
+        that has imported one such code is not given another's text; code that is not frozen may change at any time."""
         with contextlib.suppress(ValueError, AttributeError):
             text = json.loads(self.text)
-            if folder := text.get("own_folder") or text.get("own"):
-                return json.dumps([folder, text.get("own"), text.get("code")], sort_keys=True)
+            if (folder := text.get("own_folder")) or text.get("own"):
+                return json.dumps([folder or self.job, text.get("own"), text.get("code")], sort_keys=True)
         return ""
 
 

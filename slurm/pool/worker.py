@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from slurm.jobs import JobState
-from slurm.pool import child, devices, slots_found, time_left
+from slurm.pool import devices, slots_found, time_left
 from slurm.pool.child import Answer
 from slurm.pool.crew import KILL_AFTER_S, Crew, Running
 from slurm.pool.endings import ending
@@ -98,6 +98,7 @@ class _Run:
         if self.work.gpus_per_ticket:
             _say(devices.mps())
         _say(f"{self.slots.now} at a time on a device: {self.slots.why}")
+        self._tell(time.time())  # how much it takes is known while it still imports
         preload(self.work.preload)
         self.since = time.time()
         try:
@@ -128,7 +129,7 @@ class _Run:
         self._tell(now)
         if self._over():
             return
-        child.wait([self.signals.pipe, *self.crew.pipes], min(STEP_S, self.work.idle_s))
+        self.crew.wait(self.signals.pipe, min(STEP_S, self.work.idle_s))
         self.signals.clear()
         for each, answer in self.crew.collect():
             self._ended(each, answer, time.time())
@@ -240,7 +241,7 @@ class _Run:
         self.owed.end(ended, each.ticket.file)
 
     def _try_slots(self) -> None:
-        """One step of the trial, where there is one."""
+        """One step of the try-out, where there is one."""
         running = frozenset(each.ticket.job for each in self.crew.running)
         if self.slots.double(self.crew.memory()) if self.slots.may_double else self.slots.weigh(running):
             self._changed_slots()

@@ -22,6 +22,7 @@ from slurm import executor
 from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.jobs import NAME, Costs, JobReport
 from slurm.profile import Profile
+from slurm.sbatch_said import SentElsewhere
 from slurm.scheduler import answers, arrays, clusters, sbatch_errors, states, submissions
 from slurm.scheduler.answers import Means
 from slurm.scheduler.commands import Limits, Scheduler
@@ -192,7 +193,7 @@ class SlurmCluster:
                 avoid=avoid,
                 here=self.scheduler.cluster,
             )
-        except executor.SentElsewhere as error:
+        except SentElsewhere as error:
             self.scheduler.ask("scancel", f"--clusters={error.cluster}", error.job)
             self._withdraw(submission)
             raise SubmissionRejected(clusters.sent_elsewhere(error.job, error.cluster)) from None

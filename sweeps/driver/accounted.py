@@ -88,7 +88,7 @@ def read(path: Path) -> Accounting | None:
     try:
         head = (path / ACCOUNTING_ARTIFACT).read_text(encoding="utf-8")
         return accounting.from_texts(head, (path / ACCOUNTING_RUNS_ARTIFACT).read_text(encoding="utf-8"))
-    except (OSError, SourceError):
+    except (OSError, UnicodeDecodeError, SourceError):
         return None
 
 

@@ -12,7 +12,7 @@ from sweeps.folder.records import FoldKey, TrialAdded, trial_of
 from sweeps.folder.state import State
 from sweeps.study import planner
 from sweeps.study.study import Study
-from trainer.journal import DeviceKind
+from trainer.device_kind import DeviceKind
 from trainer.spec import Phase
 
 ANY = DeviceKind("", "", 1, 0)

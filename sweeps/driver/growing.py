@@ -136,7 +136,7 @@ def _folds(study: Study) -> dict[str, int]:
 
 def _plan(path: Path, new: Study, record: Extended, places: str, same: Sameness) -> Plan:
     """The plan of the grown study, with the one before in its history."""
-    known = from_json((path / layout.PLAN).read_text(encoding="utf-8"))
+    known = from_json((path / layout.PLAN).read_text(encoding="utf-8", errors="replace"))
     made = planner.plan(new, known.declaration.declared_at, places or known.places, same)
     at = datetime.datetime.fromtimestamp(record.time, datetime.UTC).isoformat(timespec="seconds")
     added = Extension(

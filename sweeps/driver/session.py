@@ -94,7 +94,7 @@ def opened(path: Path) -> Study:
     declared = path / layout.PLAN
     if not declared.is_file():
         return load(file, check_files=False, written_out=True)
-    plan = from_json(declared.read_text(encoding="utf-8"))
+    plan = from_json(declared.read_text(encoding="utf-8", errors="replace"))
     study = load(file, check_files=False, task=_planned(plan), written_out=True)
     if plan.study_digest != digest(study):
         raise StudyError(

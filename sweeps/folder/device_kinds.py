@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from trainer.journal import DeviceKind, FoldHistory
+from trainer.device_kind import DeviceKind
+from trainer.journal import FoldHistory
 
 if TYPE_CHECKING:
     from slurm.profile import Profile

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sweeps.folder.records import Completed, FoldKey, TrialAdded, trial_of
-from trainer.journal import DeviceKind
+from trainer.device_kind import DeviceKind
 from trainer.spec import Phase
 
 

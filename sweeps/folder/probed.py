@@ -11,8 +11,8 @@ from sweeps.errors import StudyError
 from sweeps.folder.device_kinds import TrainedOn
 from sweeps.folder.layout import write_aside
 from trainer.codec import SINCE, Format, from_text, to_text
+from trainer.device_kind import DeviceKind
 from trainer.errors import SpecError
-from trainer.journal import DeviceKind
 from trainer.spec import Phase
 
 FILE = "probe.json"

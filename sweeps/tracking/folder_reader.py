@@ -120,7 +120,7 @@ class FolderReader:
         accounts = (schema.BUDGET_ARTIFACT, schema.ACCOUNTING_ARTIFACT, schema.ACCOUNTING_RUNS_ARTIFACT)
         names = (schema.STUDY_ARTIFACT, schema.PLAN_ARTIFACT, *accounts, PROVENANCE)
         files = [self.folder / name for name in names]
-        described = {file.name: file.read_text(encoding="utf-8") for file in files if file.is_file()}
+        described = {file.name: file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file()}
         return {name: redact(text) for name, text in {**described, **own_code.texts(self.folder)}.items()}
 
 

@@ -12,7 +12,7 @@ from sweeps.folder.records import TrialAdded
 from sweeps.folder.state import State
 from sweeps.study.study import Study
 from sweeps.wording import counted
-from trainer.journal import DeviceKind
+from trainer.device_kind import DeviceKind
 from trainer.spec import Phase
 
 

@@ -12,7 +12,8 @@ from sweeps.folder.device_kinds import PARTITION, possible
 from sweeps.study import planner
 from sweeps.study.study import Study
 from sweeps.wording import counted
-from trainer.journal import DeviceKind, FoldHistory
+from trainer.device_kind import DeviceKind
+from trainer.journal import FoldHistory
 from trainer.spec import FoldSpec
 
 Seconds = dict[str, list[float]]

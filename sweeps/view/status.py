@@ -95,7 +95,9 @@ class StudyStatus:
 
 
 def history(folder: Path) -> tuple[str, ...]:
-    plan = from_json((folder / PLAN).read_text(encoding="utf-8")) if (folder / PLAN).is_file() else None
+    plan = (
+        from_json((folder / PLAN).read_text(encoding="utf-8", errors="replace")) if (folder / PLAN).is_file() else None
+    )
     if plan is None or not plan.history:
         return ()
     return (f"declared on {plan.declaration.declared_at}", *(extension.words() for extension in plan.history))

@@ -96,7 +96,7 @@ class Shell:
         )
         self.log: list[str] = []
 
-    def run(self, words: str, limit_s: float = 90) -> tuple[int, str]:
+    def run(self, words: str, limit_s: float = 240) -> tuple[int, str]:
         """Exit status and what it printed, errors among it."""
         assert self._shell.stdin is not None
         assert self._shell.stdout is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.tracking import store
+from sweeps.tracking import store, ui_server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,7 +28,8 @@ def _one_new_store_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator
             shutil.copy(kept, database)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "initialise", initialise)
+        for module in (store, ui_server):  # all that know it by name: loaded here, before it is another
+            patch.setattr(module, "initialise", initialise)
         yield
 
 

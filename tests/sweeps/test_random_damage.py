@@ -43,7 +43,7 @@ activations:
   - {activation: dsrelu, space: {k: {uniform: [1, 9]}}}
 control: relu
 """
-ROUNDS = int(os.environ.get("ACTSWEEP_DAMAGE_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("ACTSWEEP_DAMAGE_ROUNDS", "4"))
 """Of each study; more to search for what nobody thought of."""
 NOT_OURS = ("mlflow.db", "mlartifacts", "pretend.yaml")
 """MLflow's store has tests of its own."""

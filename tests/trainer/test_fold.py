@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import json
 import math
@@ -176,6 +177,10 @@ def test_predictions_are_of_the_declared_rule_and_give_its_metrics(small, packed
     again.load_weights(best["model"])
     assert again.evaluate("heldout")["loss"] == outcome.metrics["heldout/loss"]
     assert not list(folder.glob("checkpoint*"))
+    assert set(history.end.kept) == {"predictions.npz", "best.pt"}
+    for name, told in history.end.kept.items():
+        content = (folder / name).read_bytes()
+        assert (told.size, told.sha256) == (len(content), hashlib.sha256(content).hexdigest())
 
 
 def test_same_seed_same_numbers_and_other_seed_other_numbers(small, packed):

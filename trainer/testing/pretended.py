@@ -23,8 +23,9 @@ from trainer.attempt import Attempt, claim, enter
 from trainer.codec import from_text
 from trainer.entry import RESULT_SCHEMA
 from trainer.errors import Superseded
-from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, read_fold, sealed
+from trainer.journal import End, Epoch, Outcome, Start, Status, Writer, read_fold
 from trainer.meter import Meter
+from trainer.seal import sealed
 from trainer.spec import FoldSpec, Launch, Pack
 from trainer.tasks.description import LAST, describe
 from trainer.tasks.metric import LOSS

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from analysis.report import build
 from analysis.report import findings as gathering
 from analysis.report.sections import accounted, cost
-from analysis.runs import simulated
-from analysis.runs.accounting import Accounting, JobRun
+from analysis.runs import load, simulated
+from analysis.runs.accounting import Accounting, JobRun, to_csv, to_json
 from analysis.runs.load import Study
 
 RUNS = (
@@ -51,6 +52,28 @@ def test_where_there_are_no_accounts_it_says_so_and_shows_what_the_journals_know
     )
     assert "by the journals (this site keeps no accounts of jobs)" in text
     assert "Waiting against training" in text
+
+
+class Kept:
+    """A store that has these artifacts of every run."""
+
+    def __init__(self, **artifacts: str) -> None:
+        self.artifacts = {name.replace("_", "."): text for name, text in artifacts.items()}
+
+    def artifact(self, run: str, name: str) -> str | None:
+        return self.artifacts.get(name)
+
+
+def test_it_is_read_from_a_folder_or_from_a_store(tmp_path: Path) -> None:
+    kept = Accounting(source="sacct", trained_s=6000.0, runs=RUNS)
+    store = Kept(accounting_json=to_json(kept), accounting_csv=to_csv(kept))
+    assert load.read_accounting(store, ["head"], None) == kept  # type: ignore[arg-type, list-item]
+    assert load.read_accounting(Kept(), ["head"], None) is None  # type: ignore[arg-type, list-item]
+    assert load.read_accounting(Kept(), [], tmp_path) is None  # type: ignore[arg-type]
+    (tmp_path / "accounting.json").write_text(to_json(kept))
+    assert load.read_accounting(Kept(), [], tmp_path) is None, "half of it is nothing"  # type: ignore[arg-type]
+    (tmp_path / "accounting.csv").write_text(to_csv(kept))
+    assert load.read_accounting(Kept(), [], tmp_path) == kept  # type: ignore[arg-type]
 
 
 def test_a_study_that_nobody_asked_for_says_nothing(study: Study) -> None:

@@ -90,6 +90,12 @@ def deaf(text):
     time.sleep(60)
     return "never"
 
+def closing(text):
+    """Closes what is not its own, as a process that makes itself a daemon."""
+    os.closerange(3, 64)
+    time.sleep(float(text))
+    return "never told"
+
 def counted(text):
     """A line for each start and each end of a text."""
     order = json.loads(text)

@@ -1,10 +1,12 @@
-"""The trial for the number of tickets at a time: pure, from what tickets tell; and with real processes."""
+"""The try-out for the number of tickets at a time: pure, from what tickets tell; and with real processes."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slurm.pool.company import Company
 from slurm.pool.slots import MOST, Slots
@@ -192,3 +194,37 @@ def test_auto_finds_on_a_node_what_gains(workers, pool, tmp_path, alone, slots):
     workers.put("note", {"file": str(tmp_path / "notes")}, 20)
     workers.run(gpus_per_ticket=0, slots="auto", devices=1, worker="later")
     assert f"{kept['slots']} at a time on a device: as an earlier job found" in workers.log(1)
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("epoch"), st.sampled_from("abcdef"), st.floats(0.01, 100), st.sampled_from([1, 2, 4, 8])),
+        st.tuples(st.just("whole"), st.floats(0.01, 100), st.sampled_from([1, 2, 4, 8])),
+        st.tuples(st.just("step"), st.frozensets(st.sampled_from("abcdef"))),
+        st.tuples(st.just("crowded"), st.sampled_from([1, 2, 4, 8])),
+    ),
+    max_size=80,
+)
+
+
+@given(EVENTS, st.one_of(st.just("auto"), st.integers(1, MOST)))
+def test_whatever_is_told_the_number_stays_within_bounds_and_never_rises_once_settled(events, wanted) -> None:
+    slots = Slots(wanted)
+    settled_at: int | None = None
+    for what, *told in events:
+        if what == "epoch":
+            slots.epoch(*told)
+        elif what == "whole":
+            slots.whole(*told)
+        elif what == "crowded":
+            slots.crowded(*told)
+        elif slots.may_double:
+            slots.double(None)
+        else:
+            slots.weigh(*told)
+        assert 1 <= slots.now <= MOST
+        assert 1 <= slots.record["slots"] <= slots.now or slots.settled
+        if slots.settled:
+            assert settled_at is None or slots.now <= settled_at
+            settled_at = slots.now
+        assert Slots("auto", slots.record).now == slots.record["slots"]

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,19 @@ def test_a_failure_ends_no_neighbour_and_the_next_gets_a_fresh_process(workers, 
     assert "Traceback" not in workers.log()
 
 
+def test_a_text_that_closes_the_workers_pipes_fails_alone_and_costs_no_time(workers, tmp_path):
+    workers.put("closing", "1.5", 0)
+    workers.put("note", {"file": str(tmp_path / "notes")}, 1)
+    process = workers.start()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    found = workers.ended()
+    assert found["job.0"].state == "failed"
+    assert found["job.1"].state == "finished"
+    assert used.ru_utime + used.ru_stime < 1.2
+
+
 @pytest.mark.parametrize("call", ["crowded", "killed_in_company"])
 def test_what_is_short_of_memory_in_company_waits_again_with_half_as_many(workers, pool, tmp_path, call):
     files = [tmp_path / f"slots-{number}" for number in range(2)]
@@ -122,13 +136,19 @@ def test_what_is_short_of_memory_in_company_waits_again_with_half_as_many(worker
 
 def test_code_of_the_users_own_never_meets_another_in_one_process(workers, tmp_path):
     file = tmp_path / "notes"
-    for number, own in enumerate([None, "a", "a", "b", None]):
-        text = {"file": str(file), "name": number, "own_folder": own, "own": {"mod": own} if own else {}}
+    for number, own in enumerate([None, "a", "a", "b", None, "", ""]):
+        text = {
+            "file": str(file),
+            "name": number,
+            "own_folder": own or None,
+            "own": {} if own is None else {"mod": own},
+        }
         workers.put("note", text, number)
     workers.run()
-    plain, first, second, other, last = [each["pid"] for each in notes(file)]
+    plain, first, second, other, last, unfrozen, again = [each["pid"] for each in notes(file)]
     assert plain == first == second
     assert len({second, other, last}) == 3
+    assert last == unfrozen != again
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGTERM])
@@ -156,14 +176,15 @@ def test_a_signal_before_what_runs_has_handlers_is_not_lost(workers, until, tmp_
     assert workers.ended()["job.0"].state == "timed out"
 
 
-def test_a_signal_before_the_worker_works_leaves_all_open(workers, tmp_path):
+def test_a_signal_before_the_worker_works_leaves_all_open(workers, pool, tmp_path):
     workers.put("note", {"file": str(tmp_path / "notes")})
     (tmp_path / "modules" / "slow_preload.py").write_text(
         f"import time, pathlib\npathlib.Path({str(tmp_path / 'importing')!r}).touch()\ntime.sleep(1)\n"
     )
     process = workers.start(preload="slow_preload")
     while not (tmp_path / "importing").exists():
-        pass
+        time.sleep(0.005)
+    assert pool.runs()["worker.0"].devices == ("0",)  # told before it imports anything
     process.send_signal(signal.SIGUSR2)
     out, _ = process.communicate(timeout=10)
     assert json.loads(out)["ended"] == 0

@@ -24,7 +24,8 @@ from sweeps.study.reading import load
 from sweeps.study.study import Study, digest
 from sweeps.view import epoch_times, outlay, pilot, preview, status
 from trainer.codec import from_text, to_text
-from trainer.journal import DeviceKind, FoldHistory, Writer, attempt_folder, resolve
+from trainer.device_kind import DeviceKind
+from trainer.journal import FoldHistory, Writer, attempt_folder, resolve
 from trainer.testing import invented_epoch, invented_start
 
 TEXT = """

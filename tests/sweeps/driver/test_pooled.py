@@ -22,7 +22,8 @@ from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
 from sweeps.errors import StudyError
 from sweeps.folder import ledger
-from sweeps.folder.records import GaveUp, JobOver
+from sweeps.folder.ledger import Ledger
+from sweeps.folder.records import GaveUp, JobOver, LedgerRecord
 from sweeps.study import shipped
 from sweeps.study.reading import load
 from sweeps.study.study import Study
@@ -123,6 +124,46 @@ def test_a_study_on_whole_nodes_is_that_of_one_fold_a_job(one_pack_a_job: Path, 
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert len(pool(path).runs()) == 1
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.slow
+def test_a_driver_killed_after_each_of_its_records_loses_and_doubles_nothing(
+    one_pack_a_job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "0.01")
+    path = tmp_path / "study"
+    study, write = made(path), Ledger.write
+
+    def last_words(self: Ledger, *records: LedgerRecord) -> None:
+        write(self, *records)
+        if records:
+            raise Killed
+
+    monkeypatch.setattr(Ledger, "write", last_words)
+    kills, done, deadline = 0, False, time.monotonic() + 120
+    while not done:
+        assert time.monotonic() < deadline
+        try:
+            driver = driver_on(path, study)
+        except Killed:
+            kills += 1
+            continue
+        try:
+            while not driver.done:
+                driver.tick()
+                time.sleep(0.02)
+        except Killed:
+            kills += 1
+        done = driver.done
+        driver.close()
+    assert kills > 20
+    assert numbers(path) == numbers(one_pack_a_job)
+    assert decisions(path) == decisions(one_pack_a_job)
+    assert set(attempts(path).values()) == {1}
 
 
 @pytest.mark.slow

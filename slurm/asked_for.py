@@ -1,9 +1,13 @@
-"""What of a node a job asks for, by a profile, as options of sbatch and srun."""
+"""What a job asks sbatch and srun for, and the lines of its script before Python starts, by the profile."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from slurm import profile_jobs
-from slurm.profile import Profile
+
+if TYPE_CHECKING:
+    from slurm.profile import Profile
 
 
 def srun_options(profile: Profile) -> list[str]:
@@ -40,3 +44,23 @@ def resources(profile: Profile) -> dict[str, str]:
     if "gpus-per-task" in options:
         options["ntasks"] = "1"  # Slurm 23.02 on takes no --ntasks-per-node for the number of tasks
     return options | ({"gres": ",".join(gres)} if gres else {})
+
+
+SETUP = (
+    "set -eE",
+    """trap 'echo "setup of the profile failed with status $?: $BASH_COMMAND" >&2' ERR""",
+)
+"""A line of the profile's setup that fails ends the job, and says which."""
+ALL_CORES = (
+    "unset SLURM_TRES_PER_TASK",  # 23.11 and later take no two words on one number
+    "export SLURM_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE SRUN_CPUS_PER_TASK=$SLURM_CPUS_ON_NODE",
+)
+"""Of a node that was asked for whole, however many cores it has."""
+
+
+def all_cores(profile: Profile) -> list[str]:
+    return list(ALL_CORES) if profile_jobs.whole_node(profile) else []
+
+
+def setup(profile: Profile) -> list[str]:
+    return [*SETUP, *profile.setup, "trap - ERR", "set +eE"] if profile.setup else []
