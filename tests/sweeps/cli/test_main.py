@@ -175,7 +175,7 @@ def test_a_folder_of_its_name_hides_no_shipped_study(tmp_path: Path) -> None:
 def test_a_driver_cannot_be_detached_on_this_machine_and_nothing_is_written(tmp_path: Path) -> None:
     done = call("run", "smoke", "--detach", folder=tmp_path)
     assert done.returncode == 2
-    assert "smoke: --detach needs a Slurm profile, local runs on this machine; give --cluster" in done.stderr
+    assert "smoke: --detach needs a profile with executor: slurm, local has local; give --cluster" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

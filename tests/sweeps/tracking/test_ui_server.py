@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
@@ -12,6 +13,7 @@ import pytest
 
 from sweeps.errors import TrackingError
 from sweeps.testing import InventedTrial, invent_study
+from sweeps.tracking import ui_server
 from sweeps.tracking.store import configure_mlflow, locate
 from sweeps.tracking.tracker import Tracker
 from sweeps.tracking.ui_server import Ui, command, environment, ui
@@ -87,10 +89,21 @@ def test_a_port_in_use_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_that_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
+def test_a_server_that_does_not_start_is_told_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [sys.executable, "-c", "import sys; sys.exit('no module named gunicorn')"]
+    monkeypatch.setattr(ui_server, "command", lambda host, port: broken)
     with pytest.raises(TrackingError, match=r"MLflow server.*mlflow-ui\.log"):
         ui(tmp_path, timeout_s=60)
+    assert "no module named gunicorn" in (tmp_path / "mlflow-ui.log").read_text()
+
+
+def test_a_store_that_cannot_be_read_is_told_before_a_server_is_started(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(TrackingError, match="is not a database"):
+        ui(tmp_path, timeout_s=60)
+    assert not (tmp_path / "mlflow-ui.log").exists()
 
 
 def test_a_study_on_a_server_gets_that_servers_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
