@@ -8,6 +8,7 @@ process is in (``resume`` in a new ``salloc``) is over unless the scheduler says
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -47,7 +48,8 @@ class AllocationCluster:
         self.profile = profile
         self.costs = Costs()
         self.scheduler = Scheduler(self.costs)
-        self.here = enclosing.job_here()
+        self._environment = dict(os.environ)
+        self.here = enclosing.job_here(self._environment)
         self.trouble = ""
         self._now = now
         self._folders: list[Path] = []
@@ -120,7 +122,7 @@ class AllocationCluster:
         """The enclosing job, as seen so many seconds ago at most. Raises :class:`slurm.errors.ClusterError` outside of
         any."""
         if self._known is None or (self._known.running and self._now() - self._looked_at >= at_most_s):
-            self._known = enclosing.look(self.scheduler, before=self._known)
+            self._known = enclosing.look(self.scheduler, self._environment, before=self._known)
             self._looked_at = self._now()
         return self._known
 
