@@ -71,6 +71,7 @@ def killed_in_company(text):
 def saving(text):
     """Saves and leaves on a signal, as a trainer does; ends by itself after some time."""
     order = json.loads(text)
+    Path(order["up"] + ".begun").touch()
     time.sleep(order.get("before", 0))
     heard = []
     for number in (signal.SIGTERM, signal.SIGUSR2):

@@ -170,7 +170,7 @@ def test_a_signal_is_handed_on_and_nothing_more_is_taken(workers, pool, until, t
 def test_a_signal_before_what_runs_has_handlers_is_not_lost(workers, until, tmp_path):
     workers.put("saving", {"up": str(tmp_path / "up"), "before": 1.0})
     process = workers.start()
-    until(lambda: workers.left()[TAKEN])
+    until(lambda: (tmp_path / "up.begun").exists())
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert workers.ended()["job.0"].state == "timed out"
