@@ -131,16 +131,16 @@ class Killed(BaseException):
 
 
 @pytest.mark.slow
-def test_a_driver_killed_after_each_of_its_records_loses_and_doubles_nothing(
+def test_a_driver_killed_after_half_of_its_records_loses_and_doubles_nothing(
     one_pack_a_job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "0.01")
     path = tmp_path / "study"
-    study, write = made(path), Ledger.write
+    study, write, chance = made(path), Ledger.write, random.Random(2)
 
     def last_words(self: Ledger, *records: LedgerRecord) -> None:
         write(self, *records)
-        if records:
+        if records and chance.random() < 0.5:  # one that is killed after each submits nothing
             raise Killed
 
     monkeypatch.setattr(Ledger, "write", last_words)
@@ -160,7 +160,7 @@ def test_a_driver_killed_after_each_of_its_records_loses_and_doubles_nothing(
             kills += 1
         done = driver.done
         driver.close()
-    assert kills > 20
+    assert kills > 8
     assert numbers(path) == numbers(one_pack_a_job)
     assert decisions(path) == decisions(one_pack_a_job)
     assert set(attempts(path).values()) == {1}
