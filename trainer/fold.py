@@ -339,8 +339,7 @@ class Fold:
             "task": np.array(self.spec.task),
             **self.learner.task.predictions(outputs, self.learner.targets("heldout")),
         }
-        predicted = partial(np.savez, allow_pickle=False, **arrays)
-        self._kept[PREDICTIONS] = write_kept(folder / PREDICTIONS, predicted)
+        self._kept[PREDICTIONS] = write_kept(folder / PREDICTIONS, partial(np.savez, allow_pickle=False, **arrays))
         if self.pack.keep == "best":
             state = {"digest": self.spec.digest, "epoch": epoch, "model": self.learner.weights()}
             state |= {"task": self.learner.task.state_dict(), "inputs": self.learner.inputs.state_dict()}
