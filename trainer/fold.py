@@ -329,7 +329,7 @@ class Fold:
     def _keep(self, epoch: int, outputs: Tensor) -> None:
         """Predictions, and the weights where they are to stay, of the declared rule."""
         folder = self.attempt.folder
-        arrays = {
+        arrays: dict[str, Any] = {
             "indices": self._split.heldout,
             "schema": np.array(PREDICTIONS_SCHEMA),
             "task": np.array(self.spec.task),
