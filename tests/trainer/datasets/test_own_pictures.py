@@ -229,8 +229,9 @@ def test_a_folder_that_may_not_be_read_is_told(pets: Path, monkeypatch: pytest.M
             raise PermissionError(errno.EACCES, "Permission denied")
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", guarded)
-    with pytest.raises(DataError, match=r"images/cat cannot be listed \(Permission denied\); make it readable"):
+    told = r"images/cat cannot be listed \(Permission denied\); make it readable"
+    with monkeypatch.context() as patched, pytest.raises(DataError, match=told):
+        patched.setattr(os, "scandir", guarded)
         image_folder.load(pets, {})
 
 
