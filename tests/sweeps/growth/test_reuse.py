@@ -134,7 +134,7 @@ def other_data(file: Path) -> None:
     ("damage", "said"),
     [
         (cut, None), (failed, None), (without_an_epoch, "its journal is damaged"), (garbled, "its journal is damaged"),
-        (half_predicted, "its predictions.npz is damaged (File is not a zip file)"),
+        (half_predicted, "its predictions.npz is damaged"),
         (other_data, "trained on other data"),
     ],
 )  # fmt: skip

@@ -230,9 +230,10 @@ def test_a_folder_that_may_not_be_read_is_told(pets: Path, monkeypatch: pytest.M
         return scandir(path)
 
     told = r"images/cat cannot be listed \(Permission denied\); make it readable"
-    with monkeypatch.context() as patched, pytest.raises(DataError, match=told):
+    with monkeypatch.context() as patched:
         patched.setattr(os, "scandir", guarded)
-        image_folder.load(pets, {})
+        with pytest.raises(DataError, match=told):
+            image_folder.load(pets, {})
 
 
 def test_pictures_outside_classes_and_of_other_kinds_are_told(pets: Path) -> None:
