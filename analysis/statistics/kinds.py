@@ -37,11 +37,18 @@ def _part(rows: pd.DataFrame, name: str) -> pd.Series:
     """As text; a number of packs that was not told is 1, and threads that were not told are "" ."""
     if name not in rows:
         return pd.Series("1" if name == "slots" else "", index=rows.index, dtype=object)
-    values = rows[name]
-    if name in ("slots", "threads"):
-        numbers = pd.to_numeric(values, errors="coerce").fillna(-1).astype(int)
-        return numbers.clip(lower=1).astype(str) if name == "slots" else numbers.astype(str).replace("-1", "")
-    return values.fillna("").astype(str)
+    if name == "slots":
+        return slots(rows).astype(str)
+    if name == "threads":
+        return pd.to_numeric(rows[name], errors="coerce").fillna(-1).astype(int).astype(str).replace("-1", "")
+    return rows[name].fillna("").astype(str)
+
+
+def slots(rows: pd.DataFrame) -> pd.Series:
+    """How many packs shared the device of each run; 1 where that was not told."""
+    if "slots" not in rows:
+        return pd.Series(1, index=rows.index)
+    return pd.to_numeric(rows["slots"], errors="coerce").fillna(1).astype(int).clip(lower=1)
 
 
 def _told(name: str, value: str) -> str:

@@ -18,7 +18,7 @@ from analysis.report.sections import accounted, budget, published
 from analysis.report.tables import Table, decimals
 from analysis.runs.schema import PEAK_MEMORY_MB, Status
 from analysis.runs.wording import counted
-from analysis.statistics import timing
+from analysis.statistics import kinds, timing
 
 NAMED = 12
 METHODS = (
@@ -70,7 +70,12 @@ def section(findings: Findings) -> Section:
         blocks += typed
         return Section(anchor="cost", title="Cost", blocks=blocks)
     summary = summarised(findings)
-    said = [*budget.spent(findings), *accounted.sentences(findings), *several(findings, summary), noise(timed)]
+    said = [
+        *budget.spent(findings),
+        *accounted.sentences(findings),
+        *several(findings, summary),
+        noise(timed, findings.cube),
+    ]
     blocks += [Text(text) for text in said]
     blocks += [Drawn(plot) for plot in [*ratios(findings, summary), *bars(findings, summary)]]
     blocks.append(Tabled(epoch_table(summary, findings)))
@@ -114,13 +119,19 @@ def _on(mine: pd.DataFrame, summary: pd.DataFrame) -> str:
     return f" On {' and '.join(dict.fromkeys(mine['kind']))} alone." if among["kind"].nunique() > 1 else ""
 
 
-def noise(timed: pd.DataFrame) -> str:
+def noise(timed: pd.DataFrame, cube: pd.DataFrame) -> str:
+    """How many of the timed runs are noisy, and how many shared their device. ``cube``: every run."""
     loud, packed = int(timed["noisy"].sum()), int(timed["packed"].sum())
-    return (
+    beside = int((kinds.slots(cube[cube["run_id"].isin(timed["run_id"])]) > 1).sum())
+    said = [
         f"{loud} of {counted(len(timed), 'run')} noisy: within the run the middle half of its training times spans "
-        f"over {timing.NOISY_SPREAD:.0%}, or the last quarter differs from the first by over {timing.NOISY_DRIFT:.0%}. "
-        + (f"{packed} shared a device and take no part in the times." if packed else "None shared its device.")
-    )
+        f"over {timing.NOISY_SPREAD:.0%}, or the last quarter differs from the first by over {timing.NOISY_DRIFT:.0%}."
+    ]
+    if packed:
+        said.append(f"{packed} shared a device and take no part in the times.")
+    if beside:
+        said.append(f"{beside} had other packs on their device, and are compared with their like.")
+    return " ".join(said if packed or beside else [*said, "None shared its device."])
 
 
 def ratios(findings: Findings, summary: pd.DataFrame) -> list[Plot]:

@@ -165,3 +165,12 @@ def test_equal_activations_differ_by_chance_no_more_often_than_the_interval_says
     pooled, within, _ = found.mean(axis=0)
     assert within <= 0.15
     assert pooled > 0.3 or dealt == "to each fold"
+
+
+def test_it_is_said_how_many_shared_their_device() -> None:
+    made = study({"relu": (FAST,), "elu": (FAST,)})
+    assert "None shared its device." in told(gather(made))
+    shared = dataclasses.replace(made, cube=made.cube.assign(slots=[4, *[1] * (len(made.cube) - 1)]))
+    said = told(gather(shared))
+    assert "1 had other packs on their device, and are compared with their like." in said
+    assert "None shared its device" not in said
