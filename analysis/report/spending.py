@@ -11,6 +11,7 @@ from analysis.report.amounts import number
 from analysis.report.findings import Findings
 from analysis.runs.schema import SECONDS_EVALUATE, SECONDS_REST, SECONDS_TRAIN, Status
 from analysis.runs.wording import counted
+from analysis.statistics import kinds
 
 DEVICES = {"cuda": "GPU", "cpu": "CPU"}
 
@@ -29,8 +30,8 @@ def spent(findings: Findings) -> Spent:
     own = findings.cube[(findings.cube["status"] != Status.IMPORTED) & (findings.cube["run_id"] != "")]
     if own.empty:
         return Spent(0, math.nan, "device", "")
-    kinds = {str(kind) for kind in own["device"].dropna()} - {""} if "device" in own else set()
-    device = DEVICES.get(kinds.pop(), "device") if len(kinds) == 1 else "device"
+    devices = {str(device) for device in own["device"].dropna()} - {""} if "device" in own else set()
+    device = DEVICES.get(devices.pop(), "device") if len(devices) == 1 else "device"
     hours = device_hours(findings, own)
     searched = int((own["phase"] == "search").sum())
     of_search = f", {searched} of them to choose settings" if searched else ""
@@ -38,7 +39,8 @@ def spent(findings: Findings) -> Spent:
 
 
 def device_hours(findings: Findings, own: pd.DataFrame) -> float:
-    shared = own.set_index("run_id")["pack_size"].clip(lower=1) if "pack_size" in own else None
+    shared = kinds.slots(own) * (own["pack_size"].clip(lower=1) if "pack_size" in own else 1)
+    shared.index = own["run_id"]
     total = math.nan
     for study in findings.studies:
         present = [name for name in (SECONDS_TRAIN, SECONDS_EVALUATE, SECONDS_REST) if name in study.curves]
@@ -46,8 +48,7 @@ def device_hours(findings: Findings, own: pd.DataFrame) -> float:
             continue
         each = study.curves[present].sum(axis=1).groupby(study.curves["run_id"], sort=False, observed=True).sum()
         each = each[each.index.isin(own["run_id"])]
-        if shared is not None:
-            each = each / shared.reindex(each.index.astype(object)).fillna(1).to_numpy(dtype=float)
+        each = each / shared.reindex(each.index.astype(object)).fillna(1).to_numpy(dtype=float)
         total = float(each.sum()) / 3600 + (0.0 if math.isnan(total) else total)
     return total
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.report import spending
 from analysis.report.findings import Findings, gather
 from analysis.report.sections import cost, tradeoff
 from analysis.runs import simulated
@@ -172,5 +173,9 @@ def test_it_is_said_how_many_shared_their_device() -> None:
     assert "None shared its device." in told(gather(made))
     shared = dataclasses.replace(made, cube=made.cube.assign(slots=[4, *[1] * (len(made.cube) - 1)]))
     said = told(gather(shared))
+    alone, together = (spending.spent(gather(each)).hours for each in (made, shared))
+    first = made.curves[made.curves["run_id"] == made.cube["run_id"].iloc[0]]
+    seconds = [name for name in first if str(name).startswith("seconds/")]
+    assert together == pytest.approx(alone - 0.75 * first[seconds].sum().sum() / 3600)
     assert "1 had other packs on their device, and are compared with their like." in said
     assert "None shared its device" not in said
