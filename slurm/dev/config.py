@@ -189,7 +189,8 @@ def find(name: str) -> str:
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now, below those that systems give to outgoing connections."""
     found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
+    # not the process' own generator: two processes that seeded it alike would take the same ports
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             found.append(port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,11 @@ def test_missing_packages_are_named_with_the_line_that_installs_them(
 def test_folders_of_others_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "missing_packages", lambda shape: [])
     (tmp_path / "mine").write_text("keep")
-    with pytest.raises(DevClusterError, match="not empty"):
-        cluster.up(folder=tmp_path)
+    with tempfile.TemporaryDirectory(prefix="mine-") as short:
+        (Path(short) / "mine").write_text("keep")
+        with pytest.raises(DevClusterError, match="not empty"):
+            cluster.up(folder=Path(short))
+        assert (Path(short) / "mine").read_text() == "keep"
     with pytest.raises(DevClusterError, match="too long"):
         cluster.up(folder=tmp_path / ("x" * 90))
     with pytest.raises(DevClusterError, match="needs accounting"):

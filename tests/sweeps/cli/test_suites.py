@@ -185,7 +185,7 @@ def test_shipped_suites_are_listed_and_shown() -> None:
     small, large = said.split("As in a paper")
     assert "dsrelu-suite-cpu " in small
     assert "dsrelu-suite " in large
-    assert asked("studies", "show", "dsrelu-suite").stdout.startswith("# Is DSReLU better than five")
+    assert "\n# Is DSReLU better than five" in asked("studies", "show", "dsrelu-suite").stdout
 
 
 def test_a_detached_driver_is_one_job_for_the_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
