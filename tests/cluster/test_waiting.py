@@ -31,7 +31,7 @@ def test_reasons_the_expected_start_and_the_accounts_of_a_real_slurm(
         "few": {"gpus_per_pack": 4, "array_throttle": 1, "poll_max_s": 1.0},
     }
     clusters = {name: SlurmCluster(profile.model_copy(update=update), tmp_path) for name, update in given.items()}
-    mine = folds(4, epochs=4)
+    mine = folds(4, epochs=16)  # the first of two has to last until the second was seen to wait
     texts = [fold.text(0.5) for fold in mine]
     share = {"later": texts[:1], "held": texts[1:2], "few": texts[2:]}
     jobs = {name: clusters[name].submit(stand_in, share[name], name=name, folder=tmp_path) for name in given}
