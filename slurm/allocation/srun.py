@@ -5,17 +5,15 @@ The words are data: ``srun_answers.csv``, a pattern, an example and its source a
 
 from __future__ import annotations
 
-import csv
 import enum
 import re
 from collections.abc import Collection
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
 
+from slurm import word_table
 from slurm.allocation.enclosing import Allocation, Node
 from slurm.jobs import JobState
+from slurm.word_table import Known
 
 NOISE = ("lacks support for cpu binding", "Force Terminated StepId", "Waiting up to")
 """What srun says where nothing is wrong, or after it said what is."""
@@ -53,28 +51,15 @@ OTHERWISE = {Meaning.WITHOUT_OVERLAP, Meaning.WITHOUT_GPUS}
 """A step that has not begun is started in another form."""
 
 
-class Known(NamedTuple):
-    """A line of the table."""
-
-    means: Meaning
-    pattern: str
-    """A regular expression for words in lower case."""
-    example: str
-    source: str
-
-
-@lru_cache(maxsize=1)
-def known() -> tuple[Known, ...]:
+def known() -> tuple[Known[Meaning], ...]:
     """All that srun is known to say, in the order in which it is looked for."""
-    text = resources.files("slurm.allocation").joinpath("srun_answers.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return tuple(Known(Meaning(row["means"]), row["pattern"], row["example"], row["source"]) for row in rows)
+    return word_table.read("slurm.allocation", "srun_answers.csv", Meaning)
 
 
 def meaning(words: str) -> Meaning:
     """What srun's words mean; UNKNOWN where nobody knows it."""
-    text = words.lower()
-    return next((line.means for line in known() if re.search(line.pattern, text)), Meaning.UNKNOWN)
+    found = word_table.find(known(), words)
+    return found.means if found is not None else Meaning.UNKNOWN
 
 
 def words_of(log: str) -> str:

@@ -6,12 +6,10 @@ for something that passes: asking again costs little, and a job that is not canc
 
 from __future__ import annotations
 
-import csv
 import enum
-import re
-from functools import lru_cache
-from importlib import resources
-from typing import NamedTuple
+
+from slurm import word_table
+from slurm.word_table import Known
 
 
 class Means(enum.Enum):
@@ -27,31 +25,14 @@ class Means(enum.Enum):
     """It may not be done, however often it is tried."""
 
 
-class Known(NamedTuple):
-    """A line of the table."""
-
-    command: str
-    means: Means
-    pattern: str
-    """A regular expression for the command's words in lower case."""
-    example: str
-    source: str
-
-
-@lru_cache(maxsize=1)
-def known() -> tuple[Known, ...]:
+def known() -> tuple[Known[Means], ...]:
     """All that is known, in the order in which it is looked for."""
-    text = resources.files("slurm.scheduler").joinpath("answers.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return tuple(
-        Known(row["command"], Means(row["means"]), row["pattern"], row["example"], row["source"]) for row in rows
-    )
+    return word_table.read("slurm.scheduler", "answers.csv", Means)
 
 
-def said(command: str, line: str) -> Known | None:
+def said(command: str, line: str) -> Known[Means] | None:
     """The line of the table that knows these words."""
-    text = line.lower()
-    return next((each for each in known() if each.command == command and re.search(each.pattern, text)), None)
+    return word_table.find((each for each in known() if each.command == command), line)
 
 
 def meanings(command: str, words: str) -> set[Means]:

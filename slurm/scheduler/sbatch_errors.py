@@ -6,12 +6,10 @@ says the meaning, so what is narrower stands above. What no line knows is for a 
 
 from __future__ import annotations
 
-import csv
 import enum
-import re
-from functools import lru_cache
-from importlib import resources
-from typing import NamedTuple
+
+from slurm import word_table
+from slurm.word_table import Known
 
 
 class Meaning(enum.Enum):
@@ -25,25 +23,12 @@ class Meaning(enum.Enum):
     NEVER = "never"
 
 
-class Known(NamedTuple):
-    """A line of the table."""
-
-    means: Meaning
-    pattern: str
-    """A regular expression for sbatch's words in lower case."""
-    example: str
-    source: str
-
-
-@lru_cache(maxsize=1)
-def known() -> tuple[Known, ...]:
+def known() -> tuple[Known[Meaning], ...]:
     """All that sbatch is known to say, in the order in which it is looked for."""
-    text = resources.files("slurm.scheduler").joinpath("sbatch_answers.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return tuple(Known(Meaning(row["means"]), row["pattern"], row["example"], row["source"]) for row in rows)
+    return word_table.read("slurm.scheduler", "sbatch_answers.csv", Meaning)
 
 
 def meaning(words: str) -> Meaning:
     """What sbatch's error means; NEVER where nobody knows it."""
-    text = words.lower()
-    return next((line.means for line in known() if re.search(line.pattern, text)), Meaning.NEVER)
+    found = word_table.find(known(), words)
+    return found.means if found is not None else Meaning.NEVER
