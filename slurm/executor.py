@@ -29,7 +29,6 @@ from slurm.files import written_aside
 from slurm.profile import Profile
 
 FOREVER_MIN = 10 * 365 * 24 * 60
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ENCLOSING = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_", "MLFLOW_TRACKING_")
 KEPT = ("SLURM_CONF",)
 """Says where the scheduler's configuration is, and is nothing of an enclosing job's."""
@@ -46,8 +45,7 @@ class Result:
 
 def node_environment(profile: Profile) -> dict[str, str]:
     """Variables set on the node: the profile's own, and as many threads as the pack has cores."""
-    threads = {variable: str(profile.cpus_per_pack) for variable in THREAD_VARIABLES}
-    return {**threads, **profile.environment}
+    return {**payload.threads(profile.cpus_per_pack), **profile.environment}
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -10,8 +10,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from slurm.errors import SubmissionRejected
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What a submission may be called."""
+
+
+def check_name(name: str, longest: int | None = None) -> None:
+    """Raises :class:`SubmissionRejected` for a name that no submission can have."""
+    if not NAME.fullmatch(name) or (longest is not None and len(name) > longest):
+        raise SubmissionRejected(f'"{name}" cannot name jobs; letters, digits, dot, dash and underscore can')
+
+
+def numbered(root: Path, name: str, file: str) -> dict[int, str]:
+    """The jobs ``<name>.<index>`` of a submission whose folder below ``root`` has the file: index -> job, in order."""
+    jobs = [path.parent.name for path in root.glob(f"{name}.*/{file}")]
+    found = {job.removeprefix(f"{name}."): job for job in jobs}
+    return {int(index): found[index] for index in sorted(filter(str.isdecimal, found), key=int)}
+
+
 GPU_MEMORY = "give a pack fewer folds, a smaller batch or a larger GPU"
 """What to do where the GPU's memory was too small."""
 

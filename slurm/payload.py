@@ -37,6 +37,12 @@ SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
 INTERRUPTED = json.dumps({"interrupted": True})
 REQUEUE_TIMEOUT_S = 60.0
 HAND_ON_EVERY_S = 0.2
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def threads(cores: int) -> dict[str, str]:
+    """Variables by which libraries take as many threads as a pack has cores."""
+    return dict.fromkeys(THREAD_VARIABLES, str(cores))
 
 
 def call(function: str, text: str) -> str:

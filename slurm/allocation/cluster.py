@@ -22,7 +22,7 @@ from slurm.allocation.srun import Meaning
 from slurm.allocation.step import Step
 from slurm.errors import SubmissionRefused, SubmissionRejected
 from slurm.files import read_record
-from slurm.jobs import NAME, Costs, JobReport, JobState
+from slurm.jobs import NAME, Costs, JobReport, JobState, check_name, numbered
 from slurm.profile import Profile
 from slurm.scheduler.commands import Scheduler
 
@@ -69,8 +69,7 @@ class AllocationCluster:
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:
-        if not NAME.fullmatch(name):
-            raise SubmissionRejected(f'"{name}" cannot name jobs; letters, digits, dot, dash and underscore can')
+        check_name(name)
         root = self._add_folder(folder)
         jobs = [f"{name}.{index}" for index in range(len(texts))]
         if any(self._find(job) is not None for job in jobs):
@@ -83,13 +82,8 @@ class AllocationCluster:
 
     def recover(self, name: str, folder: Path) -> dict[int, str]:
         root = self._add_folder(folder)
-        found = {}
-        for path in root.glob(f"{name}.*/{steps.CLAIM}"):
-            job = path.parent.name
-            index = job.removeprefix(f"{name}.")
-            if index.isdecimal() and self._find(job) is not None:
-                found[int(index)] = job
-        return dict(sorted(found.items()))
+        found = numbered(root, name, steps.CLAIM)
+        return {index: job for index, job in found.items() if self._find(job) is not None}
 
     def poll(self, jobs: Collection[str]) -> Mapping[str, JobReport]:
         self.trouble = ""

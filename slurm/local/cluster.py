@@ -26,7 +26,7 @@ from pathlib import Path
 from slurm import executor, job_results, processes
 from slurm.errors import SubmissionRejected
 from slurm.files import read_record, write_record
-from slurm.jobs import NAME, Costs, JobReport, JobState
+from slurm.jobs import NAME, Costs, JobReport, JobState, check_name, numbered
 from slurm.profile import Profile
 
 MARK = "ACTSWEEP_JOB_FOLDER"
@@ -66,8 +66,7 @@ class LocalCluster:
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:
-        if not NAME.fullmatch(name):
-            raise SubmissionRejected(f'"{name}" cannot name jobs; letters, digits, dot, dash and underscore can')
+        check_name(name)
         where = self.profile.working_folder
         if where is not None and not Path(where).is_dir():
             raise SubmissionRejected(
@@ -87,13 +86,8 @@ class LocalCluster:
 
     def recover(self, name: str, folder: Path) -> dict[int, str]:
         root = self._add_folder(folder)
-        found = {}
-        for path in root.glob(f"{name}.*/claim.json"):
-            job = path.parent.name
-            index = job.removeprefix(f"{name}.")
-            if index.isdecimal() and self._find(job) is not None:
-                found[int(index)] = job
-        return dict(sorted(found.items()))
+        found = numbered(root, name, "claim.json")
+        return {index: job for index, job in found.items() if self._find(job) is not None}
 
     def poll(self, jobs: Collection[str]) -> Mapping[str, JobReport]:
         reports = {job: self._report(job) for job in jobs}

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from slurm.errors import SubmissionRefused, SubmissionRejected
-from slurm.jobs import NAME, Cluster, JobReport, JobState
+from slurm.jobs import Cluster, JobReport, JobState, check_name
 from slurm.pool import outfit, place, sizing
 from slurm.pool.book import Book
 from slurm.pool.ends import name_of
@@ -69,8 +69,7 @@ class PoolCluster:
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:
-        if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-            raise SubmissionRejected(f'"{name}" cannot name jobs; letters, digits, dot, dash and underscore can')
+        check_name(name, LONGEST_NAME)
         if self.recover(name, folder):
             raise SubmissionRejected(f'jobs named "{name}" were submitted before; recover() gives them')
         root = place.settle(folder, self._pool.folder)

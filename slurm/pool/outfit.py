@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurm import processes, profile_jobs
-from slurm.executor import THREAD_VARIABLES
+from slurm import executor, payload, processes, profile_jobs
 from slurm.local.cluster import gpus_here
 from slurm.pool.tickets import Work
 
@@ -87,8 +86,8 @@ def _stated(entry: Partition, worker: Profile) -> Partition:
 
 
 def _for_worker(profile: Profile) -> Profile:
-    threads = {variable: str(profile.cpus_per_pack) for variable in THREAD_VARIABLES}
-    update: dict[str, Any] = {"environment": threads | profile.environment, "gpus_per_pack": gpus_per_pack(profile)}
+    environment = executor.node_environment(profile)  # the threads of a pack, not those of the node
+    update: dict[str, Any] = {"environment": environment, "gpus_per_pack": gpus_per_pack(profile)}
     number = devices(profile)
     if profile.holds == "node":
         update |= _node(profile, number)
@@ -138,7 +137,7 @@ def _memory(profile: Profile, packs: int) -> dict[str, Any]:
 def work(profile: Profile, *, pool: str, worker: str, preload: str) -> Work:
     """What such a job is told. ``profile``: of the packs."""
     known = [here.limit_min for here in profile.places if here.limit_min is not None]
-    own = {name: value for name, value in profile.environment.items() if name in THREAD_VARIABLES}
+    own = {name: value for name, value in profile.environment.items() if name in payload.THREAD_VARIABLES}
     return Work(
         pool=pool,
         worker=worker,

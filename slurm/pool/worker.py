@@ -21,6 +21,7 @@ import sys
 import time
 from pathlib import Path
 
+from slurm import payload
 from slurm.jobs import JobState
 from slurm.pool import devices, slots_found, time_left
 from slurm.pool.child import Answer
@@ -38,7 +39,6 @@ TELL_S, ALIVE_S = 1.0, 5.0
 """Least time between two accounts of itself, and the longest."""
 OWED_S = 30.0
 """How long a worker that leaves tries to write ends that could not be written (a full disk)."""
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def run(text: str) -> str:
@@ -46,8 +46,9 @@ def run(text: str) -> str:
     that ended here, "left": why it left, "short": whether too little time was left for a ticket}``. Raises ValueError
     for another text, RuntimeError without devices, and what the import of the module to be preloaded raises."""
     work = read(text)
-    threads = {name: str(work.cpus_per_ticket) for name in THREADS}
-    os.environ.update(threads | work.environment)  # before anything is imported that reads them
+    os.environ.update(
+        payload.threads(work.cpus_per_ticket) | work.environment
+    )  # before anything is imported that reads them
     with Signals() as signals:
         return _Run(work, signals).to_the_end()
 

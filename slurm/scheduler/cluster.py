@@ -20,7 +20,7 @@ from pathlib import Path
 
 from slurm import executor
 from slurm.errors import SubmissionRefused, SubmissionRejected
-from slurm.jobs import NAME, Costs, JobReport
+from slurm.jobs import Costs, JobReport, check_name
 from slurm.profile import Profile
 from slurm.sbatch_said import SentElsewhere
 from slurm.scheduler import answers, arrays, clusters, sbatch_errors, states, submissions
@@ -102,8 +102,7 @@ class SlurmCluster:
     def submit(
         self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
     ) -> list[str]:
-        if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-            raise SubmissionRejected(f'"{name}" cannot name jobs; letters, digits, dot, dash and underscore can')
+        check_name(name, LONGEST_NAME)
         if shutil.which("sbatch") is None or shutil.which("srun") is None:
             raise SubmissionRejected("no sbatch or srun on the PATH; submit from a machine of the Slurm cluster")
         if (wait := self._not_before - self._now()) > 0:
