@@ -32,6 +32,8 @@ from sweeps.tracking.store import Store, ask, configure_mlflow, initialise, loca
 
 LOG = "mlflow-ui.log"
 FIRST_PORT = 5000
+_LISTENS, _TAKEN = "Listening at: ", "Connection in use: "
+"""What gunicorn writes where it got the port, and where another process has it."""
 START_TIMEOUT_S = 120.0
 """MLflow's server takes seconds to import, minutes on a busy login node's file system."""
 
@@ -97,25 +99,33 @@ def ui(
             ask(store.database)
         except sqlite3.Error as error:
             raise TrackingError(words(store, error)) from error
-    chosen = _port(host, port)
-    log = study_folder / LOG
+    page = _page(store, studies or [study_folder])
+    while (served := _start(store, study_folder / LOG, host, _port(host, port), page, timeout_s)) is None:
+        pass  # another server took the port between our look at it and our server's
+    return served
+
+
+def _start(store: Store, log: Path, host: str, port: int, page: str, timeout_s: float) -> Ui | None:
+    """A server that answers on this port; None where another one took it first."""
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command(host, chosen),
+            command(host, port),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env=environment(store, host, chosen),
+            env=environment(store, host, port),
             start_new_session=True,
         )
-    address = f"http://{_in_url(host)}:{chosen}"
-    served = Ui(address + _page(store, studies or [study_folder]), address, process, log)
+    address = f"http://{_in_url(host)}:{port}"
+    served = Ui(address + page, address, process, log)
     try:
-        _wait(served, timeout_s)
+        if _wait(served, timeout_s):
+            return served
     except BaseException:
         served.stop()
         raise
-    return served
+    served.stop()
+    return None
 
 
 def command(host: str, port: int) -> list[str]:
@@ -177,18 +187,24 @@ def _port(host: str, wanted: int | None) -> int:
     raise AssertionError("port 0 is always tried")
 
 
-def _wait(served: Ui, timeout_s: float) -> None:
+def _wait(served: Ui, timeout_s: float) -> bool:
+    """Until it answers; False where the port is another server's, whose answer is not ours."""
     assert served.process is not None
+    assert served.log is not None
     until = time.monotonic() + timeout_s
     opener = build_opener(ProxyHandler({}))  # a proxy of the site's has no business between us and ourselves
     while time.monotonic() < until:
+        said = served.log.read_text(encoding="utf-8", errors="replace")
+        if _TAKEN in said:
+            return False
         if served.process.poll() is not None:
             raise TrackingError(
                 f"the MLflow server ended at its start (exit {served.process.returncode}): {_tail(served)}"
             )
-        with contextlib.suppress(URLError, OSError), opener.open(f"{served.address}/health", timeout=5) as answer:
-            if answer.status == 200:
-                return
+        if _LISTENS in said:
+            with contextlib.suppress(URLError, OSError), opener.open(f"{served.address}/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return True
         time.sleep(0.2)
     raise TrackingError(f"the MLflow server did not answer on {served.address} in {timeout_s:.0f} s: {_tail(served)}")
 

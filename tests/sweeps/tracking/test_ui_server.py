@@ -5,7 +5,9 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -86,6 +88,37 @@ def test_a_port_in_use_is_refused_by_name(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(TrackingError, match=rf"127\.0\.0\.1:{port}.*another port"):
             ui(tmp_path, port=port)
+
+
+@pytest.mark.slow
+def test_a_port_that_another_server_took_meanwhile_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people open their UIs at once: whoever comes second is not shown the other's."""
+    answering = HTTPServer(("127.0.0.1", 0), Healthy)
+    Thread(target=answering.serve_forever, daemon=True).start()
+    taken, port = answering.server_port, ui_server._port
+    ports = iter([taken])
+    monkeypatch.setattr(ui_server, "_port", lambda host, wanted: next(ports, None) or port(host, wanted))
+    try:
+        with ui(tmp_path) as running:
+            assert running.address != f"http://127.0.0.1:{taken}"
+            with urlopen(running.address) as page:
+                assert b"<html" in page.read()
+    finally:
+        answering.shutdown()
+        answering.server_close()
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """Another server of the machine, which is well."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 @pytest.mark.slow
