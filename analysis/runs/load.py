@@ -103,6 +103,7 @@ def studies_in(store: Store, experiment: str | None) -> dict[str, list[Run]]:
     for name, identity in store.experiments().items():
         if experiment in (None, name):
             runs = [run for run in store.runs(identity) if schema.KIND in run.tags]
+            runs.sort(key=lambda run: run.tags.get(schema.KEY, ""))  # runs of one millisecond come in any order
             if runs:
                 found[name] = runs
     return found

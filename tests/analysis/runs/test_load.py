@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -266,3 +267,26 @@ def test_a_server_gives_the_same_frames_as_its_database(store: dict[str, Any], s
     by_server, by_database = load.load(server), load.load(store["uri"])
     assert by_server.cube.equals(by_database.cube)
     assert by_server.curves.equals(by_database.curves)
+
+
+def test_the_order_in_which_a_store_lists_runs_changes_nothing(store: dict[str, Any]) -> None:
+    """Runs that began in one millisecond come in any order, and each may have tags that the others lack."""
+    opened = stores.open_store(store["uri"])
+
+    class Backwards:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(opened, name)
+
+        def runs(self, identity: str) -> list[Any]:
+            return list(reversed(list(opened.runs(identity))))
+
+    extra = {("relu", 2): schema.REMARK_PREFIX + "accuracy", ("dsrelu", 0): schema.REMARK_PREFIX + "loss"}
+    for fold, tag in extra.items():
+        store["client"].set_tag(store["ids"][fold], tag, "1")
+    frames = [
+        load.assemble(one, load.studies_in(one, "tiny"), uri=store["uri"], folder=None, histories=())[0].cube
+        for one in (opened, Backwards())
+    ]
+    for fold, tag in extra.items():
+        store["client"].delete_tag(store["ids"][fold], tag)
+    pd.testing.assert_frame_equal(*frames)
