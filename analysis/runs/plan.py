@@ -176,6 +176,9 @@ class Plan:
     that there may be. None: every comparison has all repeats."""
     search_objectives: tuple[str, ...] = ()
     """What a search of several objectives looked for, ``search_selects_on`` first; empty: that alone."""
+    sweep: str = ""
+    """What this run of the study is known by, and no other, of the same study or of one of its name; empty in plans of
+    before."""
     same: Sameness = Sameness()
     declaration: Declaration
     history: tuple[Extension, ...] = ()

@@ -11,6 +11,9 @@ from enum import StrEnum
 SCHEMA = 2
 """Version of what a run carries. Runs of version 1 had no reference scores and no search's choice."""
 
+DETAIL = "detail/"
+"""Beginning of the names of metrics that nobody compares: kept out of the UI's first view."""
+
 # Parts of a fold's data.
 PARTS = ("train", "train_clean", "validation", "heldout")
 BESIDE = ("reference/", "floor/", "remark/")
@@ -41,6 +44,7 @@ KIND = PREFIX + "kind"  # study | trial | fold
 KEY = PREFIX + "key"  # <study>, <study>/<trial> or <study>/<trial>/<repeat>-<fold>: unique in the experiment
 STUDY = PREFIX + "study"
 STUDY_DIGEST = PREFIX + "study_digest"  # of the study as it was declared first, however it grew
+SWEEP = PREFIX + "sweep"  # of the experiment and its runs: this run of the study, in whichever folder it lies
 STUDY_SEED = PREFIX + "study_seed"
 PHASE = PREFIX + "phase"  # search | confirm
 TRIAL = PREFIX + "trial"

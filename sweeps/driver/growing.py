@@ -150,4 +150,4 @@ def _plan(path: Path, new: Study, record: Extended, places: str, same: Sameness)
         looks=record.looks,
         reported=record.reported,
     )
-    return dataclasses.replace(made, history=(*known.history, added))
+    return dataclasses.replace(made, history=(*known.history, added), sweep=known.sweep)

@@ -19,7 +19,7 @@ from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node, own_names
 from sweeps.driver.submission import CALL
 from sweeps.errors import StudyError, TrackingError
-from sweeps.folder import decided, extension, layout, ledger, own_code, place, probed, surroundings
+from sweeps.folder import decided, extension, layout, ledger, own_code, place, probed, surroundings, sweep_name
 from sweeps.folder.journals import Journals
 from sweeps.folder.lock import Lock, held
 from sweeps.folder.state import replay
@@ -69,7 +69,8 @@ def make(
         raise StudyError(str(error)) from error
     own_code.keep(path, own_names(study), frozen=study.cluster.own_code == "frozen")
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    layout.write_aside(path / layout.PLAN, to_json(planner.plan(study, declared_at, places, same)))
+    declared = dataclasses.replace(planner.plan(study, declared_at, places, same), sweep=sweep_name.new())
+    layout.write_aside(path / layout.PLAN, to_json(declared))
     provenance.write(path, provenance.collect(command, Path.cwd()))
     surroundings.write(path, needs.here(study))
     place.settle(path)
