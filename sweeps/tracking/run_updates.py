@@ -191,7 +191,8 @@ class RunUpdates:
                 for name, text in texts.items():
                     (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
                     (Path(folder) / name).write_text(text, encoding="utf-8")
-                self._index.api.log_artifacts(known.run_id, folder)
+                if not self._index.attach(known.run_id, Path(folder)):
+                    return known
             self._index.api.set_tag(known.run_id, LOGGED, logged)
             known.summary = logged
         return known

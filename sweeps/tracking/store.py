@@ -25,6 +25,7 @@ from sweeps.errors import TrackingError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 from sweeps.folder.secrets import redact
+from sweeps.tracking import login
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
@@ -107,6 +108,7 @@ def connect(store: Store) -> MlflowClient:
 
     store_words.silence()
     store_words.hurry()
+    login.use(store.uri)
     if store.database is not None:
         if not store.database.exists():
             initialise(store.database)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.runs import schema
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
+from sweeps.tracking import parcels
 from sweeps.tracking.run_values import LOGGED, MARKER, NOTE, PARENT, STATUSES, FoldRun, Mark, Point, Run, checksum
 from sweeps.tracking.store import Store, connect
 
@@ -62,6 +64,8 @@ class StoreIndex:
         """By the tag ``actsweep.key``."""
         self.last_marker: dict[str, tuple[int, int]] = {}
         """Run id -> (epoch, time) of the last marker found in the store, while it is unsure what came behind it."""
+        self.untaken: str | None = None
+        """Which files the server would not take, in words."""
         self._learn()
 
     def closed(self, key: str) -> bool:
@@ -156,13 +160,10 @@ class StoreIndex:
         self.api.set_terminated(run_id, STATUSES[wanted.status], wanted.end_ms)
 
     def send(self, run_id: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """One ``log_batch``; the client cuts it into as many requests as MLflow's limits ask for, metrics in order."""
-        from mlflow.entities import Metric, Param, RunTag
+        """Metrics in order, then params, then tags; in as many requests as the server asks for."""
+        parcels.send(self.api, run_id, points, params, tags)
 
-        if points or params or tags:
-            self.api.log_batch(
-                run_id,
-                metrics=[Metric(*point) for point in points],
-                params=[Param(*pair) for pair in params.items()],
-                tags=[RunTag(*pair) for pair in tags.items()],
-            )
+    def attach(self, run_id: str, folder: Path, below: str | None = None) -> bool:
+        """Sends the files of a folder as artifacts; whether all were taken: see ``untaken``."""
+        self.untaken = parcels.attach(self.api, run_id, folder, below)
+        return self.untaken is None
