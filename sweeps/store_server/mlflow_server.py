@@ -16,7 +16,6 @@ import shlex
 import signal
 import socket
 import ssl
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -95,18 +94,14 @@ class MlflowServer:
                 "MLflow's login needs Flask-WTF: pip install 'actsweep[store]', or give --no-login (this machine only)"
             )
         self._free()
-        with self.log.open("wb") as out:
-            process = subprocess.Popen(
-                self.command(),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=self.environment(),
-                cwd=self.home.folder,
-                start_new_session=True,
-            )
+        command = self.command()
+        # It outlives this process, so nobody here waits for its end: no Popen.
+        to_log = (os.POSIX_SPAWN_OPEN, 1, str(self.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        files = [nothing, to_log, (os.POSIX_SPAWN_DUP2, 1, 2)]
+        pid = os.posix_spawn(command[0], command, self.environment(), file_actions=files, setsid=True)
         try:
-            self._wait(process)
+            self._wait(pid)
         except BaseException:
             self.stop()
             raise
@@ -207,13 +202,14 @@ class MlflowServer:
                     f"MLflow's server cannot listen on {_in_url(host)}:{port} ({error.strerror}); name another --port"
                 ) from error
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait(self, pid: int) -> None:
         until = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < until:
-            said = self.log.read_text(encoding="utf-8", errors="replace")
+            ended = processes.identify(pid) is None
+            said = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
             if _TAKEN in said:
                 raise TrackingError(f"MLflow's server: port {self.settings.port} is in use; name another --port")
-            if process.poll() is not None:
+            if ended:
                 raise TrackingError(f"MLflow's server ended at its start: {self._tail(said)}")
             if _LISTENS in said and self.runs and self.trouble() is None:
                 return

@@ -23,12 +23,12 @@ DSRELU = InventedTrial(label="dsrelu", index=7, params={"a": 3.73, "k": 5, "lear
 View = dict[str, dict[str, Any]]
 
 
-def view(tracker: Tracker) -> View:
+def view(tracker: Tracker, name: str = "invented") -> View:
     """The whole of a study's active runs: key -> all but run ids and MLflow's own times."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=tracker.store.uri)
-    experiment = client.get_experiment_by_name("invented")
+    experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     keys = {run.info.run_id: run.data.tags[schema.KEY] for run in runs}
