@@ -48,9 +48,6 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Lab]:
-    if os.environ.get("B13"):
-        yield Lab(Path("/tmp/b13s/one"), 5951, [])
-        return
     if not postgres.installed():
         pytest.skip("PostgreSQL is not installed")
     path = Path(tempfile.mkdtemp(prefix="as-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))

@@ -83,15 +83,15 @@ class Study:
         path = folder / schema.PLAN_ARTIFACT
         path.write_text(plan.to_json(dataclasses.replace(plan.from_json(path.read_text()), sweep=sweep)))
         self.tracker = Tracker(uri, folder, clock=lambda: self.now)
-        self.folds = 1
+        self.folds = 2
 
     def trains(self) -> None:
-        """A further fold of each trial ends."""
-        for trial in (RELU, DSRELU):
-            invent_fold(self.folder, trial, study=self.name, fold=self.folds, folds=9, epochs=3)
-            key = f"{trial.name}/fold-0-{self.folds}"
-            invent_attempt(self.folder, key, epochs=3, status=Status.FINISHED)
-            self.tracker.note([key])
+        """A further fold of a trial ends."""
+        trial, fold = (RELU, DSRELU)[self.folds % 2], self.folds // 2
+        invent_fold(self.folder, trial, study=self.name, fold=fold, folds=9, epochs=3)
+        key = f"{trial.name}/fold-0-{fold}"
+        invent_attempt(self.folder, key, epochs=3, status=Status.FINISHED)
+        self.tracker.note([key])
         self.folds += 1
 
     def flush(self) -> bool:
@@ -107,7 +107,8 @@ class Study:
         raise AssertionError(self.tracker.trouble)
 
     def refused(self, told: str) -> None:
-        self.trains()
+        if not self.tracker.pending:
+            self.trains()
         assert not self.flush()  # and the driver goes on
         assert told in one_line(self.tracker.trouble)
 
@@ -186,7 +187,7 @@ def test_a_study_outlives_all_that_a_site_does_to_its_server(
         assert views.view(study.tracker, study.name) == fresh(study.folder)
         login.use(site.address)
         there, here = load.load(site.address, study.name), load.load(tmp_path / "fresh" / "study")
-        assert there.cube.equals(here.cube)
+        assert there.cube.drop(columns="run_id").equals(here.cube.drop(columns="run_id"))
 
 
 def test_whatever_fails_at_random_the_view_ends_whole(
