@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from sweeps.cli import editors, exit_codes, machine, planning, profiles, refusals, results
+from sweeps.cli import editors, exit_codes, machine, planning, profiles, refusals, results, terminal
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
@@ -32,6 +32,10 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*BEFORE, *DURING, *AFTER, *AROUND]
+
+    def main(self, *args: Any, **given: Any) -> Any:
+        terminal.settle()
+        return super().main(*args, **given)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
