@@ -125,7 +125,7 @@ def test_the_driver_as_a_job_drives_and_reports_a_suite(
 
 def test_check_shows_every_member_and_the_total(tmp_path: Path) -> None:
     (tmp_path / "tables.yaml").write_text(SUITE)
-    said = asked("check", str(tmp_path / "tables.yaml")).stdout
+    said = asked("check", str(tmp_path / "tables.yaml"), "--quick").stdout
     assert "suite tables: 3 studies: wine, cancer, digits" in said
     assert "question: Is LELU better than ReLU on tables?" in said
     for member in ("wine", "cancer", "digits"):
