@@ -100,7 +100,7 @@ def main() -> None:
 @or_suite
 def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
     """Validate STUDY (a file or a shipped name; of a study or a suite); show plan and price."""
-    from sweeps.driver import alike, named, needs, preflight, profiles
+    from sweeps.driver import alike, named, needs, preflight, profiles, receivers
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
     from sweeps.view import outlay, preview
@@ -115,7 +115,7 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
     texts.append(alike.words(alike.check(found)))
     texts += [preview.price(found, measured, profile), preflight.cost(found), *outlay.check(found, profile, measured)]
-    texts.append(preview.submission(found, profile))
+    texts += [*receivers.words(found.notify), preview.submission(found, profile)]
     click.echo("\n".join(texts))
 
 
@@ -223,15 +223,16 @@ def tick(folder: Path) -> None:
     """Make one decision step in DIR and return.
 
     For cron, or for a job that resubmits itself: no environment is needed, what the study was started with is kept."""
-    from sweeps.cli import driving
+    from sweeps.cli import driving, telling
     from sweeps.driver import session
     from sweeps.view import progress, screen
 
-    driving.say_differences(folder)
-    with session.driving(folder) as driver:
-        driver.tick()
-        driver.track(at_once=True)
-        click.echo(screen.line(progress.view(driver), screen.UNWATCHED))
+    with telling.told(folder, by_cron=True):
+        driving.say_differences(folder)
+        with session.driving(folder) as driver:
+            driver.tick()
+            driver.track(at_once=True)
+            click.echo(screen.line(progress.view(driver), screen.UNWATCHED))
 
 
 @main.command()
@@ -276,9 +277,11 @@ def stop(folder: Path) -> None:
     """Cancel the jobs of the study in DIR.
 
     Checkpoints stay, and `resume` goes on from them."""
+    from sweeps.cli import telling
     from sweeps.driver import session
 
     click.echo(session.stop(folder))
+    telling.tell(folder)
 
 
 # -- after a run -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import click
 from sweeps.cli import exit_codes
 
 if TYPE_CHECKING:
+    from sweeps.cli.telling import Ending
     from sweeps.driver.preflight import Checked
     from sweeps.suite.driver import SuiteDriver
     from sweeps.suite.suite import Suite
@@ -40,7 +41,7 @@ def or_suite(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    from sweeps.driver import alike, named, needs, preflight, profiles
+    from sweeps.driver import alike, named, needs, preflight, profiles, receivers
     from sweeps.suite import budget, folder
     from sweeps.suite.suite import on_profile
     from sweeps.view import preview, progress
@@ -52,6 +53,7 @@ def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolve
         return
     texts = [f"suite {suite.name}: {counted(len(suite.studies), 'study', 'studies')}: {', '.join(suite.studies)}"]
     texts += [f"question: {suite.question}", alike.words(alike.check(suite.first)), *budget.words(suite)]
+    texts += receivers.words(suite.notify)
     profile = needs.here(suite.first).for_nodes(profiles.of(suite.first))
     totals = []
     for member, one in suite.studies.items():
@@ -110,10 +112,11 @@ def extend(
 def _tried(suite: Suite, path: Path, members: Collection[str] | None = None) -> dict[str, Checked]:
     """Tries every study (of ``members``) before anything is written; what was found, by member. Raises
     :class:`sweeps.errors.StudyError` with what is wrong with all of them."""
-    from sweeps.driver import alike, needs, preflight
+    from sweeps.driver import alike, needs, preflight, receivers
     from sweeps.errors import StudyError
     from sweeps.suite.suite import folder_of
 
+    receivers.refuse_missing(suite.notify)
     wrong: list[str] = []
     found: dict[str, Checked] = {}
     for member in suite.studies if members is None else members:
@@ -145,7 +148,15 @@ def resume(folder: Path, retry_failed: bool, here: bool, detach: bool, no_report
 
 
 def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False, here: bool = False) -> None:
-    """Drives the suite in ``path`` to its report, and says how it went. Exits where there is more to do."""
+    """Drives the suite in ``path`` to its report, tells who is to be told, and says how it went. Exits where there is
+    more to do."""
+    from sweeps.cli.telling import told
+
+    with told(path) as ending:
+        _drive(path, ending, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
+
+
+def _drive(path: Path, ending: Ending, *, no_report: bool, interval_s: float, retry_failed: bool, here: bool) -> None:
     from rich.console import Console
 
     from sweeps.cli.driving import report, say_after, say_again, say_mended
@@ -164,6 +175,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
             _interrupted(driving, path)
         after = after_run.after_run(driving)
     say_after(after.lines)
+    ending.problem = after.troubles
     if after.stopped:
         sys.exit(exit_codes.INTERRUPTED)
     if not no_report and after.reportable:
@@ -190,6 +202,13 @@ def _interrupted(driving: SuiteDriver, path: Path) -> NoReturn:
 
 
 def tick(folder: Path) -> None:
+    from sweeps.cli.telling import told
+
+    with told(folder, by_cron=True) as ending:
+        _tick(folder, ending)
+
+
+def _tick(folder: Path, ending: Ending) -> None:
     from sweeps.suite import driver, status
 
     _say_differences(folder)
@@ -201,6 +220,7 @@ def tick(folder: Path) -> None:
     troubled = [f"{line.member}: {line.trouble}" for line in now.lines if line.trouble]
     for said in troubled:
         click.echo(said, err=True)
+    ending.problem = "\n".join(troubled)
     if troubled:
         sys.exit(exit_codes.FAILED)
 
@@ -230,10 +250,12 @@ def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
 
 
 def stop(folder: Path) -> None:
+    from sweeps.cli.telling import tell
     from sweeps.suite import driver
 
     for line in driver.stop(folder):
         click.echo(line)
+    tell(folder)
 
 
 def sync(folder: Path) -> None:
