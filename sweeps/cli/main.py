@@ -110,12 +110,13 @@ def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved:
     if resolved:
         click.echo(resolved_yaml(found), nl=False)
         return
+    told = receivers.words(found.notify)
     places = named.check(found)
     # all of it, or a refusal and nothing
     texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
     texts.append(alike.words(alike.check(found)))
     texts += [preview.price(found, measured, profile), preflight.cost(found), *outlay.check(found, profile, measured)]
-    texts += [*receivers.words(found.notify), preview.submission(found, profile)]
+    texts += [*told, preview.submission(found, profile)]
     click.echo("\n".join(texts))
 
 

@@ -28,14 +28,22 @@ def told(path: Path, *, by_cron: bool = False) -> Iterator[Ending]:
     except (FolderBusy, click.ClickException, click.Abort, click.exceptions.Exit):
         raise  # another driver is at work; or nothing has begun
     except Exception as error:
-        from sweeps.errors import SweepError
-
-        tell(path, str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}", by_cron)
+        tell(path, _words(error), by_cron)
         raise
     except SystemExit:
         tell(path, ending.problem, by_cron)
         raise
     tell(path, ending.problem, by_cron)
+
+
+def _words(error: Exception) -> str:
+    from analysis.errors import AnalysisError
+    from slurm.errors import ClusterError
+    from sweeps.errors import SweepError
+    from trainer.errors import TrainerError
+
+    ours = isinstance(error, SweepError | ClusterError | TrainerError | AnalysisError)
+    return str(error) if ours else f"{type(error).__name__}: {error}"
 
 
 def tell(path: Path, problem: str = "", by_cron: bool = False) -> None:

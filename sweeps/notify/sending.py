@@ -35,13 +35,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def post(address: str, body: Mapping[str, object], identity: str, *, answer_s: float = ANSWER_S) -> Answer:
+def post(address: str, body: Mapping[str, object], identity: str) -> Answer:
     """Posts JSON. The identity is in the header Idempotency-Key, too."""
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "actsweep", "Idempotency-Key": identity}
     data = json.dumps(body, ensure_ascii=False).encode("utf-8", errors="replace")
     try:
         request = urllib.request.Request(address, data=data, headers=headers, method="POST")  # noqa: S310  # http alone
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=answer_s) as answer:
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=ANSWER_S) as answer:
             return Outcome.DELIVERED, f"answered {answer.status}"
     except urllib.error.HTTPError as error:
         with error:
