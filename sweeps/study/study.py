@@ -21,7 +21,7 @@ from sweeps.study import spaces
 from sweeps.study.consistency import Values, contradictions
 from sweeps.study.field_types import TASK, FolderName
 from sweeps.study.recipes import written_out
-from sweeps.study.running import Cluster, Tracking
+from sweeps.study.running import Cluster, Notify, Tracking
 from sweeps.study.sections import (
     SEARCH_SHARE,
     Activation,
@@ -42,7 +42,7 @@ from trainer.spec import Options, Phase
 from trainer.tasks.description import LAST, Description, describe
 
 Mode = Literal["min", "max"]
-NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking", "reuse"})
+NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking", "reuse", "notify"})
 """Keys that decide no number and no conclusion."""
 ADDED: dict[tuple[str, ...], object] = {
     ("training", "evaluate_every"): 1,
@@ -105,6 +105,8 @@ class Study(Section):
     """Other study folders, whose folds of the same specification are taken instead of trained."""
     cluster: Cluster = Cluster()
     tracking: Tracking = Tracking()
+    notify: Notify | None = None
+    """Who is told when the study ends; null: nobody."""
 
     _description: Description = PrivateAttr()
 
