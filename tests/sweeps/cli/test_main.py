@@ -22,8 +22,8 @@ from sweeps.cli.main import main
 from sweeps.driver.preflight import Checked
 
 HELP = Path(__file__).parent / "help"
-COMMANDS = ("", "new", "check", "probe", "plan", "studies", "data", "schema", "run", "resume", "extend", "tick", "status",
-            "logs", "stop", "sync", "ui", "compare", "report", "doctor", "profile", "cluster",
+COMMANDS = ("", "new", "check", "probe", "plan", "studies", "data", "schema", "run", "resume", "extend", "tick",
+            "status", "logs", "stop", "sync", "ui", "compare", "report", "doctor", "profile", "cluster",
             "store")  # fmt: skip
 TINY = """
 name: tiny
