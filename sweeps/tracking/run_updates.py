@@ -143,6 +143,9 @@ class RunUpdates:
         for fold in self._reader.folds(trial):
             if fold not in results:
                 results[fold] = self._reader.fold(fold)[1]
+        results = {
+            fold: results[fold] for fold in self._reader.folds(trial)
+        }  # whichever ended first: sums have an order
         key = f"{self._reader.plan.study}/{trial}"
         known = self._index.runs.get(key)
         if known is None:
