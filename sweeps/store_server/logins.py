@@ -72,7 +72,10 @@ def _told(server: MlflowServer, action: Any) -> Any:
         store_words.silence()
         table = SqlAlchemyStore()
         table.init_db(server.database(USERS))
-        return action(table)
+        try:
+            return action(table)
+        finally:
+            table.engine.dispose()
     except StoreError:
         raise
     except Exception as error:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from sweeps.store_server import lab, postgres
+from sweeps.tracking import login
 from sweeps.tracking.store import configure_mlflow
 
 configure_mlflow()
@@ -81,5 +82,6 @@ def strangers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     for name in (*LOGIN, *TRUST):
         monkeypatch.setenv(name, "x")  # so that whatever is set meanwhile is taken back
         monkeypatch.delenv(name)
+    monkeypatch.setattr(login, "_replaced", [])
     monkeypatch.setenv("ACTSWEEP_TOKENS", str(tmp_path / "tokens"))
     monkeypatch.setenv("HOME", str(tmp_path))
