@@ -55,16 +55,19 @@ def write(answers: Answers) -> str:
     """The text of the study. Raises :class:`StudyError` for answers that make none."""
     if not answers.activations:
         raise StudyError("activations: got none; accepts at least one activation, as relu, dsrelu")
+    if twice := sorted({label for label in answers.activations if answers.activations.count(label) > 1}):
+        raise StudyError(f"activations: got {', '.join(twice)} more than once; accepts each once")
     template, source = _template(answers.data)
     data = {"name": answers.data, **(template.pop("options") if not answers.options else {}), **answers.options}
     control = "relu" if "relu" in answers.activations else answers.activations[0]
-    others = ", ".join(label for label in answers.activations if label != control)
+    question = _question([label for label in answers.activations if label != control], control, answers.data)
     lines = [
         SCHEMA_LINE,
-        f"# Is one of {others} better than {control} on {answers.data}?",
-        "# `actsweep check` says what it comes to, `actsweep run` trains it, `actsweep schema study` has every key.",
+        f"# {question}",
+        "# `actsweep check` says what it comes to, `actsweep run` trains it.",
+        "# `actsweep schema study > study.schema.json`, beside this file, has every key, for you and for your editor.",
         f"name: {answers.name}",
-        f"question: Is one of {others} better than {control} on {answers.data}?",
+        f"question: {question}",
         f"data: {_flow(data)}",
         *(f"{key}: {_flow(template[key])}" for key in _TAKEN if key in template),
         f"# model and training are those of the shipped study {source}",
@@ -78,6 +81,13 @@ def write(answers: Answers) -> str:
     if answers.profile != "local":
         lines.append(f"cluster: {{profile: {_flow(answers.profile)}}}    # `actsweep profile list`, or a file of yours")
     return "\n".join(lines) + "\n"
+
+
+def _question(others: Sequence[str], control: str, data: str) -> str:
+    if not others:
+        return f"How well does {control} do on {data}?"
+    which = others[0] if len(others) == 1 else f"one of {', '.join(others)}"
+    return f"Is {which} better than {control} on {data}?"
 
 
 def _folds(answers: Answers, known: Mapping[str, Any]) -> list[str]:

@@ -44,6 +44,20 @@ def test_five_questions_are_asked_and_their_answers_are_in_the_file(tmp_path: Pa
     assert f"actsweep check {file}" in asked.output
 
 
+@pytest.mark.parametrize(
+    ("activations", "asked"),
+    [
+        (["relu"], "How well does relu do on wine?"),
+        (["elu", "relu"], "Is elu better than relu on wine?"),
+        (["tanh", "elu", "lelu"], "Is one of elu, lelu better than tanh on wine?"),
+    ],
+)
+def test_the_question_fits_how_many_are_compared(activations: list[str], asked: str) -> None:
+    text = draft.write(draft.Answers(name="first", data="wine", activations=activations))
+    assert load(text, check_files=False).question == asked
+    assert text.splitlines()[1] == f"# {asked}"
+
+
 def test_flags_answer_and_nothing_is_asked(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     asked = new(
@@ -67,6 +81,7 @@ def test_the_options_of_a_data_set_may_stand_behind_its_name(tmp_path: Path) -> 
         (["--data", "digitz"], "did you mean digits?"),
         (["--activations", "relu, lulu"], "lelu"),
         (["--activations", ""], "at least one activation"),
+        (["--activations", "relu,elu,relu"], "got relu more than once"),
         (["--option", "lead"], "KEY=VALUE"),
         (["--samples", "-1"], "--samples"),
     ],
