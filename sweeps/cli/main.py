@@ -210,15 +210,16 @@ def tick(folder: Path) -> None:
     """Make one decision step in DIR and return.
 
     For cron, or for a job that resubmits itself: no environment is needed, what the study was started with is kept."""
-    from sweeps.cli import driving
+    from sweeps.cli import driving, telling
     from sweeps.driver import session
     from sweeps.view import progress, screen
 
-    driving.say_differences(folder)
-    with session.driving(folder) as driver:
-        driver.tick()
-        driver.track(at_once=True)
-        click.echo(screen.line(progress.view(driver), screen.UNWATCHED))
+    with telling.told(folder, by_cron=True):
+        driving.say_differences(folder)
+        with session.driving(folder) as driver:
+            driver.tick()
+            driver.track(at_once=True)
+            click.echo(screen.line(progress.view(driver), screen.UNWATCHED))
 
 
 @main.command()
@@ -263,9 +264,11 @@ def stop(folder: Path) -> None:
     """Cancel the jobs of the study in DIR.
 
     Checkpoints stay, and `resume` goes on from them."""
+    from sweeps.cli import telling
     from sweeps.driver import session
 
     click.echo(session.stop(folder))
+    telling.tell(folder)
 
 
 # -- after a run -------------------------------------------------------------------------------------------------------

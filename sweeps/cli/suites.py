@@ -14,6 +14,7 @@ import click
 from sweeps.cli import exit_codes
 
 if TYPE_CHECKING:
+    from sweeps.cli.telling import Ending
     from sweeps.driver.preflight import Checked
     from sweeps.suite.driver import SuiteDriver
     from sweeps.suite.suite import Suite
@@ -131,7 +132,15 @@ def resume(folder: Path, retry_failed: bool, here: bool, detach: bool, no_report
 
 
 def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False, here: bool = False) -> None:
-    """Drives the suite in ``path`` to its report, and says how it went. Exits where there is more to do."""
+    """Drives the suite in ``path`` to its report, tells who is to be told, and says how it went. Exits where there is
+    more to do."""
+    from sweeps.cli.telling import told
+
+    with told(path) as ending:
+        _drive(path, ending, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
+
+
+def _drive(path: Path, ending: Ending, *, no_report: bool, interval_s: float, retry_failed: bool, here: bool) -> None:
     from rich.console import Console
 
     from sweeps.cli.driving import report, say_after, say_again, say_mended
@@ -150,6 +159,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
             _interrupted(driving, path)
         after = after_run.after_run(driving)
     say_after(after.lines)
+    ending.problem = after.troubles
     if after.stopped:
         sys.exit(exit_codes.INTERRUPTED)
     if not no_report and after.reportable:
@@ -176,6 +186,13 @@ def _interrupted(driving: SuiteDriver, path: Path) -> NoReturn:
 
 
 def tick(folder: Path) -> None:
+    from sweeps.cli.telling import told
+
+    with told(folder, by_cron=True) as ending:
+        _tick(folder, ending)
+
+
+def _tick(folder: Path, ending: Ending) -> None:
     from sweeps.suite import driver, status
 
     _say_differences(folder)
@@ -187,6 +204,7 @@ def tick(folder: Path) -> None:
     troubled = [f"{line.member}: {line.trouble}" for line in now.lines if line.trouble]
     for said in troubled:
         click.echo(said, err=True)
+    ending.problem = "\n".join(troubled)
     if troubled:
         sys.exit(exit_codes.FAILED)
 
@@ -216,10 +234,12 @@ def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
 
 
 def stop(folder: Path) -> None:
+    from sweeps.cli.telling import tell
     from sweeps.suite import driver
 
     for line in driver.stop(folder):
         click.echo(line)
+    tell(folder)
 
 
 def sync(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from actsweep_start import why_hidden
 from analysis.runs.plan import Sameness
-from sweeps.driver import alike, profiles
+from sweeps.driver import alike, profiles, receivers
 from sweeps.driver.asking import ask
 from sweeps.driver.session import data_root
 from sweeps.errors import StudyError, SweepError
@@ -43,6 +43,7 @@ def check(study: Study) -> Checked:
     Data set and torch are loaded by another process, so that the driver stays small."""
     from slurm.clusters import refuse_elsewhere, settled
 
+    receivers.refuse_missing(study.notify)
     refuse_elsewhere(profile := profiles.of(study))
     profile = settled(profile)
     without = [here.partition for here in profile.places if here.executor == "slurm" and here.gpus_per_pack == 0]

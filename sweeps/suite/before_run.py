@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
-from sweeps.driver import needs, preflight
+from sweeps.driver import needs, preflight, receivers
 from sweeps.driver.preflight import Checked
 from sweeps.errors import FolderBusy, StudyError
 from sweeps.folder.lock import busy, held
@@ -25,11 +25,14 @@ def look(suite: Suite, path: Path, *, quick: bool = False) -> dict[str, Looked]:
     folder.check(suite, path)
     if folder.is_suite(path) and held(path):
         raise FolderBusy(busy(path))
+    if not quick:
+        receivers.refuse_missing(suite.notify)
     return _of_each(suite, path, suite.studies, lambda study, below: before_run.look(study, below, quick=quick))
 
 
 def tried(suite: Suite, path: Path, members: Collection[str]) -> dict[str, Checked]:
     """Tries studies of a suite that grows, by member. Raises :class:`StudyError` with what is wrong with all."""
+    receivers.refuse_missing(suite.notify)
 
     def attempt(study: Study, below: Path) -> Checked:
         with needs.as_started(study, below):

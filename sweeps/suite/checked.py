@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sweeps.driver import receivers
 from sweeps.suite import budget, folder
 from sweeps.suite.suite import Suite, folder_of
 from sweeps.view import checked, progress
@@ -20,6 +21,7 @@ def words(
     texts = [f"suite {suite.name}: {counted(len(suite.studies), 'study', 'studies')}: {', '.join(suite.studies)}"]
     texts += [f"question: {suite.question}", checked.where(path, goes_on=folder.is_suite(path), kind="suite")]
     texts += [*checked.same(looked.values()), *budget.words(suite)]
+    texts += [] if quick else receivers.words(suite.notify)
     for member, study in suite.studies.items():
         texts += ["", f"-- {member}", *checked.words(study, looked[member], measured, quick=quick)]
         texts.append(looked[member].submission.words)
@@ -44,6 +46,7 @@ def record(
         "goes_on": folder.is_suite(path),
         "tried": not quick,
         "budget_gpu_hours": suite.budget.gpu_hours if suite.budget is not None else None,
+        "notify": [] if quick else receivers.words(suite.notify),
         "folds": folds,
         "epochs": epochs,
         "studies": {

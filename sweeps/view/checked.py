@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slurm.yaml_reader import located_in
-from sweeps.driver import alike, preflight
+from sweeps.driver import alike, preflight, receivers
 from sweeps.errors import StudyError
 from sweeps.study import planner
 from sweeps.study.study import Study, digest
@@ -29,6 +29,7 @@ def words(study: Study, looked: Looked, measured: Sequence[Path], *, quick: bool
         preview.price(study, measured, looked.profile),
         preflight.cost(study, done=not quick),
         *outlay.check(study, looked.profile, measured),
+        *([] if quick else receivers.words(study.notify)),
     ]
 
 
@@ -72,6 +73,7 @@ def record(
         "activations": [_activation(study, label) for label in study.compared()],
         "price": {"device_s": price.device_s, "basis": price.basis, "words": price.words},
         "outlay": outlay.check(study, looked.profile, measured),
+        "notify": [] if quick else receivers.words(study.notify),
         "submission": {
             "profile": looked.profile.name,
             "executor": str(looked.profile.executor),
