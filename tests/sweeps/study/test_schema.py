@@ -29,15 +29,11 @@ BEYOND = {
     "study/12-not-yaml": "YAML",
     "study/13-unequal-budget": "sizes of spaces",
     "profile/02-duplicate-key": "YAML",
-    "profile/08-no-time-limit": "each partition's limit and the profile's",
     "profile/09-too-short": "the limit and the lead",
-    "profile/13-environment-and-polls": "names of variables, and two values",
     "profile/14-not-yaml": "YAML",
     "profile/16-foreign-tags": "YAML",
-    "profile/19-partition-and-profile": "a partition's keys and the profile's",
-    "profile/21-jobs-of-several-packs": "what packs and jobs need of each other",
-    "profile/22-one-pack-and-slots": "two keys",
-    "profile/20-partitions-of-pools": "a partition's keys and the profile's",
+    "profile/21-jobs-of-several-packs": "sums of what packs and jobs need",
+    "profile/20-partitions-of-pools": "whether a partition says what its profile says",
 }
 """What a schema cannot say of a broken file, by what it would have to know."""
 
