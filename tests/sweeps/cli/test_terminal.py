@@ -117,7 +117,7 @@ def test_a_terminal_that_cannot_draw_gets_a_line_for_each_change(capsys: pytest.
             assert f"line {at // 2 * 2}" in capsys.readouterr().out or at == 1
 
 
-COMMANDS = ("status", "status --json", "logs", "compare", "compare --json", "sync", "stop")
+COMMANDS = ("status", "status --json", "logs", "compare", "sync")
 
 
 @pytest.mark.slow
@@ -133,9 +133,6 @@ def test_a_first_study_without_an_editor_on_the_poorest_of_terminals(
     )
     poor = POOR | {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
     answers = "wine\nrelu, mylab:Oel\n0\n1\n\n"
-    code, shown, _ = process("new", "öl.yaml", folder=folder, environment=poor, typed=answers)
-    assert code == 2, shown  # a study's name is a folder's
-    assert b"names a folder" in shown
     code, shown, _ = process("new", "oil.yaml", folder=folder, environment=poor, typed=answers)
     assert code == 0, shown
     assert b"oil.yaml: written; `actsweep check oil.yaml` says what it comes to" in shown
