@@ -124,7 +124,7 @@ COMMANDS = ("status", "status --json", "logs", "compare", "sync")
 def test_a_first_study_without_an_editor_on_the_poorest_of_terminals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``new`` by its questions, ``check``, ``run`` to the report; then every command on what they made."""
+    """``new`` by its questions, ``check``, ``run`` to the report; then the commands that read what they made."""
     folder = tmp_path / "Übung ±"
     folder.mkdir()
     (folder / "mylab.py").write_text(
