@@ -16,14 +16,14 @@ from typing import Any
 
 import click
 
-from sweeps.cli import editors, exit_codes, machine, planning, profiles, results
+from sweeps.cli import completion, editors, exit_codes, machine, planning, profiles, results
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
     ("new", "check", "probe", "plan", "studies", "data", "schema"),
     ("run", "resume", "extend", "tick", "status", "logs", "stop"),
 )
-AFTER, AROUND = ("sync", "ui", "compare", "report"), ("doctor", "profile", "cluster")
+AFTER, AROUND = ("sync", "ui", "compare", "report"), ("doctor", "profile", "cluster", "completion")
 _NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
 _NOT_OURS = "choose a folder that you may write, as with --folder"
 MEANT_FOR_THE_USER = {
@@ -324,8 +324,10 @@ for _command in (
     results.compare,
     results.report,
     machine.cluster,
+    completion.completion,
 ):
     main.add_command(_command)
+completion.attach(main)
 
 if __name__ == "__main__":
     main()

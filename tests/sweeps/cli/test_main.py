@@ -22,7 +22,8 @@ from sweeps.cli.main import main
 
 HELP = Path(__file__).parent / "help"
 COMMANDS = ("", "new", "check", "probe", "plan", "studies", "data", "schema", "run", "resume", "extend", "tick",
-            "status", "logs", "stop", "sync", "ui", "compare", "report", "doctor", "profile", "cluster")  # fmt: skip
+            "status", "logs", "stop", "sync", "ui", "compare", "report", "doctor", "profile", "cluster",
+            "completion")  # fmt: skip
 TINY = """
 name: tiny
 data: {name: wine}
