@@ -104,8 +104,7 @@ def _datasets(_: click.Context, incomplete: str) -> list[CompletionItem]:
 
 def _folders(_: click.Context, incomplete: str) -> list[CompletionItem]:
     """Folders of studies and suites: below runs/, here, and below what is named already."""
-    above, _, _ = incomplete.rpartition("/")
-    places = [f"{above}/"] if "/" in incomplete else ["runs/", ""]
+    places = [f"{incomplete.rpartition('/')[0]}/"] if "/" in incomplete else ["runs/", ""]
     found = [f"{place}{name}" for place in places for name in _below(Path(place or "."))]
     return _items(found, incomplete) or [CompletionItem(incomplete, type="dir")]
 

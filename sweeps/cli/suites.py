@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -40,47 +41,46 @@ def or_suite(command: Callable[..., None]) -> Callable[..., None]:
     return either
 
 
-def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    from sweeps.driver import alike, named, needs, preflight, profiles, receivers
-    from sweeps.suite import budget, folder
+def check(
+    study: Suite, cluster: str | None, folder: Path | None, measured: tuple[Path, ...], quick: bool, resolved: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    from sweeps.driver import profiles
+    from sweeps.suite import before_run, checked
+    from sweeps.suite import folder as suites
     from sweeps.suite.suite import on_profile
-    from sweeps.view import preview, progress
-    from sweeps.wording import counted
 
     suite = on_profile(study, cluster) if cluster is not None else study
     if resolved:
-        click.echo(folder.resolved_yaml(suite), nl=False)
+        profiles.of(suite.first)
+        click.echo(suites.resolved_yaml(suite), nl=False)
         return
-    texts = [f"suite {suite.name}: {counted(len(suite.studies), 'study', 'studies')}: {', '.join(suite.studies)}"]
-    texts += [f"question: {suite.question}", alike.words(alike.check(suite.first)), *budget.words(suite)]
-    texts += receivers.words(suite.notify)
-    profile = needs.here(suite.first).for_nodes(profiles.of(suite.first))
-    totals = []
-    for member, one in suite.studies.items():
-        places = named.check(one)
-        texts += ["", f"-- {member}", preview.design(one), *([f"{one.model.name}: {places}"] if places else [])]
-        texts += [preview.price(one, measured, profile), preflight.cost(one)]
-        totals.append(progress.sizes(one))
-    folds = sum(size.folds for sizes in totals for size in sizes.values())
-    epochs = sum(size.epochs for sizes in totals for size in sizes.values())
-    texts += ["", f"-- all: {counted(folds, 'fold')}, at most {counted(epochs, 'epoch')}, on profile {profile.name}"]
-    click.echo("\n".join(texts))
+    path = folder or Path("runs") / suite.name
+    looked = before_run.look(suite, path, quick=quick)
+    if as_json:
+        text = json.dumps(checked.record(suite, looked, path, measured, quick=quick), indent=1)
+    else:
+        text = "\n".join(checked.words(suite, looked, path, measured, quick=quick))
+    click.echo(text)
 
 
 def run(
     study: Suite, folder: Path | None, cluster: str | None, detach: bool, no_report: bool, interval_s: float
 ) -> None:
     from sweeps.cli import detached
+    from sweeps.suite import before_run
     from sweeps.suite import folder as suites
     from sweeps.suite.suite import on_profile
+    from sweeps.view import checked
 
     suite = on_profile(study, cluster) if cluster is not None else study
     path = folder or Path("runs") / suite.name
     if detach:
         detached.check(suite.first)
-    suites.check(suite, path)
-    made = suites.make(suite, path, sys.argv, _tried(suite, path))
-    click.echo(f"suite folder: {path}" + ("" if made else " (goes on where it ended)"))
+    looked = before_run.look(suite, path)
+    _say_tried(suite, {member: each.checked for member, each in looked.items()})
+    made = suites.make(suite, path, sys.argv, {member: each.checked for member, each in looked.items()})
+    click.echo(checked.where(path, goes_on=not made, kind="suite"))
     if detach:
         click.echo(detached.submit(path, interval_s, no_report=no_report))
         return
@@ -91,7 +91,7 @@ def extend(
     folder: Path, study: Suite, cluster: str | None, here: bool, detach: bool, no_report: bool, interval_s: float
 ) -> None:
     from sweeps.cli import detached
-    from sweeps.suite import growing
+    from sweeps.suite import before_run, growing
     from sweeps.suite.suite import on_profile
 
     named = "the suite's file"
@@ -99,7 +99,8 @@ def extend(
     plan = growing.planned(folder, study, named, profile=profile)
     if detach:
         detached.check(plan.suite.first)
-    tried = _tried(plan.suite, folder, (*plan.grown, *plan.added))
+    tried = before_run.tried(plan.suite, folder, (*plan.grown, *plan.added))
+    _say_tried(plan.suite, tried)
     for words in growing.extend(folder, plan, named, sys.argv, tried):
         click.echo(f"extended: {words}")
     click.echo(f"suite folder: {folder} (goes on where it ended)")
@@ -109,33 +110,16 @@ def extend(
     drive(folder, no_report=no_report, interval_s=interval_s, here=here)
 
 
-def _tried(suite: Suite, path: Path, members: Collection[str] | None = None) -> dict[str, Checked]:
-    """Tries every study (of ``members``) before anything is written; what was found, by member. Raises
-    :class:`sweeps.errors.StudyError` with what is wrong with all of them."""
-    from sweeps.driver import alike, needs, preflight, receivers
-    from sweeps.errors import StudyError
-    from sweeps.suite.suite import folder_of
+def _say_tried(suite: Suite, tried: Mapping[str, Checked]) -> None:
+    from sweeps.driver import alike
 
-    receivers.refuse_missing(suite.notify)
-    wrong: list[str] = []
-    found: dict[str, Checked] = {}
-    for member in suite.studies if members is None else members:
-        study = suite.studies[member]
-        try:
-            with needs.as_started(study, folder_of(path, member)):
-                tried = found[member] = preflight.check(study)
-        except StudyError as error:
-            wrong.append(str(error))
-            continue
-        for remark in tried.remarks:
+    for member, found in tried.items():
+        for remark in found.remarks:
             click.echo(f"{member}: {remark}")
-        if tried.places:
-            click.echo(f"{member}: {study.model.name}: {tried.places}")
-    if wrong:
-        raise StudyError("\n".join(wrong))
-    for said in dict.fromkeys(alike.words(each.same) for each in found.values()):  # the activations are the same
+        if found.places:
+            click.echo(f"{member}: {suite.studies[member].model.name}: {found.places}")
+    for said in dict.fromkeys(alike.words(each.same) for each in tried.values()):  # the activations are the same
         click.echo(said)
-    return found
 
 
 def resume(folder: Path, retry_failed: bool, here: bool, detach: bool, no_report: bool, interval_s: float) -> None:

@@ -108,7 +108,7 @@ class _Chapter:
 
     def _forms(self, held: Schema) -> list[Schema]:
         """All that a key accepts, without what only refers to others."""
-        forms = []
+        forms: list[Schema] = []
         for one in (self._referred(held) or held).get("anyOf", [held]):
             referred = self._referred(one)
             forms += self._forms(referred) if referred else [one]

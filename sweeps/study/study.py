@@ -199,7 +199,7 @@ class Study(Section):
         return next(item for item in self.activations if item.label == label)
 
     def space_of(self, label: str) -> Space:
-        """All that is searched for one activation: its own, and what is tuned for all. Its own ``training`` wins."""
+        """All that is searched for one activation: its own, and what is tuned for all."""
         return spaces.of(self.activation(label), self.space, self.training, first=self.tries_published)
 
     @property
@@ -209,7 +209,7 @@ class Study(Section):
 
     def searched(self) -> tuple[str, ...]:
         """Labels with something to search."""
-        return tuple(label for label in self.compared() if not self.space_of(label).empty)
+        return tuple(item.label for item in self.activations if not spaces.bare(item, self.space).empty)
 
     def epochs(self, phase: Phase) -> int:
         own = self.search.epochs if self.search is not None and phase == "search" else None
