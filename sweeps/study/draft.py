@@ -59,10 +59,9 @@ def write(answers: Answers) -> str:
     """The text of the study. Raises :class:`StudyError` for answers that make none."""
     if not answers.activations:
         raise StudyError("activations: got none; accepts at least one activation, as relu, dsrelu")
-<<<<<<< HEAD
     if twice := sorted({label for label in answers.activations if answers.activations.count(label) > 1}):
         raise StudyError(f"activations: got {', '.join(twice)} more than once; accepts each once")
-    template, source = _template(answers.data)
+    template, source = _template(answers)
     data = {"name": answers.data, **(template.pop("options") if not answers.options else {}), **answers.options}
     control = "relu" if "relu" in answers.activations else answers.activations[0]
     question = _question([label for label in answers.activations if label != control], control, answers.data)
@@ -72,21 +71,7 @@ def write(answers: Answers) -> str:
         "# `actsweep check` says what it comes to, `actsweep run` trains it.",
         "# `actsweep schema study > study.schema.json`, beside this file, has every key, for you and for your editor.",
         f"name: {answers.name}",
-        f"question: {question}",
-=======
-    template, source = _template(answers)
-    data = {"name": answers.data, **(template.pop("options") if not answers.options else {}), **answers.options}
-    control = "relu" if "relu" in answers.activations else answers.activations[0]
-    others = [label for label in answers.activations if label != control]
-    which = f"one of {', '.join(others)}" if len(others) > 1 else "".join(others)
-    question = f"Is {which} better than {control} on {answers.data}?" if others else f"How good is {control}?"
-    lines = [
-        SCHEMA_LINE,
-        f"# {question}",
-        "# `actsweep check` says what it comes to, `actsweep run` trains it, `actsweep schema study` has every key.",
-        f"name: {answers.name}",
         f"question: {_flow(question)}",
->>>>>>> x-check
         f"data: {_flow(data)}",
         *(f"{key}: {_flow(template[key])}" for key in _TAKEN if key in template),
         f"# model and training are those of the shipped study {source}",

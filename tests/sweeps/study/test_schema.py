@@ -139,11 +139,12 @@ def test_every_key_says_what_it_means(kind: str) -> None:
 def test_a_default_is_what_a_file_gets_that_says_nothing() -> None:
     made = studies.study()
     text = (
-        "name: x\ndata: digits\nsearch: {}\nbudget: {gpu_hours: 1}\nnotify: $HOOK\n"
+        "name: x\ndata: digits\nsearch: {}\nbudget: {gpu_hours: 1}\n"
         "activations: [relu, {activation: lelu, space: default}]\n"
     )
     got = load(text).model_dump(mode="json")
-    said = {**made["properties"], **{f"{key}.{name}": held for key in got for name, held in below(made, key).items()}}
+    there = [key for key in got if got[key] is not None]
+    said = {**made["properties"], **{f"{key}.{name}": held for key in there for name, held in below(made, key).items()}}
     wrong = {
         path: (held["default"], value)
         for path, held in said.items()
