@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from sweeps.folder.decided import Decided
 from sweeps.folder.layout import INFRA, PROVENANCE, SPEC
 from sweeps.folder.secrets import redact
 from sweeps.tracking.run_content import fold_result, fold_run
+from sweeps.tracking.run_inputs import origin_tags
 from sweeps.tracking.run_values import FoldResult, FoldRun, Trial, milliseconds
 from trainer.codec import from_text
 from trainer.errors import SpecError
@@ -35,8 +38,8 @@ class FolderReader:
 
     folder: Path
     plan: Plan
-    commit: str
-    """Git commit of the working tree that the study was started from; "" where there is none."""
+    origin: Mapping[str, str]
+    """Where the study was started from, by whom, from which sources: tags of every run."""
 
     @staticmethod
     def open(folder: Path) -> FolderReader:
@@ -48,7 +51,7 @@ class FolderReader:
             raise Unreadable(
                 f"{path}: cannot be read ({error}); restore it: it alone says what was declared before the first epoch"
             ) from error
-        return FolderReader(folder, plan, _commit(folder / PROVENANCE))
+        return FolderReader(folder, plan, _origin(folder / PROVENANCE))
 
     def trials(self) -> list[str]:
         trials = self.folder / "trials"
@@ -73,6 +76,15 @@ class FolderReader:
             return Trial(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise Unreadable(f"{path}: cannot be read ({error}); {_RESUME}") from error
+
+    def trial_and_training(self, name: str) -> Trial:
+        """The trial with all that its folds are trained with."""
+        trial = self.trial(name)
+        for key in self.folds(name):
+            with contextlib.suppress(OSError, ValueError, RecursionError):  # told when that fold's own turn comes
+                spec = from_text(FoldSpec, (self.folder / "trials" / key / SPEC).read_text(encoding="utf-8"))
+                return dataclasses.replace(trial, trained_with=dataclasses.asdict(spec.training))
+        return trial
 
     def decided(self, name: str) -> Decided | None:
         """What the driver decided of a trial; None while it decided nothing. Raises :class:`Unreadable`."""
@@ -101,7 +113,7 @@ class FolderReader:
         first_s = min((found[0].time for found in records.values() if found), default=gave_up[0] if gave_up else 0.0)
         trial = self.trial(key.partition("/")[0])
         taken = reused.origin(folder)
-        run = fold_run(self.plan, trial, spec, history, first_s, gave_up, self.commit, taken.key if taken else "")
+        run = fold_run(self.plan, trial, spec, history, first_s, gave_up, self.origin, taken.key if taken else "")
         return run, fold_result(run, history)
 
     def first_start_ms(self, trial: str, default: int) -> int:
@@ -135,8 +147,9 @@ def _gave_up(path: Path) -> tuple[float, str] | None:
         raise Unreadable(f"{path}: cannot be read ({error}); {_RESUME}") from error
 
 
-def _commit(provenance: Path) -> str:
+def _origin(provenance: Path) -> dict[str, str]:
     try:
-        return str(json.loads(provenance.read_text(encoding="utf-8"))["git"]["commit"] or "")
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        said = json.loads(provenance.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return origin_tags(said) if isinstance(said, dict) else {}

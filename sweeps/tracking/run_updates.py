@@ -9,7 +9,7 @@ rare, and it keeps one promise: a view that was kept equals a view made from not
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,6 +47,8 @@ class RunUpdates:
             parent = self._trial_run(trial, wanted)
             if known is None:
                 known = self._index.create(wanted, parent)
+            self._index.add_inputs(wanted.key, wanted.inputs)
+            self._index.add_inputs(f"{self._reader.plan.study}/{trial}", wanted.inputs[:1])
             self._extend(wanted, known, parent)
         results = self._results.setdefault(trial, {})
         if key in results and results[key] == result:
@@ -79,7 +81,7 @@ class RunUpdates:
 
     def _extend(self, wanted: FoldRun, known: KnownRun, parent: str) -> None:
         tags: dict[str, str] = {}
-        if known.outdated or (wanted.attempts != known.attempts and known.attempts):
+        if wanted.attempts != known.attempts and known.attempts:
             tags = dict(wanted.tags)
             for name in self._index.api.get_run(known.run_id).data.tags:
                 if name.startswith(schema.PREFIX) and name not in wanted.tags:
@@ -102,18 +104,17 @@ class RunUpdates:
         key = f"{self._reader.plan.study}/{trial}"
         known = self._index.runs.get(key)
         if known is None:
-            results: list[FoldResult | None] = [None]
-            wanted = trial_run(
-                self._reader.plan,
-                self._reader.trial(trial),
-                self._reader.first_start_ms(trial, fold.start_ms),
-                results,
-                self._reader.commit,
-            )
+            wanted = self._wanted_trial(trial, self._reader.first_start_ms(trial, fold.start_ms), [None])
             known = self._index.create(wanted, "")
             self._index.send(known.run_id, [], wanted.params, {})
             known.params = True
         return known.run_id
+
+    def _wanted_trial(
+        self, trial: str, start_ms: int, results: Sequence[FoldResult | None], decided: Decided | None = None
+    ) -> Run:
+        reader = self._reader
+        return trial_run(reader.plan, reader.trial_and_training(trial), start_ms, results, reader.origin, decided)
 
     def trial(self, trial: str) -> None:
         """Brings a trial's run up to date, by what its folds said last."""
@@ -127,7 +128,12 @@ class RunUpdates:
             return
         decided = self._reader.decided(trial)
         wanted = trial_run(
-            self._reader.plan, self._reader.trial(trial), 0, list(results.values()), self._reader.commit, decided
+            self._reader.plan,
+            self._reader.trial_and_training(trial),
+            0,
+            list(results.values()),
+            self._reader.origin,
+            decided,
         )
         summary = _summary(wanted)
         if known.suspect or (known.closed and known.summary != summary):
@@ -135,6 +141,9 @@ class RunUpdates:
         if not known.params:
             self._index.send(known.run_id, [], wanted.params, {})
             known.params = True
+        if not known.inputs:
+            for run in self._begun(trial):
+                self._index.add_inputs(key, run.inputs[:1])
         if wanted.end_ms and not known.closed:
             tags = {name: text for name, text in wanted.tags.items() if name.startswith(_END_TAGS)} | {LOGGED: summary}
             self._index.send(known.run_id, wanted.final, {}, tags)
@@ -164,9 +173,11 @@ class RunUpdates:
     def _replace_trial(self, trial: str, old: KnownRun) -> KnownRun:
         """A trial that had ended goes on, or ended otherwise: a new run, with the folds below it."""
         key = f"{self._reader.plan.study}/{trial}"
-        begun = next(run for fold in self._reader.folds(trial) if (run := self._reader.fold(fold)[0]) is not None)
+        begun = next(self._begun(trial))
         start_ms = self._reader.first_start_ms(trial, begun.start_ms)
-        wanted = trial_run(self._reader.plan, self._reader.trial(trial), start_ms, [None], self._reader.commit)
+        wanted = trial_run(
+            self._reader.plan, self._reader.trial_and_training(trial), start_ms, [None], self._reader.origin
+        )
         del self._index.runs[key]
         known = self._index.create(wanted, "")
         for name, fold in self._index.runs.items():
@@ -176,13 +187,19 @@ class RunUpdates:
         self._index.api.delete_run(old.run_id)
         return known
 
+    def _begun(self, trial: str) -> Iterator[FoldRun]:
+        return (run for fold in self._reader.folds(trial) if (run := self._reader.fold(fold)[0]) is not None)
+
     def study(self) -> KnownRun:
         """The study's run, made where there is none, with its files attached."""
         known = self._index.runs.get(self._reader.plan.study)
         declared = datetime.fromisoformat(self._reader.plan.declaration.declared_at).timestamp()
-        wanted = study_run(self._reader.plan, round(declared * 1000), self._reader.commit)
+        wanted = study_run(self._reader.plan, round(declared * 1000), self._reader.origin)
         if known is None:
             known = self._index.create(wanted, "")
+        if known.outdated or not known.params:
+            self._index.send(known.run_id, [], wanted.params, wanted.tags)
+            known.params = True
         self._renew(known, {name: wanted.tags[name] for name in (schema.SCHEMA_TAG, NOTE)})
         texts = self._reader.artifacts()
         logged = f"{zlib.crc32(repr(texts).encode()):08x}"

@@ -12,12 +12,25 @@ from typing import TYPE_CHECKING, Any
 from analysis.runs import schema
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
-from sweeps.tracking.run_values import LOGGED, MARKER, NOTE, PARENT, STATUSES, FoldRun, Mark, Point, Run, checksum
+from sweeps.tracking.run_values import (
+    LOGGED,
+    MARKER,
+    NOTE,
+    PARENT,
+    STATUSES,
+    FoldRun,
+    Input,
+    Mark,
+    Point,
+    Run,
+    checksum,
+)
 from sweeps.tracking.store import Store, connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+DATA_CONTEXT = "mlflow.data.context"
 EXPERIMENT_KIND = "mlflow.experimentKind"  # else the UI asks at first sight what the experiment is about
 CHANGING = (
     *(schema.SCHEMA_TAG, schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG, schema.DROPPED),
@@ -39,8 +52,10 @@ class KnownRun:
     attempts: int = 0
     closed: bool = False
     params: bool = False
+    inputs: set[tuple[str, str]] = field(default_factory=set)
+    """Name and digest of each data set that it names."""
     outdated: bool = False
-    """A version before this one wrote it: its tags are written anew."""
+    """A version before this one wrote it: a study's run gets the tags and params of this one, others are replaced."""
     told: dict[str, str] = field(default_factory=dict)
     """Of a trial's or the study's run, its tags that may change after its end."""
     suspect: bool = False
@@ -112,20 +127,22 @@ class StoreIndex:
             attempts=int(tags.get(schema.ATTEMPTS, "0")),
             closed=run.info.status not in ("RUNNING", "SCHEDULED"),
             params=bool(run.data.params),
+            inputs={(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs},
         )
         if tags.get(schema.KIND) != "fold":
             known.told = {name: tags[name] for name in CHANGING if name in tags}
         known.outdated = tags.get(schema.SCHEMA_TAG) != str(schema.SCHEMA)
         if tags.get(schema.KIND) == "study":
             return known
+        known.suspect = known.outdated  # its metrics have other names
         finals = (schema.OUTCOME_PREFIX, schema.MEAN_PREFIX, "heldout/")
-        if not known.closed:
-            known.suspect = LOGGED in tags or any(key.startswith(finals) for key in run.data.metrics)
+        if not known.closed and not known.suspect:
+            known.suspect = LOGGED in tags or any(schema.column(key).startswith(finals) for key in run.data.metrics)
         if tags.get(schema.KIND) != "fold":
             return known
         if known.closed:
             mark = Mark.parse(logged)
-            known.mark, known.suspect = mark or Mark(), mark is None
+            known.mark, known.suspect = mark or Mark(), known.suspect or mark is None
         elif MARKER in run.data.metrics:
             history = sorted(self.api.get_metric_history(known.run_id, MARKER), key=lambda entry: entry.step)
             # The last one may have been cut off behind its marker: it is sent again, and MLflow drops equal points.
@@ -147,6 +164,23 @@ class StoreIndex:
             known.told = {name: tags[name] for name in CHANGING if name in tags}
         self.runs[wanted.key] = known
         return known
+
+    def add_inputs(self, key: str, inputs: Sequence[Input]) -> None:
+        """Names data sets in a run, those that it does not name yet."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        known = self.runs[key]
+        further = [each for each in inputs if (each.name, each.digest) not in known.inputs]
+        if further:
+            named = [
+                DatasetInput(
+                    Dataset(each.name, each.digest, each.source_type, each.source, profile=each.profile),
+                    [InputTag(DATA_CONTEXT, each.context)],
+                )
+                for each in further
+            ]
+            self.api.log_inputs(known.run_id, named)
+            known.inputs |= {(each.name, each.digest) for each in further}
 
     def delete(self, key: str) -> None:
         self.api.delete_run(self.runs[key].run_id)
