@@ -19,6 +19,7 @@ from analysis.runs.accounting import from_texts as accounts_of
 from analysis.runs.frames import (
     HISTORY_PREFIXES,
     LEARNED,
+    History,
     Run,
     environment,
     integer,
@@ -155,10 +156,14 @@ def assemble(
             of_kind.setdefault(run.tags[schema.KIND], []).append(run)
     plans = {name: read_plan(store, of_kind["study"], folder, name) for name, of_kind in kinds.items()}
     every = [run for of_kind in kinds.values() for run in of_kind["fold"]]
-    keys = sorted({key for run in every for key in run.metrics if key.startswith(tuple(histories))})
+    wanted = tuple(histories)
+    keys = sorted({key for run in every for key in run.metrics if schema.column(key).startswith(wanted)})
     longest = max((integer(run.tags.get(schema.EPOCHS), "epochs") for run in every), default=1)
     run_ids = [run.run_id for run in every]
-    curves, broken = to_curves(every, {key: list(store.history(run_ids, key, longest)) for key in keys})
+    read: dict[str, list[History]] = {}
+    for key in keys:
+        read.setdefault(schema.column(key), []).extend(store.history(run_ids, key, longest))
+    curves, broken = to_curves(every, read)
     ends = np.cumsum([len(of_kind["fold"]) for of_kind in kinds.values()])
     cuts = np.searchsorted(curves["run_id"].cat.codes.to_numpy(), [0, *ends])
     studies = []

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analysis.runs import schema
 from sweeps.folder import layout
+from sweeps.folder.decided import Decided
 from sweeps.tracking import experiment
 from sweeps.tracking.experiment_search import declared_ms, owner_tags
 from sweeps.tracking.folder_reader import FolderReader, Unreadable
@@ -49,6 +50,8 @@ class RunUpdates:
         parent = self._trial_run(trial, wanted)
         if known is None:
             known = self._index.create(wanted, parent)
+        self._index.add_inputs(wanted.key, wanted.inputs)
+        self._index.add_inputs(f"{self._reader.plan.study}/{trial}", wanted.inputs[:1])
         points = [] if known.closed else [*wanted.points_after(known.mark.epochs), *wanted.final]
         self._bring(known, wanted, points, parent)
         self._index.last_marker.pop(known.run_id, None)
@@ -125,17 +128,16 @@ class RunUpdates:
         key = f"{self._reader.plan.study}/{trial}"
         known = self._index.runs.get(key)
         if known is None:
-            results: list[FoldResult | None] = [None]
-            wanted = trial_run(
-                self._reader.plan,
-                self._reader.trial(trial),
-                self._reader.first_start_ms(trial, fold.start_ms),
-                results,
-                self._reader.commit,
-            )
+            wanted = self._wanted_trial(trial, self._reader.first_start_ms(trial, fold.start_ms), [None])
             known = self._index.create(wanted, "")
             self._bring(known, wanted)
         return known.run_id
+
+    def _wanted_trial(
+        self, trial: str, start_ms: int, results: Sequence[FoldResult | None], decided: Decided | None = None
+    ) -> Run:
+        reader = self._reader
+        return trial_run(reader.plan, reader.trial_and_training(trial), start_ms, results, reader.origin, decided)
 
     def trial(self, trial: str) -> None:
         """Brings a trial's run up to date, by what its folds said last."""
@@ -148,14 +150,15 @@ class RunUpdates:
         if known is None:
             return
         decided = self._reader.decided(trial)
-        wanted = trial_run(
-            self._reader.plan, self._reader.trial(trial), 0, list(results.values()), self._reader.commit, decided
-        )
+        wanted = self._wanted_trial(trial, 0, list(results.values()), decided)
         summary = _summary(wanted)
         logged = {LOGGED: summary} if summary else {}
         wanted = dataclasses.replace(wanted, tags={**wanted.tags, **choice_tags(decided), **logged})
         if (known.closed and known.summary != summary) or self._beyond_repair(known, wanted):
             known = self._replace_trial(trial, known)
+        if not known.inputs:
+            for run in self._begun(trial):
+                self._index.add_inputs(key, run.inputs[:1])
         self._bring(known, wanted, [] if known.closed else wanted.final)
         if known.closed:
             known.summary = summary
@@ -178,9 +181,9 @@ class RunUpdates:
     def _replace_trial(self, trial: str, old: KnownRun) -> KnownRun:
         """A trial that had ended goes on, or ended otherwise: a new run, with the folds below it."""
         key = f"{self._reader.plan.study}/{trial}"
-        begun = next(run for fold in self._reader.folds(trial) if (run := self._reader.fold(fold)[0]) is not None)
+        begun = next(self._begun(trial))
         start_ms = self._reader.first_start_ms(trial, begun.start_ms)
-        wanted = trial_run(self._reader.plan, self._reader.trial(trial), start_ms, [None], self._reader.commit)
+        wanted = self._wanted_trial(trial, start_ms, [None])
         del self._index.runs[key]
         known = self._index.create(wanted, "")
         for name, fold in self._index.runs.items():
@@ -189,6 +192,9 @@ class RunUpdates:
                 fold.parent = known.run_id
         self._index.api.delete_run(old.run_id)
         return known
+
+    def _begun(self, trial: str) -> Iterator[FoldRun]:
+        return (run for fold in self._reader.folds(trial) if (run := self._reader.fold(fold)[0]) is not None)
 
     def study(self) -> KnownRun:
         """The study's run, made where there is none, with its files attached; and what the experiment says."""
@@ -209,7 +215,7 @@ class RunUpdates:
         return known
 
     def _study_run(self, end_ms: int = 0) -> Run:
-        wanted = study_run(self._reader.plan, declared_ms(self._reader), self._reader.commit)
+        wanted = study_run(self._reader.plan, declared_ms(self._reader), self._reader.origin)
         status = (schema.Status.FINISHED if end_ms else schema.Status.RUNNING).value
         return dataclasses.replace(wanted, status=status, end_ms=end_ms)
 

@@ -15,12 +15,13 @@ from analysis.runs import schema
 from sweeps.tracking import artifact_place, experiment_search
 from sweeps.tracking.folder_reader import FolderReader
 from sweeps.tracking.run_face import Face
-from sweeps.tracking.run_values import LOGGED, MARKER, PARENT, STATUSES, Mark, Point, Run, checksum
+from sweeps.tracking.run_values import LOGGED, MARKER, PARENT, STATUSES, Input, Mark, Point, Run, checksum
 from sweeps.tracking.store import Store, connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+DATA_CONTEXT = "mlflow.data.context"
 CHOICE = (schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG, schema.DROPPED, schema.EARLIER)
 """Tags of a trial's run that may change after its end."""
 PAGE = 200
@@ -38,6 +39,8 @@ class KnownRun:
     """A trial's or study's checksum of what was logged at its end."""
     closed: bool = False
     end_ms: int = 0
+    inputs: set[tuple[str, str]] = field(default_factory=set)
+    """Name and digest of each data set that it names."""
     suspect: bool = False
     """Another version wrote it, or it may hold more than we can tell without reading it whole: replaced at the next
     occasion."""
@@ -122,7 +125,11 @@ class StoreIndex:
         tags: Mapping[str, str] = run.data.tags
         level, logged, face = tags[schema.KEY].count("/"), tags.get(LOGGED, ""), Face.held(run)
         known = KnownRun(
-            run_id=run.info.run_id, parent=tags.get(PARENT, ""), summary=logged, noted=face.noted_by_people
+            run_id=run.info.run_id,
+            parent=tags.get(PARENT, ""),
+            summary=logged,
+            noted=face.noted_by_people,
+            inputs={(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs},
         )
         known.take(face)
         known.suspect = tags.get(schema.SCHEMA_TAG) != str(schema.SCHEMA)
@@ -130,7 +137,7 @@ class StoreIndex:
             return known
         finals = (schema.OUTCOME_PREFIX, schema.MEAN_PREFIX, "heldout/")
         if not known.closed:
-            known.suspect |= LOGGED in tags or any(key.startswith(finals) for key in run.data.metrics)
+            known.suspect |= LOGGED in tags or any(schema.column(key).startswith(finals) for key in run.data.metrics)
         if level == 1:  # a trial's
             return known
         if known.closed:
@@ -154,6 +161,23 @@ class StoreIndex:
         known.take(begun)
         self.runs[wanted.key] = known
         return known
+
+    def add_inputs(self, key: str, inputs: Sequence[Input]) -> None:
+        """Names data sets in a run, those that it does not name yet."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        known = self.runs[key]
+        further = [each for each in inputs if (each.name, each.digest) not in known.inputs]
+        if further:
+            named = [
+                DatasetInput(
+                    Dataset(each.name, each.digest, each.source_type, each.source, profile=each.profile),
+                    [InputTag(DATA_CONTEXT, each.context)],
+                )
+                for each in further
+            ]
+            self.api.log_inputs(known.run_id, named)
+            known.inputs |= {(each.name, each.digest) for each in further}
 
     def delete(self, key: str) -> None:
         self.api.delete_run(self.runs[key].run_id)
