@@ -28,6 +28,7 @@ from urllib.request import ProxyHandler, build_opener
 from analysis.runs import store_words
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
+from sweeps.tracking import artifact_place
 from sweeps.tracking.store import Store, ask, configure_mlflow, initialise, locate, words
 
 LOG = "mlflow-ui.log"
@@ -97,6 +98,7 @@ def ui(
     if store.database is not None:
         try:
             ask(store.database)
+            artifact_place.settle(store.database)
         except sqlite3.Error as error:
             raise TrackingError(words(store, error)) from error
     page = _page(store, studies or [study_folder])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
@@ -302,6 +302,7 @@ def bounded(rounds: int, steps: int) -> settings:
         deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
+        phases=[Phase.generate],  # a smaller case would cost minutes
     )
 
 
