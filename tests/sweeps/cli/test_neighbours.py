@@ -36,8 +36,8 @@ SUITE = """
 suite: both
 question: "?"
 studies:
-  a: {{base: tiny.yaml}}
-  b: {{base: tiny.yaml, training: {{epochs: 5}}}}
+  a: {base: tiny.yaml}
+  b: {base: tiny.yaml, training: {epochs: 5}}
 """
 
 
