@@ -36,10 +36,10 @@ def look(
     ``as_named``: as the user names the study's file. ``quick``: without trying its data and its training, and wherever
     its cluster and its store are. ``silent``: as in :func:`sweeps.driver.neighbours.look`.
 
-    Raises as :func:`sweeps.driver.session.refuse`, :func:`sweeps.driver.neighbours.look` for a clash of names,
+    Raises as :func:`sweeps.driver.session.refuse`, :func:`sweeps.driver.neighbours.look` (a clash of names),
     :func:`sweeps.driver.needs.as_started`, :func:`sweeps.driver.preflight.check` and, of a study that goes on,
-    :func:`sweeps.driver.session.refuse_changed`; :class:`FolderBusy` while a driver has the folder; :class:`StudyError` for what sbatch would
-    never take."""
+    :func:`sweeps.driver.session.refuse_changed`; :class:`FolderBusy` while a driver has the folder; :class:`StudyError`
+    for what sbatch would never take."""
     goes_on = session.refuse(study, path, as_named)
     if goes_on and held(path):
         raise FolderBusy(busy(path))
