@@ -97,12 +97,13 @@ def _studies(source: str) -> list[load.Study]:
     """The studies of a source. A study's folder whose runs are tracked elsewhere stands for that store."""
     from analysis.runs import load
     from sweeps.driver import session
+    from sweeps.tracking.folder_reader import FolderReader
 
     path = Path(source)
     if (path / layout.STUDY).is_file():
-        study = session.opened(path)
-        if study.tracking.uri is not None:
-            return [load.load(store.locate(study.tracking.uri, path).uri, study.name)]
+        uri = session.opened(path).tracking.uri
+        if uri is not None:
+            return [load.load(store.locate(uri, path).uri, sweep=FolderReader.open(path).plan.sweep)]
     return list(load.load_all([source]))
 
 

@@ -8,17 +8,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from analysis.runs import plan as planning
 from analysis.runs import schema
 from analysis.runs.plan import Plan
 from sweeps.errors import TrackingError
-from sweeps.folder import decided, own_code, reused
+from sweeps.folder import decided, own_code, reused, sweep_name
 from sweeps.folder.decided import Decided
 from sweeps.folder.layout import INFRA, PROVENANCE, SPEC
 from sweeps.folder.secrets import redact
 from sweeps.tracking.run_content import fold_result, fold_run
-from sweeps.tracking.run_inputs import origin_tags
+from sweeps.tracking.run_inputs import USER, origin_tags
 from sweeps.tracking.run_values import FoldResult, FoldRun, Trial, milliseconds
 from trainer.codec import from_text
 from trainer.errors import SpecError
@@ -38,8 +39,11 @@ class FolderReader:
 
     folder: Path
     plan: Plan
+    """With the name of its sweep, also where it was declared before plans said it."""
     origin: Mapping[str, str]
     """Where the study was started from, by whom, from which sources: tags of every run."""
+    host: str = ""
+    """Where it was started; "" where that is not known."""
 
     @staticmethod
     def open(folder: Path) -> FolderReader:
@@ -51,7 +55,19 @@ class FolderReader:
             raise Unreadable(
                 f"{path}: cannot be read ({error}); restore it: it alone says what was declared before the first epoch"
             ) from error
-        return FolderReader(folder, plan, _origin(folder / PROVENANCE))
+        plan = dataclasses.replace(plan, sweep=sweep_name.of(folder, plan))
+        said = _provenance(folder / PROVENANCE)
+        return FolderReader(folder, plan, origin_tags(said), str(said.get("host") or ""))
+
+    @property
+    def user(self) -> str:
+        """Who started it; "" where that is not known."""
+        return self.origin.get(USER, "")
+
+    @property
+    def place(self) -> str:
+        """Host and path of the folder, for people."""
+        return f"{self.host}:{self.folder.resolve()}".lstrip(":")
 
     def trials(self) -> list[str]:
         trials = self.folder / "trials"
@@ -147,9 +163,9 @@ def _gave_up(path: Path) -> tuple[float, str] | None:
         raise Unreadable(f"{path}: cannot be read ({error}); {_RESUME}") from error
 
 
-def _origin(provenance: Path) -> dict[str, str]:
+def _provenance(path: Path) -> dict[str, Any]:
     try:
-        said = json.loads(provenance.read_text(encoding="utf-8"))
+        said = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return origin_tags(said) if isinstance(said, dict) else {}
+    return said if isinstance(said, dict) else {}

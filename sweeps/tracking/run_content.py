@@ -73,6 +73,7 @@ def common_tags(plan: Plan, kind: str, key: str, origin: Mapping[str, str]) -> d
         schema.KEY: key,
         schema.STUDY: plan.study,
         schema.STUDY_DIGEST: plan.first_digest,
+        schema.SWEEP: plan.sweep,
         schema.STUDY_SEED: str(plan.study_seed),
         schema.DATASET: plan.dataset,
         schema.MODEL: plan.model,
