@@ -151,11 +151,16 @@ def _of(kind: Literal["metrics", "params", "tags", "attributes"], name: str) -> 
     return f"{kind}.`{name}`"
 
 
+def only(tags: Mapping[str, str]) -> str:
+    """The UI's search for runs with these tags."""
+    return " and ".join(f"{_of('tags', name)} = '{value}'" for name, value in tags.items())
+
+
 _LABEL, _DURATION = _of("tags", schema.ACTIVATION), _of("attributes", "Duration")
 
 
 def _state(
-    only: Mapping[str, str],
+    tags: Mapping[str, str],
     *,
     order: str,
     best: Literal["highest", "lowest"],
@@ -163,10 +168,10 @@ def _state(
     sections: Sequence[Mapping[str, Any]],
     charts: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """``only``: tags that the runs have; ``columns``: the table's, in order, with their widths. All runs are drawn,
+    """``tags``: tags that the runs have; ``columns``: the table's, in order, with their widths. All runs are drawn,
     where the UI would draw the first ten."""
     return {
-        "searchFilter": " and ".join(f"{_of('tags', name)} = '{value}'" for name, value in only.items()),
+        "searchFilter": only(tags),
         "orderByKey": order,
         "orderByAsc": best == "lowest",
         "startTime": "ALL",
