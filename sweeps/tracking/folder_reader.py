@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from analysis.runs import plan as planning
 from analysis.runs import schema
 from analysis.runs.plan import Plan
 from sweeps.errors import TrackingError
-from sweeps.folder import decided, own_code, reused
+from sweeps.folder import decided, own_code, reused, sweep_name
 from sweeps.folder.decided import Decided
 from sweeps.folder.layout import INFRA, PROVENANCE, SPEC
 from sweeps.folder.secrets import redact
@@ -35,8 +37,13 @@ class FolderReader:
 
     folder: Path
     plan: Plan
+    """With the name of its sweep, also where it was declared before plans said it."""
     commit: str
     """Git commit of the working tree that the study was started from; "" where there is none."""
+    user: str = ""
+    """Who started it; "" where that is not known."""
+    host: str = ""
+    """Where it was started; "" where that is not known."""
 
     @staticmethod
     def open(folder: Path) -> FolderReader:
@@ -48,7 +55,16 @@ class FolderReader:
             raise Unreadable(
                 f"{path}: cannot be read ({error}); restore it: it alone says what was declared before the first epoch"
             ) from error
-        return FolderReader(folder, plan, _commit(folder / PROVENANCE))
+        plan = dataclasses.replace(plan, sweep=sweep_name.of(folder, plan))
+        said = _provenance(folder / PROVENANCE)
+        git = said.get("git")
+        commit = str(git.get("commit") or "") if isinstance(git, dict) else ""
+        return FolderReader(folder, plan, commit, str(said.get("user") or ""), str(said.get("host") or ""))
+
+    @property
+    def place(self) -> str:
+        """Host and path of the folder, for people."""
+        return f"{self.host}:{self.folder.resolve()}".lstrip(":")
 
     def trials(self) -> list[str]:
         trials = self.folder / "trials"
@@ -135,8 +151,9 @@ def _gave_up(path: Path) -> tuple[float, str] | None:
         raise Unreadable(f"{path}: cannot be read ({error}); {_RESUME}") from error
 
 
-def _commit(provenance: Path) -> str:
+def _provenance(path: Path) -> dict[str, Any]:
     try:
-        return str(json.loads(provenance.read_text(encoding="utf-8"))["git"]["commit"] or "")
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}

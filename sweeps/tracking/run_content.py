@@ -68,6 +68,7 @@ def common_tags(plan: Plan, kind: str, key: str, commit: str) -> dict[str, str]:
         schema.KEY: key,
         schema.STUDY: plan.study,
         schema.STUDY_DIGEST: plan.first_digest,
+        schema.SWEEP: plan.sweep,
         schema.STUDY_SEED: str(plan.study_seed),
         schema.DATASET: plan.dataset,
         schema.MODEL: plan.model,

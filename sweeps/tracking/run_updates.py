@@ -3,26 +3,27 @@
 MLflow's metrics can be added to but not changed, while a journal's epochs can be superseded: a fold that was restarted
 trains some epochs again, and a node that was cut off may have written epochs that no longer count. A run whose epochs
 are no longer those of the journal is therefore replaced by a new one (the old one goes to MLflow's trash). Replacing is
-rare, and it keeps one promise: a view that was kept equals a view made from nothing.
+rare, and it keeps one promise: a view that was kept equals a view made from nothing. So does what people changed of a
+run that is ours to say; their own tags and notes, and runs of their own, stay.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analysis.runs import schema
-from sweeps.folder.decided import Decided
+from sweeps.folder import layout
+from sweeps.tracking import experiment
+from sweeps.tracking.experiment_search import declared_ms, owner_tags
 from sweeps.tracking.folder_reader import FolderReader, Unreadable
 from sweeps.tracking.run_content import choice_tags, study_run, trial_run
-from sweeps.tracking.run_values import LOGGED, NOTE, PARENT, FoldResult, FoldRun, Run
+from sweeps.tracking.run_face import Face
+from sweeps.tracking.run_values import LOGGED, PARENT, FoldResult, FoldRun, Point, Run
 from sweeps.tracking.store_index import KnownRun, StoreIndex
-
-_END_TAGS = (schema.STATUS, schema.REASON, schema.EPOCHS, schema.STAGES, schema.REMARK_PREFIX, LOGGED)
-"""Beginnings of the tags that a run has once it has ended."""
 
 
 class RunUpdates:
@@ -32,6 +33,8 @@ class RunUpdates:
         self._reader, self._index = reader, index
         self._results: dict[str, dict[str, FoldResult | None]] = {}
         """Of the trials that have not ended: how each fold ended, None while it has not."""
+        self._attached: set[str] | None = None
+        """Artifacts of the study's run, folders by their name; None while that was not asked."""
 
     def fold(self, key: str) -> bool:
         """Brings a fold's run up to date; whether its trial's may have changed with it."""
@@ -40,14 +43,16 @@ class RunUpdates:
         if wanted is None:
             return self._forget(key)
         known = self._index.runs.get(wanted.key)
-        if known is not None and (known.suspect or not self._is_beginning(wanted, known)):
+        if known is not None and (not self._is_beginning(wanted, known) or self._beyond_repair(known, wanted)):
             self._index.delete(wanted.key)
             known = None
-        if known is None or not known.closed or known.outdated:
-            parent = self._trial_run(trial, wanted)
-            if known is None:
-                known = self._index.create(wanted, parent)
-            self._extend(wanted, known, parent)
+        parent = self._trial_run(trial, wanted)
+        if known is None:
+            known = self._index.create(wanted, parent)
+        points = [] if known.closed else [*wanted.points_after(known.mark.epochs), *wanted.final]
+        self._bring(known, wanted, points, parent)
+        self._index.last_marker.pop(known.run_id, None)
+        known.mark = wanted.mark()
         results = self._results.setdefault(trial, {})
         if key in results and results[key] == result:
             return False
@@ -77,25 +82,43 @@ class RunUpdates:
             return False
         return wanted.continues(known.mark)
 
-    def _extend(self, wanted: FoldRun, known: KnownRun, parent: str) -> None:
-        tags: dict[str, str] = {}
-        if known.outdated or (wanted.attempts != known.attempts and known.attempts):
-            tags = dict(wanted.tags)
-            for name in self._index.api.get_run(known.run_id).data.tags:
-                if name.startswith(schema.PREFIX) and name not in wanted.tags:
-                    self._index.api.delete_tag(known.run_id, name)
-        elif wanted.end_ms:
-            tags = {name: text for name, text in wanted.tags.items() if name.startswith(_END_TAGS)}
-        if known.parent != parent:
+    def _beyond_repair(self, known: KnownRun, wanted: Run) -> bool:
+        """Whether the run is to be replaced: what it has and should not have cannot be taken from it."""
+        if known.suspect or (known.closed and not wanted.end_ms):
+            return True
+        face = self._face(known, wanted)
+        return face.checksum() != known.shows and face.contradicts(self._held(known))
+
+    def _face(self, known: KnownRun, wanted: Run) -> Face:
+        face = Face.wanted(wanted, wanted.tags)
+        return face.without_note() if known.noted else face
+
+    def _held(self, known: KnownRun) -> Face:
+        """What the run shows now; asked of the store where that is not known."""
+        if known.face is None:
+            held = Face.held(self._index.api.get_run(known.run_id))
+            known.face = held.without_note() if known.noted else held
+        return known.face
+
+    def _bring(self, known: KnownRun, wanted: Run, points: Sequence[Point] = (), parent: str = "") -> None:
+        """Sends metrics, and makes the run show what it should, wherever that differs."""
+        face, api = self._face(known, wanted), self._index.api
+        held = face if face.checksum() == known.shows else self._held(known)
+        tags = face.changed_tags(held)
+        if parent and parent != known.parent:
             tags[PARENT] = parent
-        params = {} if known.params else wanted.params
-        points = wanted.points_after(known.mark.epochs)
-        self._index.send(known.run_id, [*points, *wanted.final], params, tags)
-        if wanted.end_ms:
+        params = {name: text for name, text in face.params.items() if name not in held.params}
+        self._index.send(known.run_id, points, params, tags)
+        for name in held.tags.keys() - face.tags.keys():
+            api.delete_tag(known.run_id, name)
+        if known.parent and not parent:
+            api.delete_tag(known.run_id, PARENT)
+        if face.name != held.name:
+            api.update_run(known.run_id, name=face.name)
+        if (face.status, face.end_ms) != (held.status, held.end_ms):
             self._index.terminate(known.run_id, wanted)
-        self._index.last_marker.pop(known.run_id, None)
-        known.mark, known.attempts, known.params = wanted.mark(), wanted.attempts, True
-        known.parent, known.closed, known.outdated = parent, bool(wanted.end_ms), False
+        known.take(face)
+        known.parent = parent
 
     def _trial_run(self, trial: str, fold: FoldRun) -> str:
         """Id of the trial's run, made at the first start of one of its folds."""
@@ -111,8 +134,7 @@ class RunUpdates:
                 self._reader.commit,
             )
             known = self._index.create(wanted, "")
-            self._index.send(known.run_id, [], wanted.params, {})
-            known.params = True
+            self._bring(known, wanted)
         return known.run_id
 
     def trial(self, trial: str) -> None:
@@ -130,36 +152,28 @@ class RunUpdates:
             self._reader.plan, self._reader.trial(trial), 0, list(results.values()), self._reader.commit, decided
         )
         summary = _summary(wanted)
-        if known.suspect or (known.closed and known.summary != summary):
+        logged = {LOGGED: summary} if summary else {}
+        wanted = dataclasses.replace(wanted, tags={**wanted.tags, **choice_tags(decided), **logged})
+        if (known.closed and known.summary != summary) or self._beyond_repair(known, wanted):
             known = self._replace_trial(trial, known)
-        if not known.params:
-            self._index.send(known.run_id, [], wanted.params, {})
-            known.params = True
-        if wanted.end_ms and not known.closed:
-            tags = {name: text for name, text in wanted.tags.items() if name.startswith(_END_TAGS)} | {LOGGED: summary}
-            self._index.send(known.run_id, wanted.final, {}, tags)
-            self._index.terminate(known.run_id, wanted)
-            known.closed, known.summary = True, summary
-        self._renew(known, _changing(decided))
+        self._bring(known, wanted, [] if known.closed else wanted.final)
         if known.closed:
+            known.summary = summary
             del self._results[trial]
 
     def outdated(self, trial: str) -> bool:
         """Whether something was decided of a trial, after its run had ended, that the run does not say."""
         known = self._index.runs[f"{self._reader.plan.study}/{trial}"]
         try:
-            return known.told != _changing(self._reader.decided(trial))
+            return known.choice != choice_tags(self._reader.decided(trial))
         except Unreadable:
             return True  # which its update tells
 
-    def _renew(self, known: KnownRun, tags: Mapping[str, str]) -> None:
-        """Tags that may change after a run has ended: that a search chose the trial, the version of what it says."""
-        if known.told == tags:
-            return
-        self._index.send(known.run_id, [], {}, tags)
-        for name in known.told.keys() - tags.keys():
-            self._index.api.delete_tag(known.run_id, name)
-        known.told, known.outdated = dict(tags), False
+    def misplaced(self, fold: str) -> bool:
+        """Whether a fold's run is not below its trial's, or lacks it."""
+        known = self._index.runs.get(self._reader.run_key(fold))
+        above = self._index.runs.get(f"{self._reader.plan.study}/{fold.partition('/')[0]}")
+        return known is not None and (above is None or known.parent != above.run_id)
 
     def _replace_trial(self, trial: str, old: KnownRun) -> KnownRun:
         """A trial that had ended goes on, or ended otherwise: a new run, with the folds below it."""
@@ -177,42 +191,69 @@ class RunUpdates:
         return known
 
     def study(self) -> KnownRun:
-        """The study's run, made where there is none, with its files attached."""
-        known = self._index.runs.get(self._reader.plan.study)
-        declared = datetime.fromisoformat(self._reader.plan.declaration.declared_at).timestamp()
-        wanted = study_run(self._reader.plan, round(declared * 1000), self._reader.commit)
+        """The study's run, made where there is none, with its files attached; and what the experiment says."""
+        self._index.set_tags({**owner_tags(self._reader), **experiment.tags(self._reader)})
+        key = self._reader.plan.study
+        wanted, known = self._study_run(), self._index.runs.get(key)
+        ended = known is not None and known.closed
+        if known is not None and self._beyond_repair(known, self._study_run(known.end_ms)):
+            self._index.delete(key)
+            known = None
         if known is None:
             known = self._index.create(wanted, "")
-        self._renew(known, {name: wanted.tags[name] for name in (schema.SCHEMA_TAG, NOTE)})
+            self._attached, ended = set(), False
+        logged = self._attach(known)
+        wanted = self._study_run(known.end_ms if ended else 0)
+        self._bring(known, dataclasses.replace(wanted, tags={**wanted.tags, LOGGED: logged}))
+        known.summary = logged
+        return known
+
+    def _study_run(self, end_ms: int = 0) -> Run:
+        wanted = study_run(self._reader.plan, declared_ms(self._reader), self._reader.commit)
+        status = (schema.Status.FINISHED if end_ms else schema.Status.RUNNING).value
+        return dataclasses.replace(wanted, status=status, end_ms=end_ms)
+
+    def _attach(self, known: KnownRun) -> str:
+        """Attaches the study's files to its run, and its report where the run has none; a checksum of the former."""
         texts = self._reader.artifacts()
         logged = f"{zlib.crc32(repr(texts).encode()):08x}"
-        if known.summary != logged:
+        if self._attached is None:
+            self._attached = {found.path for found in self._index.api.list_artifacts(known.run_id)}
+        tops = {name.partition("/")[0] for name in texts}
+        if known.summary != logged or not tops <= self._attached:
             with TemporaryDirectory() as folder:
                 for name, text in texts.items():
                     (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
                     (Path(folder) / name).write_text(text, encoding="utf-8")
                 self._index.api.log_artifacts(known.run_id, folder)
-            self._index.api.set_tag(known.run_id, LOGGED, logged)
-            known.summary = logged
-        return known
+            self._attached |= tops
+        report = self._reader.folder / layout.REPORT
+        if schema.REPORT_ARTIFACT not in self._attached and (report / "report.html").is_file():
+            self.report(known, report)
+        return logged
+
+    def report(self, known: KnownRun, folder: Path) -> None:
+        """Attaches a report's files to the study's run."""
+        self._index.api.log_artifacts(known.run_id, str(folder), schema.REPORT_ARTIFACT)
+        self._attached = {*(self._attached or ()), schema.REPORT_ARTIFACT}
 
     def end_study(self) -> None:
         """The study's run has ended when each of its trials has."""
         known = self.study()
         trials = [self._index.runs.get(f"{self._reader.plan.study}/{name}") for name in self._reader.trials()]
-        ended = bool(trials) and all(trial is not None and trial.closed for trial in trials)
-        if ended:
-            ends = (self._index.api.get_run(trial.run_id).info.end_time for trial in trials if trial is not None)
-            self._index.api.set_terminated(known.run_id, "FINISHED", max(end for end in ends if end is not None))
+        if trials and all(trial is not None and trial.closed for trial in trials):
+            wanted = self._study_run(max(trial.end_ms for trial in trials if trial is not None))
+            self._bring(known, dataclasses.replace(wanted, tags={**wanted.tags, LOGGED: known.summary}))
         elif known.closed:  # a run that is reopened keeps the time of its end
             self._index.delete(self._reader.plan.study)
-            known = self.study()
-        known.closed = ended
+            self.study()
 
-
-def _changing(decided: Decided | None) -> dict[str, str]:
-    """Tags of a trial's run that may change after its end."""
-    return {**choice_tags(decided), schema.SCHEMA_TAG: str(schema.SCHEMA)}
+    def clear(self) -> None:
+        """Sends runs to the trash that bear our tags and are none of the folder's trials and folds."""
+        study, reader = self._reader.plan.study, self._reader
+        ours = {study, *(f"{study}/{trial}" for trial in reader.trials()), *map(reader.run_key, reader.all_folds())}
+        for key in [key for key in self._index.runs if key not in ours]:
+            self._index.delete(key)
 
 
 def _summary(run: Run) -> str:
