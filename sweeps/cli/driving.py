@@ -107,8 +107,15 @@ def leave(path: Path, live: int, pause: Callable[[], None], costs: Costs) -> NoR
 def serve(running: Ui) -> None:
     """Says where an MLflow UI is, and keeps it until Ctrl-C."""
     with running:
-        click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
+        say(running)
         try:
             running.wait()
         except KeyboardInterrupt:
             click.echo("closed")
+
+
+def say(running: Ui) -> None:
+    """Where it is, and the pages that it was asked for, the first of which is to be opened."""
+    click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
+    for page in running.pages:
+        click.echo(f"{page.name}: {page.shows}\n  {running.at(page)}")

@@ -302,11 +302,17 @@ def sync(folder: Path) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on localhost (default: a free one).")
 @or_suite
 def ui(folder: Path, port: int | None) -> None:
-    """Open the MLflow UI of the study in DIR on localhost."""
-    from sweeps.cli import driving
+    """Open the MLflow UI of DIR on localhost.
+
+    DIR is a study's folder, a suite's, or one that holds several, as runs/: then all of them are shown in one UI, from
+    a store of its own in DIR/.actsweep-ui that may be removed at any time. Prints the address of each prepared view;
+    a study that tracks on a server is shown there, and nothing is started."""
+    from sweeps.cli import collections, driving
     from sweeps.driver import session
     from sweeps.tracking import ui_server
 
+    if collections.shown(folder, port):
+        return
     driving.serve(ui_server.ui(folder, session.opened(folder).tracking.uri, port=port))
 
 

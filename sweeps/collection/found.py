@@ -1,0 +1,103 @@
+"""Which studies lie below a folder: study folders and suites' members, in it or one folder deeper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analysis.errors import AnalysisError
+from analysis.runs.plan import Plan
+from slurm.errors import ClusterError
+from sweeps.driver import session
+from sweeps.errors import StudyError, SweepError
+from sweeps.folder import layout, ledger, place, sweep_name
+from sweeps.suite import folder as suites
+from sweeps.tracking import pages
+from trainer.errors import TrainerError
+
+DEEP = 2
+"""A study lies at most this many folders below; a suite's members one deeper."""
+_OURS = (layout.STUDY, layout.PLAN, ledger.FILE)
+"""A folder with one of these is a study's, whole or not."""
+_UNREADABLE = (SweepError, TrainerError, AnalysisError, ClusterError, OSError, UnicodeDecodeError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    folder: Path
+    name: str
+    """The folder's, from the one that was looked through."""
+    plan: Plan
+    sweep: str
+    uri: str | None
+    """Where it tracks; None: the store in its folder."""
+
+
+@dataclass(kw_only=True)
+class Found:
+    studies: list[Study] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Name of a folder -> why it is left out."""
+
+
+def is_collection(root: Path) -> bool:
+    """Whether the folder is no study's and no suite's, and there is one below."""
+    return root.is_dir() and not _is_study(root) and not suites.is_suite(root) and any(True for _ in _below(root, DEEP))
+
+
+def look(root: Path) -> Found:
+    """All that lie there, in the order of their names. A copy of a study (``cp -r``) is left out: its runs are those
+    of the original."""
+    found = Found()
+    known: dict[str, Study] = {}
+    for folder in _below(root, DEEP):
+        name = folder.relative_to(root).as_posix()
+        try:
+            members = suites.members_of(folder) if suites.is_suite(folder) else [folder]
+        except _UNREADABLE as error:
+            found.left_out[name] = _line(error)
+            continue
+        for member in members:
+            at = member.relative_to(root).as_posix()
+            try:
+                study = _read(member, at)
+                if place.original(member) is not None:
+                    raise StudyError("a copy of another study folder")
+            except _UNREADABLE as error:
+                found.left_out[at] = _line(error)
+                continue
+            if (other := known.get(study.sweep)) is not None:
+                found.left_out[at] = f"the same run of the same study as {other.name}"
+                continue
+            known[study.sweep] = study
+            found.studies.append(study)
+    return found
+
+
+def _read(folder: Path, name: str) -> Study:
+    study, plan = session.opened(folder), pages.read_plan(folder)
+    if plan is None:
+        raise StudyError(f"it has no {layout.PLAN} that can be read")
+    return Study(folder=folder, name=name, plan=plan, sweep=sweep_name.of(folder, plan), uri=study.tracking.uri)
+
+
+def _below(root: Path, deep: int) -> Iterator[Path]:
+    """Folders of studies, whole or not, and of suites."""
+    try:
+        folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError:
+        return
+    for folder in folders:
+        if suites.is_suite(folder) or _is_study(folder):
+            yield folder
+        elif deep > 1:
+            yield from _below(folder, deep - 1)
+
+
+def _is_study(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _OURS)
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
