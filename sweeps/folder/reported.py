@@ -51,6 +51,12 @@ def read(path: Path) -> Reported | None:
         return None
 
 
+def verdicts(path: Path) -> Mapping[str, str]:
+    """Trial -> how it compares with the control, by the last report that is known of."""
+    known = read(path)
+    return known.said.verdicts if known is not None and known.said is not None else {}
+
+
 def _said(told: Mapping[str, Any]) -> Said:
     return Said(
         answer=str(told["answer"]),
