@@ -12,6 +12,7 @@ are those of the first repeats, for an average over the best folds would be no a
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from typing import Any, Literal
 
 from analysis.runs import schema
 from analysis.runs.plan import Plan
+from sweeps.tracking.folder_reader import FolderReader, Unreadable
+from sweeps.tracking.run_content import param_texts
 from sweeps.tracking.run_values import metric_key
 
 PREFIX = "mlflow.sharedViewState."
@@ -64,6 +67,19 @@ def tags(plan: Plan, params: Iterable[str] = ()) -> dict[str, str]:
         if not names or max(map(len, values.values())) <= MAX_VALUE:
             return values
         names = names[: len(names) // 2]
+
+
+def of_folder(reader: FolderReader) -> dict[str, str]:
+    """:func:`tags` of the folder's study, with the params that its confirmed trials have so far. A trial whose file
+    cannot be read is told when its own turn comes."""
+    params: set[str] = set()
+    for name in reader.trials():
+        if not name.rpartition("-")[2].startswith(reader.plan.claims_phase[0]):  # thousands of settings are not read
+            continue
+        with contextlib.suppress(Unreadable):
+            trial = reader.trial(name)
+            params |= param_texts(trial.params, {}, trial.degrees).keys()
+    return tags(reader.plan, params)
 
 
 def of(plan: Plan, params: Sequence[str] = ()) -> list[View]:
