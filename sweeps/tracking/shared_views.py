@@ -155,7 +155,9 @@ def _folds(plan: Plan) -> View:
         "aggregateFunction": "average",
         "groupByKeys": [{"mode": "tag", "groupByData": schema.ACTIVATION}],
     }
-    state["groupsExpanded"] = {f"tag.{schema.ACTIVATION}.{label}": False for label in plan.activations}
+    closed = {f"tag.{schema.ACTIVATION}.{label}": False for label in plan.activations}
+    if len(_text(closed)) <= MAX_VALUE // 2:  # else the list shows each fold, too
+        state["groupsExpanded"] = closed
     shows = f"an activation's folds as one curve, their average: {', '.join(curves)}"
     return View(key=FOLDS, shows=shows, opens="CHART", state=state)
 
@@ -243,13 +245,13 @@ def _scatter(section: str, param: str, metric: str) -> dict[str, Any]:
 
 def _value(view: View, made_ms: int) -> str:
     """With the state twice, where that is short enough."""
+    named = {"name": view.key, "createdAt": made_ms, "state": _text(view.state)}
+    both = _text({**named, **view.state})
+    return both if len(both) <= MAX_VALUE else _text(named)
 
-    def text(of: Mapping[str, Any]) -> str:
-        return json.dumps(of, separators=(",", ":"))
 
-    named = {"name": view.key, "createdAt": made_ms, "state": text(view.state)}
-    both = text({**named, **view.state})
-    return both if len(both) <= MAX_VALUE else text(named)
+def _text(of: Mapping[str, Any]) -> str:
+    return json.dumps(of, separators=(",", ":"))
 
 
 def _milliseconds(declared_at: str) -> int:
