@@ -55,9 +55,9 @@ def look(root: Path) -> Found:
         name = folder.relative_to(root).as_posix()
         try:
             members = suites.members_of(folder) if suites.is_suite(folder) else [folder]
-        except _UNREADABLE as error:
+        except _UNREADABLE as error:  # its studies are whole for all that
             found.left_out[name] = _line(error)
-            continue
+            members = list(_below(folder, 1))
         for member in members:
             at = member.relative_to(root).as_posix()
             try:

@@ -127,17 +127,22 @@ class Keeper:
         from sweeps.tracking.tracker import Tracker
 
         tracker, before = self._trackers.get(study.sweep, (None, {}))
+        trouble = None
         if tracker is None or tracker.folder != study.folder:
-            folds = sum("/" in name for name in now)
-            self._say(f"{study.name}: reads {folds} folds")
+            self._say(f"{study.name}: reads {sum('/' in name for name in now)} folds")
             tracker = Tracker(self.store.uri, study.folder)
-            tracker.sync()
+            try:
+                tracker.sync()
+            except SweepError as error:
+                trouble = error
         else:
             tracker.note(changes.folds(before, now))
             if not tracker.close():
-                raise SweepError(tracker.trouble or "not all of it could be read; it is tried again")
+                trouble = SweepError(tracker.trouble or "not all of it could be read; it is tried again")
         self._trackers[study.sweep] = tracker, now
         self._tell(study, tracker)
+        if trouble is not None:  # what could be read is shown, and the rest is tried again
+            raise trouble
         self._seen[study.sweep] = word
 
     def _tell(self, study: Study, tracker: Tracker) -> None:
