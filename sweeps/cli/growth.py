@@ -13,6 +13,7 @@ def extend(
     from sweeps.cli import detached, driving
     from sweeps.driver import alike, growing, preflight
     from sweeps.study import shipped
+    from sweeps.tracking import neighbours
 
     found = shipped.find(named)
     profile = shipped.on_profile(found, cluster).cluster.profile if cluster is not None else None
@@ -21,9 +22,10 @@ def extend(
         click.echo(f"goes on with profile {new.cluster.profile}, as before (--cluster names another)")
     if detach:
         detached.check(new)
+    beside = neighbours.check({folder: new})
     with growing.as_started(folder, new, here=here):
         remarks, places, same = preflight.check(new)
-    for remark in [*remarks, alike.words(same)]:
+    for remark in [*beside, *remarks, alike.words(same)]:
         click.echo(remark)
     record = growing.extend(folder, new, named, places, same)
     for words in record.changes.values():

@@ -147,6 +147,7 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     from sweeps.cli import detached, driving
     from sweeps.driver import alike, needs, preflight, session
     from sweeps.study import shipped
+    from sweeps.tracking import neighbours
 
     found = shipped.find(study)
     if cluster is not None:
@@ -154,9 +155,10 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     if detach:
         detached.check(found)
     path = folder or Path("runs") / found.name
+    beside = neighbours.check({path: found})
     with needs.as_started(found, path):
         remarks, places, same = preflight.check(found)
-    for remark in remarks:
+    for remark in (*beside, *remarks):
         click.echo(remark)
     if places:
         click.echo(f"{found.model.name}: {places}")

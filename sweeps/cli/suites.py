@@ -77,6 +77,7 @@ def run(
     if detach:
         detached.check(suite.first)
     suites.check(suite, path)
+    _say_neighbours(suite, path)
     made = suites.make(suite, path, sys.argv, _tried(suite, path))
     click.echo(f"suite folder: {path}" + ("" if made else " (goes on where it ended)"))
     if detach:
@@ -97,6 +98,7 @@ def extend(
     plan = growing.planned(folder, study, named, profile=profile)
     if detach:
         detached.check(plan.suite.first)
+    _say_neighbours(plan.suite, folder)
     tried = _tried(plan.suite, folder, (*plan.grown, *plan.added))
     for words in growing.extend(folder, plan, named, sys.argv, tried):
         click.echo(f"extended: {words}")
@@ -105,6 +107,14 @@ def extend(
         click.echo(detached.submit(folder, interval_s, no_report=no_report))
         return
     drive(folder, no_report=no_report, interval_s=interval_s, here=here)
+
+
+def _say_neighbours(suite: Suite, path: Path) -> None:
+    from sweeps.suite.suite import folder_of
+    from sweeps.tracking import neighbours
+
+    for remark in neighbours.check({folder_of(path, member): study for member, study in suite.studies.items()}):
+        click.echo(remark)
 
 
 def _tried(suite: Suite, path: Path, members: Collection[str] | None = None) -> dict[str, Checked]:

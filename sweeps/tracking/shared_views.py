@@ -78,7 +78,7 @@ def of_folder(reader: FolderReader) -> dict[str, str]:
             continue
         with contextlib.suppress(Unreadable):
             trial = reader.trial(name)
-            params |= param_texts(trial.params, {}, trial.degrees).keys()
+            params |= param_texts(trial.params, trial.training, trial.degrees).keys()
     return tags(reader.plan, params)
 
 

@@ -13,7 +13,7 @@ import pytest
 from analysis.runs.load import load as runs
 from sweeps.driver import growing, session
 from sweeps.driver.driver import Driver
-from sweeps.folder import layout
+from sweeps.folder import reported
 from sweeps.study.reading import load
 from sweeps.testing import attempts
 from sweeps.view import status
@@ -72,7 +72,7 @@ def test_a_real_study_is_extended_and_reported_and_its_folds_are_reused(tmp_path
     file = tmp_path / "study.yaml"
     file.write_text(SMALL)
     assert call("run", "study.yaml", "--no-report", folder=tmp_path).returncode == 0
-    layout.note_report(tmp_path / "runs" / "grows", tmp_path / "report.html")
+    reported.note(tmp_path / "runs" / "grows", tmp_path / "report.html")
     more = SMALL.replace("[relu, elu]", "[relu, elu, silu]").replace("{folds: 3}", "{folds: 3, repeats: 2}")
     file.write_text(more)
     refused = call("run", "study.yaml", folder=tmp_path)

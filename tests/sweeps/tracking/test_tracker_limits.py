@@ -91,7 +91,7 @@ def test_more_params_and_metrics_than_a_batch_takes_all_arrive(
     assert run["params"]["activation.long"].startswith("x" * 5000)
     assert "sha256" in run["params"]["activation.long"]
     assert views.epochs_of(run) == list(range(1, 121))
-    assert len(run["history"]) > 1600
+    assert len(run["history"]) > 1400
     assert key == "wide-c000/fold-0-0"
 
 

@@ -51,6 +51,10 @@ def view(tracker: Tracker) -> View:
             "tags": tags,
             "params": dict(run.data.params),
             "history": history,
+            "inputs": sorted(
+                (one.dataset.name, one.dataset.digest, tuple((tag.key, tag.value) for tag in one.tags))
+                for one in run.inputs.dataset_inputs
+            ),
             "latest": {name: repr(value) for name, value in run.data.metrics.items()},
         }
     return found
