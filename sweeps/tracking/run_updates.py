@@ -91,7 +91,7 @@ class RunUpdates:
 
     def _beyond_repair(self, known: KnownRun, wanted: Run) -> bool:
         """Whether the run is to be replaced: what it has and should not have cannot be taken from it."""
-        if known.suspect or (known.closed and not wanted.end_ms):
+        if known.suspect or (not wanted.end_ms and (known.closed or known.end_ms)):
             return True
         face = self._face(known, wanted)
         return face.checksum() != known.shows and face.contradicts(self._held(known))
@@ -207,7 +207,7 @@ class RunUpdates:
         key = self._reader.plan.study
         wanted, known = self._study_run(), self._index.runs.get(key)
         ended = known is not None and known.closed
-        if known is not None and self._beyond_repair(known, self._study_run(known.end_ms, known.final)):
+        if known is not None and self._beyond_repair(known, self._study_run(known.end_ms if ended else 0, known.final)):
             self._index.delete(key)
             known = None
         if known is None:
@@ -236,14 +236,14 @@ class RunUpdates:
         texts = self._reader.artifacts()
         logged = f"{zlib.crc32(repr(texts).encode()):08x}"
         if self._attached is None:
-            self._attached = {found.path for found in self._index.api.list_artifacts(known.run_id)}
+            self._attached = self._index.attached(known.run_id)
         tops = {name.partition("/")[0] for name in texts}
         if known.summary != logged or not tops <= self._attached:
             with TemporaryDirectory() as folder:
                 for name, text in texts.items():
                     (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
                     (Path(folder) / name).write_text(text, encoding="utf-8")
-                self._index.api.log_artifacts(known.run_id, folder)
+                self._index.attach(known.run_id, Path(folder))
             self._attached |= tops
         report = self._reader.folder / layout.REPORT
         if schema.REPORT_ARTIFACT not in self._attached and (report / "report.html").is_file():
@@ -252,7 +252,7 @@ class RunUpdates:
 
     def report(self, known: KnownRun, folder: Path) -> None:
         """Attaches a report's files to the study's run."""
-        self._index.api.log_artifacts(known.run_id, str(folder), schema.REPORT_ARTIFACT)
+        self._index.attach(known.run_id, folder, schema.REPORT_ARTIFACT)
         self._attached = {*(self._attached or ()), schema.REPORT_ARTIFACT}
 
     def end_study(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.runs import schema
@@ -190,6 +191,16 @@ class StoreIndex:
     def delete(self, key: str) -> None:
         self.api.delete_run(self.runs[key].run_id)
         del self.runs[key]
+
+    def attach(self, run_id: str, folder: Path, below: str | None = None) -> None:
+        """Attaches a folder's files to a run, in the folder ``below`` of its artifacts."""
+        artifact_place.forget()
+        self.api.log_artifacts(run_id, str(folder), below)
+
+    def attached(self, run_id: str) -> set[str]:
+        """Artifacts of a run, folders by their name."""
+        artifact_place.forget()
+        return {found.path for found in self.api.list_artifacts(run_id)}
 
     def clear(self) -> None:
         """Sends runs with tags of ours that are nobody's to the trash."""

@@ -26,7 +26,7 @@ from urllib.request import ProxyHandler, build_opener
 from analysis.runs import store_words
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
-from sweeps.tracking import pages
+from sweeps.tracking import artifact_place, pages
 from sweeps.tracking.pages import LIST, Page
 from sweeps.tracking.store import Store, ask, configure_mlflow, initialise, locate, words
 
@@ -108,6 +108,7 @@ def ui(
     if store.database is not None:
         try:
             ask(store.database)
+            artifact_place.settle(store.database)
         except sqlite3.Error as error:
             raise TrackingError(words(store, error)) from error
     found = _pages(store, study_folder, studies)
