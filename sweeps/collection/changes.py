@@ -30,8 +30,9 @@ def stamps(folder: Path) -> dict[str, str]:
 
 
 def text(of: Stamps) -> str:
-    """One word for all of it."""
-    return hashlib.sha256("\n".join(f"{name} {stamp}" for name, stamp in sorted(of.items())).encode()).hexdigest()[:16]
+    """One word for all of it, and for what runs say in this version."""
+    lines = [f"schema {schema.SCHEMA}", *(f"{name} {stamp}" for name, stamp in sorted(of.items()))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def folds(before: Stamps, now: Stamps) -> list[str]:

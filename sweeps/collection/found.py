@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.errors import AnalysisError
+from analysis.runs import plan as planning
 from analysis.runs.plan import Plan
+from slurm import yaml_reader
 from slurm.errors import ClusterError
-from sweeps.driver import session
 from sweeps.errors import StudyError, SweepError
 from sweeps.folder import layout, ledger, place, sweep_name
 from sweeps.suite import folder as suites
-from sweeps.tracking import pages
 from trainer.errors import TrainerError
 
 DEEP = 2
@@ -55,9 +55,9 @@ def look(root: Path) -> Found:
         name = folder.relative_to(root).as_posix()
         try:
             members = suites.members_of(folder) if suites.is_suite(folder) else [folder]
-        except _UNREADABLE as error:
+        except _UNREADABLE as error:  # its studies are whole for all that
             found.left_out[name] = _line(error)
-            continue
+            members = list(_below(folder, 1))
         for member in members:
             at = member.relative_to(root).as_posix()
             try:
@@ -76,10 +76,22 @@ def look(root: Path) -> Found:
 
 
 def _read(folder: Path, name: str) -> Study:
-    study, plan = session.opened(folder), pages.read_plan(folder)
-    if plan is None:
-        raise StudyError(f"it has no {layout.PLAN} that can be read")
-    return Study(folder=folder, name=name, plan=plan, sweep=sweep_name.of(folder, plan), uri=study.tracking.uri)
+    """By its plan alone, which is all that a view needs: also of a study that an earlier version made."""
+    path = folder / layout.PLAN
+    if not path.is_file():
+        raise StudyError(f"it has no {layout.PLAN}, which alone says what was declared; restore it, if it is a study")
+    plan = planning.from_json(path.read_text(encoding="utf-8"))
+    return Study(folder=folder, name=name, plan=plan, sweep=sweep_name.of(folder, plan), uri=_uri(folder))
+
+
+def _uri(folder: Path) -> str | None:
+    file = folder / layout.STUDY
+    if not file.is_file():
+        return None
+    document = yaml_reader.parse(file.read_text(encoding="utf-8"), layout.STUDY, StudyError)
+    tracking = document.value.get("tracking") if isinstance(document.value, dict) else None
+    uri = tracking.get("uri") if isinstance(tracking, dict) else None
+    return uri if isinstance(uri, str) else None
 
 
 def _below(root: Path, deep: int) -> Iterator[Path]:

@@ -24,7 +24,7 @@ from sweeps.folder.layout import REPORT, write_aside
 from sweeps.folder.lock import Lock
 from sweeps.tracking import pages
 from sweeps.tracking.pages import Page
-from sweeps.tracking.run_values import metric_key
+from sweeps.tracking.run_values import NOTE, metric_key
 from sweeps.tracking.store import DATABASE, connect, locate
 
 if TYPE_CHECKING:
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 
 HOME = ".actsweep-ui"
 SEEN = "seen.json"
-FOLDER_TAG, MEANS_TAG = "folder", "means"
-"""Tags of an experiment that the UI's list shows: where the study lies, and what its activations score."""
 MEANS = 5
-"""Activations in that tag."""
+"""Activations whose means are in the list of all studies."""
 
 
 class Keeper:
@@ -89,15 +87,15 @@ class Keeper:
                 self.troubles[study.name] = str(error).splitlines()[0]
         sweeps = {study.sweep for study in self.here}
         for experiment in api.search_experiments():
-            if experiment.tags.get(schema.SWEEP, "") not in sweeps | {""}:  # its folder is gone
+            if experiment.tags.get(schema.SWEEP) not in sweeps:  # its folder is gone; or MLflow's own, which is empty
                 api.delete_experiment(experiment.experiment_id)
         self._seen = {sweep: word for sweep, word in self._seen.items() if sweep in sweeps}
         write_aside(self.home / SEEN, json.dumps(self._seen, indent=1))
 
     def pages(self) -> list[Page]:
-        """The list of all studies, all of them beside each other, and the comparison of each."""
+        """The list of all studies, and the comparison of each."""
         first = Page(name="studies", url=pages.LIST, shows="all studies, each with the means of its activations")
-        return [first, *pages.of_studies(self.store, [study.folder for study in self.here])]
+        return [first, *pages.of_studies(self.store, {study.name: study.folder for study in self.here})]
 
     def elsewhere(self) -> dict[str, list[str]]:
         """Of the studies that track on a server: name -> the addresses of their views."""
@@ -129,29 +127,31 @@ class Keeper:
         from sweeps.tracking.tracker import Tracker
 
         tracker, before = self._trackers.get(study.sweep, (None, {}))
+        trouble = None
         if tracker is None or tracker.folder != study.folder:
-            folds = sum("/" in name for name in now)
-            self._say(f"{study.name}: reads {folds} folds")
+            self._say(f"{study.name}: reads {sum('/' in name for name in now)} folds")
             tracker = Tracker(self.store.uri, study.folder)
-            tracker.sync()
+            try:
+                tracker.sync()
+            except SweepError as error:
+                trouble = error
         else:
             tracker.note(changes.folds(before, now))
             if not tracker.close():
-                raise SweepError(tracker.trouble or "not all of it could be read; it is tried again")
+                trouble = SweepError(tracker.trouble or "not all of it could be read; it is tried again")
         self._trackers[study.sweep] = tracker, now
         self._tell(study, tracker)
+        if trouble is not None:  # what could be read is shown, and the rest is tried again
+            raise trouble
         self._seen[study.sweep] = word
 
     def _tell(self, study: Study, tracker: Tracker) -> None:
-        """Tags for the list of all studies, and the report where there is one."""
-        shown = pages.experiment(self.store, study.folder, study.plan)
-        if shown is None:
-            return
+        """What the list of all studies shows, which the UI cuts after the first words, and the report, if any."""
         api = connect(self.store)
-        wanted = {FOLDER_TAG: study.name, MEANS_TAG: means(api, shown.id, study.plan)}
-        for name, value in wanted.items():
-            if value and shown.tags.get(name) != value:
-                api.set_experiment_tag(shown.id, name, value)
+        shown = pages.experiment(self.store, study.folder, study.plan)
+        if shown is not None:
+            said = [means(api, shown.id, study.plan), f"folder {study.name}", shown.tags.get(NOTE, "")]
+            api.set_experiment_tag(shown.id, NOTE, "\n\n".join(words for words in said if words))
         if (study.folder / REPORT / "report.html").is_file():
             tracker.log_report(study.folder / REPORT)
 

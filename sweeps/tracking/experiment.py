@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,8 +12,8 @@ from sweeps.folder import reported
 from sweeps.folder.layout import PROVENANCE, quote_path
 from sweeps.folder.reported import Reported
 from sweeps.tracking import shared_views
-from sweeps.tracking.folder_reader import FolderReader, Unreadable
-from sweeps.tracking.run_content import claims, param_texts
+from sweeps.tracking.folder_reader import FolderReader
+from sweeps.tracking.run_content import claims
 from sweeps.tracking.run_values import NOTE
 from sweeps.wording import counted
 from trainer.journal import FILE, attempt_folder, attempts, read_fold
@@ -29,16 +28,7 @@ WARNINGS = 3
 def tags(reader: FolderReader, report: str = "") -> dict[str, str]:
     """The tags that the experiment is to have, all of them ours to change; those of ours that it has beyond these are
     taken away. ``report``: the address of the attached report within MLflow's UI; "" where none is attached."""
-    return {**shared_views.tags(reader.plan, _params(reader)), NOTE: description(reader, report)}
-
-
-def _params(reader: FolderReader) -> Iterator[str]:
-    """Names of the params in which the trials that claims rest on may differ."""
-    for name in reader.trials():
-        with contextlib.suppress(Unreadable):  # told when that trial's own turn comes
-            trial = reader.trial(name)
-            if trial.phase == reader.plan.claims_phase:
-                yield from param_texts(trial.params, trial.training, trial.degrees)
+    return {**shared_views.of_folder(reader), NOTE: description(reader, report)}
 
 
 def report_address(experiment: str, run: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -48,17 +48,27 @@ def of_study(store: Store, folder: Path) -> list[Page]:
     return [] if plan is None or found is None else _of_experiment(found, plan)
 
 
-def of_studies(store: Store, folders: Sequence[Path]) -> list[Page]:
-    """All studies beside each other, then the comparison of each."""
+def of_studies(store: Store, folders: Mapping[str, Path]) -> list[Page]:
+    """The comparison of each study, under the name that it has here; of those that the store has something of."""
+    found = {name: of_study(store, folder)[:1] for name, folder in folders.items()}
+    return [Page(name=name, url=page.url, shows=page.shows) for name, first in found.items() for page in first]
+
+
+def beside(store: Store, folders: Sequence[Path]) -> list[Page]:
+    """The trials of several studies in one table; none where there are not several."""
     plans = {folder: plan for folder in folders if (plan := read_plan(folder)) is not None}
     found = {folder: each for folder, plan in plans.items() if (each := experiment(store, folder, plan)) is not None}
-    comparisons = []
-    for folder, one in found.items():
-        first = _of_experiment(one, plans[folder])[0]
-        comparisons.append(Page(name=plans[folder].study, url=first.url, shows=first.shows))
+    if len(found) < 2:
+        return []
     phases = {plans[folder].claims_phase for folder in found}
-    together = [beside([one.id for one in found.values()], phases)] if len(found) > 1 else []
-    return [*together, *comparisons]
+    only = {schema.KIND: "trial"} | ({schema.PHASE: phases.pop()} if len(phases) == 1 else {})
+    asked = {
+        "experiments": json.dumps([each.id for each in found.values()], separators=(",", ":")),
+        "searchFilter": shared_views.only(only),
+        "compareRunsMode": "TABLE",
+    }
+    url = f"/#/compare-experiments/s?{urlencode(asked, quote_via=quote)}&{_TYPE}"
+    return [Page(name="all", url=url, shows="the trials of all studies in one table; choose its columns there")]
 
 
 def _of_experiment(found: Experiment, plan: Plan) -> list[Page]:
@@ -67,19 +77,6 @@ def _of_experiment(found: Experiment, plan: Plan) -> list[Page]:
     return [Page(name=view.key, url=f"{runs}&{view.query}", shows=view.shows) for view in views] or [
         Page(name="runs", url=runs, shows="all runs; `actsweep sync` prepares views of them")
     ]
-
-
-def beside(ids: Sequence[str], phases: Collection[str]) -> Page:
-    """Several experiments' trials as charts: one for each metric, a bar for each trial. ``phases``: those that claims
-    rest on; where they differ, trials of all phases are shown."""
-    only = {schema.KIND: "trial"} | ({schema.PHASE: next(iter(phases))} if len(phases) == 1 else {})
-    asked = {
-        "experiments": json.dumps(list(ids), separators=(",", ":")),
-        "searchFilter": shared_views.only(only),
-        "compareRunsMode": "CHART",
-    }
-    url = f"/#/compare-experiments/s?{urlencode(asked, quote_via=quote)}&{_TYPE}"
-    return Page(name="all", url=url, shows="the trials of all studies beside each other, a chart for each metric")
 
 
 def read_plan(folder: Path) -> Plan | None:

@@ -12,6 +12,7 @@ are those of the first repeats, for an average over the best folds would be no a
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from typing import Any, Literal
 
 from analysis.runs import schema
 from analysis.runs.plan import Plan
+from sweeps.tracking.folder_reader import FolderReader, Unreadable
+from sweeps.tracking.run_content import param_texts
 from sweeps.tracking.run_values import metric_key
 
 PREFIX = "mlflow.sharedViewState."
@@ -64,6 +67,19 @@ def tags(plan: Plan, params: Iterable[str] = ()) -> dict[str, str]:
         if not names or max(map(len, values.values())) <= MAX_VALUE:
             return values
         names = names[: len(names) // 2]
+
+
+def of_folder(reader: FolderReader) -> dict[str, str]:
+    """:func:`tags` of the folder's study, with the params that its confirmed trials have so far. A trial whose file
+    cannot be read is told when its own turn comes."""
+    params: set[str] = set()
+    for name in reader.trials():
+        if not name.rpartition("-")[2].startswith(reader.plan.claims_phase[0]):  # thousands of settings are not read
+            continue
+        with contextlib.suppress(Unreadable):
+            trial = reader.trial(name)
+            params |= param_texts(trial.params, trial.training, trial.degrees).keys()
+    return tags(reader.plan, params)
 
 
 def of(plan: Plan, params: Sequence[str] = ()) -> list[View]:
@@ -139,7 +155,9 @@ def _folds(plan: Plan) -> View:
         "aggregateFunction": "average",
         "groupByKeys": [{"mode": "tag", "groupByData": schema.ACTIVATION}],
     }
-    state["groupsExpanded"] = {f"tag.{schema.ACTIVATION}.{label}": False for label in plan.activations}
+    closed = {f"tag.{schema.ACTIVATION}.{label}": False for label in plan.activations}
+    if len(_text(closed)) <= MAX_VALUE // 2:  # else the list shows each fold, too
+        state["groupsExpanded"] = closed
     shows = f"an activation's folds as one curve, their average: {', '.join(curves)}"
     return View(key=FOLDS, shows=shows, opens="CHART", state=state)
 
@@ -227,13 +245,13 @@ def _scatter(section: str, param: str, metric: str) -> dict[str, Any]:
 
 def _value(view: View, made_ms: int) -> str:
     """With the state twice, where that is short enough."""
+    named = {"name": view.key, "createdAt": made_ms, "state": _text(view.state)}
+    both = _text({**named, **view.state})
+    return both if len(both) <= MAX_VALUE else _text(named)
 
-    def text(of: Mapping[str, Any]) -> str:
-        return json.dumps(of, separators=(",", ":"))
 
-    named = {"name": view.key, "createdAt": made_ms, "state": text(view.state)}
-    both = text({**named, **view.state})
-    return both if len(both) <= MAX_VALUE else text(named)
+def _text(of: Mapping[str, Any]) -> str:
+    return json.dumps(of, separators=(",", ":"))
 
 
 def _milliseconds(declared_at: str) -> int:

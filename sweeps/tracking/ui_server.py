@@ -116,7 +116,9 @@ def ui(
 
 
 def _pages(store: Store, study_folder: Path, studies: Sequence[Path]) -> list[Page]:
-    return pages.of_studies(store, studies) if studies else pages.of_study(store, study_folder)
+    if not studies:
+        return pages.of_study(store, study_folder)
+    return [*pages.of_studies(store, {path.name: path for path in studies}), *pages.beside(store, studies)]
 
 
 def serve(

@@ -110,7 +110,9 @@ def kinds(folder: Path) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {"experiment": [experiment], "study": [], "trial": [], "fold": []}
     for run in client.search_runs([experiment.experiment_id], max_results=1000):
         found[run.data.tags[schema.KIND]].append(run)
-    return {kind: sorted(each, key=lambda one: one.tags[schema.KEY] if kind == "x" else 0) for kind, each in found.items()}
+    return {
+        kind: sorted(each, key=lambda one: one.tags[schema.KEY] if kind == "x" else 0) for kind, each in found.items()
+    }
 
 
 def test_time(ran: dict[str, Path]) -> None:
@@ -119,4 +121,13 @@ def test_time(ran: dict[str, Path]) -> None:
         print(name, {k: len(v) for k, v in found.items()})
         for kind in ("study", "trial", "fold"):
             run = found[kind][0]
-            print(kind, run.info.run_name, sorted(run.data.metrics), run.data.params, [ (d.dataset.name, d.dataset.digest, d.dataset.profile, d.dataset.source) for d in run.inputs.dataset_inputs])
+            print(
+                kind,
+                run.info.run_name,
+                sorted(run.data.metrics),
+                run.data.params,
+                [
+                    (d.dataset.name, d.dataset.digest, d.dataset.profile, d.dataset.source)
+                    for d in run.inputs.dataset_inputs
+                ],
+            )
