@@ -120,7 +120,7 @@ def _study_params(plan: Plan) -> dict[str, str]:
         "control": declared.control,
         "alpha": declared.alpha,
         "rope": declared.rope,
-        "search_selects_on": plan.search_selects_on,
+        "search_selects_on": plan.search_selects_on if plan.search_varies else "",
         "seed": plan.study_seed,
     }
     return {name: value_text(value) for name, value in told.items() if value not in ("", None)}
