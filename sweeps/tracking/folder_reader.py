@@ -18,7 +18,8 @@ from sweeps.folder import decided, own_code, reused, sweep_name
 from sweeps.folder.decided import Decided
 from sweeps.folder.layout import INFRA, PROVENANCE, SPEC
 from sweeps.folder.secrets import redact
-from sweeps.tracking.run_content import fold_result, fold_run
+from sweeps.tracking.fold_outcome import fold_result
+from sweeps.tracking.run_content import fold_run
 from sweeps.tracking.run_inputs import USER, origin_tags
 from sweeps.tracking.run_values import FoldResult, FoldRun, Trial, milliseconds
 from trainer.codec import from_text

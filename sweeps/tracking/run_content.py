@@ -16,6 +16,7 @@ from analysis.runs.plan import Plan
 from sweeps.folder.decided import Decided
 from sweeps.folder.journals import means
 from sweeps.folder.records import TrialStatus
+from sweeps.tracking.fold_outcome import final_points
 from sweeps.tracking.run_inputs import of_fold
 from sweeps.tracking.run_values import (
     LOGGED,
@@ -119,7 +120,7 @@ def _study_params(plan: Plan) -> dict[str, str]:
         "control": declared.control,
         "alpha": declared.alpha,
         "rope": declared.rope,
-        "search_selects_on": plan.search_selects_on,
+        "search_selects_on": plan.search_selects_on if plan.search_varies else "",
         "seed": plan.study_seed,
     }
     return {name: value_text(value) for name, value in told.items() if value not in ("", None)}
@@ -166,6 +167,11 @@ def trial_run(
     )
 
 
+def later_tags(decided: Decided | None, verdict: str) -> dict[str, str]:
+    """Of a trial, what may be said after its end: what its search made of it, and what a report calls it."""
+    return choice_tags(decided) | ({schema.VERDICT: value_text(verdict, MAX_TAG)} if verdict else {})
+
+
 def choice_tags(decided: Decided | None) -> dict[str, str]:
     """Of a trial that won its search, was trained for an earlier winner, or lost the race of its settings."""
     if decided is None:
@@ -185,10 +191,12 @@ def choice_tags(decided: Decided | None) -> dict[str, str]:
 
 def _summary(plan: Plan, results: Sequence[FoldResult]) -> dict[str, float]:
     """Mean and standard deviation (n - 1) over the folds, of the metrics that every fold has: a mean over the surviving
-    folds would flatter a trial that diverges. The held-out part's come first, and what the search looked at."""
+    folds would flatter a trial that diverges. The held-out part's are in front, and what the search looked at."""
     summary: dict[str, float] = {}
     chosen_by = {plan.search_selects_on, *plan.search_objectives}
     for name, mean in means([result.metrics for result in results]).items():
+        if name.startswith("train"):
+            continue
         values = [result.metrics[name] for result in results]
         finite = all(map(math.isfinite, values))
         shown = "" if name.startswith("heldout/") or name in chosen_by else schema.DETAIL
@@ -237,7 +245,7 @@ def fold_run(
     final: tuple[Point, ...] = ()
     if end is not None:
         assert history is not None
-        status, end_ms, final = end.status.value, milliseconds(end.time), _final_points(history)
+        status, end_ms, final = end.status.value, milliseconds(end.time), final_points(history)
         tags |= {schema.REASON: value_text(end.reason, MAX_TAG), schema.EPOCHS: str(end.epochs)}
     elif gave_up is not None:
         status, end_ms = schema.Status.INFRA_FAILED.value, milliseconds(gave_up[0])
@@ -306,41 +314,3 @@ def _end_tags(history: FoldHistory, end: End) -> dict[str, str]:
     stages = Counter(epoch.stage for epoch in history.epochs if epoch.stage)
     tags = {schema.STAGES: ", ".join(f"{name} {epochs}" for name, epochs in stages.items())} if stages else {}
     return tags | {metric_key(schema.REMARK_PREFIX + name): text for name, text in end.remarks.items()}
-
-
-def _final_points(history: FoldHistory) -> tuple[Point, ...]:
-    """What each checkpoint rule's model scores: the declared one's held-out scores in front, what its other parts score
-    and the other rules' held-out scores as detail."""
-    end = history.end
-    assert end is not None
-    at = milliseconds(end.time)
-    points = []
-    for rule, outcome in end.outcomes.items():
-        prefix = f"{schema.DETAIL}{schema.OUTCOME_PREFIX}{rule}/"
-        values = {prefix + "epoch": float(outcome.epoch)}
-        for name, value in outcome.metrics.items():
-            if not name.startswith("heldout/"):
-                values |= {prefix + name: value} if rule == end.rule else {}
-            else:
-                values[name if rule == end.rule else prefix + name] = value
-        points += [Point(metric_key(name), value, at, outcome.epoch) for name, value in values.items()]
-    return tuple(points)
-
-
-def fold_result(run: FoldRun, history: FoldHistory | None) -> FoldResult | None:
-    """None for a fold that has not ended."""
-    if not run.end_ms:
-        return None
-    end = history.end if history is not None else None
-    outcome = end.outcomes.get(end.rule) if end is not None else None
-    return FoldResult(
-        status=run.status,
-        end_ms=run.end_ms,
-        metrics=outcome.metrics if outcome is not None else {},
-        epoch_s=_epoch_s(history) if history is not None else None,
-    )
-
-
-def _epoch_s(history: FoldHistory) -> float | None:
-    seconds = [epoch.seconds for epoch in history.epochs if epoch.epoch >= history.timed_from]
-    return statistics.median(seconds[1:] or seconds) if seconds else None

@@ -18,12 +18,16 @@ from sweeps.tracking.folder_reader import FolderReader
 from sweeps.tracking.run_face import Face
 from sweeps.tracking.run_values import LOGGED, MARKER, PARENT, STATUSES, Input, Mark, Point, Run, checksum
 from sweeps.tracking.store import Store, connect
+from sweeps.tracking.study_summary import SUMMARY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DATA_CONTEXT = "mlflow.data.context"
-CHOICE = (schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG, schema.DROPPED, schema.EARLIER)
+LATER = (
+    *(schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG, schema.DROPPED, schema.EARLIER),
+    schema.VERDICT,
+)
 """Tags of a trial's run that may change after its end."""
 PAGE = 200
 """Runs in one answer when the store is read at the start: whole runs are large."""
@@ -35,6 +39,8 @@ class KnownRun:
 
     run_id: str
     parent: str = ""
+    final: str = ""
+    """A study's checksum of the metrics that it has; "" while it has none."""
     mark: Mark = field(default_factory=Mark)
     summary: str = ""
     """A trial's or study's checksum of what was logged at its end."""
@@ -51,7 +57,7 @@ class KnownRun:
     """Kept while the run goes on: what it shows changes then."""
     noted: bool = False
     """People changed its note."""
-    choice: dict[str, str] = field(default_factory=dict)
+    later: dict[str, str] = field(default_factory=dict)
     """Its tags that may change after its end."""
 
     def take(self, face: Face) -> None:
@@ -59,7 +65,7 @@ class KnownRun:
         face = face.without_note() if self.noted else face
         self.shows, self.face = face.checksum(), face
         self.closed, self.end_ms = face.status not in ("RUNNING", "SCHEDULED"), face.end_ms
-        self.choice = {name: face.tags[name] for name in CHOICE if name in face.tags}
+        self.later = {name: face.tags[name] for name in LATER if name in face.tags}
         if self.closed:
             self.face = None
 
@@ -135,6 +141,8 @@ class StoreIndex:
         known.take(face)
         known.suspect = tags.get(schema.SCHEMA_TAG) != str(schema.SCHEMA)
         if level == 0:  # the study's own
+            known.final = tags.get(SUMMARY, "")
+            known.suspect |= bool(run.data.metrics) and not (known.closed and known.final)
             return known
         finals = (schema.OUTCOME_PREFIX, schema.MEAN_PREFIX, "heldout/")
         if not known.closed:

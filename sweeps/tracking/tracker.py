@@ -113,6 +113,7 @@ class Tracker:
         def attach() -> None:
             self._updates.report(self._updates.study(), folder)
             self._updates.study()  # what the experiment says of the report
+            self._updates.tell_verdicts()
 
         if not self._guard(attach):
             raise TrackingError(self.trouble or "the report could not be logged")
