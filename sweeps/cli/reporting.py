@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeps.errors import FolderBusy, TrackingError
-from sweeps.folder import layout
+from sweeps.folder import layout, reported
 from sweeps.tracking import store
-from sweeps.view import damages
+from sweeps.view import answered, damages
 
 if TYPE_CHECKING:
     from analysis.runs import load
@@ -41,7 +41,7 @@ def write(
     incomplete = allow_incomplete or found.unpaid  # as the report says
     page = build.write(found.studies, target, allow_incomplete=incomplete, published=tables)
     for path in folders:
-        layout.note_report(path, page)
+        reported.note(path, page, answered.said(path, found.studies, page))
     printed = [f"printed: {pdf.write(page).absolute()}"] if pdf_wanted else []
     if len(folders) == 1 and len(found.sources) == 1 and not imported:
         notes += _attach(folders[0], target)
@@ -97,12 +97,13 @@ def _studies(source: str) -> list[load.Study]:
     """The studies of a source. A study's folder whose runs are tracked elsewhere stands for that store."""
     from analysis.runs import load
     from sweeps.driver import session
+    from sweeps.tracking.folder_reader import FolderReader
 
     path = Path(source)
     if (path / layout.STUDY).is_file():
-        study = session.opened(path)
-        if study.tracking.uri is not None:
-            return [load.load(store.locate(study.tracking.uri, path).uri, study.name)]
+        uri = session.opened(path).tracking.uri
+        if uri is not None:
+            return [load.load(store.locate(uri, path).uri, sweep=FolderReader.open(path).plan.sweep)]
     return list(load.load_all([source]))
 
 

@@ -3,26 +3,30 @@
 MLflow's metrics can be added to but not changed, while a journal's epochs can be superseded: a fold that was restarted
 trains some epochs again, and a node that was cut off may have written epochs that no longer count. A run whose epochs
 are no longer those of the journal is therefore replaced by a new one (the old one goes to MLflow's trash). Replacing is
-rare, and it keeps one promise: a view that was kept equals a view made from nothing.
+rare, and it keeps one promise: a view that was kept equals a view made from nothing. So does what people changed of a
+run that is ours to say; their own tags and notes, and runs of their own, stay.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analysis.runs import schema
+from sweeps.folder import layout, reported
 from sweeps.folder.decided import Decided
+from sweeps.tracking import experiment
+from sweeps.tracking.experiment_search import declared_ms, owner_tags
 from sweeps.tracking.folder_reader import FolderReader, Unreadable
-from sweeps.tracking.run_content import choice_tags, study_run, trial_run
-from sweeps.tracking.run_values import LOGGED, NOTE, PARENT, FoldResult, FoldRun, Run
+from sweeps.tracking.run_content import later_tags, study_run, trial_run
+from sweeps.tracking.run_face import Face
+from sweeps.tracking.run_values import LOGGED, PARENT, FoldResult, FoldRun, Point, Run
 from sweeps.tracking.store_index import KnownRun, StoreIndex
-
-_END_TAGS = (schema.STATUS, schema.REASON, schema.EPOCHS, schema.STAGES, schema.REMARK_PREFIX, LOGGED)
-"""Beginnings of the tags that a run has once it has ended."""
+from sweeps.tracking.study_summary import SUMMARY
+from sweeps.tracking.study_summary import points as study_points
 
 
 class RunUpdates:
@@ -32,6 +36,10 @@ class RunUpdates:
         self._reader, self._index = reader, index
         self._results: dict[str, dict[str, FoldResult | None]] = {}
         """Of the trials that have not ended: how each fold ended, None while it has not."""
+        self._attached: set[str] | None = None
+        """Artifacts of the study's run, folders by their name; None while that was not asked."""
+        self._verdicts: Mapping[str, str] = {}
+        """Trial -> what the last report calls it."""
 
     def fold(self, key: str) -> bool:
         """Brings a fold's run up to date; whether its trial's may have changed with it."""
@@ -40,17 +48,22 @@ class RunUpdates:
         if wanted is None:
             return self._forget(key)
         known = self._index.runs.get(wanted.key)
-        if known is not None and (known.suspect or not self._is_beginning(wanted, known)):
+        if known is not None and (not self._is_beginning(wanted, known) or self._beyond_repair(known, wanted)):
             self._index.delete(wanted.key)
             known = None
-        if known is None or not known.closed or known.outdated:
-            parent = self._trial_run(trial, wanted)
-            if known is None:
-                known = self._index.create(wanted, parent)
-            self._extend(wanted, known, parent)
+        parent = self._trial_run(trial, wanted)
+        if known is None:
+            known = self._index.create(wanted, parent)
+        self._index.add_inputs(wanted.key, wanted.inputs)
+        self._index.add_inputs(f"{self._reader.plan.study}/{trial}", wanted.inputs[:1])
+        points = [] if known.closed else [*wanted.points_after(known.mark.epochs), *wanted.final]
+        self._bring(known, wanted, points, parent)
+        self._index.last_marker.pop(known.run_id, None)
+        known.mark = wanted.mark()
         results = self._results.setdefault(trial, {})
-        if key in results and results[key] == result:
-            return False
+        over = self._index.runs[f"{self._reader.plan.study}/{trial}"].closed
+        if key in results and results[key] == result and (over or result is None):
+            return False  # else its end may have been seen here before it was decided what became of the trial
         results[key] = result
         return True
 
@@ -77,43 +90,59 @@ class RunUpdates:
             return False
         return wanted.continues(known.mark)
 
-    def _extend(self, wanted: FoldRun, known: KnownRun, parent: str) -> None:
-        tags: dict[str, str] = {}
-        if known.outdated or (wanted.attempts != known.attempts and known.attempts):
-            tags = dict(wanted.tags)
-            for name in self._index.api.get_run(known.run_id).data.tags:
-                if name.startswith(schema.PREFIX) and name not in wanted.tags:
-                    self._index.api.delete_tag(known.run_id, name)
-        elif wanted.end_ms:
-            tags = {name: text for name, text in wanted.tags.items() if name.startswith(_END_TAGS)}
-        if known.parent != parent:
+    def _beyond_repair(self, known: KnownRun, wanted: Run) -> bool:
+        """Whether the run is to be replaced: what it has and should not have cannot be taken from it."""
+        if known.suspect or (not wanted.end_ms and (known.closed or known.end_ms)):
+            return True
+        face = self._face(known, wanted)
+        return face.checksum() != known.shows and face.contradicts(self._held(known))
+
+    def _face(self, known: KnownRun, wanted: Run) -> Face:
+        face = Face.wanted(wanted, wanted.tags)
+        return face.without_note() if known.noted else face
+
+    def _held(self, known: KnownRun) -> Face:
+        """What the run shows now; asked of the store where that is not known."""
+        if known.face is None:
+            held = Face.held(self._index.api.get_run(known.run_id))
+            known.face = held.without_note() if known.noted else held
+        return known.face
+
+    def _bring(self, known: KnownRun, wanted: Run, points: Sequence[Point] = (), parent: str = "") -> None:
+        """Sends metrics, and makes the run show what it should, wherever that differs."""
+        face, api = self._face(known, wanted), self._index.api
+        held = face if face.checksum() == known.shows else self._held(known)
+        tags = face.changed_tags(held)
+        if parent and parent != known.parent:
             tags[PARENT] = parent
-        params = {} if known.params else wanted.params
-        points = wanted.points_after(known.mark.epochs)
-        self._index.send(known.run_id, [*points, *wanted.final], params, tags)
-        if wanted.end_ms:
+        params = {name: text for name, text in face.params.items() if name not in held.params}
+        self._index.send(known.run_id, points, params, tags)
+        for name in held.tags.keys() - face.tags.keys():
+            api.delete_tag(known.run_id, name)
+        if known.parent and not parent:
+            api.delete_tag(known.run_id, PARENT)
+        if face.name != held.name:
+            api.update_run(known.run_id, name=face.name)
+        if (face.status, face.end_ms) != (held.status, held.end_ms):
             self._index.terminate(known.run_id, wanted)
-        self._index.last_marker.pop(known.run_id, None)
-        known.mark, known.attempts, known.params = wanted.mark(), wanted.attempts, True
-        known.parent, known.closed, known.outdated = parent, bool(wanted.end_ms), False
+        known.take(face)
+        known.parent = parent
 
     def _trial_run(self, trial: str, fold: FoldRun) -> str:
         """Id of the trial's run, made at the first start of one of its folds."""
         key = f"{self._reader.plan.study}/{trial}"
         known = self._index.runs.get(key)
         if known is None:
-            results: list[FoldResult | None] = [None]
-            wanted = trial_run(
-                self._reader.plan,
-                self._reader.trial(trial),
-                self._reader.first_start_ms(trial, fold.start_ms),
-                results,
-                self._reader.commit,
-            )
+            wanted = self._wanted_trial(trial, self._reader.first_start_ms(trial, fold.start_ms), [None])
             known = self._index.create(wanted, "")
-            self._index.send(known.run_id, [], wanted.params, {})
-            known.params = True
+            self._bring(known, wanted)
         return known.run_id
+
+    def _wanted_trial(
+        self, trial: str, start_ms: int, results: Sequence[FoldResult | None], decided: Decided | None = None
+    ) -> Run:
+        reader = self._reader
+        return trial_run(reader.plan, reader.trial_and_training(trial), start_ms, results, reader.origin, decided)
 
     def trial(self, trial: str) -> None:
         """Brings a trial's run up to date, by what its folds said last."""
@@ -126,47 +155,42 @@ class RunUpdates:
         if known is None:
             return
         decided = self._reader.decided(trial)
-        wanted = trial_run(
-            self._reader.plan, self._reader.trial(trial), 0, list(results.values()), self._reader.commit, decided
-        )
+        wanted = self._wanted_trial(trial, 0, list(results.values()), decided)
         summary = _summary(wanted)
-        if known.suspect or (known.closed and known.summary != summary):
+        logged = {LOGGED: summary} if summary else {}
+        wanted = dataclasses.replace(
+            wanted, tags={**wanted.tags, **later_tags(decided, self._verdicts.get(trial, "")), **logged}
+        )
+        if (known.closed and known.summary != summary) or self._beyond_repair(known, wanted):
             known = self._replace_trial(trial, known)
-        if not known.params:
-            self._index.send(known.run_id, [], wanted.params, {})
-            known.params = True
-        if wanted.end_ms and not known.closed:
-            tags = {name: text for name, text in wanted.tags.items() if name.startswith(_END_TAGS)} | {LOGGED: summary}
-            self._index.send(known.run_id, wanted.final, {}, tags)
-            self._index.terminate(known.run_id, wanted)
-            known.closed, known.summary = True, summary
-        self._renew(known, _changing(decided))
+        if not known.inputs:
+            for run in self._begun(trial):
+                self._index.add_inputs(key, run.inputs[:1])
+        self._bring(known, wanted, [] if known.closed else wanted.final)
         if known.closed:
+            known.summary = summary
             del self._results[trial]
 
     def outdated(self, trial: str) -> bool:
-        """Whether something was decided of a trial, after its run had ended, that the run does not say."""
+        """Whether something was decided or reported of a trial, after its run had ended, that the run does not say."""
         known = self._index.runs[f"{self._reader.plan.study}/{trial}"]
         try:
-            return known.told != _changing(self._reader.decided(trial))
+            return known.later != later_tags(self._reader.decided(trial), self._verdicts.get(trial, ""))
         except Unreadable:
             return True  # which its update tells
 
-    def _renew(self, known: KnownRun, tags: Mapping[str, str]) -> None:
-        """Tags that may change after a run has ended: that a search chose the trial, the version of what it says."""
-        if known.told == tags:
-            return
-        self._index.send(known.run_id, [], {}, tags)
-        for name in known.told.keys() - tags.keys():
-            self._index.api.delete_tag(known.run_id, name)
-        known.told, known.outdated = dict(tags), False
+    def misplaced(self, fold: str) -> bool:
+        """Whether a fold's run is not below its trial's, or lacks it."""
+        known = self._index.runs.get(self._reader.run_key(fold))
+        above = self._index.runs.get(f"{self._reader.plan.study}/{fold.partition('/')[0]}")
+        return known is not None and (above is None or known.parent != above.run_id)
 
     def _replace_trial(self, trial: str, old: KnownRun) -> KnownRun:
         """A trial that had ended goes on, or ended otherwise: a new run, with the folds below it."""
         key = f"{self._reader.plan.study}/{trial}"
-        begun = next(run for fold in self._reader.folds(trial) if (run := self._reader.fold(fold)[0]) is not None)
+        begun = next(self._begun(trial))
         start_ms = self._reader.first_start_ms(trial, begun.start_ms)
-        wanted = trial_run(self._reader.plan, self._reader.trial(trial), start_ms, [None], self._reader.commit)
+        wanted = self._wanted_trial(trial, start_ms, [None])
         del self._index.runs[key]
         known = self._index.create(wanted, "")
         for name, fold in self._index.runs.items():
@@ -176,43 +200,94 @@ class RunUpdates:
         self._index.api.delete_run(old.run_id)
         return known
 
+    def _begun(self, trial: str) -> Iterator[FoldRun]:
+        return (run for fold in self._reader.folds(trial) if (run := self._reader.fold(fold)[0]) is not None)
+
     def study(self) -> KnownRun:
-        """The study's run, made where there is none, with its files attached."""
-        known = self._index.runs.get(self._reader.plan.study)
-        declared = datetime.fromisoformat(self._reader.plan.declaration.declared_at).timestamp()
-        wanted = study_run(self._reader.plan, round(declared * 1000), self._reader.commit)
+        """The study's run, made where there is none, with its files attached; and what the experiment says."""
+        key = self._reader.plan.study
+        wanted, known = self._study_run(), self._index.runs.get(key)
+        ended = known is not None and known.closed
+        shown = self._study_run(known.end_ms, known.final) if known is not None and ended else wanted
+        if known is not None and self._beyond_repair(known, shown):
+            self._index.delete(key)
+            known = None
         if known is None:
             known = self._index.create(wanted, "")
-        self._renew(known, {name: wanted.tags[name] for name in (schema.SCHEMA_TAG, NOTE)})
+            self._attached, ended = set(), False
+        logged = self._attach(known)
+        self._verdicts = reported.verdicts(self._reader.folder)
+        self._index.set_tags({**owner_tags(self._reader), **experiment.tags(self._reader, self._report_address(known))})
+        wanted = self._study_run(known.end_ms if ended else 0, known.final if ended else "")
+        self._bring(known, dataclasses.replace(wanted, tags={**wanted.tags, LOGGED: logged}))
+        known.summary = logged
+        return known
+
+    def _report_address(self, known: KnownRun) -> str:
+        attached = schema.REPORT_ARTIFACT in (self._attached or ())
+        return experiment.report_address(self._index.experiment, known.run_id) if attached else ""
+
+    def _study_run(self, end_ms: int = 0, summary: str = "") -> Run:
+        wanted = study_run(self._reader.plan, declared_ms(self._reader), self._reader.origin)
+        status = (schema.Status.FINISHED if end_ms else schema.Status.RUNNING).value
+        tags = {**wanted.tags, SUMMARY: summary} if summary else wanted.tags
+        return dataclasses.replace(wanted, status=status, end_ms=end_ms, tags=tags)
+
+    def _attach(self, known: KnownRun) -> str:
+        """Attaches the study's files to its run, and its report where the run has none; a checksum of the former."""
         texts = self._reader.artifacts()
         logged = f"{zlib.crc32(repr(texts).encode()):08x}"
-        if known.summary != logged:
+        if self._attached is None:
+            self._attached = self._index.attached(known.run_id)
+        tops = {name.partition("/")[0] for name in texts}
+        if known.summary != logged or not tops <= self._attached:
             with TemporaryDirectory() as folder:
                 for name, text in texts.items():
                     (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
                     (Path(folder) / name).write_text(text, encoding="utf-8")
-                self._index.api.log_artifacts(known.run_id, folder)
-            self._index.api.set_tag(known.run_id, LOGGED, logged)
-            known.summary = logged
-        return known
+                self._index.attach(known.run_id, Path(folder))
+            self._attached |= tops
+        report = self._reader.folder / layout.REPORT
+        if schema.REPORT_ARTIFACT not in self._attached and (report / "report.html").is_file():
+            self.report(known, report)
+        return logged
+
+    def report(self, known: KnownRun, folder: Path) -> None:
+        """Attaches a report's files to the study's run."""
+        self._index.attach(known.run_id, folder, schema.REPORT_ARTIFACT)
+        self._attached = {*(self._attached or ()), schema.REPORT_ARTIFACT}
 
     def end_study(self) -> None:
         """The study's run has ended when each of its trials has."""
         known = self.study()
         trials = [self._index.runs.get(f"{self._reader.plan.study}/{name}") for name in self._reader.trials()]
-        ended = bool(trials) and all(trial is not None and trial.closed for trial in trials)
-        if ended:
-            ends = (self._index.api.get_run(trial.run_id).info.end_time for trial in trials if trial is not None)
-            self._index.api.set_terminated(known.run_id, "FINISHED", max(end for end in ends if end is not None))
+        if trials and all(trial is not None and trial.closed for trial in trials):
+            end_ms = max(trial.end_ms for trial in trials if trial is not None)
+            final = study_points(self._reader, end_ms)
+            summary = f"{zlib.crc32(repr(final).encode()):08x}"
+            if known.final not in ("", summary):  # metrics can be added to, and not changed
+                self._index.delete(self._reader.plan.study)
+                known = self.study()
+            wanted = self._study_run(end_ms, summary)
+            wanted = dataclasses.replace(wanted, tags={**wanted.tags, LOGGED: known.summary})
+            self._bring(known, wanted, () if known.final else final)
+            known.final = summary
         elif known.closed:  # a run that is reopened keeps the time of its end
             self._index.delete(self._reader.plan.study)
-            known = self.study()
-        known.closed = ended
+            self.study()
 
+    def tell_verdicts(self) -> None:
+        """What a report says of trials that have ended."""
+        for trial in self._reader.trials():
+            if self._index.closed(f"{self._reader.plan.study}/{trial}") and self.outdated(trial):
+                self.trial(trial)
 
-def _changing(decided: Decided | None) -> dict[str, str]:
-    """Tags of a trial's run that may change after its end."""
-    return {**choice_tags(decided), schema.SCHEMA_TAG: str(schema.SCHEMA)}
+    def clear(self) -> None:
+        """Sends runs to the trash that bear our tags and are none of the folder's trials and folds."""
+        study, reader = self._reader.plan.study, self._reader
+        ours = {study, *(f"{study}/{trial}" for trial in reader.trials()), *map(reader.run_key, reader.all_folds())}
+        for key in [key for key in self._index.runs if key not in ours]:
+            self._index.delete(key)
 
 
 def _summary(run: Run) -> str:

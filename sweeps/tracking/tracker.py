@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.runs import schema, store_words
-from sweeps.errors import TrackingError
+from analysis.runs import store_words
+from sweeps.errors import StudyError, TrackingError
+from sweeps.folder import place
+from sweeps.folder.layout import quote_path
 from sweeps.folder.secrets import redact
 from sweeps.tracking.folder_reader import FolderReader, Unreadable
 from sweeps.tracking.run_updates import RunUpdates
@@ -43,7 +45,7 @@ class Tracker:
         """``uri`` None: the embedded store in the study folder. Touches no store yet. Raises
         :class:`TrackingError` for a URI that is none."""
         self.folder = study_folder
-        self.store = locate(uri, study_folder)
+        self.store, self._uri = locate(uri, study_folder), uri
         self._reader: FolderReader
         self.trouble: str | None = None
         """What keeps the view from being complete, without secrets; None when all is well."""
@@ -70,33 +72,30 @@ class Tracker:
         if self._clock() < self._not_before:
             return False
         until = None if budget_s is None else self._clock() + budget_s
-        try:
-            if self._opened is not None and self.store.database is not None and self.pending:
-                ask(self.store.database)
-            self._open()
-            for fold in list(self._pending):
-                self._attempt(fold, self._update_fold)
-                self._pending.pop(fold, None)
-                if until is not None and self._clock() > until:
-                    break
-            waiting = {fold.partition("/")[0] for fold in self._pending}
-            for trial in list(self._trials_due):
-                if trial not in waiting:
-                    self._attempt(trial, self._updates.trial)
-                    self._trials_due.pop(trial, None)
-        except Exception as error:
-            self._fail(error)
+        if not self._guard(lambda: self._send_pending(until)):
             return False
         self._pause_s = FIRST_PAUSE_S
         self.trouble = next(iter(self._refused.values()), None)
         return not self.pending
 
+    def _send_pending(self, until: float | None) -> None:
+        for fold in list(self._pending):
+            self._attempt(fold, self._update_fold)
+            self._pending.pop(fold, None)
+            if until is not None and self._clock() > until:
+                break
+        waiting = {fold.partition("/")[0] for fold in self._pending}
+        for trial in list(self._trials_due):
+            if trial not in waiting:
+                self._attempt(trial, self._updates.trial)
+                self._trials_due.pop(trial, None)
+
     def sync(self) -> Synced:
         """Makes the store say what the study folder says, whatever it held before. Raises :class:`TrackingError`."""
-        self._not_before = 0.0
+        self._not_before, self._opened = 0.0, None  # people may have changed what we knew of it
         if self._guard(self._open):
             self.note(self._reader.all_folds())
-            _ = self.flush() and self._guard(lambda: self._updates.end_study())
+            _ = self.flush() and self._guard(self._finish)
         if self.trouble is not None:
             raise TrackingError(self.trouble)
         return Synced(trials=len(self._reader.trials()), folds=len(self._reader.all_folds()))
@@ -112,10 +111,16 @@ class Tracker:
         """Attaches a report's files to the study's run. Raises :class:`TrackingError`."""
 
         def attach() -> None:
-            self._index.api.log_artifacts(self._updates.study().run_id, str(folder), schema.REPORT_ARTIFACT)
+            self._updates.report(self._updates.study(), folder)
+            self._updates.study()  # what the experiment says of the report
+            self._updates.tell_verdicts()
 
         if not self._guard(attach):
             raise TrackingError(self.trouble or "the report could not be logged")
+
+    def _finish(self) -> None:
+        self._updates.clear()
+        self._updates.end_study()
 
     # The store: reached, left and learned again.
 
@@ -133,21 +138,39 @@ class Tracker:
         if self._opened is not None:
             return
         self._reader = FolderReader.open(self.folder)
-        plan = self._reader.plan
-        index = StoreIndex(self.store, plan.study, plan.first_digest)
-        self._opened = index, RunUpdates(self._reader, index)
+        self._refuse_copy()
+        study, index = self._reader.plan.study, StoreIndex(self.store, self._reader)
+        self._opened = index, (updates := RunUpdates(self._reader, index))
         try:
-            self._updates.study()
-            # What another process, or this one before the store went away, left undone.
-            self.note(fold for fold in self._reader.all_folds() if not index.closed(self._reader.run_key(fold)))
+            updates.study()
+            index.clear()
+            # What another process, or this one before the store went away, left undone; and what people took away.
+            self.note(
+                fold
+                for fold in self._reader.all_folds()
+                if not index.closed(self._reader.run_key(fold)) or updates.misplaced(fold)
+            )
             self._trials_due |= dict.fromkeys(
                 trial
                 for trial in self._reader.trials()
-                if not index.closed(f"{plan.study}/{trial}") or self._updates.outdated(trial)
+                if not index.closed(f"{study}/{trial}") or updates.outdated(trial)
             )
         except BaseException:
             self._opened = None
             raise
+
+    def _refuse_copy(self) -> None:
+        """A copy of a study writes into a store of its own alone."""
+        try:
+            there = place.original(self.folder)
+        except StudyError as error:
+            raise TrackingError(str(error)) from error
+        if there is not None and locate(self._uri, there) == self.store:
+            raise TrackingError(
+                f"{self.folder}: a copy of the study in {there}, whose runs in {redact(self.store.uri)} are that "
+                f"folder's: nothing is written there from here; go on with `actsweep sync {quote_path(there)}`; or "
+                "remove that folder for good, and this one is the study"
+            )
 
     def _update_fold(self, key: str) -> None:
         if self._updates.fold(key):
@@ -161,14 +184,24 @@ class Tracker:
         except Unreadable as error:
             self._refused[key] = redact(str(error))
         except Exception as error:
-            if getattr(error, "error_code", "") not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+            if getattr(error, "error_code", "") not in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST") or _taken_away(error):
                 raise
             self._refused[key] = f"{key}: {redact(store_words.short(error))}"
 
     def _guard(self, action: Callable[[], object]) -> bool:
+        """Opens the store and acts on it; once more where people sent runs or the experiment to the trash meanwhile."""
         try:
+            if self._opened is not None and self.store.database is not None:
+                ask(self.store.database)
             self._open()
-            action()
+            try:
+                action()
+            except Exception as error:
+                if not _taken_away(error):
+                    raise
+                self._opened = None
+                self._open()
+                action()
         except Exception as error:
             self._fail(error)
             return False
@@ -181,3 +214,9 @@ class Tracker:
         leave(self.store)
         self._not_before = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+
+def _taken_away(error: Exception) -> bool:
+    """Whether MLflow says of what was to be written that it is in the trash, or gone for good."""
+    gone = getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
+    return gone or "must be in the 'active' state" in str(error)

@@ -145,7 +145,7 @@ def test_a_searchs_choice_is_read_from_its_trial(store: dict[str, Any], chosen: 
 
 
 @pytest.mark.parametrize(
-    ("version", "said"), [("1", r"earlier.*`actsweep sync DIR`"), ("3", "later version"), ("", "earlier")]
+    ("version", "said"), [("1", r"earlier.*`actsweep sync DIR`"), ("4", "later version"), ("", "earlier")]
 )
 def test_runs_of_another_version_are_refused(store: dict[str, Any], version: str, said: str) -> None:
     run = store["ids"]["relu", 0]
