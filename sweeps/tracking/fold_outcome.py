@@ -38,10 +38,12 @@ def fold_result(run: FoldRun, history: FoldHistory | None) -> FoldResult | None:
         status=run.status,
         end_ms=run.end_ms,
         metrics=outcome.metrics if outcome is not None else {},
-        epoch_s=_epoch_s(history) if history is not None else None,
+        epoch_s=epoch_s(history) if history is not None else None,
     )
 
 
-def _epoch_s(history: FoldHistory) -> float | None:
+def epoch_s(history: FoldHistory) -> float | None:
+    """Median seconds of an epoch (training, evaluation and the rest), without the first, which warms up, where there
+    are more; of a fold that went on on another kind of device, on that one. None of a fold without an epoch."""
     seconds = [epoch.seconds for epoch in history.epochs if epoch.epoch >= history.timed_from]
     return statistics.median(seconds[1:] or seconds) if seconds else None
