@@ -16,14 +16,14 @@ from typing import Any
 
 import click
 
-from sweeps.cli import completion, editors, exit_codes, machine, planning, profiles, refusals, results, terminal
+from sweeps.cli import completion, editors, exit_codes, machine, planning, profiles, refusals, register, results, terminal
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
     ("new", "check", "probe", "plan", "studies", "data", "schema"),
     ("run", "resume", "extend", "tick", "status", "logs", "stop"),
 )
-AFTER, AROUND = ("sync", "ui", "compare", "report"), ("doctor", "profile", "cluster", "completion")
+AFTER, AROUND = ("sync", "ui", "compare", "report", "register"), ("doctor", "profile", "cluster", "completion")
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 
 
@@ -315,6 +315,7 @@ for _command in (
     editors.schema,
     results.compare,
     results.report,
+    register.register,
     machine.cluster,
     completion.completion,
 ):
