@@ -6,6 +6,7 @@ SweepError
 ├── FolderBusy                  another driver holds the study folder
 ├── TrackingError               the MLflow store cannot be written
 ├── RegistryError (ValueError)  a model that cannot be registered
+├── StoreError    (ValueError)  a store for a lab was asked for in a way that cannot be
 ├── ProbeFailed                 a probe came to no epoch of an activation
 ├── CodeDrift                   the user's own code is not what the study was started with
 └── FoldChanged                 a fold's folder does not hold what the study trains
@@ -32,6 +33,10 @@ class FolderBusy(SweepError):
 
 class TrackingError(SweepError):
     """The MLflow store cannot be written; the journals keep everything and ``actsweep sync`` catches up."""
+
+
+class StoreError(SweepError, ValueError):
+    """A store for a lab that was asked for in a way that cannot be; says what it got and what is accepted."""
 
 
 class ProbeFailed(SweepError):
