@@ -25,7 +25,7 @@ from sweeps.folder.lock import Lock
 from sweeps.tracking import pages
 from sweeps.tracking.pages import Page
 from sweeps.tracking.run_values import NOTE, metric_key
-from sweeps.tracking.store import DATABASE, connect, locate
+from sweeps.tracking.store import DATABASE, connect, leave, locate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,6 +75,10 @@ class Keeper:
     def refresh(self) -> None:
         """Looks through the folder, and brings the store up to date where it is this process that writes it."""
         self.found = found.look(self.root)
+        if self.store.database is not None and not self.store.database.exists():
+            leave(self.store)  # somebody removed it: what MLflow keeps open is no longer there
+            self._trackers, self._seen = {}, {}
+            self.home.mkdir(parents=True, exist_ok=True)
         self._hold()
         if not self.writes:
             return

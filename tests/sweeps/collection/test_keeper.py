@@ -98,11 +98,11 @@ def test_what_was_shown_already_costs_nothing_and_what_is_gone_is_gone(
         shutil.rmtree(other)
         later.refresh()
         assert set(runs(later)) == {"one"}
-    monkeypatch.undo()
-    shutil.rmtree(root / HOME)
-    with Keeper(root, heard.append) as anew:
-        anew.refresh()
-        assert set(runs(anew)) == {"one"}
+        monkeypatch.undo()
+        shutil.rmtree(root / HOME)  # also while it is shown
+        later.refresh()
+        assert set(runs(later)) == {"one"}
+        assert later.writes
     assert len(heard) == 3
 
 
