@@ -61,7 +61,18 @@ def log(job: str, folder: Path) -> Path | None:
 
 def refuse_elsewhere(profile: Profile) -> None:
     """Raises :class:`slurm.errors.ClusterError` where this process is not where the profile's driver has to run: in a
-    Slurm job, with executor: allocation."""
+    Slurm job, with executor: allocation; where there is sbatch, with executor: slurm; where there is the
+    working_folder that it names, on this machine."""
+    where = profile.working_folder
+    if profile.executor is Executor.LOCAL and where is not None and not Path(where).is_dir():
+        raise ClusterError(
+            f"profile {profile.name}: working_folder is {where}, and there is no such folder here; correct the profile"
+        )
+    if profile.executor is Executor.SLURM and (shutil.which("sbatch") is None or shutil.which("srun") is None):
+        raise ClusterError(
+            f"profile {profile.name}: there is no sbatch or srun on the PATH here; start it on a machine of the Slurm "
+            "cluster"
+        )
     if profile.executor is Executor.ALLOCATION:
         if enclosing.job_here() is None:
             raise ClusterError(f"profile {profile.name}: {enclosing.OUTSIDE}")

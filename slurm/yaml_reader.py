@@ -32,6 +32,22 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Located:
+    """A problem as it stands in a file."""
+
+    file: str
+    line: int
+    key: str
+    """``activations[1].space.k``; "" for the whole file."""
+    message: str
+
+
+def located_in(error: BaseException) -> list[Located]:
+    """All problems that :meth:`Document.error` made one error of; empty for any other."""
+    return list(getattr(error, "problems", []))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Document:
     """A parsed file: plain values, and the line of every key and item."""
 
@@ -50,10 +66,17 @@ class Document:
     def error(self, problems: Iterable[Problem]) -> ValueError:
         """All problems as one error, in the order of the file, a line each."""
         ordered = sorted(problems, key=lambda problem: self.line(problem.path))
-        texts = list(dict.fromkeys(f"{self.origin}:{self.line(p.path)}: {dotted(p.path)}{p.message}" for p in ordered))
+        located = list(dict.fromkeys(self._located(problem) for problem in ordered))
+        texts = [f"{p.file}:{p.line}: {p.key}{': ' if p.key else ''}{p.message}" for p in located]
         if len(texts) > MOST_PROBLEMS:
             texts = [*texts[:MOST_PROBLEMS], f"{self.origin}: and {len(texts) - MOST_PROBLEMS} more"]
-        return self.raises("\n".join(texts))
+        made = self.raises("\n".join(texts))
+        made.problems = located  # type: ignore[attr-defined]  # see located_in
+        return made
+
+    def _located(self, problem: Problem) -> Located:
+        key = dotted(problem.path).removesuffix(": ")
+        return Located(file=self.origin, line=self.line(problem.path), key=key, message=problem.message)
 
 
 def dotted(path: Path) -> str:

@@ -162,12 +162,26 @@ def _rehearse(spec: FoldSpec, dataset: Dataset, split: Split, wish: Device, *, r
     return _rehearse(spec, dataset, split, "cpu", resume=resume)
 
 
+def _no_device(wish: Device) -> str:
+    """What is wrong where packs run on this machine and it has no such device; "" else."""
+    from trainer import device
+
+    try:
+        device.choose(wish)
+    except RuntimeError as error:
+        return f"cluster.device: {error}"
+    return ""
+
+
 def main() -> None:
-    """Reads ``{"data_root": text or null, "device": text, "specs": [...], "alike": question or null}`` from standard
-    input; its last line of output is what :func:`tried` gives, and the answer to the question of :mod:`trainer.alike`,
-    as JSON."""
+    """Reads ``{"data_root": text or null, "device": text, "trains_here": bool, "specs": [...], "alike": question or
+    null}`` from standard input; its last line of output is what :func:`tried` gives, and the answer to the question of
+    :mod:`trainer.alike`, as JSON. ``trains_here``: whether packs run on this machine, which needs the device then."""
     asked = json.load(sys.stdin)
     root = None if asked["data_root"] is None else Path(asked["data_root"])
+    if asked.get("trains_here") and (lacking := _no_device(asked["device"])):
+        print(json.dumps({**Tried([lacking], [])._asdict(), "alike": None}))  # noqa: T201  # its answer
+        return
     found = tried([from_plain(FoldSpec, raw) for raw in asked["specs"]], root, asked["device"])
     compared = asked.get("alike") if not found.problems else None
     same = dataclasses.asdict(alike.answer(from_plain(alike.Question, compared))) if compared else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from sweeps.cli.telling import Ending, told
 from sweeps.driver import needs, sent, session
 from sweeps.errors import FolderBusy, StudyError
 from sweeps.folder import place
@@ -84,11 +85,12 @@ def run(text: str) -> str:
     path = Path(asked["path"])
     before = {number: signal.signal(number, _terminate) for number in (signal.SIGTERM, signal.SIGUSR2)}
     try:
-        lost = _drive(path, asked["interval_s"])
-        if lost is not None and not asked.get("no_report", False):
-            from sweeps.cli import reporting
+        with told(path) as ending:
+            lost = _drive(path, asked["interval_s"], ending)
+            if lost is not None and not asked.get("no_report", False):
+                from sweeps.cli import reporting
 
-            reporting.write([str(path)], None, allow_incomplete=lost)
+                reporting.write([str(path)], None, allow_incomplete=lost)
     except _Terminated:
         return json.dumps({"interrupted": True})
     finally:
@@ -97,7 +99,7 @@ def run(text: str) -> str:
     return json.dumps({"interrupted": False})
 
 
-def _drive(path: Path, interval_s: float) -> bool | None:
+def _drive(path: Path, interval_s: float, ending: Ending) -> bool | None:
     """Whether folds were lost on the way to the end; None where it has not come to an end, or a report to nothing."""
     from sweeps.suite import after_run, driver, folder
     from sweeps.view import status
@@ -106,6 +108,7 @@ def _drive(path: Path, interval_s: float) -> bool | None:
         with driver.driving(path) as driving:
             driver.drive(driving, lambda now: None, interval_s=interval_s)
             after = after_run.after_run(driving)
+        ending.problem = after.troubles
         return after.lost if after.reportable and not after.stopped else None
     with session.driving(path) as alone:
         finished = session.drive(alone, lambda now: None, interval_s=interval_s)

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 
 def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False, here: bool = False) -> None:
-    """Drives the study in ``path`` to its report, and says how it went. Exits where there is more to do."""
+    """Drives the study in ``path`` to its report, tells who is to be told, and says how it went. Exits where there is
+    more to do."""
+    from sweeps.cli.telling import told
+
+    with told(path):
+        _drive(path, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
+
+
+def _drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool, here: bool) -> None:
     from rich.console import Console
 
     from sweeps.driver import session

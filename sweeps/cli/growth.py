@@ -11,9 +11,8 @@ def extend(
     folder: Path, named: str, *, cluster: str | None, here: bool, detach: bool, no_report: bool, interval_s: float
 ) -> None:
     from sweeps.cli import detached, driving
-    from sweeps.driver import alike, growing, preflight
+    from sweeps.driver import alike, growing, neighbours, preflight
     from sweeps.study import shipped
-    from sweeps.tracking import neighbours
 
     found = shipped.find(named)
     profile = shipped.on_profile(found, cluster).cluster.profile if cluster is not None else None
@@ -22,7 +21,7 @@ def extend(
         click.echo(f"goes on with profile {new.cluster.profile}, as before (--cluster names another)")
     if detach:
         detached.check(new)
-    beside = neighbours.check({folder: new})
+    beside = neighbours.look(new, folder)
     with growing.as_started(folder, new, here=here):
         remarks, places, same = preflight.check(new)
     for remark in [*beside, *remarks, alike.words(same)]:

@@ -7,7 +7,7 @@ study, profile or data file, and nothing was written; 3 planned folds are missin
 
 from __future__ import annotations
 
-import errno
+import json
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from sweeps.cli import editors, exit_codes, machine, planning, profiles, results
+from sweeps.cli import editors, exit_codes, machine, planning, profiles, refusals, results, terminal
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
@@ -24,20 +24,6 @@ BEFORE, DURING = (
     ("run", "resume", "extend", "tick", "status", "logs", "stop"),
 )
 AFTER, AROUND = ("sync", "ui", "compare", "report"), ("doctor", "profile", "cluster")
-_NO_ROOM = "free some space, then go on with `actsweep resume DIR`"
-_NOT_OURS = "choose a folder that you may write, as with --folder"
-MEANT_FOR_THE_USER = {
-    errno.ENOSPC: _NO_ROOM,
-    errno.EDQUOT: _NO_ROOM,
-    errno.EACCES: _NOT_OURS,
-    errno.EPERM: _NOT_OURS,
-    errno.EROFS: _NOT_OURS,
-    errno.ENAMETOOLONG: "choose a shorter folder, as with --folder",
-    errno.ENOTDIR: "choose a folder that can be made, as with --folder",
-    errno.EEXIST: "choose a folder that can be made, as with --folder",
-}
-"""Refusals of the machine -> what to do. Any other is a fault of ours, and shows its traceback."""
-
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 
 
@@ -47,31 +33,19 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*BEFORE, *DURING, *AFTER, *AROUND]
 
-    def invoke(self, ctx: click.Context) -> Any:
-        from analysis.errors import AnalysisError, IncompleteFolds
-        from slurm.errors import ClusterError
-        from sweeps.errors import FolderBusy, SweepError
-        from trainer.errors import TrainerError
+    def main(self, *args: Any, **given: Any) -> Any:
+        terminal.settle()
+        return super().main(*args, **given)
 
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except FolderBusy as error:
-            _fail(str(error), exit_codes.BUSY)
-        except IncompleteFolds as error:
-            _fail(str(error), exit_codes.INCOMPLETE)
-        except (SweepError, ClusterError, TrainerError, AnalysisError) as error:
-            _fail(str(error), exit_codes.WRONG if isinstance(error, ValueError) else exit_codes.FAILED)
-        except OSError as error:
-            if error.errno not in MEANT_FOR_THE_USER:
+        except Exception as error:
+            refusal = refusals.of(error)
+            if refusal is None:
                 raise
-            where = f"{error.filename}: " if error.filename else ""
-            remedy = MEANT_FOR_THE_USER[error.errno]
-            _fail(f"{where}{error.strerror}; {remedy}. Nothing that was decided is lost", exit_codes.FAILED)
-
-
-def _fail(message: str, code: int) -> None:
-    click.echo(message, err=True)
-    sys.exit(code)
+            click.echo(refusal.words, err=True)
+            sys.exit(refusal.code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -93,30 +67,47 @@ def main() -> None:
 
 @main.command()
 @click.argument("study")
-@click.option("--cluster", metavar="PROFILE", help="Profile to check against: a shipped name or a file.")
+@click.option("--cluster", metavar="PROFILE", help="Where it would run: a shipped profile's name or a file.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Study folder (default: runs/NAME).")
 @click.option("--measured", "measured", metavar="DIR", multiple=True, type=click.Path(path_type=Path, exists=True),
               help="Study folders whose epoch times the price is estimated from.")  # fmt: skip
+@click.option("--quick", is_flag=True,
+              help="Try neither data nor training, and be anywhere: no refusal of `run` that needs them.")  # fmt: skip
 @click.option("--resolved", is_flag=True, help="Print the study with all defaults written out, and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for a program, also of what is wrong.")
+@refusals.as_json
 @or_suite
-def check(study: str, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    """Validate STUDY (a file or a shipped name; of a study or a suite); show plan and price."""
-    from sweeps.driver import alike, named, needs, preflight, profiles
+def check(
+    study: str, cluster: str | None, folder: Path | None, measured: tuple[Path, ...], quick: bool, resolved: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Validate STUDY (a file or a shipped name; of a study or a suite); show plan and price.
+
+    Refuses what `run` would refuse, with the same words and exit code, and writes nothing. As before a run, reads the
+    data and takes a training step of each activation: some seconds, and the time to read the data."""
+    from sweeps.driver import profiles
     from sweeps.study import shipped
     from sweeps.study.study import resolved_yaml
-    from sweeps.view import outlay, preview
+    from sweeps.view import before_run, checked
 
     found = shipped.find(study)
-    profile = needs.here(found).for_nodes(profiles.of(found, cluster))
+    if cluster is not None:
+        found = shipped.on_profile(found, cluster)
     if resolved:
+        profiles.of(found)
         click.echo(resolved_yaml(found), nl=False)
         return
-    places = named.check(found)
+    path = folder or Path("runs") / found.name
+    looked = before_run.look(found, path, study, quick=quick)
     # all of it, or a refusal and nothing
-    texts = [preview.design(found), *([f"{found.model.name}: {places}"] if places else [])]
-    texts.append(alike.words(alike.check(found)))
-    texts += [preview.price(found, measured, profile), preflight.cost(found), *outlay.check(found, profile, measured)]
-    texts.append(preview.submission(found, profile))
-    click.echo("\n".join(texts))
+    if as_json:
+        text = json.dumps(checked.record(found, looked, path, measured, quick=quick), indent=1)
+    else:
+        text = "\n".join(
+            [*checked.words(found, looked, measured, quick=quick), *checked.same([looked]), looked.submission.words,
+             checked.where(path, goes_on=looked.goes_on)]
+        )  # fmt: skip
+    click.echo(text)
 
 
 # -- a run -------------------------------------------------------------------------------------------------------------
@@ -145,9 +136,9 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
 
     Goes on where an earlier run of the same study in the same folder ended."""
     from sweeps.cli import detached, driving
-    from sweeps.driver import alike, needs, preflight, session
+    from sweeps.driver import session
     from sweeps.study import shipped
-    from sweeps.tracking import neighbours
+    from sweeps.view import before_run, checked
 
     found = shipped.find(study)
     if cluster is not None:
@@ -155,18 +146,12 @@ def run(study: str, folder: Path | None, cluster: str | None, detach: bool, no_r
     if detach:
         detached.check(found)
     path = folder or Path("runs") / found.name
-    beside = neighbours.check({path: found})
-    with needs.as_started(found, path):
-        remarks, places, same = preflight.check(found)
-    for remark in (*beside, *remarks):
-        click.echo(remark)
-    if places:
-        click.echo(f"{found.model.name}: {places}")
-    click.echo(alike.words(same))
-    if session.make(found, path, sys.argv, places, same, named=study):
-        click.echo(f"study folder: {path}")
-    else:
-        click.echo(f"study folder: {path} (goes on where it ended)")
+    looked = before_run.look(found, path, study)
+    for line in [*checked.remarks(found, looked), *checked.same([looked])]:
+        click.echo(line)
+    tried = looked.checked
+    made = session.make(found, path, sys.argv, tried.places, tried.same, named=study)
+    click.echo(checked.where(path, goes_on=not made))
     if detach:
         click.echo(detached.submit(path, interval_s, no_report=no_report))
         return
@@ -225,15 +210,16 @@ def tick(folder: Path) -> None:
     """Make one decision step in DIR and return.
 
     For cron, or for a job that resubmits itself: no environment is needed, what the study was started with is kept."""
-    from sweeps.cli import driving
+    from sweeps.cli import driving, telling
     from sweeps.driver import session
     from sweeps.view import progress, screen
 
-    driving.say_differences(folder)
-    with session.driving(folder) as driver:
-        driver.tick()
-        driver.track(at_once=True)
-        click.echo(screen.line(progress.view(driver), screen.UNWATCHED))
+    with telling.told(folder, by_cron=True):
+        driving.say_differences(folder)
+        with session.driving(folder) as driver:
+            driver.tick()
+            driver.track(at_once=True)
+            click.echo(screen.line(progress.view(driver), screen.UNWATCHED))
 
 
 @main.command()
@@ -278,9 +264,11 @@ def stop(folder: Path) -> None:
     """Cancel the jobs of the study in DIR.
 
     Checkpoints stay, and `resume` goes on from them."""
+    from sweeps.cli import telling
     from sweeps.driver import session
 
     click.echo(session.stop(folder))
+    telling.tell(folder)
 
 
 # -- after a run -------------------------------------------------------------------------------------------------------

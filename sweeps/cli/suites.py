@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,6 +14,7 @@ import click
 from sweeps.cli import exit_codes
 
 if TYPE_CHECKING:
+    from sweeps.cli.telling import Ending
     from sweeps.driver.preflight import Checked
     from sweeps.suite.driver import SuiteDriver
     from sweeps.suite.suite import Suite
@@ -39,47 +41,46 @@ def or_suite(command: Callable[..., None]) -> Callable[..., None]:
     return either
 
 
-def check(study: Suite, cluster: str | None, measured: tuple[Path, ...], resolved: bool) -> None:
-    from sweeps.driver import alike, named, needs, preflight, profiles
-    from sweeps.suite import budget, folder
+def check(
+    study: Suite, cluster: str | None, folder: Path | None, measured: tuple[Path, ...], quick: bool, resolved: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    from sweeps.driver import profiles
+    from sweeps.suite import before_run, checked
+    from sweeps.suite import folder as suites
     from sweeps.suite.suite import on_profile
-    from sweeps.view import preview, progress
-    from sweeps.wording import counted
 
     suite = on_profile(study, cluster) if cluster is not None else study
     if resolved:
-        click.echo(folder.resolved_yaml(suite), nl=False)
+        profiles.of(suite.first)
+        click.echo(suites.resolved_yaml(suite), nl=False)
         return
-    texts = [f"suite {suite.name}: {counted(len(suite.studies), 'study', 'studies')}: {', '.join(suite.studies)}"]
-    texts += [f"question: {suite.question}", alike.words(alike.check(suite.first)), *budget.words(suite)]
-    profile = needs.here(suite.first).for_nodes(profiles.of(suite.first))
-    totals = []
-    for member, one in suite.studies.items():
-        places = named.check(one)
-        texts += ["", f"-- {member}", preview.design(one), *([f"{one.model.name}: {places}"] if places else [])]
-        texts += [preview.price(one, measured, profile), preflight.cost(one)]
-        totals.append(progress.sizes(one))
-    folds = sum(size.folds for sizes in totals for size in sizes.values())
-    epochs = sum(size.epochs for sizes in totals for size in sizes.values())
-    texts += ["", f"-- all: {counted(folds, 'fold')}, at most {counted(epochs, 'epoch')}, on profile {profile.name}"]
-    click.echo("\n".join(texts))
+    path = folder or Path("runs") / suite.name
+    looked = before_run.look(suite, path, quick=quick)
+    if as_json:
+        text = json.dumps(checked.record(suite, looked, path, measured, quick=quick), indent=1)
+    else:
+        text = "\n".join(checked.words(suite, looked, path, measured, quick=quick))
+    click.echo(text)
 
 
 def run(
     study: Suite, folder: Path | None, cluster: str | None, detach: bool, no_report: bool, interval_s: float
 ) -> None:
     from sweeps.cli import detached
+    from sweeps.suite import before_run
     from sweeps.suite import folder as suites
     from sweeps.suite.suite import on_profile
+    from sweeps.view import checked
 
     suite = on_profile(study, cluster) if cluster is not None else study
     path = folder or Path("runs") / suite.name
     if detach:
         detached.check(suite.first)
-    suites.check(suite, path)
-    _say_neighbours(suite, path)
-    made = suites.make(suite, path, sys.argv, _tried(suite, path))
-    click.echo(f"suite folder: {path}" + ("" if made else " (goes on where it ended)"))
+    looked = before_run.look(suite, path)
+    _say_tried(suite, {member: each.checked for member, each in looked.items()})
+    made = suites.make(suite, path, sys.argv, {member: each.checked for member, each in looked.items()})
+    click.echo(checked.where(path, goes_on=not made, kind="suite"))
     if detach:
         click.echo(detached.submit(path, interval_s, no_report=no_report))
         return
@@ -90,7 +91,7 @@ def extend(
     folder: Path, study: Suite, cluster: str | None, here: bool, detach: bool, no_report: bool, interval_s: float
 ) -> None:
     from sweeps.cli import detached
-    from sweeps.suite import growing
+    from sweeps.suite import before_run, growing
     from sweeps.suite.suite import on_profile
 
     named = "the suite's file"
@@ -98,8 +99,8 @@ def extend(
     plan = growing.planned(folder, study, named, profile=profile)
     if detach:
         detached.check(plan.suite.first)
-    _say_neighbours(plan.suite, folder)
-    tried = _tried(plan.suite, folder, (*plan.grown, *plan.added))
+    tried = before_run.tried(plan.suite, folder, (*plan.grown, *plan.added))
+    _say_tried(plan.suite, tried)
     for words in growing.extend(folder, plan, named, sys.argv, tried):
         click.echo(f"extended: {words}")
     click.echo(f"suite folder: {folder} (goes on where it ended)")
@@ -109,40 +110,16 @@ def extend(
     drive(folder, no_report=no_report, interval_s=interval_s, here=here)
 
 
-def _say_neighbours(suite: Suite, path: Path) -> None:
-    from sweeps.suite.suite import folder_of
-    from sweeps.tracking import neighbours
+def _say_tried(suite: Suite, tried: Mapping[str, Checked]) -> None:
+    from sweeps.driver import alike
 
-    for remark in neighbours.check({folder_of(path, member): study for member, study in suite.studies.items()}):
-        click.echo(remark)
-
-
-def _tried(suite: Suite, path: Path, members: Collection[str] | None = None) -> dict[str, Checked]:
-    """Tries every study (of ``members``) before anything is written; what was found, by member. Raises
-    :class:`sweeps.errors.StudyError` with what is wrong with all of them."""
-    from sweeps.driver import alike, needs, preflight
-    from sweeps.errors import StudyError
-    from sweeps.suite.suite import folder_of
-
-    wrong: list[str] = []
-    found: dict[str, Checked] = {}
-    for member in suite.studies if members is None else members:
-        study = suite.studies[member]
-        try:
-            with needs.as_started(study, folder_of(path, member)):
-                tried = found[member] = preflight.check(study)
-        except StudyError as error:
-            wrong.append(str(error))
-            continue
-        for remark in tried.remarks:
+    for member, found in tried.items():
+        for remark in found.remarks:
             click.echo(f"{member}: {remark}")
-        if tried.places:
-            click.echo(f"{member}: {study.model.name}: {tried.places}")
-    if wrong:
-        raise StudyError("\n".join(wrong))
-    for said in dict.fromkeys(alike.words(each.same) for each in found.values()):  # the activations are the same
+        if found.places:
+            click.echo(f"{member}: {suite.studies[member].model.name}: {found.places}")
+    for said in dict.fromkeys(alike.words(each.same) for each in tried.values()):  # the activations are the same
         click.echo(said)
-    return found
 
 
 def resume(folder: Path, retry_failed: bool, here: bool, detach: bool, no_report: bool, interval_s: float) -> None:
@@ -155,7 +132,15 @@ def resume(folder: Path, retry_failed: bool, here: bool, detach: bool, no_report
 
 
 def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool = False, here: bool = False) -> None:
-    """Drives the suite in ``path`` to its report, and says how it went. Exits where there is more to do."""
+    """Drives the suite in ``path`` to its report, tells who is to be told, and says how it went. Exits where there is
+    more to do."""
+    from sweeps.cli.telling import told
+
+    with told(path) as ending:
+        _drive(path, ending, no_report=no_report, interval_s=interval_s, retry_failed=retry_failed, here=here)
+
+
+def _drive(path: Path, ending: Ending, *, no_report: bool, interval_s: float, retry_failed: bool, here: bool) -> None:
     from rich.console import Console
 
     from sweeps.cli.driving import report, say_after, say_again, say_mended
@@ -174,6 +159,7 @@ def drive(path: Path, *, no_report: bool, interval_s: float, retry_failed: bool 
             _interrupted(driving, path)
         after = after_run.after_run(driving)
     say_after(after.lines)
+    ending.problem = after.troubles
     if after.stopped:
         sys.exit(exit_codes.INTERRUPTED)
     if not no_report and after.reportable:
@@ -200,6 +186,13 @@ def _interrupted(driving: SuiteDriver, path: Path) -> NoReturn:
 
 
 def tick(folder: Path) -> None:
+    from sweeps.cli.telling import told
+
+    with told(folder, by_cron=True) as ending:
+        _tick(folder, ending)
+
+
+def _tick(folder: Path, ending: Ending) -> None:
     from sweeps.suite import driver, status
 
     _say_differences(folder)
@@ -211,6 +204,7 @@ def tick(folder: Path) -> None:
     troubled = [f"{line.member}: {line.trouble}" for line in now.lines if line.trouble]
     for said in troubled:
         click.echo(said, err=True)
+    ending.problem = "\n".join(troubled)
     if troubled:
         sys.exit(exit_codes.FAILED)
 
@@ -240,10 +234,12 @@ def logs(folder: Path, trial: str, fold: str | None, lines: int) -> None:
 
 
 def stop(folder: Path) -> None:
+    from sweeps.cli.telling import tell
     from sweeps.suite import driver
 
     for line in driver.stop(folder):
         click.echo(line)
+    tell(folder)
 
 
 def sync(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,9 @@ def ask(module: str, question: object, failed: Callable[[str], Exception]) -> An
         [sys.executable, "-P", "-m", "actsweep_start", "-m", module],
         input=json.dumps(question),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
         check=False,
     )
     if run.returncode != 0:

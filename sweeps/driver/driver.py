@@ -26,12 +26,11 @@ from sweeps.driver.racing import Races
 from sweeps.driver.reuse import Reuse
 from sweeps.driver.submission import CALL, Submitter
 from sweeps.driver.waiting import Keeper, jobs_running
-from sweeps.errors import LedgerError
 from sweeps.folder import damage, decided, layout, ledger, own_code, winners
 from sweeps.folder.damage import Damaged
 from sweeps.folder.device_kinds import trained_on
 from sweeps.folder.journals import Journals, Trained
-from sweeps.folder.ledger import FILE, Ledger
+from sweeps.folder.ledger import Ledger
 from sweeps.folder.records import Completed, Finished, FoldKey, Opened, Paused, TrialAdded, trial_of
 from sweeps.folder.state import State
 from sweeps.search.per_activation import Searches
@@ -113,13 +112,8 @@ class Driver:
 
     def _prepare(self) -> None:
         """Opens the ledger, or replays it into fresh searchers and schedulers."""
-        opened = self.state.opened
-        if opened is None:
-            if self._trials.is_dir() and any(self._trials.iterdir()):
-                raise LedgerError(
-                    f"{self.path}: has trials but no {FILE} that says what was decided and submitted; restore the file "
-                    "from a backup, or start the study in another folder"
-                )
+        ledger.refuse_foreign(self.path, self.state, digest(self.study))
+        if self.state.opened is None:
             self.ledger.write(
                 Opened(
                     sweep=secrets.token_hex(3),
@@ -127,11 +121,6 @@ class Driver:
                     study_digest=digest(self.study),
                     time=self._clock(),
                 )
-            )
-        elif self.state.study_digest != digest(self.study):
-            raise LedgerError(
-                f"{self.path}: its ledger belongs to another version of the study (digest {self.state.study_digest}, "
-                f"got {digest(self.study)}); restore study.yaml, or start the changed study in another folder"
             )
         self._searches.replay(ledger.read(self.ledger.path))
         self._new_trials.restore()

@@ -37,6 +37,11 @@ def as_started(study: Study, path: Path) -> Iterator[None]:
     known = kept(study, path)
     if (path / layout.STUDY).exists():
         check(study, known, path)
+    elif known.data_root is not None and not Path(known.data_root).is_dir():
+        raise StudyError(
+            f"{study.name}: {DATA} is {known.data_root}, and there is no such folder here; correct it, or set root: in "
+            "the study"
+        )
     with surroundings.entered(known), contextlib.chdir(known.folder() or Path()):
         yield
 

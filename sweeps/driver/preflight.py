@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from actsweep_start import why_hidden
 from analysis.runs.plan import Sameness
-from sweeps.driver import alike, profiles
+from sweeps.driver import alike, profiles, receivers
 from sweeps.driver.asking import ask
 from sweeps.driver.session import data_root
 from sweeps.errors import StudyError, SweepError
@@ -41,9 +41,11 @@ def check(study: Study) -> Checked:
     Raises what would stop every fold: a profile that is none, a module that is not installed, a data set that is not
     there or cannot be dealt to these folds, a model or an activation that does not train at the bounds of its space.
     Data set and torch are loaded by another process, so that the driver stays small."""
-    from slurm.clusters import refuse_elsewhere
+    from slurm.clusters import refuse_elsewhere, settled
 
+    receivers.refuse_missing(study.notify)
     refuse_elsewhere(profile := profiles.of(study))
+    profile = settled(profile)
     without = [here.partition for here in profile.places if here.executor == "slurm" and here.gpus_per_pack == 0]
     if study.cluster.device == "cuda" and without:
         where = f" in partition {', '.join(filter(None, without))}" if any(without) else ""
@@ -62,6 +64,7 @@ def check(study: Study) -> Checked:
     asked = {
         "data_root": data_root(study),
         "device": profile.device_for(study.cluster.device),
+        "trains_here": profile.executor == "local",
         "specs": [dataclasses.asdict(spec) for spec in _bounds(study)],
         "alike": alike.asked(question := alike.question(study)),
     }
@@ -71,8 +74,8 @@ def check(study: Study) -> Checked:
     return Checked(answer["remarks"], answer["places"], alike.described(study, question, answer["alike"]))
 
 
-def cost(study: Study) -> str:
-    """What :func:`check` does before a run, and how long it takes, in words."""
+def cost(study: Study, *, done: bool = False) -> str:
+    """What :func:`check` does before a run, and how long it takes, in words. ``done``: it was, just now."""
     own = any(":" in name for name in (study.model.name, study.task.name))
     tried: dict[str, None] = {}
     twice: set[str] = set()
@@ -82,6 +85,8 @@ def cost(study: Study) -> str:
             twice.add(spec.activation.name)
     seconds = START_S + len(tried) * STEP_S + len(twice) * RESUME_S
     again = f", {counted(len(twice), 'activation')} again after a checkpoint" if twice else ""
+    if done:
+        return f"tried, as before a run: {counted(len(tried), 'setting')} with one training step on real items{again}"
     return (
         f"before a run: {counted(len(tried), 'setting')} tried with one training step on real items{again}; about "
         f"{duration(seconds)} for a ResNet-34 at 32x32 on one core, and the time to read the data"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from analysis.runs.plan import Plan, Sameness, from_json, to_json
 from slurm.jobs import Cluster
-from sweeps.driver import account, accounted, needs, other_version, profiles, sent
+from sweeps.driver import account, accounted, decisions, needs, other_version, profiles, sent
 from sweeps.driver.driver import Driver
 from sweeps.driver.interrupt import Interrupt
 from sweeps.driver.packs import Node, own_names
@@ -49,24 +49,12 @@ def make(
     named: str = "STUDY",
 ) -> bool:
     """Lays out the study's folder; False where it is there already for the same study. ``places``: where its
-    activations stand in the model, in words, and ``same``: which of them are one function, for the plan. ``named``: as
-    the user names the study's file. Raises
-    :class:`StudyError` for a folder of another study. A folder without ``study.yaml``, which is written last, was never
-    made."""
+    activations stand in the model, in words, and ``same``: which of them are one function, for the plan. Others, and
+    what is raised, as in :func:`refuse`. A folder without ``study.yaml``, which is written last, was never made."""
     from sweeps.folder import provenance
 
-    existing = path / layout.STUDY
-    if (path / layout.SUITE).exists():
-        raise StudyError(f"{path}: holds a suite, and a study has a folder of its own; choose another with --folder")
-    if existing.exists():
-        place.refuse_copy(path)
-        if digest(known := opened(path)) == digest(study):
-            return False
-        raise StudyError(other_version.refused(path, known, study, named))
-    try:
-        store.locate(study.tracking.uri, path)
-    except TrackingError as error:  # before anything is written
-        raise StudyError(str(error)) from error
+    if refuse(study, path, named):
+        return False
     own_code.keep(path, own_names(study), frozen=study.cluster.own_code == "frozen")
     declared_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     declared = dataclasses.replace(planner.plan(study, declared_at, places, same), sweep=sweep_name.new())
@@ -76,8 +64,39 @@ def make(
     place.settle(path)
     if (measured := probed.read(probed.beside(path))) is not None:
         probed.write(path, measured)
-    layout.write_aside(existing, resolved_yaml(study))
+    layout.write_aside(path / layout.STUDY, resolved_yaml(study))
     return True
+
+
+def refuse(study: Study, path: Path, named: str = "STUDY") -> bool:
+    """Whether the folder is the study's already. Writes nothing. Raises :class:`StudyError` for a folder of another
+    study and for a store that is none, and OSError for a folder that cannot be made or written. ``named``: as the user
+    names the study's file."""
+    if (path / layout.SUITE).exists():
+        raise StudyError(f"{path}: holds a suite, and a study has a folder of its own; choose another with --folder")
+    layout.refuse_unwritable(path)
+    if (path / layout.STUDY).exists():
+        place.refuse_copy(path)
+        if digest(known := opened(path)) != digest(study):
+            raise StudyError(other_version.refused(path, known, study, named))
+        return True
+    try:
+        store.locate(study.tracking.uri, path)
+    except TrackingError as error:
+        raise StudyError(str(error)) from error
+    probed.read(probed.beside(path))  # a budget begins with it
+    return False
+
+
+def refuse_changed(study: Study, path: Path) -> None:
+    """Raises for a folder with which its driver would not go on: :class:`sweeps.errors.LedgerError` for a ledger that
+    cannot be read, :class:`sweeps.errors.CodeDrift` for code of the user's own that is another than before, where
+    anything is still to be trained. Writes nothing."""
+    state = replay(ledger.read(path / ledger.FILE))
+    ledger.refuse_foreign(path, state, digest(study))
+    if not state.trials or next(decisions.open_folds(state), None) is not None:
+        frozen, warn = study.cluster.own_code == "frozen", study.cluster.on_drift == "warn"
+        own_code.refuse_drift(path, own_names(study), frozen=frozen, warn=warn)
 
 
 def opened(path: Path) -> Study:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -37,6 +38,14 @@ def trial_name(label: str, phase: Phase, index: int) -> str:
     """``dsrelu-s003`` is the fourth setting searched of dsrelu, ``dsrelu-c000`` its confirmation: a function of what
     the trial is, never of when it was added."""
     return f"{label}-{phase[0]}{index:03d}"
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raises OSError, as making the folder or writing into it would."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    number = errno.ENOTDIR if not there.is_dir() else errno.EACCES if not os.access(there, os.W_OK | os.X_OK) else 0
+    if number:
+        raise OSError(number, os.strerror(number), str(there))
 
 
 def write_aside(path: Path, text: str) -> None:

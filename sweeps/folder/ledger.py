@@ -61,6 +61,22 @@ def read(path: Path) -> Iterator[LedgerRecord]:
     return (line.record for line in _lines(path))
 
 
+def refuse_foreign(folder: Path, state: State, digest: str) -> None:
+    """Raises :class:`LedgerError` where what a folder's ledger says, ``state``, is not of the study of this digest, or
+    is nothing although there are trials."""
+    trials = folder / "trials"
+    if state.opened is None and trials.is_dir() and any(trials.iterdir()):
+        raise LedgerError(
+            f"{folder}: has trials but no {FILE} that says what was decided and submitted; restore the file from a "
+            "backup, or start the study in another folder"
+        )
+    if state.opened is not None and state.study_digest != digest:
+        raise LedgerError(
+            f"{folder}: its ledger belongs to another version of the study (digest {state.study_digest}, got "
+            f"{digest}); restore study.yaml, or start the changed study in another folder"
+        )
+
+
 class _Line(NamedTuple):
     record: LedgerRecord
     written: int | None

@@ -113,12 +113,20 @@ def current(path: Path, names: Sequence[str], *, frozen: bool, warn: bool) -> Ve
     if not known:
         return keep(path, names, frozen=frozen)
     newest = known[-1]
-    if newest.frozen and frozen:
-        return newest
-    changed = own_code.differences(newest.modules, own_code.codes(names))
+    changed = _changed(newest, names, frozen=frozen)
     if not changed:
         return newest
-    if not warn:
+    refuse_drift(path, names, frozen=frozen, warn=warn)
+    return keep(path, names, frozen=frozen)
+
+
+def refuse_drift(path: Path, names: Sequence[str], *, frozen: bool, warn: bool) -> None:
+    """Raises :class:`CodeDrift` as :func:`current` does, and changes nothing."""
+    known = versions(path)
+    if warn or not known:
+        return
+    newest = known[-1]
+    if changed := _changed(newest, names, frozen=frozen):
         was = path / FOLDER / newest.digest
         absent = " (is its folder on PYTHONPATH?)" if any("not found" in words for words in changed) else ""
         raise CodeDrift(
@@ -128,7 +136,19 @@ def current(path: Path, names: Sequence[str], *, frozen: bool, warn: bool) -> Ve
             f"come out otherwise, write on_drift: warn below cluster: in {path / 'study.yaml'} and go on with "
             f"`actsweep resume {quote_path(path)}`: both versions are kept, and the report says that there are two"
         )
-    return keep(path, names, frozen=frozen)
+
+
+def _changed(newest: Version, names: Sequence[str], *, frozen: bool) -> list[str]:
+    """What of the user's own code would be imported here and is not the newest version; nothing of a frozen one."""
+    if newest.frozen and frozen:
+        return []
+    return list(own_code.differences(newest.modules, own_code.codes(names)))
+
+
+def refuse_large(names: Sequence[str], *, frozen: bool) -> None:
+    """Raises :class:`StudyError` for a package that is too large to be frozen with a study."""
+    if frozen:
+        _packages(own_code.sources(names))
 
 
 def folder_of(path: Path, version: Version) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from functools import lru_cache
@@ -39,7 +40,9 @@ def own_defaults(name: str) -> Options | None:
     run = subprocess.run(
         [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.own_defaults", name],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
         check=False,
     )
     if run.returncode != 0:

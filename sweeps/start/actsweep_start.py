@@ -9,6 +9,9 @@ none of the four could be found before it. Imports the standard library only.
 
 from __future__ import annotations
 
+import codecs
+import locale
+import os
 import runpy
 import sys
 from collections.abc import Iterator, Sequence
@@ -69,8 +72,20 @@ def why_hidden(module: str) -> str:
     )
 
 
+def in_utf8() -> None:
+    """Begins this process anew in Python's UTF-8 mode where files and their names would be read in another encoding:
+    what one of ours writes every other reads. What is printed keeps the encoding that the terminal has."""
+    found = {codecs.lookup(name).name for name in (sys.getfilesystemencoding(), locale.getpreferredencoding(False))}
+    if found == {"utf-8"} or sys.flags.utf8_mode or not sys.executable:
+        return
+    printed = getattr(sys.stdout, "encoding", None) or "ascii"
+    os.environ.setdefault("PYTHONIOENCODING", f"{printed}:backslashreplace")
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606  # ourselves, anew
+
+
 def main() -> None:
     """The command line, or the module that ``-m`` names with the arguments after it."""
+    in_utf8()
     ours_first()
     words = [word for word in sys.argv[1:2] if word != "-u"] + sys.argv[2:]  # submitit puts its -u behind our name
     if words[:1] == ["-m"] and len(words) > 1:

@@ -131,4 +131,6 @@ def _absolute(study: Study, folder: pathlib.Path) -> tuple[Study, list[Problem]]
     if uri is not None and uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
         database = folder / pathlib.Path(uri.removeprefix("sqlite:///")).expanduser()
         update["tracking"] = study.tracking.model_copy(update={"uri": f"sqlite:///{database}"})
+    if study.notify is not None:
+        update["notify"] = study.notify.below(folder)
     return (study.model_copy(update=update) if update else study), missing

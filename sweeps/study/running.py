@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
+import shlex
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, field_validator
+from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from slurm.messages import refusal
+from sweeps.folder.provenance import mask
 from sweeps.study.section import Section
 
 
@@ -57,3 +62,105 @@ class Tracking(Section):
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
         return uri
+
+
+Event = Literal["finished", "failed", "stopped"]
+VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})\Z")
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_THIS_MACHINE = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)", re.IGNORECASE)
+
+
+def _secret(word: str) -> bool:
+    found = re.search(r"https?://\S*", word, re.IGNORECASE)
+    return mask(word) != word or (found is not None and not _THIS_MACHINE.match(found[0]))
+
+
+class Notify(Section):
+    """Who is told when the study ends; no number and no conclusion depends on it. A text alone is a command, or an url
+    where it begins with $ or http."""
+
+    url: str | None = None
+    """Where the address of a webhook stands: $NAME of a variable, or a file outside of the study, as ~/.webhook; null:
+    none. An address itself is a secret and accepted on localhost alone."""
+    command: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
+    """A program and its arguments, which finds what is told as JSON on its input and in ACTSWEEP_ variables; null:
+    none."""
+    on: Annotated[tuple[Event, ...], Field(strict=False)] = ("finished", "failed")
+    """What is told: the study finished; it ended without all that was planned, or its driver by an error; its jobs
+    were stopped on request."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_out(cls, raw: object) -> object:
+        if not isinstance(raw, str | list | tuple | Mapping | Notify):
+            raise refusal("accepts $NAME, a command, or a mapping with url, command and on")
+        if isinstance(raw, str):
+            raw = {"url" if raw.startswith("$") or _WEB.match(raw) else "command": raw}
+        elif isinstance(raw, list | tuple):
+            raw = {"command": raw}
+        if isinstance(raw, Mapping) and isinstance(raw.get("command"), str):
+            try:
+                raw = {**raw, "command": shlex.split(raw["command"])}
+            except ValueError as error:
+                raise refusal(f"accepts a command with its quotes closed ({error})") from error
+        if isinstance(raw, Mapping) and isinstance(raw.get("on"), str):
+            raw = {**raw, "on": [raw["on"]]}
+        return raw
+
+    @field_validator("url")
+    @classmethod
+    def _names_where_it_stands(cls, url: str | None) -> str | None:
+        if url is None or VARIABLE.match(url) or _THIS_MACHINE.match(url):
+            return url
+        if _WEB.match(url):
+            raise refusal(
+                "an address of a webhook is a secret, for whoever has it can write there, and a study file is copied "
+                "and logged; accepts the variable that holds it, as $ACTSWEEP_WEBHOOK, or a file that does, as "
+                "~/.actsweep-webhook",
+                whole=True,
+            )
+        if "/" not in url or "://" in url:
+            raise refusal(
+                "accepts the variable that holds the address, as $ACTSWEEP_WEBHOOK, or a file that does, as "
+                "~/.actsweep-webhook"
+            )
+        return url
+
+    @field_validator("on")
+    @classmethod
+    def _something(cls, on: tuple[Event, ...]) -> tuple[Event, ...]:
+        if not on:
+            raise refusal("accepts finished, failed, stopped, one or more; to tell nobody, leave notify out")
+        return on
+
+    @field_validator("command")
+    @classmethod
+    def _some(cls, command: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if command is not None and not (command and command[0]):
+            raise refusal("accepts a program and its arguments, as [mail, -s, done, me]")
+        if command is not None and any(_secret(word) for word in command):
+            raise refusal(
+                "a command of a study file is copied and logged, and this one holds an address or a word that may be a "
+                "secret; accepts one that takes it from a variable, as [sh, -c, 'curl \"$MY_ADDRESS\"'], or a script",
+                whole=True,
+            )
+        return command
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Notify:
+        if self.url is None and self.command is None:
+            raise refusal("accepts url, command or both: nobody would be told")
+        return self
+
+    def below(self, folder: pathlib.Path) -> Notify:
+        """With paths that are taken from ``folder``."""
+
+        def absolute(text: str) -> str:
+            return str(folder / pathlib.Path(text).expanduser())
+
+        update: dict[str, object] = {}
+        if self.url is not None and not VARIABLE.match(self.url) and not _WEB.match(self.url):
+            update["url"] = absolute(self.url)
+        if self.command is not None and "/" in self.command[0]:
+            update["command"] = (absolute(self.command[0]), *self.command[1:])
+        return self.model_copy(update=update)

@@ -182,6 +182,16 @@ def _cluster(schema: Schema) -> Schema:
     return {**schema, "properties": properties}
 
 
+def _notify(schema: Schema) -> Schema:
+    properties = dict(schema["properties"])
+    words: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    events = properties["on"]["items"]
+    properties["command"] = {**said(properties["command"]), "anyOf": [words, {"type": "string"}, {"type": "null"}]}
+    properties["on"] = {**said(properties["on"]), "anyOf": [{"type": "array", "items": events, "minItems": 1}, events]}
+    somebody = [{"required": ["url"]}, {"required": ["command"]}]
+    return {"anyOf": [{"type": "string"}, words, {**schema, "properties": properties, "anyOf": somebody}]}
+
+
 _CHANGES: dict[str, Callable[[Schema], Schema]] = {
     "Task": _named(catalogue.TASKS, SCALAR),
     "Data": _named(catalogue.DATASETS, _LISTS),
@@ -194,4 +204,5 @@ _CHANGES: dict[str, Callable[[Schema], Schema]] = {
     "Report": _report,
     "Folds": _folds,
     "Cluster": _cluster,
+    "Notify": _notify,
 }

@@ -15,7 +15,8 @@ from sweeps.study.study import Study
 def shipped() -> dict[str, str]:
     """The studies that come with the package: name -> text."""
     files = resources.files("sweeps").joinpath("studies").iterdir()
-    return {file.name.removesuffix(".yaml"): file.read_text() for file in files if file.name.endswith(".yaml")}
+    found = (file for file in files if file.name.endswith(".yaml"))
+    return {file.name.removesuffix(".yaml"): file.read_text(encoding="utf-8") for file in found}
 
 
 def find(reference: str) -> Study:

@@ -13,20 +13,25 @@ from sweeps.study.training import Training
 from trainer.spec import Options, Scalar
 
 
-def of(item: Activation, tuned: TunedForAll, training: Training, *, first: bool) -> Space:
-    """Its own ``training`` wins over what is tuned for all. A relation that says something impossible is left out
-    here: :mod:`sweeps.study.search_conflicts` tells of it."""
+def bare(item: Activation, tuned: TunedForAll) -> Space:
+    """Its domains alone, without relations and first setting. Its own ``training`` wins over what is tuned for all."""
     own = {name: value for name, value in item.training.items() if isinstance(value, Domain)}
     for_all = {name: domain for name, domain in tuned.training.items() if name not in item.training}
-    bare = space(item.space, {**for_all, **own})
+    return space(item.space, {**for_all, **own})
+
+
+def of(item: Activation, tuned: TunedForAll, training: Training, *, first: bool) -> Space:
+    """With relations and first setting. A relation that says something impossible is left out here:
+    :mod:`sweeps.study.search_conflicts` tells of it."""
+    domains = bare(item, tuned).domains
     fixed = dict(_fixed(item, training))
     said = tuple(
         relation
         for relation in map(relations.parse, item.where)
-        if all(is_number(value) for value in values_of(relation, bare.domains, fixed))
+        if all(is_number(value) for value in values_of(relation, domains, fixed))
     )
-    named = {name: fixed[name] for relation in said for name in relation.names if name not in bare.domains}
-    made = Space(domains=bare.domains, relations=said, fixed=named)
+    named = {name: fixed[name] for relation in said for name in relation.names if name not in domains}
+    made = Space(domains=domains, relations=said, fixed=named)
     if not first or made.empty:
         return made
     return with_first(made, published.defaults_of(item.activation), training)

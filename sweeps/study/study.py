@@ -21,7 +21,7 @@ from sweeps.study import spaces
 from sweeps.study.consistency import Values, contradictions
 from sweeps.study.field_types import TASK, FolderName
 from sweeps.study.recipes import written_out
-from sweeps.study.running import Cluster, Tracking
+from sweeps.study.running import Cluster, Notify, Tracking
 from sweeps.study.sections import (
     SEARCH_SHARE,
     Activation,
@@ -42,7 +42,7 @@ from trainer.spec import Options, Phase
 from trainer.tasks.description import LAST, Description, describe
 
 Mode = Literal["min", "max"]
-NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking", "reuse"})
+NOT_IDENTITY = frozenset({"question", "root", "cluster", "tracking", "reuse", "notify"})
 """Keys that decide no number and no conclusion."""
 ADDED: dict[tuple[str, ...], object] = {
     ("training", "evaluate_every"): 1,
@@ -105,6 +105,8 @@ class Study(Section):
     """Other study folders, whose folds of the same specification are taken instead of trained."""
     cluster: Cluster = Cluster()
     tracking: Tracking = Tracking()
+    notify: Notify | None = None
+    """Who is told when the study ends; null: nobody."""
 
     _description: Description = PrivateAttr()
 
@@ -188,7 +190,7 @@ class Study(Section):
         return next(item for item in self.activations if item.label == label)
 
     def space_of(self, label: str) -> Space:
-        """All that is searched for one activation: its own, and what is tuned for all. Its own ``training`` wins."""
+        """All that is searched for one activation: its own, and what is tuned for all."""
         return spaces.of(self.activation(label), self.space, self.training, first=self.tries_published)
 
     @property
@@ -198,7 +200,7 @@ class Study(Section):
 
     def searched(self) -> tuple[str, ...]:
         """Labels with something to search."""
-        return tuple(label for label in self.compared() if not self.space_of(label).empty)
+        return tuple(item.label for item in self.activations if not spaces.bare(item, self.space).empty)
 
     def epochs(self, phase: Phase) -> int:
         own = self.search.epochs if self.search is not None and phase == "search" else None

@@ -24,6 +24,8 @@ class AfterRun:
     """Whether the claims lack something that was planned."""
     reportable: bool
     """Whether there is a study that is finished."""
+    troubles: str
+    """Why studies were set aside, a line each."""
 
 
 def after_run(driver: SuiteDriver) -> AfterRun:
@@ -54,4 +56,5 @@ def after_run(driver: SuiteDriver) -> AfterRun:
         stopped=stopped,
         incomplete=incomplete,
         reportable=any(member.done for member in driver.members),
+        troubles="\n".join(f"{member.name}: {member.trouble}" for member in driver.members if member.trouble),
     )

@@ -16,8 +16,10 @@ from sweeps.driver.preflight import Checked
 from sweeps.errors import StudyError, TrackingError
 from sweeps.folder import layout, place
 from sweeps.folder.layout import quote_path
+from sweeps.study.running import Notify
 from sweeps.study.sections import Budget
 from sweeps.study.study import Study, digest
+from sweeps.suite.members import OWN
 from sweeps.suite.reading import File
 from sweeps.suite.suite import STORE, Suite, folder_of, study_name
 from sweeps.tracking import store
@@ -31,6 +33,7 @@ class Opened:
     name: str
     question: str
     budget: Budget | None
+    notify: Notify | None
     members: tuple[str, ...]
 
     def folder(self, member: str) -> Path:
@@ -62,7 +65,10 @@ def opened(path: Path) -> Opened:
                 f"{folder_of(path, member)}: {file} names it as a study of the suite, and it is none (it has no "
                 f"{layout.STUDY}); restore the folder"
             )
-    return Opened(path=path, name=said.suite, question=said.question, budget=said.budget, members=members)
+    notify = said.notify.below(path.absolute()) if said.notify is not None else None
+    return Opened(
+        path=path, name=said.suite, question=said.question, budget=said.budget, notify=notify, members=members
+    )
 
 
 def members_of(path: Path) -> list[Path]:
@@ -145,10 +151,11 @@ def resolved_yaml(suite: Suite) -> str:
         if suite.budget is not None:
             plain["budget"] = None
         assert plain["name"] == study_name(suite.name, member)
-        studies[member] = {key: value for key, value in plain.items() if key not in ("name", "question")}
+        studies[member] = {key: value for key, value in plain.items() if key not in OWN}
     return yaml.safe_dump(_head(suite) | {"studies": studies}, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _head(suite: Suite) -> dict[str, Any]:
     budget = {"budget": suite.budget.model_dump(mode="json")} if suite.budget is not None else {}
-    return {"suite": suite.name, "question": suite.question, **budget}
+    notify = {"notify": suite.notify.model_dump(mode="json")} if suite.notify is not None else {}
+    return {"suite": suite.name, "question": suite.question, **budget, **notify}

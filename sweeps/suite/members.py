@@ -17,7 +17,7 @@ from sweeps.study.study import Study
 from sweeps.suite.merging import Placed, merged, placed
 from sweeps.suite.suite import MEMBER, RESERVED
 
-OWN = ("name", "question")
+OWN = ("name", "question", "notify")
 """Keys that the suite says for all of its studies."""
 SAME = ("activations", "control")
 """Keys that make the question: they do not vary."""
@@ -39,6 +39,8 @@ def wanted(
     """Member -> its study as plain values; and all that is wrong with how they are named. ``folder``: the file's."""
     problems: list[Problem] = []
     found: dict[str, Placed] = {}
+    if isinstance(base, dict) and "notify" in base:
+        return {}, [Problem(path=(BASE, "notify"), message="is the suite's to say: write notify beside base")]
     try:
         shared = _base(document, (BASE,), folder) if base is not None else None
         variants = list(_variants(document, vary))
@@ -95,7 +97,7 @@ def _own(document: Document, path: Path, folder: pathlib.Path, shared: Placed | 
         raise Refused(path, f"got {show(said.value)}; accepts what differs from base, a study's name or a study's file")
     for key in said.value:
         if key in OWN:
-            raise Refused((*path, key), f"is the suite's to say: one {'question' if key == 'question' else key} for "
+            raise Refused((*path, key), f"is the suite's to say: one {key} for "
                           "all its studies; leave it out")  # fmt: skip
         if key not in (BASE, *Study.model_fields):
             known = [BASE, *VARIED]

@@ -14,7 +14,7 @@ from slurm.yaml_reader import MOST_PROBLEMS, Document, Path, dotted
 from sweeps.errors import StudyError
 from sweeps.study import reading
 from sweeps.study.field_types import FolderName
-from sweeps.study.running import Tracking
+from sweeps.study.running import Notify, Tracking
 from sweeps.study.section import Section
 from sweeps.study.sections import Budget
 from sweeps.study.study import Study
@@ -38,6 +38,8 @@ class File(Section):
     vary: dict[str, Any] = Field(default={})
     """Section of a study -> its variants; members are all combinations."""
     budget: Budget | None = None
+    notify: Notify | None = None
+    """Who is told, once, when all of its studies have ended; those of its studies' own files are not. null: nobody."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def load(path_or_text: pathlib.Path | str, *, origin: str | None = None, check_f
     if found:
         raise StudyError(in_words(found, list(wanted)))
     studies = budget.shared(file.budget, studies)
-    return Suite(name=file.suite, question=file.question, budget=file.budget, studies=studies)
+    notify = file.notify.below(folder) if file.notify is not None else None
+    return Suite(name=file.suite, question=file.question, budget=file.budget, notify=notify, studies=studies)
 
 
 def is_suite(text: str) -> bool:
@@ -104,7 +107,7 @@ def _study(
     file: File, member: str, placed: Placed, folder: pathlib.Path, *, check_files: bool
 ) -> tuple[Study | None, list[Found]]:
     """A member's study, or what is wrong with it."""
-    named: dict[str, Any] = {"name": study_name(file.suite, member), "question": file.question}
+    named: dict[str, Any] = {"name": study_name(file.suite, member), "question": file.question, "notify": None}
     whole = Placed({**placed.value, **named}, placed.places) if isinstance(placed.value, dict) else placed
     study, problems = reading.validated(whole.value, folder, check_files=check_files)
     if study is not None and study.tracking.uri is None:

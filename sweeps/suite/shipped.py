@@ -14,7 +14,8 @@ from sweeps.suite.suite import Suite
 def shipped() -> dict[str, str]:
     """Name -> text."""
     files = resources.files("sweeps").joinpath("suites").iterdir()
-    return {file.name.removesuffix(".yaml"): file.read_text() for file in files if file.name.endswith(".yaml")}
+    found = (file for file in files if file.name.endswith(".yaml"))
+    return {file.name.removesuffix(".yaml"): file.read_text(encoding="utf-8") for file in found}
 
 
 def find(reference: str) -> Suite | None:

@@ -18,7 +18,7 @@ from sweeps.folder.layout import quote_path
 from sweeps.folder.lock import held
 from sweeps.suite import folder
 from sweeps.suite.driver import SuiteDriver
-from sweeps.view import by_kind, progress
+from sweeps.view import by_kind, notices, progress
 from sweeps.view import status as of_study
 from sweeps.view.next_step import next_step
 from sweeps.view.progress import Snapshot
@@ -146,6 +146,7 @@ def _words(path: Path, now: SuiteStatus, studies: Mapping[str, of_study.StudySta
         if found.hint:
             lines.append(f"{member}: {found.hint}")
         lines += [f"{member}: {note}" for note in [*found.notes, *by_kind.lines(found.now.kinds)]]
+    lines += notices.words(path, folder.opened(path).notify)
     return "\n".join(lines)
 
 
@@ -160,6 +161,7 @@ def _json(path: Path, now: SuiteStatus, studies: Mapping[str, of_study.StudyStat
         "epochs_done": now.total(lambda each: each.epochs_done),
         "epochs_most": now.total(lambda each: each.epochs_most),
         "studies": {member: json.loads(found.json()) for member, found in studies.items()},
+        "notice": notices.plain(path),
         "troubled": {line.member: line.trouble for line in now.lines if line.trouble},
     }
     return json.dumps(plain, indent=1)

@@ -13,11 +13,14 @@ from pathlib import Path
 
 from slurm.messages import show
 from sweeps.study import shipped
+from sweeps.study.running import Notify
 from sweeps.study.sections import Budget
 from sweeps.study.study import Study
 
 MEMBER = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}\Z")
-RESERVED = frozenset({"jobs", "mlartifacts", "mlflow.db", "mlflow-ui.log", "report", "suite.yaml", "trials"})
+RESERVED = frozenset(
+    {"jobs", "mlartifacts", "mlflow.db", "mlflow-ui.log", "notices.jsonl", "report", "suite.yaml", "trials"}
+)
 """Names in a suite's folder that are no study's."""
 ONE_QUESTION: Mapping[str, Callable[[Study], object]] = {
     "activations": lambda study: [item.model_dump(mode="json", exclude={"training"}) for item in study.activations],
@@ -42,6 +45,8 @@ class Suite:
     name: str
     question: str
     budget: Budget | None
+    notify: Notify | None = None
+    """Who is told, once, when all of its studies have ended."""
     studies: Mapping[str, Study]
     """By the member's name, in the file's order. The study itself is called ``<suite>-<member>``."""
 

@@ -15,17 +15,17 @@ def final_points(history: FoldHistory) -> tuple[Point, ...]:
     end = history.end
     assert end is not None
     at = milliseconds(end.time)
-    points = []
+    shown, detail = [], []
     for rule, outcome in end.outcomes.items():
         prefix = f"{schema.DETAIL}{schema.OUTCOME_PREFIX}{rule}/"
-        values = {prefix + "epoch": float(outcome.epoch)}
+        detail.append(Point(metric_key(prefix + "epoch"), float(outcome.epoch), at, outcome.epoch))
         for name, value in outcome.metrics.items():
-            if not name.startswith("heldout/"):
-                values |= {prefix + name: value} if rule == end.rule else {}
-            else:
-                values[name if rule == end.rule else prefix + name] = value
-        points += [Point(metric_key(name), value, at, outcome.epoch) for name, value in values.items()]
-    return tuple(points)
+            heldout = name.startswith("heldout/")
+            if heldout and rule == end.rule:
+                shown.append(Point(metric_key(name), value, at, outcome.epoch))
+            elif heldout or rule == end.rule:
+                detail.append(Point(metric_key(prefix + name), value, at, outcome.epoch))
+    return (*shown, *detail)
 
 
 def fold_result(run: FoldRun, history: FoldHistory | None) -> FoldResult | None:
@@ -38,10 +38,12 @@ def fold_result(run: FoldRun, history: FoldHistory | None) -> FoldResult | None:
         status=run.status,
         end_ms=run.end_ms,
         metrics=outcome.metrics if outcome is not None else {},
-        epoch_s=_epoch_s(history) if history is not None else None,
+        epoch_s=epoch_s(history) if history is not None else None,
     )
 
 
-def _epoch_s(history: FoldHistory) -> float | None:
+def epoch_s(history: FoldHistory) -> float | None:
+    """Median seconds of an epoch (training, evaluation and the rest), without the first, which warms up, where there
+    are more; of a fold that went on on another kind of device, on that one. None of a fold without an epoch."""
     seconds = [epoch.seconds for epoch in history.epochs if epoch.epoch >= history.timed_from]
     return statistics.median(seconds[1:] or seconds) if seconds else None

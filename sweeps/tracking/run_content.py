@@ -120,7 +120,7 @@ def _study_params(plan: Plan) -> dict[str, str]:
         "control": declared.control,
         "alpha": declared.alpha,
         "rope": declared.rope,
-        "search_selects_on": plan.search_selects_on,
+        "search_selects_on": plan.search_selects_on if plan.search_varies else "",
         "seed": plan.study_seed,
     }
     return {name: value_text(value) for name, value in told.items() if value not in ("", None)}
@@ -191,10 +191,12 @@ def choice_tags(decided: Decided | None) -> dict[str, str]:
 
 def _summary(plan: Plan, results: Sequence[FoldResult]) -> dict[str, float]:
     """Mean and standard deviation (n - 1) over the folds, of the metrics that every fold has: a mean over the surviving
-    folds would flatter a trial that diverges. The held-out part's come first, and what the search looked at."""
+    folds would flatter a trial that diverges. The held-out part's are in front, and what the search looked at."""
     summary: dict[str, float] = {}
     chosen_by = {plan.search_selects_on, *plan.search_objectives}
     for name, mean in means([result.metrics for result in results]).items():
+        if name.startswith("train"):
+            continue
         values = [result.metrics[name] for result in results]
         finite = all(map(math.isfinite, values))
         shown = "" if name.startswith("heldout/") or name in chosen_by else schema.DETAIL

@@ -17,8 +17,11 @@ from trainer.spec import FoldSpec
 TRAINING, EVAL = "training", "eval"
 CODE = "code"
 """MLflow's word for a source that is a program: the reader that makes the data set."""
-MAX_DIGEST, MAX_NAME, MAX_SOURCE = 36, 500, 65_535
+MAX_NAME, MAX_SOURCE = 500, 65_535
 """Characters that MLflow takes."""
+DIGEST = 16
+"""Characters of a digest, of the 36 that MLflow takes: as many as the product's other digests have. The whole ones are
+among the tags."""
 USER = "mlflow.user"
 SOURCE, SOURCE_TYPE = "mlflow.source.name", "mlflow.source.type"
 GIT_COMMIT, GIT_BRANCH = "mlflow.source.git.commit", "mlflow.source.git.branch"
@@ -53,7 +56,7 @@ def _input(plan: Plan, spec: FoldSpec, name: str, digest: str, context: str, pro
     text = json.dumps(source, sort_keys=True)
     return Input(
         name=name[:MAX_NAME],
-        digest=digest[:MAX_DIGEST],
+        digest=digest[:DIGEST],
         context=context,
         source_type=CODE,
         source=text if len(text) <= MAX_SOURCE else json.dumps({"tags": source["tags"]}),

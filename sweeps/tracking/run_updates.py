@@ -61,8 +61,9 @@ class RunUpdates:
         self._index.last_marker.pop(known.run_id, None)
         known.mark = wanted.mark()
         results = self._results.setdefault(trial, {})
-        if key in results and results[key] == result:
-            return False
+        over = self._index.runs[f"{self._reader.plan.study}/{trial}"].closed
+        if key in results and results[key] == result and (over or result is None):
+            return False  # else its end may have been seen here before it was decided what became of the trial
         results[key] = result
         return True
 
@@ -207,7 +208,8 @@ class RunUpdates:
         key = self._reader.plan.study
         wanted, known = self._study_run(), self._index.runs.get(key)
         ended = known is not None and known.closed
-        if known is not None and self._beyond_repair(known, self._study_run(known.end_ms if ended else 0, known.final)):
+        shown = self._study_run(known.end_ms, known.final) if known is not None and ended else wanted
+        if known is not None and self._beyond_repair(known, shown):
             self._index.delete(key)
             known = None
         if known is None:

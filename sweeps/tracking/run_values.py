@@ -23,7 +23,7 @@ PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 LOGGED = schema.PREFIX + "logged"
 """Tag of a run that is complete: what was logged, as :meth:`Mark.text` or a checksum."""
-MARKER = schema.DETAIL + schema.SECONDS_TRAIN
+MARKER = f"train/{schema.LOSS}"
 """The metric that every epoch has and that is sent first: its history tells which epochs a run holds."""
 
 STATUSES: dict[str, str] = {
@@ -194,22 +194,28 @@ FEW_LAYERS = 4
 
 
 def epoch_points(epoch: Epoch, compared: frozenset[str]) -> list[Point]:
-    """One epoch's metrics: the marker first. Of the parts that are trained on, those of the task's metrics that are not
-    ``compared`` stay in the journal."""
-    values = {
-        MARKER: epoch.train_s,
-        schema.DETAIL + schema.SECONDS_EVALUATE: epoch.evaluate_s,
-        schema.DETAIL + schema.SECONDS_REST: epoch.rest_s,
-        schema.DETAIL + schema.PEAK_MEMORY_MB: epoch.peak_memory_mb,
-        **({schema.DETAIL + schema.ENERGY_J: epoch.energy_j} if epoch.energy_j is not None else {}),
-        **_measured(epoch.metrics, compared),
-        **_learned(epoch.activation),
-        **{schema.DETAIL + schema.UTILISATION_PREFIX + name: value for name, value in epoch.utilisation.items()},
+    """One epoch's metrics: the marker first, then what is compared, for MLflow's page of a run lists them as they came.
+    Of the parts that are trained on, those of the task's metrics that are not ``compared`` stay in the journal."""
+    rate = {} if epoch.learning_rate is None else {schema.LEARNING_RATE: epoch.learning_rate}
+    energy = {} if epoch.energy_j is None else {schema.ENERGY_J: epoch.energy_j}
+    detail = {
+        schema.SECONDS_TRAIN: epoch.train_s,
+        schema.SECONDS_EVALUATE: epoch.evaluate_s,
+        schema.SECONDS_REST: epoch.rest_s,
+        schema.PEAK_MEMORY_MB: epoch.peak_memory_mb,
+        **energy,
+        **{schema.UTILISATION_PREFIX + name: value for name, value in epoch.utilisation.items()},
     }
-    if epoch.learning_rate is not None:
-        values[schema.LEARNING_RATE] = epoch.learning_rate
+    values = {
+        MARKER: epoch.metrics.get(MARKER, math.nan),
+        **_measured(epoch.metrics, compared),
+        **rate,
+        **_learned(epoch.activation),
+        **{schema.DETAIL + name: value for name, value in detail.items()},
+    }
     at = milliseconds(epoch.time)
-    return [Point(metric_key(name), value, at, epoch.epoch) for name, value in values.items()]
+    names = sorted(values, key=lambda name: name.startswith(schema.DETAIL))
+    return [Point(metric_key(name), values[name], at, epoch.epoch) for name in names]
 
 
 def _measured(metrics: Mapping[str, float], compared: frozenset[str]) -> dict[str, float]:
@@ -218,7 +224,7 @@ def _measured(metrics: Mapping[str, float], compared: frozenset[str]) -> dict[st
         part, _, metric = name.partition("/")
         if metric in compared and part in ("train", "validation"):
             found[name] = value
-        elif metric in compared or part not in ("train", "train_clean"):
+        elif name != MARKER and (metric in compared or part not in ("train", "train_clean")):
             found[schema.DETAIL + name] = value
     return found
 

@@ -84,7 +84,8 @@ def of_folder(reader: FolderReader) -> dict[str, str]:
 
 def of(plan: Plan, params: Sequence[str] = ()) -> list[View]:
     """The study's views, the first of which is to be opened; that of the search only where there was one."""
-    searched = [_search(plan, [name for name in params if name in varied(plan)])] if plan.search_selects_on else []
+    tried = [name for name in params if name in varied(plan)]
+    searched = [_search(plan, tried)] if plan.search_selects_on and plan.search_varies else []
     return [_comparison(plan, params), *searched, _folds(plan)]
 
 

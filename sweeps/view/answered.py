@@ -50,12 +50,12 @@ def _verdicts(study: Study, comparisons: Sequence[Mapping[str, Any]]) -> dict[st
 
 
 def words(comparison: Mapping[str, Any]) -> str:
-    """As ``better than relu, by 0.0123 (95 % interval 0.004 to 0.0206)``. Positive: better than the control."""
+    """As ``better than relu: +0.0123 (95 % interval 0.004 to 0.0206)``. Positive: better than the control."""
     word, control = comparison["word"], comparison["control"]
     text = f"{CALLED[word]} {control}" if word in CALLED else f"{word}, against {control}"
     if comparison["difference"] is None:
         return text
-    text += f", by {comparison['difference']:+.3g}"
+    text += f": {comparison['difference']:+.3g}"
     if comparison["low"] is None or comparison["high"] is None:
         return text
     return f"{text} ({100 * comparison['level']:.3g} % interval {comparison['low']:.3g} to {comparison['high']:.3g})"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from slurm.profile import Executor, Profile
 from sweeps.driver.packs import pack_size
@@ -138,7 +140,20 @@ def seen_by_search(study: Study) -> str:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    device_s: float | None
+    """At most, of one device; None where no length of an epoch is known."""
+    basis: Literal["measured", "assumed", "unknown"]
+    words: str
+
+
 def price(study: Study, measured: Sequence[Path], profile: Profile | None = None) -> str:
+    """:func:`priced`, in words."""
+    return priced(study, measured, profile).words
+
+
+def priced(study: Study, measured: Sequence[Path], profile: Profile | None = None) -> Price:
     """Device hours, from epoch times of earlier runs of the same data and model on the kinds of device that packs may
     get from the profile (None: from any), or from a named assumption. Raises :class:`StudyError` for a ``measured``
     folder that is no study's."""
@@ -149,29 +164,33 @@ def price(study: Study, measured: Sequence[Path], profile: Profile | None = None
         kind, on = max(here.items(), key=lambda item: statistics.median(item[1].medians))
         seconds = statistics.median(on.medians)
         which = f", the slowest of {counted(len(here), 'kind')} of device" if len(here) > 1 else ""
-        return (
+        words = (
             f"price: at most {duration(epochs * seconds)} of one device: {all_epochs} of {seconds:.2f} s, the "
             f"median of {counted(on.folds, 'fold')} run before on {kind.words()}{which}"
             + ("; early stopping makes it less" if study.training.patience else "")
         )
+        return Price(device_s=epochs * seconds, basis="measured", words=words)
     items = items_of(study.data.name, study.data.options)
     if items is None:
-        return f"price: not known: {all_epochs} of unmeasured length; run one and name its folder with --measured"
+        words = f"price: not known: {all_epochs} of unmeasured length; run one and name its folder with --measured"
+        return Price(device_s=None, basis="unknown", words=words)
     shares = {phase: planner.trained_share(study, phase) for phase in sizes(study)}
     steps = {phase: max(1, round(items * share / study.training.batch)) for phase, share in shares.items()}
     seconds = sum(size.epochs * steps[phase] for phase, size in sizes(study).items()) * STEP_MS / 1000
     each = " (search) and ".join(counted(count, "step") for count in dict.fromkeys(steps.values()))
     if profile is not None and all(here.gpus_per_pack == 0 for here in profile.places):
-        return (
+        words = (
             f"price: not known: {all_epochs} of {each} on the cores of profile {profile.name}, where packs have no GPU "
             "and no step was measured; `actsweep probe STUDY` measures it there, --measured DIR estimates it from your "
             "runs"
         )
-    return (
+        return Price(device_s=None, basis="unknown", words=words)
+    words = (
         f"price: about {duration(seconds)} of a GPU if no fold stops early, an estimate: {all_epochs} of {each}, at "
         f"{STEP_MS:g} ms a step (ResNet-34 at 32x32 on an H100, not measured), no evaluation; --measured DIR estimates "
         "it from your runs"
     )
+    return Price(device_s=seconds, basis="assumed", words=words)
 
 
 def items_of(name: str, options: Options) -> int | None:
@@ -190,8 +209,25 @@ def _packs(study: Study, phase: Phase) -> int:
     return sum(math.ceil(len(folds) / (each or len(folds))) for folds in planner.rounds(study, phase))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    packs: int
+    """At most."""
+    arrays: tuple[int, ...]
+    """Tasks of each array, were all sent at once; empty where nothing is sent to a scheduler."""
+    script: str
+    """Of the largest array; "" where there is none."""
+    words: str
+
+
 def submission(study: Study, profile: Profile) -> str:
-    """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time."""
+    """:func:`sent`, in words."""
+    return sent(study, profile).words
+
+
+def sent(study: Study, profile: Profile) -> Submission:
+    """Arrays, tasks and the batch script that the profile would send; for this machine, how many run at a time. Raises
+    :class:`StudyError` for what this machine's sbatch would never take."""
     from slurm.clusters import open_cluster
     from slurm.pool import outfit
     from slurm.scheduler.cluster import render
@@ -199,16 +235,18 @@ def submission(study: Study, profile: Profile) -> str:
 
     jobs = sum(size.trials * _packs(study, phase) for phase, size in sizes(study).items())
     if profile.executor is Executor.ALLOCATION:
-        return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} {enclosing_job.words(profile)}"
-    sent = outfit.as_sent(profile)
-    if profile.executor is Executor.LOCAL and profile.holds != "pack":
-        return f"cluster: profile {profile.name}: {jobs_of_packs.planned(profile, jobs)}"
+        words = f"cluster: profile {profile.name}: {counted(jobs, 'pack')} {enclosing_job.words(profile)}"
+        return Submission(packs=jobs, arrays=(), script="", words=words)
     if profile.executor is Executor.LOCAL:
-        at_a_time = open_cluster(profile, Path("jobs")).room(0)
-        return f"cluster: profile {profile.name}: {counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
+        planned = jobs_of_packs.planned(profile, jobs)
+        if profile.holds == "pack":
+            at_a_time = open_cluster(profile, Path("jobs")).room(0)
+            planned = f"{counted(jobs, 'pack')} on this machine, {at_a_time} at a time"
+        return Submission(packs=jobs, arrays=(), script="", words=f"cluster: profile {profile.name}: {planned}")
+    as_sent = outfit.as_sent(profile)
     there = Path("runs") / study.name / "jobs"
     texts = jobs if profile.holds == "pack" else max(1, math.ceil(jobs / (outfit.at_a_time(profile) or jobs or 1)))
-    rendering = render(sent, min(texts, profile.max_jobs or texts), name=study.name, folder=there)
+    rendering = render(as_sent, min(texts, profile.max_jobs or texts), name=study.name, folder=there)
     *first, last = rendering.tasks
     tasks = "".join(f"{count}, " for count in first) + counted(last, "task")
     largest = max(range(len(rendering.tasks)), key=rendering.tasks.__getitem__)
@@ -217,7 +255,7 @@ def submission(study: Study, profile: Profile) -> str:
     lines = [
         f"cluster: profile {profile.name}: {packs}; all at once {counted(len(rendering.tasks), 'array')} of {tasks}",
         f"batch script of the largest:\n{script}",
-        *by_partition.differences(sent, script, name=study.name, folder=there),
-        by_partition.rehearsed(sent, rendering.scripts, name=study.name, folder=there),
+        *by_partition.differences(as_sent, script, name=study.name, folder=there),
+        by_partition.rehearsed(as_sent, rendering.scripts, name=study.name, folder=there),
     ]
-    return "\n".join(lines)
+    return Submission(packs=jobs, arrays=tuple(rendering.tasks), script=script, words="\n".join(lines))

@@ -27,7 +27,7 @@ from sweeps.folder.lock import held
 from sweeps.folder.records import FoldKey, Submitted, Submitting, trial_of
 from sweeps.folder.state import State, replay
 from sweeps.study.study import Study
-from sweeps.view import by_kind, damages
+from sweeps.view import by_kind, damages, notices
 from sweeps.view.next_step import next_step
 from sweeps.view.progress import Snapshot, snapshot
 from sweeps.view.screen import UNWATCHED, screen
@@ -61,6 +61,10 @@ class StudyStatus:
     """What is said of them, and of folds that were trained again."""
     accounting: Accounting | None = None
     """What its jobs cost by the site's accounts; None while it was not asked, which is at the study's end."""
+    told: tuple[str, ...] = ()
+    """Who was told of its last end."""
+    notice: Mapping[str, object] | None = None
+    """The same as values."""
     waiting: Waiting | None = None
     """What its jobs wait for, as its driver last saw; None where there are none, or nobody said."""
 
@@ -81,7 +85,7 @@ class StudyStatus:
             lines.append(self.hint)
         lines += [*self.notes, *by_kind.lines(self.now.kinds)]
         cost = self.accounting.words()[:3] if self.accounting else []
-        return "\n".join([*lines, *account.words(self.account), *(["; ".join(cost)] if cost else [])])
+        return "\n".join([*lines, *account.words(self.account), *(["; ".join(cost)] if cost else []), *self.told])
 
     def json(self) -> str:
         plain = dataclasses.asdict(self.now)
@@ -90,6 +94,7 @@ class StudyStatus:
         plain |= {"history": list(self.history), "damaged": self.damaged}
         plain |= {"copy_of": str(self.copy_of) if self.copy_of else None}
         plain |= {"budget": dataclasses.asdict(self.account)}
+        plain |= {"notice": self.notice}
         plain |= {"accounting": self.accounting.words() if self.accounting else None}
         return json.dumps(plain, indent=1)
 
@@ -150,6 +155,8 @@ def read(folder: Path, *, verify: bool = False) -> StudyStatus:
         troubled=_troubled(state, journals),
         account=account.of(study, state, journals),
         accounting=accounted.read(folder) if state.finished else None,
+        told=tuple(notices.words(folder, study.notify)),
+        notice=notices.plain(folder),
         waiting=waiting.read(folder) if state.folds_of and not state.finished else None,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -100,7 +101,9 @@ def described(name: str, options: str) -> Description:
     run = subprocess.run(
         [sys.executable, "-P", "-m", "actsweep_start", "-m", "trainer.tasks.describe", name, options],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
         check=False,
     )
     if run.returncode != 0:

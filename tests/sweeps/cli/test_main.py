@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from analysis.runs.plan import Sameness
 from sweeps.cli.main import main
+from sweeps.driver.preflight import Checked
 
 HELP = Path(__file__).parent / "help"
 COMMANDS = ("", "new", "check", "probe", "plan", "studies", "data", "schema", "run", "resume", "extend", "tick",
@@ -98,18 +99,19 @@ def checked() -> str:
 
 
 def test_check_says_what_is_tried_before_a_run_and_how_long_it_takes(checked: str) -> None:
+    assert re.search(r"^tried, as before a run: \d+ settings with one training step on real items$", checked, re.M)
     tried = r"^before a run: \d+ settings tried with one training step on real items; about \d+ s for"
-    assert re.search(tried, checked, re.M)
+    assert re.search(tried, call("check", "smoke", "--quick").stdout, re.M)
 
 
 def test_check_says_where_activations_stand(tmp_path: Path) -> None:
-    assert "\nresnet18: 9 places, 17 applications of relu\n" in call("check", "cifar100-cpu").stdout
+    assert "\nresnet18: 9 places, 17 applications of relu\n" in call("check", "cifar100-cpu", "--quick").stdout
     text = "name: mine\ndata: {name: digits}\nmodel: {name: MODEL, keep: [hardswish]}\nactivations: [relu, elu]\n"
     (tmp_path / "mine.yaml").write_text(text.replace("MODEL", "torchvision.mobilenet_v3_small"))
-    said = call("check", "mine.yaml", folder=tmp_path).stdout
+    said = call("check", "mine.yaml", "--quick", folder=tmp_path).stdout
     assert "torchvision.mobilenet_v3_small: 14 places, 14 applications of relu; left as it is: 19 places, 19" in said
     (tmp_path / "mine.yaml").write_text(text.replace("MODEL", "torchvision.mobilenetv3_small"))
-    done = call("check", "mine.yaml", folder=tmp_path)
+    done = call("check", "mine.yaml", "--quick", folder=tmp_path)
     assert done.returncode == 2
     assert "torchvision has no such network; did you mean torchvision.mobilenet_v3_small" in done.stderr
 
@@ -135,7 +137,7 @@ def test_check_tries_what_is_named_by_import_path(activation: str, said: str, tm
     search = "search: {samples: 2}\n" if "space" in activation else ""
     text = f"name: mine\ndata: {{name: digits}}\nactivations: [relu, {{{activation}, label: mine}}]\n{search}"
     (tmp_path / "mine.yaml").write_text(text)
-    done = call("check", "mine.yaml", folder=tmp_path)
+    done = call("check", "mine.yaml", "--quick", folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -194,7 +196,7 @@ def test_what_the_machine_refuses_is_told_without_a_traceback(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", refused)
-    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: ([], "", Sameness()))
+    monkeypatch.setattr("sweeps.driver.preflight.check", lambda study: Checked([], "", Sameness()))
     done = CliRunner().invoke(main, ["run", "smoke", "--folder", str(tmp_path)])
     assert done.exit_code == 1
     assert f"{tmp_path / 'study.yaml'}: {os.strerror(number)}" in done.stderr
@@ -221,14 +223,14 @@ def test_check_refuses_a_wrong_profile_before_it_prints_anything(options: list[s
 
 
 def test_a_price_is_not_estimated_from_a_folder_that_is_no_study(tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["check", "smoke", "--measured", str(tmp_path)])
+    done = CliRunner().invoke(main, ["check", "smoke", "--quick", "--measured", str(tmp_path)])
     assert (done.exit_code, done.stdout) == (2, "")
     assert f"{tmp_path}: not a study folder" in done.stderr
 
 
 def test_a_resolved_study_is_the_same_study(checked: str, tmp_path: Path) -> None:
     (tmp_path / "resolved.yaml").write_text(call("check", "smoke", "--resolved").stdout)
-    assert call("check", "resolved.yaml", folder=tmp_path).stdout.splitlines()[0] == checked.splitlines()[0]
+    assert call("check", "resolved.yaml", "--quick", folder=tmp_path).stdout.splitlines()[0] == checked.splitlines()[0]
 
 
 @pytest.fixture(scope="module")

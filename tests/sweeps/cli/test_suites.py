@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -42,8 +43,10 @@ def call(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, stdin=subprocess.DEVNULL)
 
 
-def asked(*words: str) -> Result:
-    return CliRunner().invoke(main, words)
+def asked(*words: str, folder: Path | None = None) -> Result:
+    """The command in this process: what a process of its own adds, the suite that ran tries."""
+    with contextlib.chdir(folder or Path.cwd()):
+        return CliRunner().invoke(main, words)
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +94,9 @@ def test_running_or_resuming_it_again_trains_nothing(ran: tuple[Path, subprocess
     path, _ = ran
     before = {file: file.read_bytes() for file in path.glob("*/ledger.jsonl")}
     assert len(before) == 3
-    done = call("run", "tables.yaml", "--no-report", folder=path.parent.parent)
-    assert (done.returncode, "goes on where it ended" in done.stdout) == (0, True), done.stderr
-    assert call("resume", str(path), "--retry-failed", "--no-report").returncode == 0
+    done = asked("run", "tables.yaml", "--no-report", folder=path.parent.parent)
+    assert (done.exit_code, "goes on where it ended" in done.stdout) == (0, True), done.stderr
+    assert asked("resume", str(path), "--retry-failed", "--no-report").exit_code == 0
     assert {file: file.read_bytes() for file in before} == before
 
 
@@ -122,7 +125,7 @@ def test_the_driver_as_a_job_drives_and_reports_a_suite(
 
 def test_check_shows_every_member_and_the_total(tmp_path: Path) -> None:
     (tmp_path / "tables.yaml").write_text(SUITE)
-    said = asked("check", str(tmp_path / "tables.yaml")).stdout
+    said = asked("check", str(tmp_path / "tables.yaml"), "--quick").stdout
     assert "suite tables: 3 studies: wine, cancer, digits" in said
     assert "question: Is LELU better than ReLU on tables?" in said
     for member in ("wine", "cancer", "digits"):
@@ -139,8 +142,8 @@ def test_a_problem_of_any_member_is_told_before_anything_is_written(tmp_path: Pa
         + "  digits: {data: digits, folds: {folds: 900}}\n  few: {folds: {folds: 800}}\n"
     )
     (tmp_path / "tables.yaml").write_text(text)
-    done = call("run", "tables.yaml", folder=tmp_path)
-    assert done.returncode == 2
+    done = asked("run", "tables.yaml", folder=tmp_path)
+    assert done.exit_code == 2
     assert "tables-digits: " in done.stderr
     assert "tables-few: " in done.stderr
     assert "Traceback" not in done.stderr
@@ -153,8 +156,8 @@ def test_a_suite_of_another_version_is_refused_and_nothing_is_written(tmp_path: 
     folder.make(load(SUITE), path, ["test"], {})
     (tmp_path / "tables.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 3"))
     before = sorted(tmp_path.rglob("*"))
-    done = call("run", "tables.yaml", folder=tmp_path)
-    assert done.returncode == 2
+    done = asked("run", "tables.yaml", folder=tmp_path)
+    assert done.exit_code == 2
     assert "holds another version of suite 'tables': wine has digest" in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
 

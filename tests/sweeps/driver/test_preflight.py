@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ import pytest
 from sweeps.driver import preflight
 from sweeps.errors import StudyError
 from sweeps.study.reading import load
+from trainer import preflight as trying
 
 READERS = """
 import numpy as np
@@ -34,6 +40,30 @@ flat, mean = Mine(items=np.zeros((90, 36), "float32")), Mine(mean=(0.0, 0.0, 0.0
 """
 
 
+@pytest.fixture
+def own_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``READERS`` as a module of the user's, here and for the process that tries it."""
+    (tmp_path / "own_readers.py").write_text(READERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+
+@pytest.fixture
+def tried_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that tries a study is this one: its program is given the same text, and its answer is read from what
+    it prints."""
+
+    def ask(module: str, question: object, failed: object) -> Any:
+        assert module == trying.__name__
+        monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(question)))
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            trying.main()
+        return json.loads(said.getvalue().splitlines()[-1])
+
+    monkeypatch.setattr(preflight, "ask", ask)
+
+
+@pytest.mark.usefixtures("own_readers", "tried_here")
 @pytest.mark.parametrize(
     ("name", "told"),
     [
@@ -47,21 +77,14 @@ flat, mean = Mine(items=np.zeros((90, 36), "float32")), Mine(mean=(0.0, 0.0, 0.0
         ("mean", "mean and std have 3 and 1 numbers; accepts 1"),
     ],
 )
-def test_a_reader_that_gives_no_data_set_is_told_what_is_accepted(
-    name: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "own_readers.py").write_text(READERS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # for the process that tries it
+def test_a_reader_that_gives_no_data_set_is_told_what_is_accepted(name: str, told: str) -> None:
     study = load(f"name: mine\ndata: {{name: 'own_readers:{name}'}}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n")
     with pytest.raises(StudyError, match=f"data set 'own_readers:{name}': {told}"):
         preflight.check(study)
 
 
-def test_a_good_one_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own_readers.py").write_text(READERS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)  # for the process that tries it
+@pytest.mark.usefixtures("own_readers")
+def test_a_good_one_is_ready() -> None:
     study = load("name: mine\ndata: {name: 'own_readers:good'}\nmodel: tiny_cnn\nactivations: [relu, lelu]\n")
     assert preflight.check(study)[:2] == ([], "2 places, 2 applications of relu")
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from sweeps.study import shipped
 from sweeps.study.reading import load
 from sweeps.study.study import Study
 from trainer.codec import from_text
+from trainer.journal import read_fold
 from trainer.spec import Pack
 
 ROOT = Path(__file__).parents[3]
@@ -93,6 +95,15 @@ def bare(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd="/", capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
 
 
+def wait_for_journals(path: Path) -> None:
+    """Until each fold that was submitted has written its end, as it has long before cron's next tick."""
+    until = time.monotonic() + 120
+    folders = [spec.parent for spec in (path / "trials").glob("*/fold-*/spec.json")]
+    while not all((found := read_fold(folder)) and found.end for folder in folders):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
     """A user's folder with modules, data and a study that was made from a shell that names both, relatively."""
@@ -120,12 +131,13 @@ def lab(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_ticks_from_cron_train_what_a_shell_began(lab: Path) -> None:
     path = lab / "runs" / "mine"
-    for _ in range(60):
+    for _ in range(10):
         tick = bare("tick", str(path))
         assert tick.returncode == 0, tick.stderr
         records = list(ledger.read(path / ledger.FILE))
         if replay(records).finished:
             break
+        wait_for_journals(path)
     assert replay(records).finished
     assert not [record for record in records if isinstance(record, JobOver) and record.counted]
     assert {pack.data_root for pack in packs(path)} == {str(lab / "sets")}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from analysis.runs.load import load as runs
+from sweeps.cli.main import main
 from sweeps.driver import growing, session
 from sweeps.driver.driver import Driver
 from sweeps.folder import reported
@@ -62,24 +62,26 @@ def test_a_view_that_was_kept_equals_one_made_anew(tmp_path: Path, drive: Drive)
     assert len(kept.plan.history) == 1
 
 
-def call(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "sweeps.cli", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+def asked(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
 
 
 @pytest.mark.slow
-def test_a_real_study_is_extended_and_reported_and_its_folds_are_reused(tmp_path: Path) -> None:
+def test_a_real_study_is_extended_and_reported_and_its_folds_are_reused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "study.yaml"
     file.write_text(SMALL)
-    assert call("run", "study.yaml", "--no-report", folder=tmp_path).returncode == 0
+    assert asked("run", "study.yaml", "--no-report").exit_code == 0
     reported.note(tmp_path / "runs" / "grows", tmp_path / "report.html")
     more = SMALL.replace("[relu, elu]", "[relu, elu, silu]").replace("{folds: 3}", "{folds: 3, repeats: 2}")
     file.write_text(more)
-    refused = call("run", "study.yaml", folder=tmp_path)
-    assert refused.returncode == 2
+    refused = asked("run", "study.yaml")
+    assert refused.exit_code == 2
     assert "`actsweep extend runs/grows study.yaml`" in refused.stderr
-    done = call("extend", "runs/grows", "study.yaml", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = asked("extend", "runs/grows", "study.yaml")
+    assert done.exit_code == 0, done.stderr
     path = tmp_path / "runs" / "grows"
     assert set(attempts(path).values()) == {1}
     assert len(attempts(path)) == 3 * 2 * 3
@@ -90,8 +92,8 @@ def test_a_real_study_is_extended_and_reported_and_its_folds_are_reused(tmp_path
     assert "after 6 of 6 confirm folds were done and a report had been written" in page
     assert "do not account for that look" in page
     file.write_text(more.replace("name: grows", "name: anew") + "reuse: [runs/grows]\n")
-    again = call("run", "study.yaml", folder=tmp_path)
-    assert again.returncode == 0, again.stderr
+    again = asked("run", "study.yaml")
+    assert again.exit_code == 0, again.stderr
     assert "not trained again: 18 folds" in again.stdout
     assert not (tmp_path / "runs" / "anew" / "jobs").exists()
     page = (tmp_path / "runs" / "anew" / "report" / "report.md").read_text()

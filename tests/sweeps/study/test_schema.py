@@ -120,7 +120,7 @@ def test_every_key_says_what_it_means(kind: str) -> None:
 def test_a_default_is_what_a_file_gets_that_says_nothing() -> None:
     made = studies.study()
     text = (
-        "name: x\ndata: digits\nsearch: {}\nbudget: {gpu_hours: 1}\n"
+        "name: x\ndata: digits\nsearch: {}\nbudget: {gpu_hours: 1}\nnotify: $HOOK\n"
         "activations: [relu, {activation: lelu, space: default}]\n"
     )
     got = load(text).model_dump(mode="json")

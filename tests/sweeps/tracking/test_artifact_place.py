@@ -110,12 +110,13 @@ def test_addresses_are_changed_all_or_none(tmp_path: Path, open_tracker: Callabl
     tracker.sync()
     leave(tracker.store)
     database = folder.rename(tmp_path / "moved") / "mlflow.db"
-    before = addresses(database)
+    before = {one for one in addresses(database) if one.startswith(folder.as_uri())}
+    assert len(before) == 4
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("create trigger cut before update on runs begin select raise(abort, 'cut off'); end")
     with pytest.raises(sqlite3.Error, match="cut off"):
         artifact_place.settle(database)
-    assert addresses(database) == before
+    assert addresses(database) >= before
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("drop trigger cut")
     artifact_place.settle(database)

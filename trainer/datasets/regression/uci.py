@@ -104,7 +104,7 @@ class UciRegression:
 def _numbers(path: Path) -> NDArray[np.float64]:
     """What a text of numbers holds: [rows, columns], or what numpy makes of one line or column."""
     try:
-        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
         found: NDArray[np.float64] = np.loadtxt(text.splitlines(), ndmin=1)
     except (OSError, EOFError, ValueError) as error:
         raise damaged(NAME, path, str(error).splitlines()[0], expected=_NEEDS, source=_SOURCE) from error
@@ -120,7 +120,11 @@ def _indices(path: Path, count: int, what: str) -> NDArray[np.int64]:
 def _lists(path: Path, count: int) -> list[NDArray[np.int64]]:
     """The lists of row numbers in a file: one a line, or all of its lines where each holds one number."""
     try:
-        lines = [np.array(line.split(), dtype=np.float64) for line in path.read_text().splitlines() if line.strip()]
+        lines = [
+            np.array(line.split(), dtype=np.float64)
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if line.strip()
+        ]
     except ValueError as error:
         raise damaged(NAME, path, str(error), expected=_NEEDS, source=_SOURCE) from error
     if not lines:

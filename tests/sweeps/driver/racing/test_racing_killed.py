@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import os
 import random
@@ -14,33 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import races
 
 from sweeps.folder.ledger import Ledger
-from sweeps.folder.records import (
-    LedgerRecord,
-)
+from sweeps.folder.records import LedgerRecord
 from trainer.testing import pretended
-
-_spec = importlib.util.spec_from_file_location("races", Path(__file__).with_name("races.py"))
-assert _spec is not None
-assert _spec.loader is not None
-races = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(races)
-
-
-@pytest.fixture(autouse=True)
-def _known_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretended, "value", races.score)
-    monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "0")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("undisturbed") / "study"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretended, "value", races.score)
-        races.finish(races.driver_on(races.made(path)))
-    return path
 
 
 class Stopped(BaseException):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import races
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -24,28 +24,6 @@ from sweeps.tracking.tracker import Tracker
 from sweeps.view import preview, progress, status
 from sweeps.view.after_run import after_run
 from trainer.spec import FoldSpec
-from trainer.testing import pretended
-
-_spec = importlib.util.spec_from_file_location("races", Path(__file__).with_name("races.py"))
-assert _spec is not None
-assert _spec.loader is not None
-races = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(races)
-
-
-@pytest.fixture(autouse=True)
-def _known_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretended, "value", races.score)
-    monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "0")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("undisturbed") / "study"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretended, "value", races.score)
-        races.finish(races.driver_on(races.made(path)))
-    return path
 
 
 def test_a_race_ends_where_the_budget_affords_no_further_round(

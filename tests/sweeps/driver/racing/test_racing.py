@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
+import races
 
 from analysis.runs import plan as planning
 from sweeps.driver import in_race
 from sweeps.folder import decided
-from sweeps.folder.records import (
-    Completed,
-    Reported,
-    TrialStatus,
-)
+from sweeps.folder.records import Completed, Reported, TrialStatus
 from trainer.spec import FoldSpec
 from trainer.testing import pretended
-
-_spec = importlib.util.spec_from_file_location("races", Path(__file__).with_name("races.py"))
-assert _spec is not None
-assert _spec.loader is not None
-races = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(races)
-
-
-@pytest.fixture(autouse=True)
-def _known_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretended, "value", races.score)
-    monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "0")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("undisturbed") / "study"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretended, "value", races.score)
-        races.finish(races.driver_on(races.made(path)))
-    return path
 
 
 def test_settings_that_are_shown_to_be_worse_get_no_further_folds(undisturbed: Path) -> None:

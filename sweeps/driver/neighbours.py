@@ -7,7 +7,6 @@ or in another folder, is none: its runs and ours lie side by side, each sweep's 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,34 +35,30 @@ class _Sweep:
     """"" while its folder is to be made."""
 
 
-def check(studies: Mapping[Path, Study]) -> list[str]:
-    """What is worth a line of the stores that these studies (by folder, made or not) are tracked in, a line each.
+def look(study: Study, folder: Path, silent: set[Store] | None = None) -> list[str]:
+    """What is worth a line of the store that a study is tracked in, in this folder, which may be there or not.
 
-    Raises :class:`StudyError` with every clash. A store that does not answer is told and no reason to stop. The store
-    in a study's own folder is not asked: nobody else writes there."""
-    remarks: list[str] = []
-    clashes: list[str] = []
-    silent: set[Store] = set()
-    for folder, study in studies.items():
-        try:
-            store = stores.locate(study.tracking.uri, folder)
-        except TrackingError as error:
-            raise StudyError(str(error)) from error
-        if store.database is not None and (store.database.parent == folder.resolve() or not store.database.exists()):
-            continue
-        if store in silent:
-            continue
-        try:
-            _look(stores.connect(store), store, _sweep(study, folder), remarks, clashes)
-        except Exception as error:
-            silent.add(store)
-            what = str(error) if isinstance(error, TrackingError) else stores.words(store, error)
-            remarks.append(f"{redact(what)}. The study goes on without it; whether its name is free there was not seen")
-        finally:
-            stores.leave(store)
-    if clashes:
-        raise StudyError("\n".join(clashes))
-    return remarks
+    Raises :class:`StudyError` for a clash. A store that does not answer is told and no reason to stop; ``silent`` are
+    those that did not, and are not asked again. The store in the study's own folder is not asked at all: nobody else
+    writes there."""
+    silent = set() if silent is None else silent
+    try:
+        store = stores.locate(study.tracking.uri, folder)
+    except TrackingError as error:
+        raise StudyError(str(error)) from error
+    own = store.database is not None and store.database.parent == folder.resolve()
+    if own or store in silent or (store.database is not None and not store.database.exists()):
+        return []
+    try:
+        return _seen(stores.connect(store), store, _sweep(study, folder))
+    except StudyError:
+        raise
+    except Exception as error:
+        silent.add(store)
+        what = str(error) if isinstance(error, TrackingError) else stores.words(store, error)
+        return [f"{redact(what)}. The study goes on without it; whether its name is free there was not seen"]
+    finally:
+        stores.leave(store)
 
 
 def _sweep(study: Study, folder: Path) -> _Sweep:
@@ -76,16 +71,16 @@ def _sweep(study: Study, folder: Path) -> _Sweep:
     return _Sweep(study=plan.study, digest=plan.first_digest, folder=folder, name=sweep_name.of(folder, plan))
 
 
-def _look(api: MlflowClient, store: Store, ours: _Sweep, remarks: list[str], clashes: list[str]) -> None:
+def _seen(api: MlflowClient, store: Store, ours: _Sweep) -> list[str]:
     if ours.name and tagged(api, schema.SWEEP, ours.name):
-        return
+        return []
+    remarks: list[str] = []
     where, named = redact(store.uri), api.get_experiment_by_name(ours.study)
     same = [one for one in tagged(api, schema.STUDY_DIGEST, ours.digest) if active(one)]
     if named is not None and active(named) and named.experiment_id not in [one.experiment_id for one in same]:
         there = named.tags.get(schema.STUDY_DIGEST)
         if there is not None:
-            clashes.append(_clash(api, where, named, there, ours))
-            return
+            raise StudyError(_clash(api, where, named, there, ours))
         remarks.append(
             f"{where}: experiment {ours.study!r} there is none of actsweep's and is left alone; this study's has a "
             "longer name"
@@ -93,6 +88,7 @@ def _look(api: MlflowClient, store: Store, ours: _Sweep, remarks: list[str], cla
     if same and not (ours.name and any(schema.SWEEP not in one.tags for one in same)):  # which may be this very one
         others = "; ".join(f"experiment {one.name!r} ({_owner(api, one)})" for one in same)
         remarks.append(f"{where}: this study is there already: {others}; this run of it lies beside, with its own runs")
+    return remarks
 
 
 def _clash(api: MlflowClient, where: str, found: Any, there: str, ours: _Sweep) -> str:

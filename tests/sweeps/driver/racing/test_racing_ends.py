@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import races
 
 from sweeps.driver import in_race, session
 from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
-from sweeps.folder.records import (
-    TrialStatus,
-)
+from sweeps.folder.records import TrialStatus
 from trainer import testing
 from trainer.attempt import claim, enter
 from trainer.codec import from_text
 from trainer.journal import Status, Writer, read_fold
 from trainer.spec import Pack
 from trainer.testing import pretended
-
-_spec = importlib.util.spec_from_file_location("races", Path(__file__).with_name("races.py"))
-assert _spec is not None
-assert _spec.loader is not None
-races = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(races)
-
-
-@pytest.fixture(autouse=True)
-def _known_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretended, "value", races.score)
-    monkeypatch.setenv("ACTSWEEP_PRETEND_EPOCH_S", "0")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("undisturbed") / "study"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretended, "value", races.score)
-        races.finish(races.driver_on(races.made(path)))
-    return path
 
 
 def ending(how: Mapping[tuple[int, int], str]) -> Callable[[str], str]:

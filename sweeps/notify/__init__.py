@@ -1,0 +1,1 @@
+"""What a study or suite tells when it ends: a webhook or a command, once."""
