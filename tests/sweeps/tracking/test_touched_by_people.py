@@ -283,7 +283,7 @@ def test_after_sync_the_view_in_a_file_equals_a_fresh_one(empty_store: Path) -> 
     class OnFile(Touched):
         empty = empty_store
 
-    run_state_machine_as_test(OnFile, settings=bounded(ROUNDS or 8, steps=16))
+    run_state_machine_as_test(OnFile, settings=bounded(ROUNDS or 5, steps=14))
 
 
 @pytest.mark.slow
@@ -291,7 +291,7 @@ def test_after_sync_the_view_on_a_server_equals_a_fresh_one(empty_store: Path, s
     class OnServer(Touched):
         uri, empty = server, empty_store
 
-    run_state_machine_as_test(OnServer, settings=bounded(max(1, ROUNDS // 5) if ROUNDS else 1, steps=12))
+    run_state_machine_as_test(OnServer, settings=bounded(max(1, ROUNDS // 5) if ROUNDS else 1, steps=10))
 
 
 def bounded(rounds: int, steps: int) -> settings:
