@@ -30,8 +30,12 @@ from slurm.profile import Profile
 
 FOREVER_MIN = 10 * 365 * 24 * 60
 ENCLOSING = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_", "MLFLOW_TRACKING_")
-KEPT = ("SLURM_CONF",)
-"""Says where the scheduler's configuration is, and is nothing of an enclosing job's."""
+KEPT = (
+    "SLURM_CONF",
+    *("MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH", "MLFLOW_TRACKING_INSECURE_TLS"),
+)
+"""Say where the scheduler's configuration is, and whom a tracking server's certificate is checked against: nothing of
+an enclosing job's, and no secret."""
 
 
 @dataclass(frozen=True, kw_only=True)

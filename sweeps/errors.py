@@ -5,6 +5,8 @@ SweepError
 ├── LedgerError   (ValueError)  a study folder whose ledger cannot be read or belongs to another study
 ├── FolderBusy                  another driver holds the study folder
 ├── TrackingError               the MLflow store cannot be written
+├── RegistryError (ValueError)  a model that cannot be registered
+├── StoreError    (ValueError)  a store for a lab was asked for in a way that cannot be
 ├── ProbeFailed                 a probe came to no epoch of an activation
 ├── CodeDrift                   the user's own code is not what the study was started with
 └── FoldChanged                 a fold's folder does not hold what the study trains
@@ -33,6 +35,10 @@ class TrackingError(SweepError):
     """The MLflow store cannot be written; the journals keep everything and ``actsweep sync`` catches up."""
 
 
+class StoreError(SweepError, ValueError):
+    """A store for a lab that was asked for in a way that cannot be; says what it got and what is accepted."""
+
+
 class ProbeFailed(SweepError):
     """A probe came to no epoch of an activation; says why."""
 
@@ -43,3 +49,7 @@ class CodeDrift(SweepError):
 
 class FoldChanged(SweepError):
     """A fold's folder does not hold what the study trains; names the file, the difference and what mends it."""
+
+
+class RegistryError(SweepError, ValueError):
+    """A fold's weights that cannot be registered as a model, or not by that name; says why, and what can be done."""

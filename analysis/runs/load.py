@@ -202,6 +202,8 @@ def resolve(source: str | Path) -> tuple[str, Path | None]:
         )
     if (folder / "mlflow.db").is_file():
         return f"sqlite:///{(folder / 'mlflow.db').absolute()}", folder
+    if below := sorted(str(store.parent) for store in folder.glob("*/mlflow.db")):
+        raise SourceError(f"{folder}: no study folder, but it holds some; name those that are meant: {' '.join(below)}")
     raise SourceError(
         f"{folder}: no mlflow.db; a study that tracks elsewhere is read by its tracking URI, and "
         "`actsweep sync` writes the embedded store anew"

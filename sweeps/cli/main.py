@@ -16,14 +16,26 @@ from typing import Any
 
 import click
 
-from sweeps.cli import editors, exit_codes, machine, planning, profiles, refusals, results, terminal
+from sweeps.cli import (
+    completion,
+    editors,
+    exit_codes,
+    machine,
+    planning,
+    profiles,
+    refusals,
+    register,
+    results,
+    store,
+    terminal,
+)
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
     ("new", "check", "probe", "plan", "studies", "data", "schema"),
     ("run", "resume", "extend", "tick", "status", "logs", "stop"),
 )
-AFTER, AROUND = ("sync", "ui", "compare", "report"), ("doctor", "profile", "cluster")
+AFTER, AROUND = ("sync", "ui", "compare", "report", "register"), ("doctor", "profile", "cluster", "store", "completion")
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 
 
@@ -315,9 +327,13 @@ for _command in (
     editors.schema,
     results.compare,
     results.report,
+    register.register,
     machine.cluster,
+    store.store,
+    completion.completion,
 ):
     main.add_command(_command)
+completion.attach(main)
 
 if __name__ == "__main__":
     main()

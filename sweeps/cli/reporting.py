@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeps.errors import FolderBusy, TrackingError
+from sweeps.errors import FolderBusy, SweepError, TrackingError
 from sweeps.folder import layout, reported
 from sweeps.tracking import store
 from sweeps.view import answered, damages
@@ -81,11 +81,13 @@ def gathered(sources: Sequence[str], experiments: Sequence[str] = (), *, needed:
     ]
     store.configure_mlflow()  # or MLflow tries a server that does not answer for many minutes
     folders = [Path(source) for source in sources if (Path(source) / layout.STUDY).is_file()]
-    notes = [note for path in folders for note in (*_bring_up_to_date(path), *damages.found(path))]
+    current = {path: _bring_up_to_date(path) for path in folders}
+    notes = [note for path in folders for note in (*current[path][0], *damages.found(path))]
     if experiments:
         studies = [load.load(source, experiment) for source in sources for experiment in experiments]
     else:
-        studies = [study for source in sources for study in _studies(source)]
+        aside = {str(path): study for path, (_, study) in current.items() if study is not None}
+        studies = [study for each in sources for study in ([aside[each]] if each in aside else _studies(each))]
     if studies and needed and not any((study.cube["status"] == Status.FINISHED).any() for study in studies):
         raise IncompleteFolds(
             f"{', '.join(sources)}: no fold has finished, so there is nothing to report; go on with `actsweep resume`"
@@ -97,13 +99,15 @@ def _studies(source: str) -> list[load.Study]:
     """The studies of a source. A study's folder whose runs are tracked elsewhere stands for that store."""
     from analysis.runs import load
     from sweeps.driver import session
+    from sweeps.tracking import login
     from sweeps.tracking.folder_reader import FolderReader
 
+    login.use(source)
     path = Path(source)
-    if (path / layout.STUDY).is_file():
-        uri = session.opened(path).tracking.uri
-        if uri is not None:
-            return [load.load(store.locate(uri, path).uri, sweep=FolderReader.open(path).plan.sweep)]
+    if (path / layout.STUDY).is_file() and (named := session.opened(path).tracking.uri) is not None:
+        uri = store.locate(named, path).uri
+        login.use(uri)
+        return [load.load(uri, sweep=FolderReader.open(path).plan.sweep)]
     return list(load.load_all([source]))
 
 
@@ -112,16 +116,23 @@ def _csvs(paths: Sequence[Path]) -> list[Path]:
     return [file for path in paths for file in (sorted(path.glob("*.csv")) if path.is_dir() else [path])]
 
 
-def _bring_up_to_date(path: Path) -> list[str]:
+def _bring_up_to_date(path: Path) -> tuple[list[str], load.Study | None]:
+    """What may be missing in its MLflow, in sentences; and the study as its folder says it, where that is read instead
+    of a store that cannot be written."""
     from sweeps.driver import session
+    from sweeps.tracking import aside
 
     try:
         session.sync(path)
     except FolderBusy:
-        return [f"{path}: a driver is at work; the report shows what it has logged so far"]
+        return [f"{path}: a driver is at work; the report shows what it has logged so far"], None
     except TrackingError as error:
-        return [f"MLflow could not be brought up to date, the report may miss what came last: {error}"]
-    return []
+        behind = f"MLflow could not be brought up to date: {error}"
+        try:
+            return [f"{behind}. The report was made from the folder itself"], aside.read(path)
+        except SweepError:
+            return [f"{behind}. The report may miss what came last"], None
+    return [], None
 
 
 def _attach(path: Path, report: Path) -> list[str]:

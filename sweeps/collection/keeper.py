@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -180,12 +181,12 @@ def means(api: MlflowClient, experiment: str, plan: Plan) -> str:
     metric = metric_key(f"{schema.MEAN_PREFIX}heldout/{plan.primary.name}")
     only = shared_views.only({schema.KIND: "trial", schema.PHASE: plan.claims_phase})
     order = [f"metrics.`{metric}` {'DESC' if plan.primary.sign > 0 else 'ASC'}"]
-    runs = api.search_runs(
-        [experiment], f"{confirmed} and metrics.`{metric}` > -1e300", order_by=order, max_results=4 * MEANS
-    )
+    asked = f"{only} and metrics.`{metric}` > -1e300"  # those that have one
+    runs = api.search_runs([experiment], asked, order_by=order, max_results=4 * MEANS)
     first: dict[str, float] = {}
     for run in runs:
-        first.setdefault(run.data.tags.get(schema.ACTIVATION, ""), run.data.metrics[metric])
+        if math.isfinite(run.data.metrics[metric]):  # a fold diverged
+            first.setdefault(run.data.tags.get(schema.ACTIVATION, ""), run.data.metrics[metric])
     shown = [f"{label} {mean:.4g}" for label, mean in list(first.items())[:MEANS]]
     rest = ["and more"] if len(first) > MEANS else []
     return f"{plan.primary.name}: {', '.join([*shown, *rest])}" if first else ""

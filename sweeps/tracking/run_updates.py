@@ -150,6 +150,9 @@ class RunUpdates:
         for fold in self._reader.folds(trial):
             if fold not in results:
                 results[fold] = self._reader.fold(fold)[1]
+        results = {
+            fold: results[fold] for fold in self._reader.folds(trial)
+        }  # whichever ended first: sums have an order
         key = f"{self._reader.plan.study}/{trial}"
         known = self._index.runs.get(key)
         if known is None:
@@ -245,17 +248,18 @@ class RunUpdates:
                 for name, text in texts.items():
                     (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
                     (Path(folder) / name).write_text(text, encoding="utf-8")
-                self._index.attach(known.run_id, Path(folder))
+                if not self._index.attach(known.run_id, Path(folder)):
+                    logged = ""  # and the next who opens the store tries again
             self._attached |= tops
         report = self._reader.folder / layout.REPORT
         if schema.REPORT_ARTIFACT not in self._attached and (report / "report.html").is_file():
             self.report(known, report)
         return logged
 
-    def report(self, known: KnownRun, folder: Path) -> None:
-        """Attaches a report's files to the study's run."""
-        self._index.attach(known.run_id, folder, schema.REPORT_ARTIFACT)
+    def report(self, known: KnownRun, folder: Path) -> bool:
+        """Attaches a report's files to the study's run; whether the store took all of them."""
         self._attached = {*(self._attached or ()), schema.REPORT_ARTIFACT}
+        return self._index.attach(known.run_id, folder, schema.REPORT_ARTIFACT)
 
     def end_study(self) -> None:
         """The study's run has ended when each of its trials has."""

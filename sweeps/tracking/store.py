@@ -25,6 +25,7 @@ from sweeps.errors import TrackingError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 from sweeps.folder.secrets import redact
+from sweeps.tracking import login
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
@@ -34,6 +35,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 BUSY_S = 5.0
 """How long another process may hold the embedded store before it counts as locked."""
@@ -106,6 +108,7 @@ def connect(store: Store) -> MlflowClient:
 
     store_words.silence()
     store_words.hurry()
+    login.use(store.uri)
     if store.database is not None:
         if not store.database.exists():
             initialise(store.database)

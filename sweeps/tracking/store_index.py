@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.runs import schema
-from sweeps.tracking import artifact_place, experiment_search
+from sweeps.tracking import artifact_place, experiment_search, parcels
 from sweeps.tracking.folder_reader import FolderReader
 from sweeps.tracking.run_face import Face
 from sweeps.tracking.run_values import LOGGED, MARKER, PARENT, STATUSES, Input, Mark, Point, Run, checksum
@@ -90,6 +90,8 @@ class StoreIndex:
         """Ids of runs that have tags of ours and no key."""
         self.last_marker: dict[str, tuple[int, int]] = {}
         """Run id -> (epoch, time) of the last marker found in the store, while it is unsure what came behind it."""
+        self.untaken: str | None = None
+        """Which files the server would not take, in words."""
         self._learn()
 
     def closed(self, key: str) -> bool:
@@ -192,10 +194,13 @@ class StoreIndex:
         self.api.delete_run(self.runs[key].run_id)
         del self.runs[key]
 
-    def attach(self, run_id: str, folder: Path, below: str | None = None) -> None:
-        """Attaches a folder's files to a run, in the folder ``below`` of its artifacts."""
+    def attach(self, run_id: str, folder: Path, below: str | None = None) -> bool:
+        """Attaches a folder's files to a run, in the folder ``below`` of its artifacts; whether the store took all of
+        them: see ``untaken``."""
         artifact_place.forget()
-        self.api.log_artifacts(run_id, str(folder), below)
+        untaken = parcels.attach(self.api, run_id, folder, below)
+        self.untaken = untaken or self.untaken
+        return untaken is None
 
     def attached(self, run_id: str) -> set[str]:
         """Artifacts of a run, folders by their name."""
@@ -212,16 +217,8 @@ class StoreIndex:
         self.api.set_terminated(run_id, STATUSES[wanted.status], wanted.end_ms)
 
     def send(self, run_id: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """One ``log_batch``; the client cuts it into as many requests as MLflow's limits ask for, metrics in order."""
-        from mlflow.entities import Metric, Param, RunTag
-
-        if points or params or tags:
-            self.api.log_batch(
-                run_id,
-                metrics=[Metric(*point) for point in points],
-                params=[Param(*pair) for pair in params.items()],
-                tags=[RunTag(*pair) for pair in tags.items()],
-            )
+        """Metrics in order, then params, then tags; in as many requests as the server asks for."""
+        parcels.send(self.api, run_id, points, params, tags)
 
 
 def _rank(run: Any) -> tuple[Any, ...]:

@@ -56,6 +56,8 @@ class Tracker:
         self._trials_due: dict[str, None] = {}
         self._not_before = 0.0
         self._pause_s = FIRST_PAUSE_S
+        self._doubtful = False
+        """A call failed since the store was last learned: it may still be carried out."""
 
     @property
     def pending(self) -> int:
@@ -75,7 +77,7 @@ class Tracker:
         if not self._guard(lambda: self._send_pending(until)):
             return False
         self._pause_s = FIRST_PAUSE_S
-        self.trouble = next(iter(self._refused.values()), None)
+        self.trouble = next(iter(self._refused.values()), self._untaken())
         return not self.pending
 
     def _send_pending(self, until: float | None) -> None:
@@ -86,6 +88,8 @@ class Tracker:
                 break
         waiting = {fold.partition("/")[0] for fold in self._pending}
         for trial in list(self._trials_due):
+            if until is not None and self._clock() > until:
+                break
             if trial not in waiting:
                 self._attempt(trial, self._updates.trial)
                 self._trials_due.pop(trial, None)
@@ -105,14 +109,23 @@ class Tracker:
         self._not_before = 0.0
         self.note(key for key in self._refused if "/" in key)
         done = self.flush(budget_s)
+        if done and self._doubtful:  # what the server did after we had stopped waiting for its answer is seen now
+            self._opened = None
+            done = self.flush(budget_s)
+            self._doubtful = not done
+        if not done and self.trouble is None:
+            waiting = f"{self.pending} folds and trials wait"
+            self.trouble = f"MLflow store {redact(self.store.uri)} is slow: after {budget_s:.0f} s {waiting}"
         return done and self._guard(lambda: self._updates.end_study())
 
     def log_report(self, folder: Path) -> None:
         """Attaches a report's files to the study's run. Raises :class:`TrackingError`."""
 
         def attach() -> None:
-            self._updates.report(self._updates.study(), folder)
+            taken = self._updates.report(self._updates.study(), folder)
             self._updates.study()  # what the experiment says of the report
+            if not taken:
+                raise TrackingError(self._untaken())
             self._updates.tell_verdicts()
 
         if not self._guard(attach):
@@ -158,6 +171,10 @@ class Tracker:
         except BaseException:
             self._opened = None
             raise
+
+    def _untaken(self) -> str | None:
+        untaken = self._index.untaken
+        return f"MLflow store {redact(self.store.uri)}: {untaken}" if untaken else None
 
     def _refuse_copy(self) -> None:
         """A copy of a study writes into a store of its own alone."""
@@ -210,7 +227,7 @@ class Tracker:
     def _fail(self, error: Exception) -> None:
         """The store cannot be written: forget what we believe of it, and come back later."""
         self.trouble = redact(str(error)) if isinstance(error, TrackingError) else words(self.store, error)
-        self._opened = None
+        self._opened, self._doubtful = None, True
         leave(self.store)
         self._not_before = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
