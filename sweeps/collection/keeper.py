@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -22,10 +23,10 @@ from sweeps.collection.found import Found, Study
 from sweeps.errors import FolderBusy, SweepError
 from sweeps.folder.layout import REPORT, write_aside
 from sweeps.folder.lock import Lock
-from sweeps.tracking import pages
+from sweeps.tracking import pages, shared_views
 from sweeps.tracking.pages import Page
 from sweeps.tracking.run_values import NOTE, metric_key
-from sweeps.tracking.store import DATABASE, connect, locate
+from sweeps.tracking.store import DATABASE, connect, leave, locate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,6 +76,10 @@ class Keeper:
     def refresh(self) -> None:
         """Looks through the folder, and brings the store up to date where it is this process that writes it."""
         self.found = found.look(self.root)
+        if self.store.database is not None and not self.store.database.exists():
+            leave(self.store)  # somebody removed it: what MLflow keeps open is no longer there
+            self._trackers, self._seen = {}, {}
+            self.home.mkdir(parents=True, exist_ok=True)
         self._hold()
         if not self.writes:
             return
@@ -146,14 +151,16 @@ class Keeper:
         self._seen[study.sweep] = word
 
     def _tell(self, study: Study, tracker: Tracker) -> None:
-        """What the list of all studies shows, which the UI cuts after the first words, and the report, if any."""
-        api = connect(self.store)
-        shown = pages.experiment(self.store, study.folder, study.plan)
-        if shown is not None:
-            said = [means(api, shown.id, study.plan), f"folder {study.name}", shown.tags.get(NOTE, "")]
-            api.set_experiment_tag(shown.id, NOTE, "\n\n".join(words for words in said if words))
+        """The report, if any, and what the list of all studies shows, which the UI cuts after the first words."""
         if (study.folder / REPORT / "report.html").is_file():
             tracker.log_report(study.folder / REPORT)
+        shown = pages.experiment(self.store, study.folder, study.plan)
+        if shown is not None:
+            api = connect(self.store)
+            said = shown.tags.get(NOTE, "")
+            where = f"folder {study.name}\n\n"
+            first = [means(api, shown.id, study.plan), where + said.rpartition(where)[2]]
+            api.set_experiment_tag(shown.id, NOTE, "\n\n".join(words for words in first if words))
 
 
 def home(root: Path) -> Path:
@@ -170,16 +177,18 @@ def home(root: Path) -> Path:
 
 
 def means(api: MlflowClient, experiment: str, plan: Plan) -> str:
-    """What the activations score, best first: ``accuracy: dsrelu 0.912, relu 0.908``; empty before there is a mean."""
+    """What the activations score, best first: ``rmse: dsrelu 0.408, relu 0.412``; empty before there is a mean."""
     metric = metric_key(f"{schema.MEAN_PREFIX}heldout/{plan.primary.name}")
-    confirmed = f"tags.`{schema.KIND}` = 'trial' and tags.`{schema.PHASE}` = '{plan.claims_phase}'"
+    only = shared_views.only({schema.KIND: "trial", schema.PHASE: plan.claims_phase})
     order = [f"metrics.`{metric}` {'DESC' if plan.primary.sign > 0 else 'ASC'}"]
-    runs = api.search_runs([experiment], f"{confirmed} and metrics.`{metric}` > -1e300", order_by=order, max_results=50)
+    asked = f"{only} and metrics.`{metric}` > -1e300"  # those that have one
+    runs = api.search_runs([experiment], asked, order_by=order, max_results=4 * MEANS)
     first: dict[str, float] = {}
     for run in runs:
-        first.setdefault(run.data.tags.get(schema.ACTIVATION, ""), run.data.metrics[metric])
+        if math.isfinite(run.data.metrics[metric]):  # a fold diverged
+            first.setdefault(run.data.tags.get(schema.ACTIVATION, ""), run.data.metrics[metric])
     shown = [f"{label} {mean:.4g}" for label, mean in list(first.items())[:MEANS]]
-    rest = [f"{len(first) - MEANS} more"] if len(first) > MEANS else []
+    rest = ["and more"] if len(first) > MEANS else []
     return f"{plan.primary.name}: {', '.join([*shown, *rest])}" if first else ""
 
 

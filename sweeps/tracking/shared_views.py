@@ -31,10 +31,10 @@ COMPARISON, SEARCH, FOLDS = "comparison", "search", "folds"
 MAX_VALUE = 5000
 """Characters of an experiment's tag that every version of MLflow takes."""
 CHART_RUNS = 100
-"""Bars in one chart."""
+"""Bars and points in one chart."""
 ONE_BY_ONE = 6
 """Charts of one setting each against the selection metric."""
-_WIDE, _NARROW = 180, 125
+_WIDE, _NARROW = 170, 120
 """Columns' widths in pixels."""
 
 
@@ -101,6 +101,7 @@ def _comparison(plan: Plan, params: Sequence[str]) -> View:
         _LABEL: _NARROW,
         _of("metrics", mean): _WIDE,
         _of("metrics", sd): _WIDE,
+        _of("metrics", schema.SECONDS_EPOCH): _NARROW,
         _DURATION: _NARROW,
         **{_of("params", name): _NARROW for name in params},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 
 from analysis.runs import schema
+from analysis.runs.plan import from_json, to_json
 from sweeps.collection import keeper as keeping
 from sweeps.collection.keeper import HOME, Keeper
-from sweeps.testing import invent_attempt
+from sweeps.testing import InventedTrial, invent_attempt, invent_study
 from sweeps.tracking import run_updates, tracker
 from sweeps.tracking.run_values import NOTE
 from sweeps.tracking.store import configure_mlflow, connect
@@ -78,6 +80,9 @@ def test_studies_of_one_name_are_shown_apart_and_kept_up_to_date(
     assert set(read) == {"relu-c000/fold-0-1"}
     assert runs(keeper)["anna/one"]["digits/relu-c000/0-1"].info.status == "RUNNING"
     assert len(heard) == 2
+    notes = [experiment.tags[NOTE] for experiment in connect(keeper.store).search_experiments()]
+    assert all(note.count("folder ") == 1 for note in notes)
+    assert all("**Question.**" in note for note in notes)
 
 
 def test_what_was_shown_already_costs_nothing_and_what_is_gone_is_gone(
@@ -98,11 +103,11 @@ def test_what_was_shown_already_costs_nothing_and_what_is_gone_is_gone(
         shutil.rmtree(other)
         later.refresh()
         assert set(runs(later)) == {"one"}
-    monkeypatch.undo()
-    shutil.rmtree(root / HOME)
-    with Keeper(root, heard.append) as anew:
-        anew.refresh()
-        assert set(runs(anew)) == {"one"}
+        monkeypatch.undo()
+        shutil.rmtree(root / HOME)  # also while it is shown
+        later.refresh()
+        assert set(runs(later)) == {"one"}
+        assert later.writes
     assert len(heard) == 3
 
 
@@ -129,3 +134,18 @@ def test_where_the_folder_cannot_be_written_the_users_cache_is_taken(
     assert home.is_relative_to(tmp_path / "cache" / "actsweep" / "ui")
     assert keeping.home(root) == home
     assert keeping.home(tmp_path) != home
+
+
+def test_the_list_names_a_few_means_and_says_that_there_are_more(root: Path, add: Add, keeper: Keeper) -> None:
+    folder = add("many")
+    trials = [InventedTrial(label=f"label {number}") for number in range(7)]
+    plan = dataclasses.replace(from_json((folder / "plan.json").read_text()), study="many")
+    shutil.rmtree(folder)
+    invent_study(folder, trials, name="many", folds=1, epochs=1)
+    (folder / "plan.json").write_text(to_json(plan))
+    keeper.refresh()
+    (experiment,) = connect(keeper.store).search_experiments()
+    words = experiment.tags[NOTE].split("\n")[0]
+    assert words.startswith("accuracy: label ")
+    assert words.endswith(", and more")
+    assert words.count("label") == 5

@@ -119,11 +119,12 @@ def test_the_comparison_shows_what_confirmed_trials_have(tmp_path: Path) -> None
     assert [name for name in columns if name.startswith("params")] == [
         "params.`activation.a`",
         "params.`activation.a_degrees`",
+        "params.`training.lr`",
     ]
     assert {"tags.`actsweep.activation`", "metrics.`mean/heldout/accuracy`", "metrics.`sd/heldout/accuracy`"} <= set(
         columns
     )
-    assert "attributes.`Duration`" in columns
+    assert {"metrics.`seconds/epoch`", "attributes.`Duration`"} <= set(columns)
 
 
 def test_a_value_is_never_longer_than_mlflow_takes(plan: Plan) -> None:
