@@ -12,6 +12,7 @@ study.figure("differences")     # as in the report; its numbers are .data
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -21,7 +22,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from analysis.errors import NotInReport
+from analysis.errors import NotInReport, SourceError
 from analysis.report import build
 from analysis.report.blocks import Screen, Section
 from analysis.report.figure_style import Plot
@@ -38,8 +39,14 @@ def open(*sources: str | Path, allow_incomplete: bool = False) -> Comparison:  #
     together, as one report has them.
 
     Raises :class:`analysis.errors.SourceError` for what cannot be read, and :class:`analysis.errors.IncompleteFolds`
-    where planned folds have no result, unless ``allow_incomplete``.
+    where planned folds have no result, unless ``allow_incomplete``; for a study that is given twice, or studies of
+    different metrics, :class:`analysis.errors.DeclarationError`.
     """
+    for source in sources:
+        if not isinstance(source, str | os.PathLike):
+            raise SourceError(f'{source!r}: accepts a folder or a URI; give several as open("runs/a", "runs/b")')
+    if not sources:
+        raise SourceError('analysis.open: got nothing; accepts study folders and URIs, as open("runs/digits")')
     return Comparison(gather(load_all(sources), allow_incomplete=allow_incomplete))
 
 
@@ -169,8 +176,15 @@ def _nearest(name: str, known: dict[str, Kept]) -> str:
 
 
 def _html(table: Table) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in table.headings)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in table.texts())
+    sides = ["right" if numeric else "left" for numeric in table.numeric()]
+
+    def row(tag: str, texts: Sequence[str]) -> str:
+        cells = zip(texts, sides, strict=True)
+        return "".join(f'<{tag} style="text-align: {side}">{escape(text)}</{tag}>' for text, side in cells)
+
+    head = row("th", table.headings)
+    rows = "".join(f"<tr>{row('td', texts)}</tr>" for texts in table.texts())
     notes = "".join(f"<li>{escape(text)}</li>" for text in table.notes)
     below = f"<ol>{notes}</ol>" if notes else ""
-    return f"<table><caption>{escape(table.caption)}</caption><tr>{head}</tr>{rows}</table>{below}"
+    caption = f'<caption style="text-align: left">{escape(table.caption)}</caption>'
+    return f"<table>{caption}<tr>{head}</tr>{rows}</table>{below}"

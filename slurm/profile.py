@@ -45,7 +45,7 @@ class Executor(enum.StrEnum):
 class Profile(Strict):
     """Where packs run, what each of them gets, and how gently the cluster is asked."""
 
-    name: str = Field(min_length=1, description="a name for the profile")
+    name: str = Field(min_length=1, description="a name for the profile; else the file's")
     """The file's stem."""
     executor: Executor = Field(
         strict=False, description="local (this machine), slurm, or allocation (the Slurm job that the driver runs in)"

@@ -10,6 +10,7 @@ from slurm.profile_rules import ONLY_ON_SLURM
 from slurm.sbatch_options import OWN_KEYS
 
 _NOTHING: dict[str, Any] = {"enum": [None, [], {}]}
+_LIMITED: list[dict[str, Any]] = [{"required": ["time"]}, {"required": ["time_min"]}]
 LIMIT: dict[str, Any] = {"type": ["integer", "string", "null"]}
 
 
@@ -39,11 +40,28 @@ def profile() -> dict[str, Any]:
         limited["allOf"] = [one_limit]
     made["allOf"] += [
         {"not": {"required": ["partition", "partitions"]}},
-        _where("local", {"properties": dict.fromkeys(ONLY_ON_SLURM, _NOTHING)}),
-        _where("slurm", {"anyOf": [{"required": [key]} for key in ("time", "time_min", "partitions")]}),
+        _where("local", {"properties": dict.fromkeys((*ONLY_ON_SLURM, "cpus_per_node", "mem_per_node_gb"), _NOTHING)}),
+        _where("slurm", {"anyOf": [*_LIMITED, _each_partition({"anyOf": _LIMITED}, required=True)]}),
+        {"if": _said("jobs", "pack"), "then": {"properties": {"slots_per_gpu": {"const": 1}}}},
+        {
+            "if": _said("device", "cuda"),
+            "then": _each_partition({"properties": {"gpus_per_pack": {"not": {"const": 0}}}}),
+        },
     ]
+    variables = made["properties"]["environment"]
+    variables["propertyNames"] = {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
+    variables["additionalProperties"] = {**variables["additionalProperties"], "not": {"pattern": "\\n"}}
     made["required"] = ["executor"]
     return {"$schema": model_docs.DIALECT, **made, "title": "a cluster profile of actsweep"}
+
+
+def _said(key: str, value: str) -> dict[str, Any]:
+    return {"properties": {key: {"const": value}}, "required": [key]}
+
+
+def _each_partition(rule: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    listed: dict[str, Any] = {"properties": {"partitions": {"items": rule}}}
+    return {**listed, "required": ["partitions"]} if required else listed
 
 
 def _where(executor: str, then: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ SweepError
 ├── LedgerError   (ValueError)  a study folder whose ledger cannot be read or belongs to another study
 ├── FolderBusy                  another driver holds the study folder
 ├── TrackingError               the MLflow store cannot be written
+├── RegistryError (ValueError)  a model that cannot be registered
 ├── StoreError    (ValueError)  a store for a lab was asked for in a way that cannot be
 ├── ProbeFailed                 a probe came to no epoch of an activation
 ├── CodeDrift                   the user's own code is not what the study was started with
@@ -48,3 +49,7 @@ class CodeDrift(SweepError):
 
 class FoldChanged(SweepError):
     """A fold's folder does not hold what the study trains; names the file, the difference and what mends it."""
+
+
+class RegistryError(SweepError, ValueError):
+    """A fold's weights that cannot be registered as a model, or not by that name; says why, and what can be done."""

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from trainer import batches, device, seeds
+from trainer import batches, device, network, seeds
 from trainer.activations import progress
 from trainer.augmentation.apply import Augmentation, Blend
 from trainer.batches import Resident
 from trainer.datasets.reader import Dataset
 from trainer.inputs import Inputs
-from trainer.models import build, initialisation, placement
+from trainer.models import placement
 from trainer.optimisation import optimizer
 from trainer.optimisation.schedule import Schedule
 from trainer.selection import Weights
@@ -50,32 +50,7 @@ class Learner:
         self.task = task.to(self.device)
         self.inputs = Inputs(dataset).to(self.device)
         self._dataset = dataset
-        model = build.build(
-            spec.model,
-            spec.activation,
-            outputs=task.outputs,
-            input_shape=dataset.items.shape[1:],
-            generator_seed=seeds.seed("weights", spec.study_seed, spec.repeat, spec.fold),
-            vocabulary=dataset.vocabulary,
-        )
-        initialisation.initialise(
-            model,
-            spec.training.init,
-            spec.training.init_gain,
-            lambda: placement.factory(spec.activation)(1, 1),
-            input_shape=dataset.items.shape[1:],
-            vocabulary=dataset.vocabulary,
-            seed=seeds.seed("initial", spec.study_seed, spec.repeat, spec.fold),
-        )
-        if self.dtype == torch.float64:  # else a model keeps the types that it gave its own tensors
-            model = model.double()
-        if self.device.type == "cuda":
-            self.format = torch.channels_last
-            model = model.to(self.device, memory_format=self.format)  # type: ignore[call-overload]
-        else:
-            self.format = torch.contiguous_format
-            model = model.to(self.device)
-        self.model: nn.Module = model
+        self.model = network.make(spec, dataset, task, self.device)
         self.progress = progress.tie(self.model)
         self.stages = tasks.stages(task, spec.training)
         self._ends = list(itertools.accumulate(stage.epochs for stage in self.stages))
@@ -274,10 +249,7 @@ class Learner:
         return items
 
     def _forward(self, items: Tensor) -> Tensor:
-        items = items.contiguous(memory_format=self.format)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.training.precision == "bf16"):
-            outputs: Tensor = self.task(self.model, items)
-        return outputs.to(self.dtype)
+        return network.forward(self.spec, self.task, self.model, items)
 
     def seed_outcome(self, epoch: int) -> None:
         """Before measuring an outcome, so that activations that draw numbers give the same ones after a resume."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import Any, TypeVar, cast
 import pandas as pd
 
 from analysis.errors import DeclarationError, IncompleteFolds
+from analysis.report import apart
 from analysis.runs import plan as planning
 from analysis.runs.load import Study
 from analysis.runs.metric import Metric, find
@@ -256,7 +256,8 @@ def gather(
     studies: Study | Sequence[Study], *, allow_incomplete: bool = False, published: Published | None = None
 ) -> Findings:
     """Raises :class:`IncompleteFolds`, naming them, where planned folds of the claims phase have no result and
-    ``allow_incomplete`` does not say to go on; :class:`DeclarationError` where studies declare different metrics."""
+    ``allow_incomplete`` does not say to go on; :class:`DeclarationError` where studies declare different metrics
+    or one is given twice."""
     every = (studies,) if isinstance(studies, Study) else tuple(studies)
     if not every:
         raise DeclarationError("report: got no studies, needs at least one")
@@ -264,10 +265,7 @@ def gather(
     if len(declared) > 1:
         named = ", ".join(f"{s.plan.study}: {s.plan.declaration.metric} by {s.plan.declaration.rule}" for s in every)
         raise DeclarationError(f"studies declare different metrics or checkpoint rules ({named}); report them apart")
-    names = [study.plan.study for study in every]
-    if len(set(names)) < len(names):
-        raise DeclarationError(f"two studies have one name ({', '.join(names)}); report them apart or rename one")
-    every = separate(every)
+    every = apart.on_own_data(apart.named_apart(every))
     cube = pd.concat([study.cube for study in every], ignore_index=True)
     claimed = kinds.with_kinds(pd.concat([claims.claimed(cube, study.plan) for study in every], ignore_index=True))
     if not allow_incomplete:
@@ -301,19 +299,6 @@ def imported(published: Published, *, control: str | None = None) -> tuple[Study
         )
         for plan in plans(published, control=control)
     )
-
-
-def separate(studies: tuple[Study, ...]) -> tuple[Study, ...]:
-    """The studies, with a study's name added to its data set where another has the same."""
-    held = [set(study.cube["dataset"]) for study in studies]
-    result = []
-    for at, study in enumerate(studies):
-        others = set().union(*(names for other, names in enumerate(held) if other != at))
-        if held[at] & others:
-            named = study.cube["dataset"].map(lambda name, plan=study.plan: f"{name} ({plan.study})")
-            study = dataclasses.replace(study, cube=study.cube.assign(dataset=named))
-        result.append(study)
-    return tuple(result)
 
 
 def refuse_incomplete(claimed: pd.DataFrame) -> None:

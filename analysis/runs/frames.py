@@ -197,9 +197,10 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
         row["status"], row["reason"] = Status.DIVERGED.value, broken
     rule = row["rule"] = plan.declaration.rule or row["rule"]
     chosen = f"{schema.OUTCOME_PREFIX}{rule}/"
-    row["best_epoch"] = integer(str(run.metrics.get(f"{chosen}epoch", -1)), "epoch")
-    for key in sorted(run.metrics):
-        value = finite(run.metrics[key])
+    metrics = outcomes(run)
+    row["best_epoch"] = integer(str(metrics.get(f"{chosen}epoch", -1)), "epoch")
+    for key in sorted(metrics):
+        value = finite(metrics[key])
         if key.startswith(schema.OUTCOME_PREFIX):
             row[key] = value
             if key.startswith(chosen) and key != f"{chosen}epoch":
@@ -212,6 +213,15 @@ def to_row(run: Run, plan: Plan, broken: str | None) -> dict[str, Any]:
         if key.startswith((schema.ACTIVATION_PARAM, schema.TRAINING_PARAM))
     }
     return row
+
+
+def outcomes(run: Run) -> dict[str, float]:
+    """A run's metrics by column; what it scored under its own rule stands under that rule's name, too."""
+    found = {schema.column(key): value for key, value in run.metrics.items()}
+    if (rule := run.tags.get(schema.RULE)) is None:
+        return found
+    own = f"{schema.OUTCOME_PREFIX}{rule}/"
+    return {own + key: value for key, value in found.items() if key.startswith("heldout/")} | found
 
 
 def beside(tags: Mapping[str, str]) -> dict[str, Any]:
@@ -262,7 +272,7 @@ def to_learned(folds: Sequence[Run]) -> pd.DataFrame:
     rows = [
         (run.run_id, *key.removeprefix(schema.ACTIVATION_PREFIX).rsplit("/", 1), value)
         for run in folds
-        for key, value in sorted(run.metrics.items())
+        for key, value in sorted((schema.column(name), value) for name, value in run.metrics.items())
         if key.startswith(schema.ACTIVATION_PREFIX) and key.count("/") >= 2
     ]
     return pd.DataFrame(rows, columns=LEARNED)

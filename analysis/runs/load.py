@@ -19,6 +19,7 @@ from analysis.runs.accounting import from_texts as accounts_of
 from analysis.runs.frames import (
     HISTORY_PREFIXES,
     LEARNED,
+    History,
     Run,
     environment,
     integer,
@@ -57,24 +58,39 @@ class Study:
     """What its jobs cost by the site's accounts; None where that was not asked."""
 
 
-def load(source: str | Path, experiment: str | None = None, *, histories: Iterable[str] = HISTORY_PREFIXES) -> Study:
+def load(
+    source: str | Path,
+    experiment: str | None = None,
+    *,
+    sweep: str | None = None,
+    histories: Iterable[str] = HISTORY_PREFIXES,
+) -> Study:
     """The runs of one study: from its folder, or from a tracking URI.
 
-    ``experiment`` names the study where the store has several. ``histories`` are the beginnings of the metric names
+    ``experiment`` names the study where the store has several: an experiment, or the study that one alone is of.
+    ``sweep`` is the run of the study that is meant, as its plan names it, whatever its experiment is called; of a
+    folder, its plan says it. ``histories`` are the beginnings of the metric names
     whose histories become columns of ``curves``; add ``"activation/"`` for every learned parameter at every epoch.
 
     Raises :class:`SourceError` for what cannot be read, :class:`DuplicateRuns` where two runs claim one fold.
     """
     uri, folder = resolve(source)
     store = open_store(uri)
-    candidates = studies_in(store, experiment)
+    if sweep is None and experiment is None and folder is not None:
+        sweep = sweep_of(folder, store)
+    candidates = studies_in(store, experiment, sweep)
+    if not candidates and sweep is not None:
+        raise SourceError(
+            f"{source}: the store has no runs of sweep {sweep} yet; `actsweep sync DIR` writes them from the study "
+            "folder"
+        )
     if len(candidates) != 1:
         known = sorted(candidates or store.experiments())
         raise SourceError(
             f"{source}: {'no study' if not candidates else 'several studies'}"
             + (f" named {experiment!r}" if experiment else "")
-            + f"; the store has {', '.join(known) or 'no experiments'}"
-            + ("" if not candidates else "; name the one that is meant")
+            + f"; the store has {', '.join(map(repr, known)) or 'no experiments'}"
+            + ("" if not candidates else "; name the experiment that is meant")
         )
     (study,) = assemble(store, candidates, uri=uri, folder=folder, histories=histories)
     return study
@@ -92,21 +108,39 @@ def load_all(sources: Iterable[str | Path]) -> tuple[Study, ...]:
         found = studies_in(store, None)
         if not found:
             known = sorted(store.experiments())
-            raise SourceError(f"{source}: no study; the store has {', '.join(known) or 'no experiments'}")
+            raise SourceError(f"{source}: no study; the store has {', '.join(map(repr, known)) or 'no experiments'}")
         studies.extend(assemble(store, found, uri=uri, folder=None, histories=HISTORY_PREFIXES))
     return tuple(studies)
 
 
-def studies_in(store: Store, experiment: str | None) -> dict[str, list[Run]]:
-    """The runs of each experiment that holds a study, by its name; only of ``experiment`` where one is named."""
+def studies_in(store: Store, experiment: str | None, sweep: str | None = None) -> dict[str, list[Run]]:
+    """The runs of each experiment that holds a study, by its name; only of ``experiment`` where one is named, or of
+    those that are of a study of that name, and only of ``sweep``."""
+    named = store.experiments()
+    if sweep is not None:
+        of_sweep = store.tagged(schema.SWEEP)
+        named = {name: identity for name, identity in named.items() if of_sweep.get(identity) == sweep}
+    if experiment in named:
+        named = {experiment: named[experiment]}
+    elif experiment is not None:
+        of_study = store.tagged(schema.STUDY)
+        named = {name: identity for name, identity in named.items() if of_study.get(identity) == experiment}
     found: dict[str, list[Run]] = {}
-    for name, identity in store.experiments().items():
-        if experiment in (None, name):
-            runs = [run for run in store.runs(identity) if schema.KIND in run.tags]
-            runs.sort(key=lambda run: run.tags.get(schema.KEY, ""))  # runs of one millisecond come in any order
-            if runs:
-                found[name] = runs
+    for name, identity in named.items():
+        runs = [run for run in store.runs(identity) if schema.KIND in run.tags]
+        runs.sort(key=lambda run: run.tags.get(schema.KEY, ""))  # runs of one millisecond come in any order
+        if runs:
+            found[name] = runs
     return found
+
+
+def sweep_of(folder: Path, store: Store) -> str | None:
+    """The sweep of a study folder, where its plan names one and the store knows it."""
+    file = folder / schema.PLAN_ARTIFACT
+    if not file.is_file():
+        return None
+    sweep = planning.from_json(file.read_text(encoding="utf-8", errors="replace")).sweep
+    return sweep if sweep in store.tagged(schema.SWEEP).values() else None
 
 
 def assemble(
@@ -122,10 +156,14 @@ def assemble(
             of_kind.setdefault(run.tags[schema.KIND], []).append(run)
     plans = {name: read_plan(store, of_kind["study"], folder, name) for name, of_kind in kinds.items()}
     every = [run for of_kind in kinds.values() for run in of_kind["fold"]]
-    keys = sorted({key for run in every for key in run.metrics if key.startswith(tuple(histories))})
+    wanted = tuple(histories)
+    keys = sorted({key for run in every for key in run.metrics if schema.column(key).startswith(wanted)})
     longest = max((integer(run.tags.get(schema.EPOCHS), "epochs") for run in every), default=1)
     run_ids = [run.run_id for run in every]
-    curves, broken = to_curves(every, {key: list(store.history(run_ids, key, longest)) for key in keys})
+    read: dict[str, list[History]] = {}
+    for key in keys:
+        read.setdefault(schema.column(key), []).extend(store.history(run_ids, key, longest))
+    curves, broken = to_curves(every, read)
     ends = np.cumsum([len(of_kind["fold"]) for of_kind in kinds.values()])
     cuts = np.searchsorted(curves["run_id"].cat.codes.to_numpy(), [0, *ends])
     studies = []
@@ -164,6 +202,8 @@ def resolve(source: str | Path) -> tuple[str, Path | None]:
         )
     if (folder / "mlflow.db").is_file():
         return f"sqlite:///{(folder / 'mlflow.db').absolute()}", folder
+    if below := sorted(str(store.parent) for store in folder.glob("*/mlflow.db")):
+        raise SourceError(f"{folder}: no study folder, but it holds some; name those that are meant: {' '.join(below)}")
     raise SourceError(
         f"{folder}: no mlflow.db; a study that tracks elsewhere is read by its tracking URI, and "
         "`actsweep sync` writes the embedded store anew"

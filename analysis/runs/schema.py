@@ -1,15 +1,17 @@
 """Names of the MLflow tags, params and metrics, and of the columns of the tidy frames. The reader owns them.
 
 ``sweeps.tracking`` writes runs with these names; ``analysis.runs.load`` reads them back. Metric names of a fold are
-those of its journal: ``part/metric`` with the parts below and the metrics of the study's plan.
+those of its journal: ``part/metric`` with the parts below and the metrics of the study's plan. What a person compares
+has that name in MLflow; the rest has it behind :data:`DETAIL`, and the frames have it without.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-SCHEMA = 2
-"""Version of what a run carries. Runs of version 1 had no reference scores and no search's choice."""
+SCHEMA = 3
+"""Version of what a run carries. Runs of version 1 had no reference scores and no search's choice; those of version 2
+had all metrics side by side, and neither data sets nor sources."""
 
 DETAIL = "detail/"
 """Beginning of the names of metrics that nobody compares: kept out of the UI's first view."""
@@ -29,13 +31,18 @@ PEAK_MEMORY_MB = "memory/peak_mb"
 ENERGY_J = "energy/epoch_j"
 LEARNING_RATE = "learning_rate"  # of the epoch, where a schedule moves it
 ACTIVATION_PREFIX = "activation/"  # activation/<layer>/<parameter>
+LEARNED_PREFIX = "learned/"  # learned/<parameter>/mean, /min, /max: over the layers, where there are more than a few
 UTILISATION_PREFIX = "utilisation/"  # utilisation/gpu_percent ...
-# Final metrics of a fold run (step = the epoch that the rule picked): the declared rule's under heldout/<metric>,
-# every rule's under outcome.<rule>/<part>/<metric> and outcome.<rule>/epoch.
+# Final metrics of a fold run (step = the epoch that the rule picked): the declared rule's under heldout/<metric>; of
+# each rule, outcome.<rule>/epoch and outcome.<rule>/heldout/<metric>; of the declared one, its other parts, too.
 OUTCOME_PREFIX = "outcome."
 # Final metrics of a trial run: mean over its folds, under mean/<part>/<metric> and sd/<part>/<metric>.
 MEAN_PREFIX = "mean/"
 SD_PREFIX = "sd/"
+SECONDS_EPOCH = "seconds/epoch"  # mean over the folds of each one's median epoch: training, evaluation and the rest
+# Final metrics of the study run.
+FOLDS_DONE = "folds/done"  # those that have ended, however they did
+CONTROL_PREFIX = "control/"  # control/<name>: of the trial that the claims compare with
 
 # Tags. Every run carries SCHEMA_TAG, KIND, KEY and STUDY; the rest where they apply.
 PREFIX = "actsweep."
@@ -90,9 +97,11 @@ SELECTED = PREFIX + "selected"  # "true"
 SELECTED_VALUE = PREFIX + "selected_value"  # its mean of the plan's search_selects_on
 SELECTED_AMONG = PREFIX + "selected_among"  # settings that were tried
 EARLIER = PREFIX + "earlier_winner"  # "true": confirms what its search chose before it went on and chose another
+VERDICT = PREFIX + "verdict"  # of a trial that a report compared with the control: what it calls it, in a few words
 DROPPED = PREFIX + "dropped"  # of a trial that lost the race of its search: why, by which rule, in words
 
-# Params of trial and fold runs: activation.<parameter> and training.<field>; booleans as "true"/"false".
+# Params of trial and fold runs: activation.<parameter> and training.<field>; booleans as "true"/"false". The study's
+# run says what holds for all: task, data, model, folds, checkpoint_rule, seed ...
 ACTIVATION_PARAM = "activation."
 DEGREES = "_degrees"  # activation.<parameter>_degrees: the angle whose tangent the parameter is; told, never searched
 TRAINING_PARAM = "training."
@@ -122,3 +131,8 @@ SCORED = (Status.FINISHED, Status.IMPORTED)
 """Statuses of a run that has a score as measured."""
 UNFINISHED = (Status.MISSING, Status.RUNNING, Status.FAILED, Status.INFRA_FAILED, Status.STOPPED)
 """Statuses of a planned fold that has no result."""
+
+
+def column(metric: str) -> str:
+    """The frames' name of a metric in MLflow: as its journal has it."""
+    return metric.removeprefix(DETAIL)

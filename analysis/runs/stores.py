@@ -32,6 +32,9 @@ class Store(Protocol):
     def experiments(self) -> dict[str, str]:
         """Name -> id of the active experiments."""
 
+    def tagged(self, tag: str) -> dict[str, str]:
+        """Id of an active experiment -> what that tag of it says, of those that have it."""
+
     def runs(self, experiment: str) -> list[Run]: ...
 
     def history(self, run_ids: Sequence[str], key: str, longest: int) -> Iterator[History]: ...
@@ -90,6 +93,12 @@ class SqlStore:
         table = self._models.SqlExperiment
         query = self._sql.select(table.name, table.experiment_id).where(table.lifecycle_stage == "active")
         return {name: str(identity) for name, identity in self._rows(query)}
+
+    def tagged(self, tag: str) -> dict[str, str]:
+        table, of = self._models.SqlExperiment, self._models.SqlExperimentTag
+        query = self._sql.select(of.experiment_id, of.value).join(table, table.experiment_id == of.experiment_id)
+        found = self._rows(query.where((of.key == tag) & (table.lifecycle_stage == "active")))
+        return {str(identity): value for identity, value in found}
 
     def runs(self, experiment: str) -> list[Run]:
         run, tag, param = self._models.SqlRun, self._models.SqlTag, self._models.SqlParam
@@ -169,6 +178,10 @@ class ClientStore:
 
     def experiments(self) -> dict[str, str]:
         return {found.name: found.experiment_id for found in self._pages(self._client.search_experiments)}
+
+    def tagged(self, tag: str) -> dict[str, str]:
+        found = self._pages(self._client.search_experiments)
+        return {one.experiment_id: one.tags[tag] for one in found if tag in one.tags}
 
     def runs(self, experiment: str) -> list[Run]:
         found = self._pages(self._client.search_runs, [experiment])

@@ -13,7 +13,6 @@ from sweeps.cli import exit_codes
 
 if TYPE_CHECKING:
     from slurm.jobs import Costs
-    from sweeps.tracking.ui_server import Ui
     from sweeps.view.after_run import Line
 
 
@@ -110,13 +109,3 @@ def leave(path: Path, live: int, pause: Callable[[], None], costs: Costs) -> NoR
     click.echo(f"interrupted; jobs: {what}. Go on with `actsweep resume {quote_path(path)}`", err=True)
     click.echo(footprint.footprint(costs).words(), err=True)
     sys.exit(exit_codes.INTERRUPTED)
-
-
-def serve(running: Ui) -> None:
-    """Says where an MLflow UI is, and keeps it until Ctrl-C."""
-    with running:
-        click.echo(f"MLflow UI: {running.url}" + ("  (Ctrl-C ends it)" if running.process else ""))
-        try:
-            running.wait()
-        except KeyboardInterrupt:
-            click.echo("closed")

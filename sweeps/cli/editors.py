@@ -10,7 +10,8 @@ import click
 
 @click.command()
 @click.argument("kind", type=click.Choice(["study", "suite", "profile"]))
-def schema(kind: str) -> None:
+@click.option("--markdown", is_flag=True, help="Tables for people instead: each key, what it accepts, its default.")
+def schema(kind: str, markdown: bool) -> None:
     """Print the JSON Schema of a study's, suite's or profile's file, with what each key means.
 
     Editors that know YAML's language server complete and check a file beside it:
@@ -21,10 +22,15 @@ def schema(kind: str) -> None:
 
     What holds between keys only `actsweep check` can say."""
     from slurm import schema as profiles
+    from sweeps.study import reference
     from sweeps.study import schema as studies
     from sweeps.suite import schema as suites
 
     made = {"study": studies.study, "suite": suites.suite, "profile": profiles.profile}[kind]()
+    if markdown:
+        elsewhere = {"base": "Its keys are a study's."} if kind == "suite" else {}
+        click.echo(reference.chapter(kind, made, elsewhere), nl=False)
+        return
     click.echo(json.dumps(made, indent=1, ensure_ascii=False))
 
 

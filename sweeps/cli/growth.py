@@ -11,7 +11,7 @@ def extend(
     folder: Path, named: str, *, cluster: str | None, here: bool, detach: bool, no_report: bool, interval_s: float
 ) -> None:
     from sweeps.cli import detached, driving
-    from sweeps.driver import alike, growing, preflight
+    from sweeps.driver import alike, growing, neighbours, preflight
     from sweeps.study import shipped
 
     found = shipped.find(named)
@@ -21,9 +21,10 @@ def extend(
         click.echo(f"goes on with profile {new.cluster.profile}, as before (--cluster names another)")
     if detach:
         detached.check(new)
+    beside = neighbours.look(new, folder)
     with growing.as_started(folder, new, here=here):
         remarks, places, same = preflight.check(new)
-    for remark in [*remarks, alike.words(same)]:
+    for remark in [*beside, *remarks, alike.words(same)]:
         click.echo(remark)
     record = growing.extend(folder, new, named, places, same)
     for words in record.changes.values():

@@ -16,14 +16,26 @@ from typing import Any
 
 import click
 
-from sweeps.cli import editors, exit_codes, machine, planning, profiles, refusals, results, store, terminal
+from sweeps.cli import (
+    completion,
+    editors,
+    exit_codes,
+    machine,
+    planning,
+    profiles,
+    refusals,
+    register,
+    results,
+    store,
+    terminal,
+)
 from sweeps.cli.suites import or_suite
 
 BEFORE, DURING = (
     ("new", "check", "probe", "plan", "studies", "data", "schema"),
     ("run", "resume", "extend", "tick", "status", "logs", "stop"),
 )
-AFTER, AROUND = ("sync", "ui", "compare", "report"), ("doctor", "profile", "cluster", "store")
+AFTER, AROUND = ("sync", "ui", "compare", "report", "register"), ("doctor", "profile", "cluster", "store", "completion")
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 
 
@@ -290,12 +302,18 @@ def sync(folder: Path) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on localhost (default: a free one).")
 @or_suite
 def ui(folder: Path, port: int | None) -> None:
-    """Open the MLflow UI of the study in DIR on localhost."""
-    from sweeps.cli import driving
+    """Open the MLflow UI of DIR on localhost.
+
+    DIR is a study's folder, a suite's, or one that holds several, as runs/: then all of them are shown in one UI, from
+    a store of its own in DIR/.actsweep-ui that may be removed at any time. Prints the address of each prepared view;
+    a study that tracks on a server is shown there, and nothing is started."""
+    from sweeps.cli import serving
     from sweeps.driver import session
     from sweeps.tracking import ui_server
 
-    driving.serve(ui_server.ui(folder, session.opened(folder).tracking.uri, port=port))
+    if not serving.serve_all(folder, port):
+        uri = session.opened(folder).tracking.uri
+        serving.serve(lambda: ui_server.ui(folder, uri, port=port))
 
 
 for _command in (
@@ -309,10 +327,13 @@ for _command in (
     editors.schema,
     results.compare,
     results.report,
+    register.register,
     machine.cluster,
     store.store,
+    completion.completion,
 ):
     main.add_command(_command)
+completion.attach(main)
 
 if __name__ == "__main__":
     main()

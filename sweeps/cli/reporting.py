@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeps.errors import FolderBusy, SweepError, TrackingError
-from sweeps.folder import layout
+from sweeps.folder import layout, reported
 from sweeps.tracking import store
-from sweeps.view import damages
+from sweeps.view import answered, damages
 
 if TYPE_CHECKING:
     from analysis.runs import load
@@ -41,7 +41,7 @@ def write(
     incomplete = allow_incomplete or found.unpaid  # as the report says
     page = build.write(found.studies, target, allow_incomplete=incomplete, published=tables)
     for path in folders:
-        layout.note_report(path, page)
+        reported.note(path, page, answered.said(path, found.studies, page))
     printed = [f"printed: {pdf.write(page).absolute()}"] if pdf_wanted else []
     if len(folders) == 1 and len(found.sources) == 1 and not imported:
         notes += _attach(folders[0], target)
@@ -100,15 +100,14 @@ def _studies(source: str) -> list[load.Study]:
     from analysis.runs import load
     from sweeps.driver import session
     from sweeps.tracking import login
+    from sweeps.tracking.folder_reader import FolderReader
 
     login.use(source)
     path = Path(source)
-    if (path / layout.STUDY).is_file():
-        study = session.opened(path)
-        if study.tracking.uri is not None:
-            uri = store.locate(study.tracking.uri, path).uri
-            login.use(uri)
-            return [load.load(uri, study.name)]
+    if (path / layout.STUDY).is_file() and (named := session.opened(path).tracking.uri) is not None:
+        uri = store.locate(named, path).uri
+        login.use(uri)
+        return [load.load(uri, sweep=FolderReader.open(path).plan.sweep)]
     return list(load.load_all([source]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import click
@@ -28,7 +29,10 @@ def compare(sources: tuple[str, ...], experiments: tuple[str, ...], allow_incomp
     comparison = Comparison(gather(found.studies, allow_incomplete=allow_incomplete or found.unpaid))
     for note in found.notes:
         click.echo(note, err=True)
-    click.echo(json.dumps(compared.record(comparison), indent=1) if as_json else compared.words(comparison))
+    if as_json:
+        click.echo(json.dumps(compared.record(comparison), indent=1))
+    else:
+        click.echo(compared.words(comparison, shutil.get_terminal_size((compared.MOST, 24)).columns))
 
 
 @click.command()

@@ -252,11 +252,10 @@ def sync(folder: Path) -> None:
 
 
 def ui(folder: Path, port: int | None) -> None:
-    from sweeps.cli.driving import serve
+    from sweeps.cli.serving import serve
     from sweeps.suite import folder as suites
     from sweeps.tracking import ui_server
 
-    suite = suites.opened(folder)
-    serve(
-        ui_server.ui(folder, suite.study(suite.members[0]).tracking.uri, port=port, studies=suites.members_of(folder))
-    )
+    suite, members = suites.opened(folder), suites.members_of(folder)
+    uri = suite.study(suite.members[0]).tracking.uri
+    serve(lambda: ui_server.ui(folder, uri, port=port, studies=members))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from sweeps.cli import refusals
+
 
 class Ending:
     """How a command on a folder goes to its end."""
@@ -37,13 +39,8 @@ def told(path: Path, *, by_cron: bool = False) -> Iterator[Ending]:
 
 
 def _words(error: Exception) -> str:
-    from analysis.errors import AnalysisError
-    from slurm.errors import ClusterError
-    from sweeps.errors import SweepError
-    from trainer.errors import TrainerError
-
-    ours = isinstance(error, SweepError | ClusterError | TrainerError | AnalysisError)
-    return str(error) if ours else f"{type(error).__name__}: {error}"
+    refusal = refusals.of(error)
+    return refusal.words if refusal is not None else f"{type(error).__name__}: {error}"
 
 
 def tell(path: Path, problem: str = "", by_cron: bool = False) -> None:

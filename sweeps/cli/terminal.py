@@ -57,7 +57,7 @@ READ_AS = {
 
 
 def settle() -> None:
-    """From here on standard output and errors take every text."""
+    """From here on standard output and errors take every text, and what is typed beyond ASCII is read as UTF-8."""
     codecs.register_error(ERRORS, _replaced)
     codecs.register(_ascii)
     for stream in (sys.stdout, sys.stderr):
@@ -65,6 +65,10 @@ def settle() -> None:
             ascii_ = codecs.lookup(stream.encoding).name == "ascii"
             with contextlib.suppress(ValueError, OSError):  # a closed one
                 stream.reconfigure(errors=ERRORS, encoding=ASCII if ascii_ else None)
+    typed = sys.stdin
+    if isinstance(typed, io.TextIOWrapper) and codecs.lookup(typed.encoding).name == "ascii":
+        with contextlib.suppress(ValueError, OSError):
+            typed.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def read_as(sign: str) -> str:

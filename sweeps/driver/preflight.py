@@ -65,7 +65,7 @@ def check(study: Study) -> Checked:
         "data_root": data_root(study),
         "device": profile.device_for(study.cluster.device),
         "trains_here": profile.executor == "local",
-        "specs": [dataclasses.asdict(spec) for spec in _bounds(study)],
+        "specs": [dataclasses.asdict(spec) for spec in bounds(study)],
         "alike": alike.asked(question := alike.question(study)),
     }
     answer = ask("trainer.preflight", asked, lambda words: SweepError(f"{study.name}: cannot be tried here:\n{words}"))
@@ -79,7 +79,7 @@ def cost(study: Study, *, done: bool = False) -> str:
     own = any(":" in name for name in (study.model.name, study.task.name))
     tried: dict[str, None] = {}
     twice: set[str] = set()
-    for spec in _bounds(study):
+    for spec in bounds(study):
         tried[f"{to_text(spec.model)} {to_text(spec.activation)}"] = None
         if own or ":" in spec.activation.name:
             twice.add(spec.activation.name)
@@ -93,7 +93,7 @@ def cost(study: Study, *, done: bool = False) -> str:
     )
 
 
-def _bounds(study: Study) -> Iterator[FoldSpec]:
+def bounds(study: Study) -> Iterator[FoldSpec]:
     """A fold of each activation in each phase, at both ends of its space and with its own setting; of the first
     activation every fold, so that every split is dealt once."""
     for phase in planner.phases(study):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sweeps.folder.records import TrialAdded
 from sweeps.study.objectives import COSTS
 from sweeps.study.study import Study
+from sweeps.tracking.fold_outcome import epoch_s
 from trainer.journal import FoldHistory
 
 
@@ -24,13 +25,6 @@ def measured(study: Study, trial: TrialAdded, folds: Sequence[FoldHistory | None
             if known and len(known) == len(values):
                 found[name] = statistics.fmean(known)
     return found
-
-
-def epoch_s(fold: FoldHistory) -> float | None:
-    """Median seconds of an epoch (training, evaluation and the rest), without the first, which warms up, where there
-    are more; of a fold that went on on another kind of device, on that one. None of a fold without an epoch."""
-    seconds = [epoch.seconds for epoch in fold.epochs if epoch.epoch >= fold.timed_from]
-    return statistics.median(seconds[1:] or seconds) if seconds else None
 
 
 MEASURES: Mapping[str, Callable[[FoldHistory], float | None]] = {"epoch_s": epoch_s}

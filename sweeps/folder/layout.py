@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -93,12 +92,6 @@ def _plain(trial: TrialAdded, degrees: Mapping[str, float]) -> dict[str, object]
 def write_spec(path: Path, spec: FoldSpec, *, anew: bool = False) -> None:
     if anew or not (path / SPEC).exists():
         write_aside(path / SPEC, to_text(spec))
-
-
-def note_report(path: Path, page: Path) -> None:
-    """Keeps that a report of the study was written, wherever it lies; not in a folder that cannot be written."""
-    with contextlib.suppress(OSError):
-        write_aside(path / REPORTED, json.dumps({"time": time.time(), "page": str(page.absolute())}))
 
 
 def was_reported(path: Path) -> bool:

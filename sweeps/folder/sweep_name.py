@@ -24,5 +24,5 @@ def of(folder: Path, plan: Plan) -> str:
         origin = [str(said.get(key, "")) for key in ("time", "host", "user")]
     except (OSError, ValueError, AttributeError):
         origin = []
-    known = "\n".join([plan.first_digest, plan.declaration.declared_at, *origin])
+    known = "\n".join([plan.study, plan.first_digest, plan.declaration.declared_at, *origin])
     return hashlib.sha256(known.encode()).hexdigest()[:16]

@@ -16,6 +16,7 @@ from slurm.messages import nearest
 from sweeps.errors import StudyError
 from sweeps.study import default_spaces, shipped
 from trainer import catalogue
+from trainer.datasets import preparation
 from trainer.spec import Scalar
 
 ACTIVATIONS = ("relu", "dsrelu", "apalu", "lelu", "alrelu")
@@ -24,7 +25,7 @@ SCHEMA_LINE = "# yaml-language-server: $schema=study.schema.json"
 TRAINED_AS = {
     "arrays": "mnist",
     "cifar100_sheets": "cifar10_sheets",
-    "diabetes": "uci_regression",
+    "diabetes": "breast_cancer",
     "fashion_mnist": "mnist",
     "heartbeat_csv": "heartbeat_187",
     "image_folder": "parkinson_spiral",
@@ -33,6 +34,9 @@ TRAINED_AS = {
     "table": "wine",
 }
 """Data sets that no shipped study trains -> one whose way of training fits them."""
+QUANTITIES = {"diabetes": "target", "table": "targets", "arrays": "values"}
+"""Data sets of classes or of quantities, by what is said -> the option that says it (``target: quantity``)."""
+REGRESSION = "uci_regression"
 _TAKEN = ("task", "model", "training")
 
 
@@ -55,16 +59,19 @@ def write(answers: Answers) -> str:
     """The text of the study. Raises :class:`StudyError` for answers that make none."""
     if not answers.activations:
         raise StudyError("activations: got none; accepts at least one activation, as relu, dsrelu")
-    template, source = _template(answers.data)
+    if twice := sorted({label for label in answers.activations if answers.activations.count(label) > 1}):
+        raise StudyError(f"activations: got {', '.join(twice)} more than once; accepts each once")
+    template, source = _template(answers)
     data = {"name": answers.data, **(template.pop("options") if not answers.options else {}), **answers.options}
     control = "relu" if "relu" in answers.activations else answers.activations[0]
-    others = ", ".join(label for label in answers.activations if label != control)
+    question = _question([label for label in answers.activations if label != control], control, answers.data)
     lines = [
         SCHEMA_LINE,
-        f"# Is one of {others} better than {control} on {answers.data}?",
-        "# `actsweep check` says what it comes to, `actsweep run` trains it, `actsweep schema study` has every key.",
+        f"# {question}",
+        "# `actsweep check` says what it comes to, `actsweep run` trains it.",
+        "# `actsweep schema study > study.schema.json`, beside this file, has every key, for you and for your editor.",
         f"name: {answers.name}",
-        f"question: Is one of {others} better than {control} on {answers.data}?",
+        f"question: {_flow(question)}",
         f"data: {_flow(data)}",
         *(f"{key}: {_flow(template[key])}" for key in _TAKEN if key in template),
         f"# model and training are those of the shipped study {source}",
@@ -80,9 +87,16 @@ def write(answers: Answers) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _question(others: Sequence[str], control: str, data: str) -> str:
+    if not others:
+        return f"How well does {control} do on {data}?"
+    which = others[0] if len(others) == 1 else f"one of {', '.join(others)}"
+    return f"Is {which} better than {control} on {data}?"
+
+
 def _folds(answers: Answers, known: Mapping[str, Any]) -> list[str]:
     folds = {key: value for key, value in known.items() if key not in ("repeats", "folds")}
-    if known.get("scheme", "kfold") == "kfold":
+    if folds.get("scheme", "kfold") == "kfold":
         folds = {"folds": 5, **folds}
     if answers.samples:  # a search compares by what is validated
         folds["validation"] = folds.get("validation") or 0.2
@@ -95,24 +109,36 @@ def _folds(answers: Answers, known: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _fitting(folds: Mapping[str, Any], data: str) -> dict[str, Any]:
+    """Another data set's folds, without what only that one has: its groups, and the parts that it declares."""
+    about = None if ":" in data else preparation.about(data)
+    known, fixed = (about.groups, about.fixed) if about else ((), False)
+    own = {"group": folds.get("group") in known, "scheme": folds.get("scheme") != "published"}
+    own["scheme"] = own["scheme"] and (fixed or folds.get("scheme") != "fixed")
+    return {key: value for key, value in folds.items() if own.get(key, True)}
+
+
 def _activation(label: str, samples: int) -> str:
     searched = samples and label in default_spaces.SPACES
     return f"{{activation: {label}, space: default}}" if searched else label
 
 
-def _template(data: str) -> tuple[dict[str, Any], str]:
+def _template(answers: Answers) -> tuple[dict[str, Any], str]:
     """How a shipped study trains the data set, and that study's name; the smallest of them where there are several."""
+    data, said = answers.data, answers.options.get(QUANTITIES.get(answers.data, ""))
     if data not in catalogue.DATASETS and ":" not in data:
         raise StudyError(
             f"{data}: no such data set; `actsweep data list` names them{nearest(data, catalogue.DATASETS)}"
         )
-    for wanted in (data, TRAINED_AS.get(data, "digits")):
+    quantities = bool(said) and said != "class"
+    for wanted in [REGRESSION] if quantities else [data, TRAINED_AS.get(data, "digits")]:
         for name, text in sorted(shipped.shipped().items(), key=lambda item: (not item[0].endswith("-cpu"), item[0])):
             study = yaml.safe_load(text)
             named = {"name": study["data"]} if isinstance(study["data"], str) else study["data"]
             if named["name"] == wanted:
-                own = {key: value for key, value in named.items() if key != "name" and wanted == data}
-                return {**study, "options": own}, name
+                if wanted != data:
+                    return {**study, "options": {}, "folds": _fitting(study.get("folds", {}), data)}, name
+                return {**study, "options": {key: value for key, value in named.items() if key != "name"}}, name
     raise AssertionError(data)
 
 

@@ -50,6 +50,8 @@ class Cluster(Section):
 
 
 class Tracking(Section):
+    """Where MLflow keeps the runs."""
+
     uri: str | None = None
     """MLflow tracking address; None: the SQLite store in the study's folder."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from slurm import model_docs
 from slurm.model_docs import said
-from sweeps.study import algorithms, default_spaces
+from sweeps.study import algorithms, default_spaces, schema_parameters
 from sweeps.study.field_types import SELECTS_ON
 from sweeps.study.recipes import KEY, RECIPES
 from sweeps.study.space import KINDS, TAN, Kind
@@ -119,7 +119,7 @@ def _activation(schema: Schema) -> Schema:
     properties["space"] = {**said(properties["space"]), "anyOf": [domains, default]}
     texts = {"type": "array", "items": {"type": "string"}}
     properties["where"] = {**said(properties["where"]), "anyOf": [texts, {"type": "string"}]}
-    written = {**schema, "properties": properties, "required": ["activation"]}
+    written = {**schema, "properties": properties, "required": ["activation"], "allOf": schema_parameters.rules()}
     return {"anyOf": [*_names(catalogue.ACTIVATIONS), written]}
 
 

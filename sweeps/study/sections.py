@@ -62,6 +62,8 @@ class Named(Section):
 
 
 class Task(Named):
+    """What is trained and measured: a name, or a mapping with it and the task's own options beside it."""
+
     name: Annotated[str, listed("task", catalogue.TASKS)] = "classification"
     """What is trained and measured."""
 
@@ -72,12 +74,16 @@ class Task(Named):
 
 
 class Data(Named):
+    """The data set: a name, or a mapping with it and the options of its reader beside it."""
+
     __pydantic_extra__: dict[str, DataOption] = Field(init=False)
     name: Annotated[str, listed("data set", catalogue.DATASETS)]
     """The data set; its reader's options stand beside it."""
 
 
 class Model(Named):
+    """The network: a name, or a mapping with it and its options beside it."""
+
     __pydantic_extra__: dict[str, DataOption] = Field(init=False)
     name: Annotated[str, listed("model", catalogue.MODELS)] = "resnet34"
     """The network; its options stand beside it. Those of torchvision and timm as torchvision.resnet50."""
@@ -159,10 +165,13 @@ class Race(Section):
 
 
 class Search(Section):
+    """How settings of the activations are searched: the same budget for each."""
+
     algorithm: Annotated[str, _known_to(algorithms.wrong_algorithm)] = "random"
     """What chooses the settings."""
     sampler: str | None = None
-    """Optuna's sampler, with algorithm: optuna; None: tpe there."""
+    """Optuna's sampler, with algorithm: optuna: tpe, gp, cmaes, qmc, random, brute_force, nsgaii or nsgaiii;
+    None: tpe."""
     options: dict[str, Option] = Field(default={})
     """Further keyword arguments of the searcher (of the sampler, with algorithm: optuna)."""
     first: Literal["default", "none"] = "none"
@@ -170,7 +179,8 @@ class Search(Section):
     objectives: tuple[str, ...] = Field(default=(), strict=False)
     """What an Optuna sampler of several objectives looks for, select_on first; empty: select_on alone."""
     race: Race | None = None
-    """None: every setting trains all of its folds."""
+    """How settings get their folds round by round, and the worse ones no further round; {} is with its defaults. None:
+    every setting trains all of its folds."""
     samples: int = Field(default=10, ge=1)
     """Settings drawn per activation, the same for each; times the size of its grid where it has one."""
     concurrent: int | None = Field(default=None, ge=1)
@@ -181,12 +191,12 @@ class Search(Section):
     repeats: int = Field(default=1, ge=1)
     """Repeats of the folds that each setting trains."""
     scheduler: Annotated[Scheduler, BeforeValidator(_scheduler)] = Scheduler()
-    """A name, or a mapping with one."""
+    """What ends settings early, by the mean of their folds after each epoch."""
     share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the items (or groups) that the search uses, and that the confirm phase never holds out; 0: all of them.
     Where there is a confirm phase on folds of its own, 0.4 unless said otherwise."""
     select_on: SelectedOn = "validation/loss"
-    """The validation metric by which settings are compared; never a held-out one."""
+    """The validation metric by which settings are compared, as validation/loss; never a held-out one."""
     epochs: int | None = Field(default=None, ge=1)
     """Epochs in the search phase; None: training.epochs."""
     allow_unequal_budget: bool = False
@@ -265,6 +275,8 @@ def _relations(raw: object) -> object:
 
 
 class Activation(Section):
+    """One of the things that are compared. The name alone is short for a mapping with it under activation."""
+
     activation: Annotated[
         str,
         listed("activation", catalogue.ACTIVATIONS),
@@ -319,6 +331,8 @@ class TunedForAll(Section):
 
 
 class Report(Section):
+    """What is compared, and when a difference counts."""
+
     metric: ReportedMetric
     """The task's primary one, unless another is named."""
     rope: float | None = Field(default=None, ge=0, allow_inf_nan=False)

@@ -80,31 +80,40 @@ class Study(Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Decides every split, weight and order, and what a search draws."""
     task: Task = Task()
+    """What is trained and measured."""
     data: Annotated[Data, Field(description="the data set, as {name: digits}")]
     root: str | None = None
     """Folder that holds the data sets; None: the environment's ACTSWEEP_DATA, or none."""
     model: Model = Model()
+    """The network whose activations are replaced."""
     training: Training = Training()
+    """How each fold trains."""
     folds: Folds = Folds()
+    """How items are split, and how often."""
     search: Search | None = None
-    """How settings are searched; null where nothing is."""
+    """How settings of the activations are searched; null: nothing is searched."""
     confirm: Confirm | None = None
-    """None where nothing is searched: then all trials are of the confirm phase."""
+    """How often the winners of the searches are trained again; null: as often as folds.repeats says, and where nothing
+    is searched all training is of this phase. false: not at all, claims rest on the searches."""
     activations: Annotated[
         tuple[Activation, ...],
-        Field(strict=False, description="a list of names, or of mappings with a name under activation"),
+        Field(strict=False, description="what is compared: names, or mappings with a name under activation"),
     ]
     space: TunedForAll = TunedForAll()
+    """What is searched for every activation alike."""
     control: Annotated[
         str, Field(description="the label that all others are compared with (relu, where it is among them)")
     ]
     report: Report
+    """What is compared, and when a difference counts."""
     budget: Budget | None = None
     """What the study may cost; null: no limit."""
     reuse: tuple[str, ...] = Field(default=(), strict=False)
     """Other study folders, whose folds of the same specification are taken instead of trained."""
     cluster: Cluster = Cluster()
+    """Where and how folds run."""
     tracking: Tracking = Tracking()
+    """Where MLflow keeps the runs."""
     notify: Notify | None = None
     """Who is told when the study ends; null: nobody."""
 

@@ -75,7 +75,7 @@ def _plain_each(augment: tuple[AugmentSpec, ...]) -> list[dict[str, dict[str, Sc
 
 
 class Training(Section):
-    """Fields and defaults of :class:`trainer.spec.TrainingSpec`, with their limits."""
+    """How each fold trains: fields and defaults of :class:`trainer.spec.TrainingSpec`, with their limits."""
 
     epochs: int = Field(default=150, ge=1)
     """Epochs that a fold trains at most; with a task that trains in stages, of all stages together."""
@@ -94,13 +94,14 @@ class Training(Section):
     eps: float = Field(default=1e-8, gt=0)
     """Adam's and AdamW's term against division by zero."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Of SGD."""
+    """SGD's momentum."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """What ``decay`` says is drawn to zero by it."""
+    """How strongly weights are drawn to zero; ``decay`` says which."""
     patience: int | None = Field(default=15, ge=1)
     """Epochs without a better validation score after which a fold ends; null: all epochs are trained."""
     checkpoint_rule: Rule = "validation_loss"
-    """Which epoch's weights are measured on the held-out part: the best by a validation metric, or the last."""
+    """Which epoch's weights are measured on the held-out part: last, or the best by a validation metric, as
+    validation_loss."""
     clean_train: bool = False
     """Whether the training part is measured after each epoch, without augmentation and with the weights at rest."""
     precision: Precision = "fp32"

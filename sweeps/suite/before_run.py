@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
-from sweeps.driver import needs, preflight, receivers
+from sweeps.driver import needs, neighbours, preflight, receivers
 from sweeps.driver.preflight import Checked
 from sweeps.errors import FolderBusy, StudyError
 from sweeps.folder.lock import busy, held
 from sweeps.study.study import Study
 from sweeps.suite import folder
 from sweeps.suite.suite import Suite, folder_of
+from sweeps.tracking.store import Store
 from sweeps.view import before_run
 from sweeps.view.before_run import Looked
 
@@ -27,16 +28,24 @@ def look(suite: Suite, path: Path, *, quick: bool = False) -> dict[str, Looked]:
         raise FolderBusy(busy(path))
     if not quick:
         receivers.refuse_missing(suite.notify)
-    return _of_each(suite, path, suite.studies, lambda study, below: before_run.look(study, below, quick=quick))
+    silent: set[Store] = set()
+
+    def attempt(study: Study, below: Path) -> Looked:
+        return before_run.look(study, below, quick=quick, silent=silent)
+
+    return _of_each(suite, path, suite.studies, attempt)
 
 
 def tried(suite: Suite, path: Path, members: Collection[str]) -> dict[str, Checked]:
     """Tries studies of a suite that grows, by member. Raises :class:`StudyError` with what is wrong with all."""
     receivers.refuse_missing(suite.notify)
+    silent: set[Store] = set()
 
     def attempt(study: Study, below: Path) -> Checked:
+        beside = neighbours.look(study, below, silent)
         with needs.as_started(study, below):
-            return preflight.check(study)
+            found = preflight.check(study)
+        return found._replace(remarks=[*beside, *found.remarks])
 
     return _of_each(suite, path, members, attempt)
 

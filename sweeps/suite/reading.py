@@ -27,7 +27,7 @@ KEY = "suite"
 
 
 class File(Section):
-    """A suite file as it is written."""
+    """Studies that ask one question of several data sets, models or ways to train."""
 
     suite: Annotated[FolderName, Field(description="a name for the suite and its folder")]
     question: Annotated[str, Field(min_length=1, description="the one question that all of its studies ask")]
@@ -38,6 +38,7 @@ class File(Section):
     vary: dict[str, Any] = Field(default={})
     """Section of a study -> its variants; members are all combinations."""
     budget: Budget | None = None
+    """What all studies may cost together; null: no limit, or what each says."""
     notify: Notify | None = None
     """Who is told, once, when all of its studies have ended; those of its studies' own files are not. null: nobody."""
 

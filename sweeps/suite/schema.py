@@ -6,6 +6,7 @@ from typing import Any
 
 from slurm import model_docs
 from sweeps.study import schema
+from sweeps.suite.members import VARIED
 from sweeps.suite.reading import File
 
 
@@ -14,6 +15,7 @@ def suite() -> dict[str, Any]:
     made = File.model_json_schema(mode="validation")
     study = schema.study()
     part = {key: study[key] for key in ("type", "properties", "additionalProperties")}
+    part["properties"] = {key: held for key, held in part["properties"].items() if key != "notify"}
     model_docs.describe(made, File)
     made["properties"]["base"] = {
         **model_docs.said(made["properties"]["base"]),
@@ -22,6 +24,6 @@ def suite() -> dict[str, Any]:
     made["properties"]["studies"]["additionalProperties"] = {
         "anyOf": [{"type": ["string", "null"]}, {"type": "object"}]
     }
-    made["properties"]["vary"]["propertyNames"] = {"enum": sorted(part["properties"])}
+    made["properties"]["vary"]["propertyNames"] = {"enum": sorted(VARIED)}
     made["$defs"] = {**made.get("$defs", {}), **study["$defs"], "Part": part}
     return {"$schema": model_docs.DIALECT, **made, "title": "a suite of actsweep"}

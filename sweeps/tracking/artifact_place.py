@@ -44,10 +44,20 @@ def settle(database: Path) -> None:
         connection.execute("COMMIT")
 
 
+def forget() -> None:
+    """Drops what MLflow's client remembers, by the run's id alone, of where artifacts are: a folder and its copy have
+    runs of one id."""
+    from mlflow.tracking._tracking_service import utils
+
+    getattr(utils, "_artifact_repos_cache", {}).clear()
+
+
 def _elsewhere(connection: sqlite3.Connection, here: str) -> list[str]:
     asked = (
         "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location != ? AND experiment_id IN "
         "(SELECT experiment_id FROM experiment_tags WHERE key = ?)"
     )
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiment_tags'").fetchone():
+        return []  # nothing of MLflow's is in it yet
     found = [str(row[0]) for row in connection.execute(asked, (here, schema.STUDY_DIGEST))]
     return [old for old in found if old.startswith("file:") and old.endswith("/" + ARTIFACTS)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from sweeps.folder import decided, own_code, reused, sweep_name
 from sweeps.folder.decided import Decided
 from sweeps.folder.layout import INFRA, PROVENANCE, SPEC
 from sweeps.folder.secrets import redact
-from sweeps.tracking.run_content import fold_result, fold_run
+from sweeps.tracking.fold_outcome import fold_result
+from sweeps.tracking.run_content import fold_run
+from sweeps.tracking.run_inputs import USER, origin_tags
 from sweeps.tracking.run_values import FoldResult, FoldRun, Trial, milliseconds
 from trainer.codec import from_text
 from trainer.errors import SpecError
@@ -38,10 +41,8 @@ class FolderReader:
     folder: Path
     plan: Plan
     """With the name of its sweep, also where it was declared before plans said it."""
-    commit: str
-    """Git commit of the working tree that the study was started from; "" where there is none."""
-    user: str = ""
-    """Who started it; "" where that is not known."""
+    origin: Mapping[str, str]
+    """Where the study was started from, by whom, from which sources: tags of every run."""
     host: str = ""
     """Where it was started; "" where that is not known."""
 
@@ -57,9 +58,12 @@ class FolderReader:
             ) from error
         plan = dataclasses.replace(plan, sweep=sweep_name.of(folder, plan))
         said = _provenance(folder / PROVENANCE)
-        git = said.get("git")
-        commit = str(git.get("commit") or "") if isinstance(git, dict) else ""
-        return FolderReader(folder, plan, commit, str(said.get("user") or ""), str(said.get("host") or ""))
+        return FolderReader(folder, plan, origin_tags(said), str(said.get("host") or ""))
+
+    @property
+    def user(self) -> str:
+        """Who started it; "" where that is not known."""
+        return self.origin.get(USER, "")
 
     @property
     def place(self) -> str:
@@ -90,6 +94,15 @@ class FolderReader:
         except (OSError, ValueError, TypeError) as error:
             raise Unreadable(f"{path}: cannot be read ({error}); {_RESUME}") from error
 
+    def trial_and_training(self, name: str) -> Trial:
+        """The trial with all that its folds are trained with."""
+        trial = self.trial(name)
+        for key in self.folds(name):
+            with contextlib.suppress(OSError, ValueError, RecursionError):  # told when that fold's own turn comes
+                spec = from_text(FoldSpec, (self.folder / "trials" / key / SPEC).read_text(encoding="utf-8"))
+                return dataclasses.replace(trial, trained_with=dataclasses.asdict(spec.training))
+        return trial
+
     def decided(self, name: str) -> Decided | None:
         """What the driver decided of a trial; None while it decided nothing. Raises :class:`Unreadable`."""
         folder = self.folder / "trials" / name
@@ -117,7 +130,7 @@ class FolderReader:
         first_s = min((found[0].time for found in records.values() if found), default=gave_up[0] if gave_up else 0.0)
         trial = self.trial(key.partition("/")[0])
         taken = reused.origin(folder)
-        run = fold_run(self.plan, trial, spec, history, first_s, gave_up, self.commit, taken.key if taken else "")
+        run = fold_run(self.plan, trial, spec, history, first_s, gave_up, self.origin, taken.key if taken else "")
         return run, fold_result(run, history)
 
     def first_start_ms(self, trial: str, default: int) -> int:
@@ -154,6 +167,6 @@ def _gave_up(path: Path) -> tuple[float, str] | None:
 def _provenance(path: Path) -> dict[str, Any]:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}

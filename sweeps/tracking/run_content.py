@@ -16,6 +16,8 @@ from analysis.runs.plan import Plan
 from sweeps.folder.decided import Decided
 from sweeps.folder.journals import means
 from sweeps.folder.records import TrialStatus
+from sweeps.tracking.fold_outcome import final_points
+from sweeps.tracking.run_inputs import of_fold
 from sweeps.tracking.run_values import (
     LOGGED,
     MAX_TAG,
@@ -33,6 +35,8 @@ from sweeps.wording import counted
 from trainer.codec import identity
 from trainer.journal import End, FoldHistory
 from trainer.spec import FoldSpec
+from trainer.tasks.description import RULE_PREFIX
+from trainer.tasks.metric import LOSS
 
 
 def config_digest(spec: FoldSpec) -> str:
@@ -61,8 +65,10 @@ def part_words(value: Any) -> Any:
     return value
 
 
-def common_tags(plan: Plan, kind: str, key: str, commit: str) -> dict[str, str]:
-    tags = {
+def common_tags(plan: Plan, kind: str, key: str, origin: Mapping[str, str]) -> dict[str, str]:
+    """``origin``: where the study was started from, as tags."""
+    return {
+        **origin,
         schema.SCHEMA_TAG: str(schema.SCHEMA),
         schema.KIND: kind,
         schema.KEY: key,
@@ -73,25 +79,51 @@ def common_tags(plan: Plan, kind: str, key: str, commit: str) -> dict[str, str]:
         schema.DATASET: plan.dataset,
         schema.MODEL: plan.model,
     }
-    return tags | ({schema.COMMIT: commit} if commit else {})
 
 
-def study_run(plan: Plan, start_ms: int, commit: str) -> Run:
-    tags = common_tags(plan, "study", plan.study, commit)
-    tags[NOTE] = value_text(_note(plan), MAX_TAG)
-    return Run(key=plan.study, name=plan.study, start_ms=start_ms, tags=tags)
+def compared(plan: Plan) -> frozenset[str]:
+    """Metrics of the task whose curves a person compares: the loss, the declared one, and those that the checkpoint
+    rule and the search look at."""
+    looked_at = (plan.declaration.rule.removeprefix(RULE_PREFIX), plan.search_selects_on, *plan.search_objectives)
+    names = {LOSS, plan.declaration.metric, *(name.rsplit("/", 1)[-1] for name in looked_at)}
+    return frozenset(names & {metric.name for metric in plan.metrics})
 
 
-def _note(plan: Plan) -> str:
+def study_run(plan: Plan, start_ms: int, origin: Mapping[str, str]) -> Run:
+    tags = common_tags(plan, "study", plan.study, origin)
+    tags[NOTE] = value_text("\n\n".join(line for line in (plan.declaration.question, *claims(plan)) if line), MAX_TAG)
+    return Run(key=plan.study, name=plan.study, start_ms=start_ms, tags=tags, params=_study_params(plan))
+
+
+def claims(plan: Plan) -> list[str]:
+    """What is compared and how claims are made, a sentence or two each; and how the study has grown."""
     declared = plan.declaration
-    lines = [
-        declared.question,
+    return [
         f"Activations: {', '.join(plan.activations)}. Control: {declared.control}.",
         f"Claims rest on the {plan.claims_phase} phase: {declared.metric} on the held-out part of "
         f"{_repeats(plan)} x {counted(plan.folds, 'fold')}, model by rule {declared.rule}.",
         *(f"Declared on {declared.declared_at}; {extension.words()}." for extension in plan.history),
     ]
-    return "\n\n".join(line for line in lines if line)
+
+
+def _study_params(plan: Plan) -> dict[str, str]:
+    """What holds for all of a study's runs, and never grows."""
+    declared = plan.declaration
+    told = {
+        "task": plan.task,
+        "data": plan.dataset,
+        "model": plan.model,
+        "folds": plan.folds,
+        "splits": plan.splits,
+        "checkpoint_rule": declared.rule,
+        "metric": declared.metric,
+        "control": declared.control,
+        "alpha": declared.alpha,
+        "rope": declared.rope,
+        "search_selects_on": plan.search_selects_on if plan.search_varies else "",
+        "seed": plan.study_seed,
+    }
+    return {name: value_text(value) for name, value in told.items() if value not in ("", None)}
 
 
 def _repeats(plan: Plan) -> str:
@@ -104,14 +136,14 @@ def trial_run(
     trial: Trial,
     start_ms: int,
     results: Sequence[FoldResult | None],
-    commit: str,
+    origin: Mapping[str, str],
     decided: Decided | None = None,
 ) -> Run:
     """The trial's run; ``results`` has one entry per planned fold, None for one that has not ended. It ends once the
     driver has decided how it ended."""
     key = f"{plan.study}/{trial.trial}"
-    tags = common_tags(plan, "trial", key, commit) | _trial_tags(trial)
-    params = param_texts(trial.params, trial.training, trial.degrees)
+    tags = common_tags(plan, "trial", key, origin) | _trial_tags(trial)
+    params = param_texts(trial.params, {**trial.training, **trial.trained_with}, trial.degrees)
     ended = [result for result in results if result is not None]
     if len(ended) < len(results) or not ended or decided is None:
         tags[schema.STATUS] = schema.Status.RUNNING.value
@@ -122,7 +154,7 @@ def trial_run(
         count = sum(result.status == status for result in ended)
         tags[schema.REASON] = f"{count} of {counted(len(ended), 'fold')} {status}"
     end_ms = max(result.end_ms for result in ended)
-    final = tuple(Point(metric_key(name), value, end_ms, 0) for name, value in _summary(ended).items())
+    final = tuple(Point(metric_key(name), value, end_ms, 0) for name, value in _summary(plan, ended).items())
     return Run(
         key=key,
         name=trial.name,
@@ -133,6 +165,11 @@ def trial_run(
         end_ms=end_ms,
         final=final,
     )
+
+
+def later_tags(decided: Decided | None, verdict: str) -> dict[str, str]:
+    """Of a trial, what may be said after its end: what its search made of it, and what a report calls it."""
+    return choice_tags(decided) | ({schema.VERDICT: value_text(verdict, MAX_TAG)} if verdict else {})
 
 
 def choice_tags(decided: Decided | None) -> dict[str, str]:
@@ -152,17 +189,22 @@ def choice_tags(decided: Decided | None) -> dict[str, str]:
     }
 
 
-def _summary(results: Sequence[FoldResult]) -> dict[str, float]:
+def _summary(plan: Plan, results: Sequence[FoldResult]) -> dict[str, float]:
     """Mean and standard deviation (n - 1) over the folds, of the metrics that every fold has: a mean over the surviving
-    folds would flatter a trial that diverges."""
+    folds would flatter a trial that diverges. The held-out part's are in front, and what the search looked at."""
     summary: dict[str, float] = {}
+    chosen_by = {plan.search_selects_on, *plan.search_objectives}
     for name, mean in means([result.metrics for result in results]).items():
+        if name.startswith("train"):
+            continue
         values = [result.metrics[name] for result in results]
         finite = all(map(math.isfinite, values))
-        summary[schema.MEAN_PREFIX + name] = mean if finite else math.nan
+        shown = "" if name.startswith("heldout/") or name in chosen_by else schema.DETAIL
+        summary[shown + schema.MEAN_PREFIX + name] = mean if finite else math.nan
         if len(values) > 1:
-            summary[schema.SD_PREFIX + name] = statistics.stdev(values) if finite else math.nan
-    return summary
+            summary[shown + schema.SD_PREFIX + name] = statistics.stdev(values) if finite else math.nan
+    times = [result.epoch_s for result in results if result.epoch_s is not None]
+    return summary | ({schema.SECONDS_EPOCH: statistics.fmean(times)} if summary and len(times) == len(results) else {})
 
 
 def _trial_tags(trial: Trial) -> dict[str, str]:
@@ -181,13 +223,13 @@ def fold_run(
     history: FoldHistory | None,
     first_start_s: float,
     gave_up: tuple[float, str] | None,
-    commit: str,
+    origin: Mapping[str, str],
     reused_from: str = "",
 ) -> FoldRun:
     """The fold's run. ``first_start_s`` is when its first attempt began; ``gave_up`` the time and the reason why the
     driver stopped trying, for a fold without an end; ``reused_from`` the key of the run that it was taken from."""
     key = f"{plan.study}/{trial.trial}/{spec.repeat}-{spec.fold}"
-    tags = common_tags(plan, "fold", key, commit) | _trial_tags(trial)
+    tags = common_tags(plan, "fold", key, origin) | _trial_tags(trial)
     tags |= {
         schema.REPEAT: str(spec.repeat),
         schema.FOLD: str(spec.fold),
@@ -203,7 +245,7 @@ def fold_run(
     final: tuple[Point, ...] = ()
     if end is not None:
         assert history is not None
-        status, end_ms, final = end.status.value, milliseconds(end.time), _final_points(history)
+        status, end_ms, final = end.status.value, milliseconds(end.time), final_points(history)
         tags |= {schema.REASON: value_text(end.reason, MAX_TAG), schema.EPOCHS: str(end.epochs)}
     elif gave_up is not None:
         status, end_ms = schema.Status.INFRA_FAILED.value, milliseconds(gave_up[0])
@@ -222,6 +264,8 @@ def fold_run(
         final=final,
         epochs=history.epochs if history is not None else (),
         attempts=history.attempts if history is not None else 0,
+        inputs=of_fold(plan, spec, history.start) if history is not None else (),
+        compared=compared(plan),
     )
     return dataclasses.replace(run, tags={**tags, LOGGED: run.mark().text()}) if end_ms else run
 
@@ -270,32 +314,3 @@ def _end_tags(history: FoldHistory, end: End) -> dict[str, str]:
     stages = Counter(epoch.stage for epoch in history.epochs if epoch.stage)
     tags = {schema.STAGES: ", ".join(f"{name} {epochs}" for name, epochs in stages.items())} if stages else {}
     return tags | {metric_key(schema.REMARK_PREFIX + name): text for name, text in end.remarks.items()}
-
-
-def _final_points(history: FoldHistory) -> tuple[Point, ...]:
-    end = history.end
-    assert end is not None
-    at = milliseconds(end.time)
-    points = []
-    for rule, outcome in end.outcomes.items():
-        prefix = f"{schema.OUTCOME_PREFIX}{rule}/"
-        points.append(Point(prefix + "epoch", float(outcome.epoch), at, outcome.epoch))
-        points += [
-            Point(metric_key(prefix + name), value, at, outcome.epoch) for name, value in outcome.metrics.items()
-        ]
-        if rule == end.rule:
-            points += [
-                Point(metric_key(name), value, at, outcome.epoch)
-                for name, value in outcome.metrics.items()
-                if name.startswith("heldout/")
-            ]
-    return tuple(points)
-
-
-def fold_result(run: FoldRun, history: FoldHistory | None) -> FoldResult | None:
-    """None for a fold that has not ended."""
-    if not run.end_ms:
-        return None
-    end = history.end if history is not None else None
-    outcome = end.outcomes.get(end.rule) if end is not None else None
-    return FoldResult(status=run.status, end_ms=run.end_ms, metrics=outcome.metrics if outcome is not None else {})

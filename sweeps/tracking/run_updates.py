@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analysis.runs import schema
-from sweeps.folder import layout
+from sweeps.folder import layout, reported
+from sweeps.folder.decided import Decided
 from sweeps.tracking import experiment
 from sweeps.tracking.experiment_search import declared_ms, owner_tags
 from sweeps.tracking.folder_reader import FolderReader, Unreadable
-from sweeps.tracking.run_content import choice_tags, study_run, trial_run
+from sweeps.tracking.run_content import later_tags, study_run, trial_run
 from sweeps.tracking.run_face import Face
 from sweeps.tracking.run_values import LOGGED, PARENT, FoldResult, FoldRun, Point, Run
 from sweeps.tracking.store_index import KnownRun, StoreIndex
+from sweeps.tracking.study_summary import SUMMARY
+from sweeps.tracking.study_summary import points as study_points
 
 
 class RunUpdates:
@@ -35,6 +38,8 @@ class RunUpdates:
         """Of the trials that have not ended: how each fold ended, None while it has not."""
         self._attached: set[str] | None = None
         """Artifacts of the study's run, folders by their name; None while that was not asked."""
+        self._verdicts: Mapping[str, str] = {}
+        """Trial -> what the last report calls it."""
 
     def fold(self, key: str) -> bool:
         """Brings a fold's run up to date; whether its trial's may have changed with it."""
@@ -49,13 +54,16 @@ class RunUpdates:
         parent = self._trial_run(trial, wanted)
         if known is None:
             known = self._index.create(wanted, parent)
+        self._index.add_inputs(wanted.key, wanted.inputs)
+        self._index.add_inputs(f"{self._reader.plan.study}/{trial}", wanted.inputs[:1])
         points = [] if known.closed else [*wanted.points_after(known.mark.epochs), *wanted.final]
         self._bring(known, wanted, points, parent)
         self._index.last_marker.pop(known.run_id, None)
         known.mark = wanted.mark()
         results = self._results.setdefault(trial, {})
-        if key in results and results[key] == result:
-            return False
+        over = self._index.runs[f"{self._reader.plan.study}/{trial}"].closed
+        if key in results and results[key] == result and (over or result is None):
+            return False  # else its end may have been seen here before it was decided what became of the trial
         results[key] = result
         return True
 
@@ -84,7 +92,7 @@ class RunUpdates:
 
     def _beyond_repair(self, known: KnownRun, wanted: Run) -> bool:
         """Whether the run is to be replaced: what it has and should not have cannot be taken from it."""
-        if known.suspect or (known.closed and not wanted.end_ms):
+        if known.suspect or (not wanted.end_ms and (known.closed or known.end_ms)):
             return True
         face = self._face(known, wanted)
         return face.checksum() != known.shows and face.contradicts(self._held(known))
@@ -125,17 +133,16 @@ class RunUpdates:
         key = f"{self._reader.plan.study}/{trial}"
         known = self._index.runs.get(key)
         if known is None:
-            results: list[FoldResult | None] = [None]
-            wanted = trial_run(
-                self._reader.plan,
-                self._reader.trial(trial),
-                self._reader.first_start_ms(trial, fold.start_ms),
-                results,
-                self._reader.commit,
-            )
+            wanted = self._wanted_trial(trial, self._reader.first_start_ms(trial, fold.start_ms), [None])
             known = self._index.create(wanted, "")
             self._bring(known, wanted)
         return known.run_id
+
+    def _wanted_trial(
+        self, trial: str, start_ms: int, results: Sequence[FoldResult | None], decided: Decided | None = None
+    ) -> Run:
+        reader = self._reader
+        return trial_run(reader.plan, reader.trial_and_training(trial), start_ms, results, reader.origin, decided)
 
     def trial(self, trial: str) -> None:
         """Brings a trial's run up to date, by what its folds said last."""
@@ -151,24 +158,27 @@ class RunUpdates:
         if known is None:
             return
         decided = self._reader.decided(trial)
-        wanted = trial_run(
-            self._reader.plan, self._reader.trial(trial), 0, list(results.values()), self._reader.commit, decided
-        )
+        wanted = self._wanted_trial(trial, 0, list(results.values()), decided)
         summary = _summary(wanted)
         logged = {LOGGED: summary} if summary else {}
-        wanted = dataclasses.replace(wanted, tags={**wanted.tags, **choice_tags(decided), **logged})
+        wanted = dataclasses.replace(
+            wanted, tags={**wanted.tags, **later_tags(decided, self._verdicts.get(trial, "")), **logged}
+        )
         if (known.closed and known.summary != summary) or self._beyond_repair(known, wanted):
             known = self._replace_trial(trial, known)
+        if not known.inputs:
+            for run in self._begun(trial):
+                self._index.add_inputs(key, run.inputs[:1])
         self._bring(known, wanted, [] if known.closed else wanted.final)
         if known.closed:
             known.summary = summary
             del self._results[trial]
 
     def outdated(self, trial: str) -> bool:
-        """Whether something was decided of a trial, after its run had ended, that the run does not say."""
+        """Whether something was decided or reported of a trial, after its run had ended, that the run does not say."""
         known = self._index.runs[f"{self._reader.plan.study}/{trial}"]
         try:
-            return known.choice != choice_tags(self._reader.decided(trial))
+            return known.later != later_tags(self._reader.decided(trial), self._verdicts.get(trial, ""))
         except Unreadable:
             return True  # which its update tells
 
@@ -181,9 +191,9 @@ class RunUpdates:
     def _replace_trial(self, trial: str, old: KnownRun) -> KnownRun:
         """A trial that had ended goes on, or ended otherwise: a new run, with the folds below it."""
         key = f"{self._reader.plan.study}/{trial}"
-        begun = next(run for fold in self._reader.folds(trial) if (run := self._reader.fold(fold)[0]) is not None)
+        begun = next(self._begun(trial))
         start_ms = self._reader.first_start_ms(trial, begun.start_ms)
-        wanted = trial_run(self._reader.plan, self._reader.trial(trial), start_ms, [None], self._reader.commit)
+        wanted = self._wanted_trial(trial, start_ms, [None])
         del self._index.runs[key]
         known = self._index.create(wanted, "")
         for name, fold in self._index.runs.items():
@@ -193,35 +203,45 @@ class RunUpdates:
         self._index.api.delete_run(old.run_id)
         return known
 
+    def _begun(self, trial: str) -> Iterator[FoldRun]:
+        return (run for fold in self._reader.folds(trial) if (run := self._reader.fold(fold)[0]) is not None)
+
     def study(self) -> KnownRun:
         """The study's run, made where there is none, with its files attached; and what the experiment says."""
-        self._index.set_tags({**owner_tags(self._reader), **experiment.tags(self._reader)})
         key = self._reader.plan.study
         wanted, known = self._study_run(), self._index.runs.get(key)
         ended = known is not None and known.closed
-        if known is not None and self._beyond_repair(known, self._study_run(known.end_ms)):
+        shown = self._study_run(known.end_ms, known.final) if known is not None and ended else wanted
+        if known is not None and self._beyond_repair(known, shown):
             self._index.delete(key)
             known = None
         if known is None:
             known = self._index.create(wanted, "")
             self._attached, ended = set(), False
         logged = self._attach(known)
-        wanted = self._study_run(known.end_ms if ended else 0)
+        self._verdicts = reported.verdicts(self._reader.folder)
+        self._index.set_tags({**owner_tags(self._reader), **experiment.tags(self._reader, self._report_address(known))})
+        wanted = self._study_run(known.end_ms if ended else 0, known.final if ended else "")
         self._bring(known, dataclasses.replace(wanted, tags={**wanted.tags, LOGGED: logged}))
         known.summary = logged
         return known
 
-    def _study_run(self, end_ms: int = 0) -> Run:
-        wanted = study_run(self._reader.plan, declared_ms(self._reader), self._reader.commit)
+    def _report_address(self, known: KnownRun) -> str:
+        attached = schema.REPORT_ARTIFACT in (self._attached or ())
+        return experiment.report_address(self._index.experiment, known.run_id) if attached else ""
+
+    def _study_run(self, end_ms: int = 0, summary: str = "") -> Run:
+        wanted = study_run(self._reader.plan, declared_ms(self._reader), self._reader.origin)
         status = (schema.Status.FINISHED if end_ms else schema.Status.RUNNING).value
-        return dataclasses.replace(wanted, status=status, end_ms=end_ms)
+        tags = {**wanted.tags, SUMMARY: summary} if summary else wanted.tags
+        return dataclasses.replace(wanted, status=status, end_ms=end_ms, tags=tags)
 
     def _attach(self, known: KnownRun) -> str:
         """Attaches the study's files to its run, and its report where the run has none; a checksum of the former."""
         texts = self._reader.artifacts()
         logged = f"{zlib.crc32(repr(texts).encode()):08x}"
         if self._attached is None:
-            self._attached = {found.path for found in self._index.api.list_artifacts(known.run_id)}
+            self._attached = self._index.attached(known.run_id)
         tops = {name.partition("/")[0] for name in texts}
         if known.summary != logged or not tops <= self._attached:
             with TemporaryDirectory() as folder:
@@ -246,11 +266,25 @@ class RunUpdates:
         known = self.study()
         trials = [self._index.runs.get(f"{self._reader.plan.study}/{name}") for name in self._reader.trials()]
         if trials and all(trial is not None and trial.closed for trial in trials):
-            wanted = self._study_run(max(trial.end_ms for trial in trials if trial is not None))
-            self._bring(known, dataclasses.replace(wanted, tags={**wanted.tags, LOGGED: known.summary}))
+            end_ms = max(trial.end_ms for trial in trials if trial is not None)
+            final = study_points(self._reader, end_ms)
+            summary = f"{zlib.crc32(repr(final).encode()):08x}"
+            if known.final not in ("", summary):  # metrics can be added to, and not changed
+                self._index.delete(self._reader.plan.study)
+                known = self.study()
+            wanted = self._study_run(end_ms, summary)
+            wanted = dataclasses.replace(wanted, tags={**wanted.tags, LOGGED: known.summary})
+            self._bring(known, wanted, () if known.final else final)
+            known.final = summary
         elif known.closed:  # a run that is reopened keeps the time of its end
             self._index.delete(self._reader.plan.study)
             self.study()
+
+    def tell_verdicts(self) -> None:
+        """What a report says of trials that have ended."""
+        for trial in self._reader.trials():
+            if self._index.closed(f"{self._reader.plan.study}/{trial}") and self.outdated(trial):
+                self.trial(trial)
 
     def clear(self) -> None:
         """Sends runs to the trash that bear our tags and are none of the folder's trials and folds."""

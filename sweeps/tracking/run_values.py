@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+import statistics
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 LOGGED = schema.PREFIX + "logged"
 """Tag of a run that is complete: what was logged, as :meth:`Mark.text` or a checksum."""
-MARKER = schema.SECONDS_TRAIN
+MARKER = f"train/{schema.LOSS}"
 """The metric that every epoch has and that is sent first: its history tells which epochs a run holds."""
 
 STATUSES: dict[str, str] = {
@@ -38,6 +40,20 @@ MAX_KEY = 250
 MAX_PARAM = 6000
 MAX_TAG = 8000
 _FORBIDDEN = re.compile(r"[^\w\-. /:]", re.ASCII)
+
+
+class Input(NamedTuple):
+    """A data set that a run used, as MLflow has it: known by its name and digest within an experiment."""
+
+    name: str
+    digest: str
+    context: str
+    """``training`` or ``eval``."""
+    source_type: str
+    source: str
+    """JSON."""
+    profile: str
+    """JSON; the same for all runs that name the data set."""
 
 
 class Point(NamedTuple):
@@ -84,6 +100,8 @@ class Trial:
     training: Mapping[str, Any]
     degrees: Mapping[str, float] = field(default_factory=dict)
     """Angles of which parameters are the tangents."""
+    trained_with: Mapping[str, Any] = field(default_factory=dict)
+    """All that its folds are trained with, ``training`` included; empty before the first of them was planned."""
 
     @property
     def name(self) -> str:
@@ -106,12 +124,16 @@ class Run:
     """0 while it runs."""
     final: tuple[Point, ...] = ()
     """What is known once it has ended."""
+    inputs: tuple[Input, ...] = ()
+    """The data sets that it names, once they are known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoldRun(Run):
     epochs: tuple[Epoch, ...] = ()
     attempts: int = 0
+    compared: frozenset[str] = frozenset()
+    """Metrics of the task whose curves a person compares."""
 
     def times(self) -> list[tuple[int, int]]:
         return [(epoch.epoch, milliseconds(epoch.time)) for epoch in self.epochs]
@@ -128,7 +150,7 @@ class FoldRun(Run):
 
     def points_after(self, epochs: int) -> list[Point]:
         """The per-epoch metrics beyond the first ``epochs`` epochs, each epoch's marker first."""
-        return [point for epoch in self.epochs[epochs:] for point in epoch_points(epoch)]
+        return [point for epoch in self.epochs[epochs:] for point in epoch_points(epoch, self.compared)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +161,8 @@ class FoldResult:
     end_ms: int
     metrics: Mapping[str, float]
     """Of the model that the declared checkpoint rule picked."""
+    epoch_s: float | None = None
+    """Median seconds of an epoch, without the first, which warms up; None of a fold without one."""
 
 
 def milliseconds(seconds: float) -> int:
@@ -165,19 +189,57 @@ def value_text(value: Any, limit: int = MAX_PARAM) -> str:
     return f"{text[: limit - 30]}... sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def epoch_points(epoch: Epoch) -> list[Point]:
-    """One epoch's metrics: the marker first."""
-    values = {
-        MARKER: epoch.train_s,
+FEW_LAYERS = 4
+"""Layers whose learned parameters are shown one by one; of more, their mean, least and greatest."""
+
+
+def epoch_points(epoch: Epoch, compared: frozenset[str]) -> list[Point]:
+    """One epoch's metrics: the marker first, then what is compared, for MLflow's page of a run lists them as they came.
+    Of the parts that are trained on, those of the task's metrics that are not ``compared`` stay in the journal."""
+    rate = {} if epoch.learning_rate is None else {schema.LEARNING_RATE: epoch.learning_rate}
+    energy = {} if epoch.energy_j is None else {schema.ENERGY_J: epoch.energy_j}
+    detail = {
+        schema.SECONDS_TRAIN: epoch.train_s,
         schema.SECONDS_EVALUATE: epoch.evaluate_s,
         schema.SECONDS_REST: epoch.rest_s,
         schema.PEAK_MEMORY_MB: epoch.peak_memory_mb,
-        **({schema.ENERGY_J: epoch.energy_j} if epoch.energy_j is not None else {}),
-        **epoch.metrics,
-        **{schema.ACTIVATION_PREFIX + name: value for name, value in epoch.activation.items()},
+        **energy,
         **{schema.UTILISATION_PREFIX + name: value for name, value in epoch.utilisation.items()},
     }
-    if epoch.learning_rate is not None:
-        values[schema.LEARNING_RATE] = epoch.learning_rate
+    values = {
+        MARKER: epoch.metrics.get(MARKER, math.nan),
+        **_measured(epoch.metrics, compared),
+        **rate,
+        **_learned(epoch.activation),
+        **{schema.DETAIL + name: value for name, value in detail.items()},
+    }
     at = milliseconds(epoch.time)
-    return [Point(metric_key(name), value, at, epoch.epoch) for name, value in values.items()]
+    names = sorted(values, key=lambda name: name.startswith(schema.DETAIL))
+    return [Point(metric_key(name), values[name], at, epoch.epoch) for name in names]
+
+
+def _measured(metrics: Mapping[str, float], compared: frozenset[str]) -> dict[str, float]:
+    found = {}
+    for name, value in metrics.items():
+        part, _, metric = name.partition("/")
+        if metric in compared and part in ("train", "validation"):
+            found[name] = value
+        elif name != MARKER and (metric in compared or part not in ("train", "train_clean")):
+            found[schema.DETAIL + name] = value
+    return found
+
+
+def _learned(values: Mapping[str, float]) -> dict[str, float]:
+    """Learned parameters, named ``layer/parameter``: each, and over many layers their mean, least and greatest."""
+    named = {schema.ACTIVATION_PREFIX + name: value for name, value in values.items()}
+    by_parameter: dict[str, list[float]] = {}
+    for name, value in values.items():
+        by_parameter.setdefault(name.rsplit("/", 1)[-1], []).append(value)
+    if max(map(len, by_parameter.values()), default=0) <= FEW_LAYERS:
+        return named
+    found: dict[str, float] = {}
+    for parameter, each in by_parameter.items():
+        broken = not all(map(math.isfinite, each))
+        for word, over in (("mean", statistics.fmean), ("min", min), ("max", max)):
+            found[f"{schema.LEARNED_PREFIX}{parameter}/{word}"] = math.nan if broken else over(each)
+    return found | {schema.DETAIL + name: value for name, value in named.items()}

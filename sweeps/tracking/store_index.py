@@ -16,13 +16,18 @@ from analysis.runs import schema
 from sweeps.tracking import artifact_place, experiment_search, parcels
 from sweeps.tracking.folder_reader import FolderReader
 from sweeps.tracking.run_face import Face
-from sweeps.tracking.run_values import LOGGED, MARKER, PARENT, STATUSES, Mark, Point, Run, checksum
+from sweeps.tracking.run_values import LOGGED, MARKER, PARENT, STATUSES, Input, Mark, Point, Run, checksum
 from sweeps.tracking.store import Store, connect
+from sweeps.tracking.study_summary import SUMMARY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CHOICE = (schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG, schema.DROPPED, schema.EARLIER)
+DATA_CONTEXT = "mlflow.data.context"
+LATER = (
+    *(schema.SELECTED, schema.SELECTED_VALUE, schema.SELECTED_AMONG, schema.DROPPED, schema.EARLIER),
+    schema.VERDICT,
+)
 """Tags of a trial's run that may change after its end."""
 PAGE = 200
 """Runs in one answer when the store is read at the start: whole runs are large."""
@@ -34,11 +39,15 @@ class KnownRun:
 
     run_id: str
     parent: str = ""
+    final: str = ""
+    """A study's checksum of the metrics that it has; "" while it has none."""
     mark: Mark = field(default_factory=Mark)
     summary: str = ""
     """A trial's or study's checksum of what was logged at its end."""
     closed: bool = False
     end_ms: int = 0
+    inputs: set[tuple[str, str]] = field(default_factory=set)
+    """Name and digest of each data set that it names."""
     suspect: bool = False
     """Another version wrote it, or it may hold more than we can tell without reading it whole: replaced at the next
     occasion."""
@@ -48,7 +57,7 @@ class KnownRun:
     """Kept while the run goes on: what it shows changes then."""
     noted: bool = False
     """People changed its note."""
-    choice: dict[str, str] = field(default_factory=dict)
+    later: dict[str, str] = field(default_factory=dict)
     """Its tags that may change after its end."""
 
     def take(self, face: Face) -> None:
@@ -56,7 +65,7 @@ class KnownRun:
         face = face.without_note() if self.noted else face
         self.shows, self.face = face.checksum(), face
         self.closed, self.end_ms = face.status not in ("RUNNING", "SCHEDULED"), face.end_ms
-        self.choice = {name: face.tags[name] for name in CHOICE if name in face.tags}
+        self.later = {name: face.tags[name] for name in LATER if name in face.tags}
         if self.closed:
             self.face = None
 
@@ -125,15 +134,21 @@ class StoreIndex:
         tags: Mapping[str, str] = run.data.tags
         level, logged, face = tags[schema.KEY].count("/"), tags.get(LOGGED, ""), Face.held(run)
         known = KnownRun(
-            run_id=run.info.run_id, parent=tags.get(PARENT, ""), summary=logged, noted=face.noted_by_people
+            run_id=run.info.run_id,
+            parent=tags.get(PARENT, ""),
+            summary=logged,
+            noted=face.noted_by_people,
+            inputs={(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs},
         )
         known.take(face)
         known.suspect = tags.get(schema.SCHEMA_TAG) != str(schema.SCHEMA)
         if level == 0:  # the study's own
+            known.final = tags.get(SUMMARY, "")
+            known.suspect |= bool(run.data.metrics) and not (known.closed and known.final)
             return known
         finals = (schema.OUTCOME_PREFIX, schema.MEAN_PREFIX, "heldout/")
         if not known.closed:
-            known.suspect |= LOGGED in tags or any(key.startswith(finals) for key in run.data.metrics)
+            known.suspect |= LOGGED in tags or any(schema.column(key).startswith(finals) for key in run.data.metrics)
         if level == 1:  # a trial's
             return known
         if known.closed:
@@ -158,9 +173,39 @@ class StoreIndex:
         self.runs[wanted.key] = known
         return known
 
+    def add_inputs(self, key: str, inputs: Sequence[Input]) -> None:
+        """Names data sets in a run, those that it does not name yet."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        known = self.runs[key]
+        further = [each for each in inputs if (each.name, each.digest) not in known.inputs]
+        if further:
+            named = [
+                DatasetInput(
+                    Dataset(each.name, each.digest, each.source_type, each.source, profile=each.profile),
+                    [InputTag(DATA_CONTEXT, each.context)],
+                )
+                for each in further
+            ]
+            self.api.log_inputs(known.run_id, named)
+            known.inputs |= {(each.name, each.digest) for each in further}
+
     def delete(self, key: str) -> None:
         self.api.delete_run(self.runs[key].run_id)
         del self.runs[key]
+
+    def attach(self, run_id: str, folder: Path, below: str | None = None) -> bool:
+        """Attaches a folder's files to a run, in the folder ``below`` of its artifacts; whether the store took all of
+        them: see ``untaken``."""
+        artifact_place.forget()
+        untaken = parcels.attach(self.api, run_id, folder, below)
+        self.untaken = untaken or self.untaken
+        return untaken is None
+
+    def attached(self, run_id: str) -> set[str]:
+        """Artifacts of a run, folders by their name."""
+        artifact_place.forget()
+        return {found.path for found in self.api.list_artifacts(run_id)}
 
     def clear(self) -> None:
         """Sends runs with tags of ours that are nobody's to the trash."""
@@ -174,12 +219,6 @@ class StoreIndex:
     def send(self, run_id: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Metrics in order, then params, then tags; in as many requests as the server asks for."""
         parcels.send(self.api, run_id, points, params, tags)
-
-    def attach(self, run_id: str, folder: Path, below: str | None = None) -> bool:
-        """Sends the files of a folder as artifacts; whether all were taken: see ``untaken``."""
-        untaken = parcels.attach(self.api, run_id, folder, below)
-        self.untaken = untaken or self.untaken
-        return untaken is None
 
 
 def _rank(run: Any) -> tuple[Any, ...]:

@@ -126,6 +126,7 @@ class Tracker:
             self._updates.study()  # what the experiment says of the report
             if not taken:
                 raise TrackingError(self._untaken())
+            self._updates.tell_verdicts()
 
         if not self._guard(attach):
             raise TrackingError(self.trouble or "the report could not be logged")

@@ -8,7 +8,6 @@ gunicorn, which has no assistant, and it answers to the names of this machine on
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -22,12 +21,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 from urllib.error import URLError
-from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
 from analysis.runs import store_words
 from sweeps.errors import TrackingError
 from sweeps.folder.secrets import redact
+from sweeps.tracking import artifact_place, pages
+from sweeps.tracking.pages import LIST, Page
 from sweeps.tracking.store import Store, ask, configure_mlflow, initialise, locate, words
 
 LOG = "mlflow-ui.log"
@@ -43,12 +43,23 @@ class Ui:
     """A UI that answers; as a context, stopped on the way out. ``process`` is None where the study tracks on a server
     that runs anyway."""
 
-    url: str
-    """What to open: the study's runs where they are known, in MLflow's view for trained models."""
     address: str
     """Of the server itself."""
+    pages: tuple[Page, ...] = ()
+    """Those of what it was asked for, the one to open first."""
     process: subprocess.Popen[bytes] | None = None
     log: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """What to open: the first page, or the list of all experiments where the store has nothing of ours."""
+        if self.pages:
+            return self.at(self.pages[0])
+        return self.address + LIST if self.process is not None else self.address
+
+    def at(self, page: Page) -> str:
+        """The whole address of a page."""
+        return self.address + page.url
 
     def __enter__(self) -> Self:
         return self
@@ -91,21 +102,41 @@ def ui(
     """
     store = locate(uri, study_folder)
     if store.uri.startswith("http"):
-        return Ui(redact(store.uri), redact(store.uri))
+        return Ui(redact(store.uri), tuple(_pages(store, study_folder, studies)))
     if store.database is not None and not store.database.exists():
         initialise(store.database)
     if store.database is not None:
         try:
             ask(store.database)
+            artifact_place.settle(store.database)
         except sqlite3.Error as error:
             raise TrackingError(words(store, error)) from error
-    page = _page(store, studies or [study_folder])
-    while (served := _start(store, study_folder / LOG, host, _port(host, port), page, timeout_s)) is None:
+    found = _pages(store, study_folder, studies)
+    return serve(store, study_folder / LOG, found, host=host, port=port, timeout_s=timeout_s)
+
+
+def _pages(store: Store, study_folder: Path, studies: Sequence[Path]) -> list[Page]:
+    if not studies:
+        return pages.of_study(store, study_folder)
+    return [*pages.of_studies(store, {path.name: path for path in studies}), *pages.beside(store, studies)]
+
+
+def serve(
+    store: Store,
+    log: Path,
+    found: Sequence[Page],
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    timeout_s: float = START_TIMEOUT_S,
+) -> Ui:
+    """Starts the UI of a store that is there, with these pages; otherwise as :func:`ui`."""
+    while (served := _start(store, log, host, _port(host, port), found, timeout_s)) is None:
         pass  # another server took the port between our look at it and our server's
     return served
 
 
-def _start(store: Store, log: Path, host: str, port: int, page: str, timeout_s: float) -> Ui | None:
+def _start(store: Store, log: Path, host: str, port: int, found: Sequence[Page], timeout_s: float) -> Ui | None:
     """A server that answers on this port; None where another one took it first."""
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -116,8 +147,7 @@ def _start(store: Store, log: Path, host: str, port: int, page: str, timeout_s: 
             env=environment(store, host, port),
             start_new_session=True,
         )
-    address = f"http://{_in_url(host)}:{port}"
-    served = Ui(address + page, address, process, log)
+    served = Ui(f"http://{_in_url(host)}:{port}", tuple(found), process, log)
     try:
         if _wait(served, timeout_s):
             return served
@@ -153,21 +183,6 @@ def environment(store: Store, host: str, port: int) -> dict[str, str]:
     variables["PYTHONSAFEPATH"] = "1"  # -P for the workers: a folder named slurm in the current one is not ours
     variables.pop("MLFLOW_TRACKING_URI", None)
     return variables
-
-
-def _page(store: Store, studies: Sequence[Path]) -> str:
-    """The page of the studies' runs. The UI opens on its view for language models unless the address says otherwise."""
-    with contextlib.suppress(OSError, ValueError, KeyError, sqlite3.Error):
-        names = [json.loads((path / "plan.json").read_text(encoding="utf-8"))["study"] for path in studies]
-        with contextlib.closing(sqlite3.connect(f"file:{store.database}?mode=ro", uri=True)) as database:
-            asked = "select experiment_id from experiments where name = ? and lifecycle_stage = 'active'"
-            found = [str(row[0]) for name in names for row in database.execute(asked, (name,))]
-        if len(found) == 1:
-            return f"/#/experiments/{found[0]}/runs?workflowType=machine_learning"
-        if found:
-            several = quote(json.dumps(found, separators=(",", ":")))
-            return f"/#/compare-experiments/s?experiments={several}&workflowType=machine_learning"
-    return "/#/experiments?workflowType=machine_learning"
 
 
 def _port(host: str, wanted: int | None) -> int:

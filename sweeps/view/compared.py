@@ -20,12 +20,16 @@ COLUMNS = {
     "verdicts": ("dataset", "activation", "verdict", "control", "difference", "low", "high", "p", "n", "note"),
 }
 """Of the report's tables, what is shown here."""
-WIDTH = 118
+SAID_ONCE = {"dataset": "on", "control": "against"}
+"""Columns that stand in the title where all rows say the same, and how."""
+LEAST, MOST = 80, 118
+"""Columns of a terminal that are used: in fewer, numbers would be cut."""
 
 
-def words(found: Comparison, width: int = WIDTH) -> str:
+def words(found: Comparison, width: int = MOST) -> str:
+    """``width``: columns of the terminal, at which text is wrapped."""
     text = io.StringIO()
-    console = Console(file=text, width=width, markup=False, highlight=False)
+    console = Console(file=text, width=min(max(width, LEAST), MOST), markup=False, highlight=False)
     for sentence in found.sentences:
         console.print(sentence)
     for warning in found.warnings:
@@ -34,18 +38,24 @@ def words(found: Comparison, width: int = WIDTH) -> str:
         if (table := found.tabled(name)) is not None:
             console.print()
             _draw(console, table, shown)
-    return text.getvalue().rstrip("\n")
+    return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
 
 
 def _draw(console: Console, table: Table, shown: Collection[str]) -> None:
-    kept = [at for at, name in enumerate(table.names) if name in shown]
-    numeric = table.numeric()
-    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, title=table.title, title_justify="left")
+    texts, numeric = table.texts(), table.numeric()
+    once = {
+        name: texts[0][at]
+        for at, name in enumerate(table.names)
+        if name in SAID_ONCE and name in shown and texts and len({row[at] for row in texts}) == 1
+    }
+    kept = [at for at, name in enumerate(table.names) if name in shown and name not in once]
+    title = " ".join([table.title, *(f"{SAID_ONCE[name]} {text}" for name, text in once.items())])
+    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left")
     for at in kept:
         drawn.add_column(
             table.headings[at], justify="right" if numeric[at] else "left", overflow="fold", no_wrap=numeric[at]
         )
-    for row in table.texts():
+    for row in texts:
         drawn.add_row(*(row[at] for at in kept))
     console.print(drawn)
     for number, note in enumerate(table.notes, start=1):

@@ -54,11 +54,13 @@ def jobs_now(now: Snapshot) -> str:
 
 
 class Shown:
-    """What changes while it is looked at: drawn anew in its place on a terminal, a line for each change elsewhere."""
+    """What changes while it is looked at: drawn anew in its place on a terminal, a line for each change elsewhere,
+    also on a terminal that cannot draw (TERM=dumb)."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        draws = console.is_terminal and not console.is_dumb_terminal
+        self._live = Live(console=console, auto_refresh=False) if draws else None
         self._last: tuple[object, ...] = ()
 
     def __enter__(self) -> Self:

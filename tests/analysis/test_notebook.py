@@ -73,6 +73,10 @@ def test_the_notebooks_page_shows_answer_verdicts_and_figure_and_is_well_formed(
     assert "lelu" in page
     assert str(study.verdicts()["word"].iloc[0]) in page
     assert "data:image/svg+xml;base64," in page
+    table = study.tabled("verdicts")
+    assert table is not None
+    difference = table.texts()[0][table.names.index("difference")]
+    assert f'<td style="text-align: right">{difference}</td>' in page
 
 
 def test_curves_say_whose_they_are(study: Comparison) -> None:
@@ -83,6 +87,17 @@ def test_curves_say_whose_they_are(study: Comparison) -> None:
 def test_what_is_no_study_is_told(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no mlflow\.db"):
         analysis.open(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mlflow.db").touch()
+    with pytest.raises(
+        SourceError, match=f"it holds some; name those that are meant: {tmp_path / 'a'} {tmp_path / 'b'}"
+    ):
+        analysis.open(tmp_path)
+    with pytest.raises(SourceError, match=r"give several as open\(\"runs/a\", \"runs/b\"\)"):
+        analysis.open(["runs/a", "runs/b"])  # type: ignore[arg-type]
+    with pytest.raises(SourceError, match="got nothing"):
+        analysis.open()
 
 
 def test_importing_the_package_loads_no_pandas_until_something_is_opened() -> None:

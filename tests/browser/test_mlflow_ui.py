@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import shutil
 import struct
 from collections.abc import Callable, Iterator
@@ -11,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from analysis.runs.plan import from_json, to_json
+from sweeps.collection.keeper import Keeper
 from sweeps.testing import InventedTrial, invent_attempt, invent_study
 from sweeps.tracking.store import configure_mlflow
 from sweeps.tracking.tracker import Tracker
-from sweeps.tracking.ui_server import Ui, ui
+from sweeps.tracking.ui_server import Ui, serve, ui
 
 selenium = pytest.importorskip("selenium")
 
@@ -41,6 +45,10 @@ TRIALS = [
 def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ui, Tracker]]:
     folder = tmp_path_factory.mktemp("ui") / "study"
     keys = invent_study(folder, TRIALS, name="digits-comparison", folds=3, epochs=12, write_folds=False)
+    plan = from_json((folder / "plan.json").read_text())
+    varies = {"dsrelu-75-30": tuple(f"activation.{name}" for name in DSRELU)}
+    plan = dataclasses.replace(plan, search_selects_on="validation/accuracy", search_varies=varies)
+    (folder / "plan.json").write_text(to_json(plan))
     for key in keys:
         if key == "apalu-c000/fold-0-1":
             invent_attempt(folder, key, epochs=3, status="diverged", loss=float("nan"))
@@ -116,7 +124,7 @@ def test_the_run_list_shows_the_folds_below_their_trial(
     study: tuple[Ui, Tracker], browser: Any, tmp_path: Path
 ) -> None:
     running, _ = study
-    browser.get(running.url)
+    browser.get(running.url.partition("&")[0])
     wait(browser, lambda page: "relu · c000" in text(page), "the list of runs")
     close_assistant(browser)
     shown = text(browser)
@@ -151,3 +159,58 @@ def test_a_folds_page_draws_its_curves(study: tuple[Ui, Tracker], browser: Any, 
     shown = text(browser)
     assert "r0 f0 · dsrelu-75-30 · c000" in shown
     keep(browser, "mlflow-curves.png", tmp_path)
+
+
+def test_each_prepared_view_shows_its_metric_at_first_sight(
+    study: tuple[Ui, Tracker], browser: Any, tmp_path: Path
+) -> None:
+    running, _ = study
+    comparison, search, folds = running.pages
+    assert running.url == running.at(comparison)
+
+    browser.get(running.url)
+    wait(browser, lambda page: "relu · c000" in text(page), "the confirmed trials")
+    close_assistant(browser)
+    shown = wait(browser, lambda page: "activation.a" in text(page) and text(page), "the columns")
+    assert {"mean/heldout/accuracy", "sd/heldout/accuracy", "seconds/epoch", "3.73"} <= set(shown.splitlines())
+    means = [float(found) for found in re.findall(r"^0\.[89]\d+$", shown, re.MULTILINE)]
+    assert len(means) == 2  # apalu has folds that run, and no mean
+    assert means == sorted(means, reverse=True)
+    assert "s003" not in shown  # the search's
+    keep(browser, "view-comparison.png", tmp_path)
+
+    browser.get(running.at(search))
+    wait(browser, lambda page: "dsrelu-75-30 · s003" in text(page), "the settings")
+    wait(browser, lambda page: "Parallel Coordinates" in text(page), "the chart of settings")
+    shown = text(browser)
+    assert "c000" not in shown
+    assert "settings\n(1)" in shown
+    assert "one setting\n(3)" in shown
+    keep(browser, "view-search.png", tmp_path)
+
+    browser.get(running.at(folds))
+    wait(browser, lambda page: "Group: relu" in text(page), "the folds by activation")
+    curves = ["validation/loss", "validation/accuracy", "train/loss"]
+    wait(browser, lambda page: all(f"relu ({curve})" in text(page) for curve in curves), "the curves' legends")
+    assert "curves\n(3)" in text(browser)
+    assert "r0 f0" not in text(browser)  # folded away below their activation
+    keep(browser, "view-folds.png", tmp_path)
+
+
+def test_all_studies_below_a_folder_are_listed_with_their_means(
+    study: tuple[Ui, Tracker], browser: Any, tmp_path: Path
+) -> None:
+    _, tracker = study
+    invent_study(tracker.folder.parent / "other", TRIALS[:2], name="other-comparison", folds=2)
+    with Keeper(tracker.folder.parent, print) as keeper:
+        keeper.refresh()
+        assert keeper.troubles == {}
+        with serve(keeper.store, keeper.home / "mlflow-ui.log", keeper.pages()) as running:
+            browser.get(running.url)
+            wait(browser, lambda page: "other-comparison" in text(page), "the list of studies")
+            shown = text(browser)
+            assert re.search(r"digits-comparison[\s\S]*accuracy: [\w-]+ 0\.\d+", shown)
+            assert shown.count("accuracy: ") == 2
+            keep(browser, "ui-runs.png", tmp_path)
+            browser.get(running.at(next(page for page in running.pages if page.name == "other")))
+            wait(browser, lambda page: "mean/heldout/accuracy" in text(page), "the comparison of one of them")

@@ -51,7 +51,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_every_command_works(project: Path) -> None:
-    for words in (["--help"], ["check", "smoke"], ["studies"]):
+    for words in (["--help"], ["check", "smoke", "--quick"], ["studies"]):
         ran = in_project(project, *words)
         assert (ran.returncode, ran.stderr) == (0, ""), words
 

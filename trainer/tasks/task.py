@@ -101,6 +101,8 @@ class Task(nn.Module, ABC):
     primary: ClassVar[str]
     """The metric that a study reports unless it names another."""
     stratifies: ClassVar[bool] = False
+    predicts: ClassVar[str] = "outputs"
+    """The array of :meth:`predictions` that :meth:`predicted` is."""
     defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """What a study does where it says nothing else: section -> key -> value."""
 
@@ -245,3 +247,16 @@ class Task(nn.Module, ABC):
     def predictions(self, outputs: Tensor, targets: Tensor) -> dict[str, NDArray[Any]]:
         """What ``predictions.npz`` keeps of the held-out part: arrays with a row an item."""
         return {"outputs": outputs.cpu().numpy(), "targets": targets.cpu().numpy()}
+
+    def predicted(self, outputs: Tensor, items: Tensor) -> Tensor:
+        """What the model says of items to whoever has it alone, a row an item: as :meth:`predictions`, without targets
+        and without a split. ``items``: as they are stored. Raises ValueError where a model alone can say nothing."""
+        return outputs
+
+    def predicted_before(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any] | None:
+        """Of what :meth:`predictions` gave, what :meth:`predicted` gives for the same items; None where nothing is."""
+        return arrays.get(self.predicts)
+
+    def predicted_words(self) -> str:
+        """What :meth:`predicted` gives, in words that follow "gives"."""
+        return "the model's outputs, a row an item"

@@ -269,8 +269,33 @@ def test_studies_that_declare_different_metrics_are_not_mixed(study: Study) -> N
     )
     with pytest.raises(DeclarationError, match="different metrics"):
         gathering.gather([study, changed])
-    with pytest.raises(DeclarationError, match="one name"):
-        gathering.gather([study, study])
+
+
+def run_of_it(study: Study, run: str, *, sweep: str = "", folder: Path | None = None) -> Study:
+    """Another run of the same study, with runs of its own."""
+    plan = dataclasses.replace(study.plan, sweep=sweep)
+    mine, curves = (frame.assign(run_id=frame["run_id"].astype(str) + run) for frame in (study.cube, study.curves))
+    return dataclasses.replace(study, cube=mine, curves=curves, plan=plan, folder=folder, source=str(folder or run))
+
+
+def test_two_runs_of_one_study_are_called_by_their_folders_or_their_sweeps(study: Study) -> None:
+    in_folders = [run_of_it(study, name, folder=Path("runs", name)) for name in ("a", "b")]
+    found = gathering.gather(in_folders)
+    assert found.datasets == ["digits (a)", "digits (b)"]
+    assert [plan.study for plan in found.plans] == ["a", "b"]
+    assert set(found.claimed["study"]) == {"a", "b"}
+    alike = [run_of_it(study, one, sweep=one * 9, folder=Path(one, "simulated")) for one in ("x", "y")]
+    assert gathering.gather(alike).datasets == ["digits (simulated xxxxxx)", "digits (simulated yyyyyy)"]
+    with pytest.raises(DeclarationError, match="2 studies are named simulated and nothing tells them apart"):
+        gathering.gather([run_of_it(study, "x"), run_of_it(study, "y")])
+
+
+def test_a_study_that_is_given_twice_is_named(study: Study) -> None:
+    here = dataclasses.replace(study, source="runs/simulated")
+    for other in (here, dataclasses.replace(study, source="http://store", plan=dataclasses.replace(study.plan))):
+        places = " and ".join(dict.fromkeys([here.source, other.source]))
+        with pytest.raises(DeclarationError, match=f"simulated is given twice: the same runs, from {places}; name"):
+            gathering.gather([here, other])
 
 
 def test_two_studies_on_one_data_set_keep_apart(study: Study) -> None:

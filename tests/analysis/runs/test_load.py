@@ -145,7 +145,7 @@ def test_a_searchs_choice_is_read_from_its_trial(store: dict[str, Any], chosen: 
 
 
 @pytest.mark.parametrize(
-    ("version", "said"), [("1", r"earlier.*`actsweep sync DIR`"), ("3", "later version"), ("", "earlier")]
+    ("version", "said"), [("1", r"earlier.*`actsweep sync DIR`"), ("4", "later version"), ("", "earlier")]
 )
 def test_runs_of_another_version_are_refused(store: dict[str, Any], version: str, said: str) -> None:
     run = store["ids"]["relu", 0]
@@ -221,7 +221,7 @@ def test_several_studies_in_a_store_ask_for_a_name(store: dict[str, Any]) -> Non
     head = client.create_run(second, tags={**HEAD, schema.KEY: "second"})
     client.log_text(head.info.run_id, plan.to_json(other), schema.PLAN_ARTIFACT)
     try:
-        with pytest.raises(SourceError, match="several studies; the store has second, tiny"):
+        with pytest.raises(SourceError, match="several studies; the store has 'second', 'tiny'; name the experiment"):
             load.load(store["uri"])
         both = load.load_all([store["uri"]])
         assert [study.plan.study for study in both] == ["second", "tiny"]

@@ -23,8 +23,8 @@ from sweeps.driver.preflight import Checked
 
 HELP = Path(__file__).parent / "help"
 COMMANDS = ("", "new", "check", "probe", "plan", "studies", "data", "schema", "run", "resume", "extend", "tick",
-            "status", "logs", "stop", "sync", "ui", "compare", "report", "doctor", "profile", "cluster",
-            "store")  # fmt: skip
+            "status", "logs", "stop", "sync", "ui", "compare", "report", "register", "doctor", "profile",
+            "cluster", "store", "completion")  # fmt: skip
 TINY = """
 name: tiny
 data: {name: wine}

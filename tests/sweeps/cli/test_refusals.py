@@ -369,6 +369,74 @@ def test_a_suite_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no sbatch" in refused("both.yaml", "--cluster", "lab.yaml", code=1)
 
 
+# -- what may be run ---------------------------------------------------------------------------------------------------
+
+README = (Path(__file__).parents[3] / "sweeps" / "README.md").read_text(encoding="utf-8")
+STUDY_KEYS = (
+    "schema", "study", "digest", "question", "task", "dataset", "model", "control", "metric", "splits", "folder",
+    "goes_on", "tried", "claims_phase", "phases", "activations", "price", "outlay", "notify", "submission", "same",
+    "remarks", "problems",
+)  # fmt: skip
+BELOW = {
+    "phases": ("trials", "folds", "epochs", "repeats", "folds_of_a_repeat"),
+    "activations": ("label", "activation", "settings", "space"),
+    "price": ("device_s", "basis", "words"),
+    "submission": ("profile", "executor", "packs", "arrays", "script", "words"),
+    "same": ("within", "pairs", "said"),
+}
+SUITE_KEYS = (
+    "schema", "suite", "question", "folder", "goes_on", "tried", "budget_gpu_hours", "notify", "folds", "epochs",
+    "studies", "problems",
+)  # fmt: skip
+
+
+def test_a_study_that_may_be_run_as_a_program_reads_it() -> None:
+    """Others may read these keys: they stay, and the README names each."""
+    Path("mine.yaml").write_text(f"{HEAD}activations: [relu, {SEARCHED}]\nsearch: {{samples: 3}}\n")
+    done = call("check", "mine.yaml", "--json")
+    assert (done.exit_code, done.stderr, files().keys()) == (0, "", {"mine.yaml"})
+    found = json.loads(done.stdout)
+    assert tuple(found) == STUDY_KEYS
+    assert tuple(found["phases"]) == ("search", "confirm")
+    below = {key: found[key] for key in ("price", "submission", "same")}
+    below |= {"phases": found["phases"]["search"], "activations": found["activations"][1]}
+    assert {key: tuple(below[key]) for key in BELOW} == BELOW
+    assert found["phases"]["search"] == {
+        "trials": 3, "folds": 6, "epochs": 6, "repeats": [0], "folds_of_a_repeat": 2,
+    }  # fmt: skip
+    assert (found["tried"], found["goes_on"], found["folder"], found["problems"]) == (True, False, "runs/mine", [])
+    assert found["activations"][1]["space"] == {"activation.alpha": "uniform 0.5 to 2"}
+    assert found["price"]["basis"] == "assumed"
+    assert found["price"]["device_s"] > 0
+    assert (found["submission"]["profile"], found["submission"]["arrays"]) == ("local", [])
+    for key in {*STUDY_KEYS, *SUITE_KEYS, *(name for names in BELOW.values() for name in names)}:
+        assert f"`{key}`" in README, key
+
+
+def test_a_suite_that_may_be_run_as_a_program_reads_it() -> None:
+    Path("both.yaml").write_text(SUITE.replace("SECOND", "tiny_cnn"))
+    found = json.loads(call("check", "both.yaml", "--json").stdout)
+    assert tuple(found) == SUITE_KEYS
+    assert {member: tuple(each) for member, each in found["studies"].items()} == dict.fromkeys(
+        ("one", "two"), STUDY_KEYS
+    )
+    assert (found["folds"], found["studies"]["two"]["folder"]) == (8, "runs/both/two")
+    assert call("check", "both.yaml").stdout.splitlines()[1:3] == [
+        "question: Is ELU better?",
+        "suite folder: runs/both",
+    ]
+
+
+def test_a_problem_has_the_path_of_its_key() -> None:
+    Path("mine.yaml").write_text(FINE.replace("elu]", "{activation: elu, params: {alhpa: 1.0}}]"))
+    (problem,) = json.loads(call("check", "mine.yaml", "--json").stdout)["problems"]
+    assert (problem["file"], problem["line"], problem["key"]) == ("mine.yaml", 6, "activations[1].params.alhpa")
+    Path("both.yaml").write_text(SUITE.replace("SECOND", "{name: mlpp}"))
+    (problem, *_) = json.loads(call("check", "both.yaml", "--json").stdout)["problems"]
+    assert (problem["file"], problem["line"], problem["key"]) == ("both.yaml", 5, None)
+    assert problem["message"].startswith("two: model.name: ")
+
+
 def test_asking_is_of_one_kind() -> None:
     """What stands in above takes the same and gives the same."""
     assert [*inspect.signature(ask).parameters] == [*inspect.signature(asking.ask).parameters]

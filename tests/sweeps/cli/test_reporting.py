@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 import analysis
+from analysis import notebook
 from analysis.report import build
-from analysis.runs import load
+from analysis.report.findings import gather
+from analysis.runs import load, simulated
 from sweeps.cli.main import main
 from sweeps.testing import InventedTrial, invent_study
 from sweeps.tracking.tracker import Tracker
+from sweeps.view import compared
 from trainer.journal import read_fold
 
 LABELS = ("relu", "dsrelu")
@@ -86,6 +90,41 @@ def test_compare_says_on_the_terminal_what_the_report_says(study: Path) -> None:
     assert read["verdicts"] == numbers["tables"]["table-1-verdicts"]
     assert read["means"] == numbers["tables"]["table-2-means"]
     assert (read["studies"], read["metric"]) == (["invented"], "accuracy")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 400])
+def test_compare_keeps_to_the_terminal_and_shows_every_number(columns: int, study: Path) -> None:
+    several = [simulated.study(seed=3, name=name, dataset=name, epochs=4) for name in ("digits", "a_set_of_long_name")]
+    found = notebook.Comparison(gather(several))
+    text = compared.words(found, columns)
+    assert max(map(len, text.splitlines())) <= min(max(columns, 80), 118)
+    for name in ("means", "verdicts"):
+        table = found.tabled(name)
+        assert table is not None
+        for row in table.texts():
+            for at, cell in enumerate(row):
+                if table.numeric()[at] and table.names[at] in compared.COLUMNS[name]:
+                    assert f" {cell}" in text
+    assert "Verdicts against relu" in text  # said once: it is the control of all
+    uri = f"sqlite:///{study / 'mlflow.db'}"
+    shown = CliRunner().invoke(main, ["compare", uri], env={"COLUMNS": str(columns)})
+    assert "Verdicts on digits against relu" in shown.output
+    assert max(map(len, shown.output.splitlines())) <= min(max(columns, 80), 118)
+
+
+def test_the_readmes_example_for_a_notebook_prints_the_answer(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"From a notebook:\n\n```python\n(.+?)```", readme, re.DOTALL)
+    folders = re.findall(r'"(runs/[\w-]+)"', example)
+    for folder in folders:
+        (tmp_path / folder).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder).symlink_to(study)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {})
+    assert folders
+    assert json.loads((study / "report" / "numbers.json").read_text())["answer"]["sentence"] in capsys.readouterr().out
 
 
 def test_compare_refuses_what_is_no_study(tmp_path: Path) -> None:

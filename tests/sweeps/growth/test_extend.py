@@ -13,7 +13,7 @@ from analysis.runs.plan import from_json
 from sweeps.driver import growing, session
 from sweeps.driver.driver import Driver
 from sweeps.errors import FolderBusy, StudyError
-from sweeps.folder import decided, extension, layout, ledger, winners
+from sweeps.folder import decided, extension, layout, ledger, reported, winners
 from sweeps.folder.growth_records import Extended
 from sweeps.folder.lock import Lock
 from sweeps.folder.records import Completed, FoldsAdded, Selected, Submitting, TrialAdded
@@ -137,7 +137,7 @@ def test_a_choice_that_stays_is_not_confirmed_again(tmp_path: Path, drive: Drive
 def test_it_says_what_was_planned_when_and_what_had_been_seen(tmp_path: Path, drive: Drive) -> None:
     path = tmp_path / "study"
     drive(path, FIXED)
-    layout.note_report(path, tmp_path / "elsewhere" / "report.html")
+    reported.note(path, tmp_path / "elsewhere" / "report.html")
     extended(path, FIXED.replace("{folds: 2}", "{folds: 2, repeats: 2}"))
     extended(path, FIXED.replace("{folds: 2}", "{folds: 2, repeats: 2}") + "budget: {gpu_hours: 3}")
     first, second = from_json((path / layout.PLAN).read_text()).history

@@ -13,7 +13,7 @@ from analysis.runs.load import load as runs
 from sweeps.cli.main import main
 from sweeps.driver import growing, session
 from sweeps.driver.driver import Driver
-from sweeps.folder import layout
+from sweeps.folder import reported
 from sweeps.study.reading import load
 from sweeps.testing import attempts
 from sweeps.view import status
@@ -74,7 +74,7 @@ def test_a_real_study_is_extended_and_reported_and_its_folds_are_reused(
     file = tmp_path / "study.yaml"
     file.write_text(SMALL)
     assert asked("run", "study.yaml", "--no-report").exit_code == 0
-    layout.note_report(tmp_path / "runs" / "grows", tmp_path / "report.html")
+    reported.note(tmp_path / "runs" / "grows", tmp_path / "report.html")
     more = SMALL.replace("[relu, elu]", "[relu, elu, silu]").replace("{folds: 3}", "{folds: 3, repeats: 2}")
     file.write_text(more)
     refused = asked("run", "study.yaml")

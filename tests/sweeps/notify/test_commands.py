@@ -133,6 +133,26 @@ def test_a_suite_is_told_once_and_its_studies_are_not(tmp_path: Path) -> None:
     assert json.loads(call("status", str(path), "--json").stdout)["notice"]["event"] == "finished"
 
 
+def test_what_a_suite_lacks_and_a_study_that_was_set_aside_are_told(tmp_path: Path, hook: Any) -> None:
+    path = tmp_path / "both"
+    folder.make(load(SUITE.replace("{command", "{url: $HOOK, on: [failed, stopped], command")), path, ["test"], {})
+    first, second = folder.members_of(path)
+    ends.begun(first)
+    ends.begun(second)
+    ends.paused(first)
+    ends.paused(second)
+    for problem in ("", "", "wine: the profile is gone", "wine: the profile is gone"):
+        telling.tell(path, problem)
+    ends.ended(first)
+    ends.ended(second, given_up=True)
+    telling.tell(path)
+    assert [(values["event"], values["why"]) for values in hook.values] == [
+        ("stopped", []),
+        ("failed", ["wine: the profile is gone"]),
+        ("failed", ["cancer: 1 fold without a score: node failed 4 times"]),
+    ]
+
+
 def test_a_suite_has_one_notify_for_all_of_its_studies() -> None:
     assert load(SUITE).notify is not None
     assert {study.notify for study in load(SUITE).studies.values()} == {None}

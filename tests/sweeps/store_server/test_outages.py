@@ -64,7 +64,7 @@ def fresh(tmp_path: Path) -> Iterator[Callable[[Path], Any]]:
         shutil.copytree(folder, copy, copy_function=shutil.copy2)
         tracker = Tracker(None, copy)
         tracker.sync()
-        return views.view(tracker, plan.from_json((folder / schema.PLAN_ARTIFACT).read_text()).study)
+        return views.view(tracker)
 
     yield make
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore

@@ -24,22 +24,16 @@ OF = {
 BEYOND = {
     "study/02-duplicate-key": "YAML",
     "study/04-impossible-range": "two values of one domain",
-    "study/07-unknown-parameter": "what an activation's class takes",
     "study/08-missing-file": "whether a file is there",
     "study/10-control-and-labels": "labels and the control",
     "study/12-not-yaml": "YAML",
     "study/13-unequal-budget": "sizes of spaces",
-    "study/15-values-of-activations": "what an activation's class takes",
     "profile/02-duplicate-key": "YAML",
-    "profile/08-no-time-limit": "each partition's limit and the profile's",
     "profile/09-too-short": "the limit and the lead",
-    "profile/13-environment-and-polls": "names of variables, and two values",
     "profile/14-not-yaml": "YAML",
     "profile/16-foreign-tags": "YAML",
-    "profile/19-partition-and-profile": "a partition's keys and the profile's",
-    "profile/21-jobs-of-several-packs": "what packs and jobs need of each other",
-    "profile/22-one-pack-and-slots": "two keys",
-    "profile/20-partitions-of-pools": "a partition's keys and the profile's",
+    "profile/21-jobs-of-several-packs": "sums of what packs and jobs need",
+    "profile/20-partitions-of-pools": "whether a partition says what its profile says",
 }
 """What a schema cannot say of a broken file, by what it would have to know."""
 
@@ -97,11 +91,36 @@ def test_every_broken_file_is_refused_that_a_schema_can_refuse(
         "activations: [relu]\nmodel: rasnet18",
         "activations: [relu]\ncluster: {pack: 0}",
         "activations: [relu]\ntracking: {url: x}",
+        "activations: [relu, {activation: elu, params: {alhpa: 1}}]",
+        "activations: [relu, {activation: lelu, params: {beta: 1.5}}]",
+        "activations: [relu, {activation: lelu, params: {trainable: 1}}]",
+        "activations: [relu, {activation: gelu, params: {approximate: tahn}}]",
+        "search: {}\nactivations: [relu, {activation: lelu, space: {beta: {choice: [0.5, 2]}}}]",
+        "search: {}\nactivations: [{activation: relu, space: {alpha: {uniform: [0, 1]}}}]",
     ],
 )
 def test_what_no_broken_file_has_is_refused_too(text: str, validators: dict[str, Any]) -> None:
     value = yaml_reader.parse(f"name: x\ndata: digits\n{text}\n", "text", ValueError).value
     assert list(validators["study"].iter_errors(value))
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        "{activation: dsrelu, params: {a: {tan_degrees: 75}, progress: step}}",
+        "{activation: dsrelu, space: {a: {tan_degrees: [60, 85]}, k: {loguniform: [1, 20]}}}",
+        "{activation: lelu, params: {beta: 1, trainable: true, granularity: channel}}",
+        "{activation: lelu, space: default}",
+        "{activation: lelu, space: {beta: {quniform: [0.2, 0.8, 0.2]}, granularity: {choice: [layer, channel]}}}",
+        "{activation: 'mylab.act:Mine', params: {any: 1}, label: mine}",
+    ],
+)
+def test_what_an_activation_takes_is_taken(activation: str, validators: dict[str, Any]) -> None:
+    """By the schema and by the reader alike."""
+    search = "search: {samples: 2}\n" if "space" in activation else ""
+    text = f"name: x\ndata: digits\n{search}activations: [relu, {activation}]\n"
+    load(text)
+    assert list(validators["study"].iter_errors(yaml_reader.parse(text, "text", ValueError).value)) == []
 
 
 @pytest.mark.parametrize("kind", OF)
@@ -120,11 +139,12 @@ def test_every_key_says_what_it_means(kind: str) -> None:
 def test_a_default_is_what_a_file_gets_that_says_nothing() -> None:
     made = studies.study()
     text = (
-        "name: x\ndata: digits\nsearch: {}\nbudget: {gpu_hours: 1}\nnotify: $HOOK\n"
+        "name: x\ndata: digits\nsearch: {}\nbudget: {gpu_hours: 1}\n"
         "activations: [relu, {activation: lelu, space: default}]\n"
     )
     got = load(text).model_dump(mode="json")
-    said = {**made["properties"], **{f"{key}.{name}": held for key in got for name, held in below(made, key).items()}}
+    there = [key for key in got if got[key] is not None]
+    said = {**made["properties"], **{f"{key}.{name}": held for key in there for name, held in below(made, key).items()}}
     wrong = {
         path: (held["default"], value)
         for path, held in said.items()

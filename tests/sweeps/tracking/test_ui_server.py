@@ -49,7 +49,9 @@ def test_the_ui_serves_the_studys_store_on_localhost_only(served: tuple[Ui, Trac
     running, tracker = served
     assert running.address.startswith("http://127.0.0.1:")
     experiment = experiment_of(tracker)
-    assert running.url == f"{running.address}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    runs = f"{running.address}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    assert running.url == f"{runs}&viewStateShareKey=comparison&compareRunsMode=TABLE"
+    assert [page.name for page in running.pages] == ["comparison", "folds"]
     with urlopen(running.address) as page:
         assert b"<html" in page.read()
     asked = Request(  # localhost

@@ -54,6 +54,7 @@ class Anomaly(Task):
     primary = facts.describe({}).primary
     stratifies = True
     defaults = facts.describe({}).defaults
+    predicts = "score"
     actsweep_transient = ("_scores", "_remarks")
 
     def __init__(
@@ -242,6 +243,19 @@ class Anomaly(Task):
             "labels": numbers,
             "score": scores,
         }
+
+    def predicted(self, outputs: Tensor, items: Tensor) -> Tensor:
+        """[n] float64."""
+        scores = self.method.scores(outputs.double())
+        if scores is None:
+            raise ValueError(
+                f"task anomaly: method {facts.GAUSSIAN} scores pictures by what it learns of all training pictures at "
+                "the end, which is not in the model"
+            )
+        return scores
+
+    def predicted_words(self) -> str:
+        return "a score, a number an item: higher is less normal"
 
 
 _OPTIONS = tuple(

@@ -25,6 +25,8 @@ from trainer.tasks.view import View
 DESCRIBED = describe({})
 BY_CLASS = ("accuracy", "f1_weighted", "f1_macro")
 """Metrics that ask for no more than the class that is named."""
+SHOWN = 20
+"""Classes that are named where a model's predictions are described."""
 
 
 class Classification(Task):
@@ -33,10 +35,11 @@ class Classification(Task):
     metrics = DESCRIBED.metrics
     primary = DESCRIBED.primary
     stratifies = DESCRIBED.stratifies
+    predicts = "probabilities"
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__(dataset)
-        self.classes = len(dataset.classes)
+        self.classes, self.names = len(dataset.classes), dataset.classes
         self.smoothing = 0.0
         self.kind = dataset.kind
 
@@ -95,8 +98,19 @@ class Classification(Task):
         }
 
     def predictions(self, outputs: Tensor, targets: Tensor) -> dict[str, NDArray[Any]]:
-        probabilities = outputs.double().softmax(dim=1).float()
-        return {"labels": targets.cpu().numpy(), "probabilities": probabilities.cpu().numpy()}
+        return {"labels": targets.cpu().numpy(), "probabilities": _probabilities(outputs).cpu().numpy()}
+
+    def predicted(self, outputs: Tensor, items: Tensor) -> Tensor:
+        """[n, classes] float32."""
+        return _probabilities(outputs)
+
+    def predicted_words(self) -> str:
+        shown = ", ".join(self.names[:SHOWN]) + (", ..." if len(self.names) > SHOWN else "")
+        return f"the probability of each of {self.classes} classes ({shown}), a row an item"
+
+
+def _probabilities(outputs: Tensor) -> Tensor:
+    return outputs.double().softmax(dim=1).float()
 
 
 def f1(predicted: Tensor, labels: Tensor, *, classes: int) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ class Forecast(Task):
 
     metrics = facts.METRICS
     primary = "skill"
+    predicts = "prediction"
     actsweep_transient = ("said",)
 
     shift: Tensor
@@ -122,16 +123,16 @@ class Forecast(Task):
         """[n], what the model learns, in the value's own units."""
         return targets[:, 0] - targets[:, 1] if self.differs else targets[:, 0]
 
-    def _level(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """[n], the predicted levels, float64."""
+    def _level(self, outputs: Tensor, known: Tensor) -> Tensor:
+        """[n], the predicted levels, float64, after the last ``known`` ones [n]."""
         aim = outputs[:, 0].double() * self.scale + self.shift
-        return aim + targets[:, 1] if self.differs else aim
+        return aim + known if self.differs else aim
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return nn.functional.mse_loss(outputs[:, 0], ((self._aim(targets) - self.shift) / self.scale).to(outputs.dtype))
 
     def measure(self, outputs: Tensor, targets: Tensor, part: str) -> dict[str, float]:
-        found = self._metrics(self._level(outputs, targets), targets)
+        found = self._metrics(self._level(outputs, targets[:, 1]), targets)
         if part == "heldout":
             why = {
                 "skill": "the series does not move in the held-out part, where nothing is better than no change",
@@ -197,9 +198,28 @@ class Forecast(Task):
             "ahead": self.dataset.windows.ahead[self.heldout],
             "series": self.dataset.windows.series[self.heldout],
             "target": targets[:, 0].cpu().numpy(),
-            "prediction": self._level(outputs, targets).cpu().numpy(),
+            "prediction": self._level(outputs, targets[:, 1]).cpu().numpy(),
             "persistence": targets[:, 1].cpu().numpy(),
         }
+
+    def predicted(self, outputs: Tensor, items: Tensor) -> Tensor:
+        """[n] float64: levels, after the last known one that a window shows; changes from it where windows show none
+        (and the data set has no ``windows``)."""
+        windows = self.dataset.windows
+        known = items.new_zeros(len(items)) if windows is None else items[:, 0, -1, windows.column]
+        return self._level(outputs, known.double())
+
+    @property
+    def _of_changes(self) -> bool:
+        return self.differs and self.dataset.windows is None
+
+    def predicted_before(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any] | None:
+        found = arrays.get(self.predicts)
+        return found - arrays["persistence"] if found is not None and self._of_changes else found
+
+    def predicted_words(self) -> str:
+        what = "the change that is predicted, from the last known level" if self._of_changes else "the predicted level"
+        return f"{what}, in the value's own units, a number an item"
 
 
 def _reaching(windows: Windows, earlier: NDArray[np.int64], later: NDArray[np.int64]) -> int:

@@ -49,6 +49,7 @@ class OneClass(Task):
     primary = facts.describe({}).primary
     stratifies = True
     defaults = facts.describe({}).defaults
+    predicts = "score"
     actsweep_transient = ("_told",)
 
     centre: Tensor
@@ -284,6 +285,13 @@ class OneClass(Task):
             "labels": targets.cpu().numpy(),
             "score": self.scores(outputs.double()).cpu().numpy(),
         }
+
+    def predicted(self, outputs: Tensor, items: Tensor) -> Tensor:
+        """[n] float64."""
+        return self.scores(outputs.double())
+
+    def predicted_words(self) -> str:
+        return "the squared distance to the centre of what is normal, a number an item: higher is less normal"
 
     # -- what is no buffer ---------------------------------------------------------------------------------------------
 

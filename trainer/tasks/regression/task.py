@@ -45,6 +45,7 @@ class Regression(Task):
 
     metrics = (*facts.METRICS, *facts.DIFFUSION)
     primary = "rmse"
+    predicts = "prediction"
     actsweep_transient = ("said",)
 
     shift: Tensor
@@ -217,6 +218,13 @@ class Regression(Task):
     def predictions(self, outputs: Tensor, targets: Tensor) -> dict[str, NDArray[Any]]:
         """``target`` and ``prediction``, [n, k], in the target's own units."""
         return {"target": targets.cpu().numpy(), "prediction": self._raw(outputs).cpu().numpy()}
+
+    def predicted(self, outputs: Tensor, items: Tensor) -> Tensor:
+        """[n, k] float64."""
+        return self._raw(outputs)
+
+    def predicted_words(self) -> str:
+        return "the values in the target's own units, a row an item"
 
 
 def _of_items(predict: Predictor) -> on_mesh.Function:

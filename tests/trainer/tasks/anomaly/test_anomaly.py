@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from trainer import entry, journal
+from trainer import entry, journal, serving
 from trainer.codec import to_text
 from trainer.fold import PREDICTIONS
 from trainer.preflight import tried
@@ -266,3 +267,31 @@ def _read(spec: FoldSpec, root: Path) -> Any:
     from trainer.catalogue import DATASETS, resolve
 
     return resolve("data set", spec.data.name, DATASETS).load(root, spec.data.options)
+
+
+@pytest.mark.parametrize("method", ["flow", "distillation", "gaussian"])
+def test_kept_weights_score_what_the_task_makes_of_pictures_as_the_fold_did(
+    method: str, fold: Callable[..., FoldSpec], trained_on: Callable[..., Any], tmp_path: Path
+) -> None:
+    spec = fold(method)
+    pack = dataclasses.replace(trained_on(spec), keep="best")
+    trained(pack)
+    home, model = Path(pack.launches[0].folder), tmp_path / "model"
+    model.mkdir()
+    (home / "spec.json").write_text(to_text(spec))
+    shutil.copy(home / "attempt-1" / "best.pt", model)
+    asked = serving.Question(
+        folder=str(model),
+        fold=str(home),
+        predictions=str(home / "attempt-1" / PREDICTIONS),
+        data_digest="",
+        data_root=pack.data_root,
+        own_folder=None,
+    )
+    if method == "gaussian":
+        with pytest.raises(ValueError, match="method gaussian scores pictures by what it learns of all training"):
+            serving.answer(asked)
+        return
+    said = serving.answer(asked)
+    assert (said.compared, said.gives_shape, said.derived) == (13, (), True)
+    assert said.largest == 0

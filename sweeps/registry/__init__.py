@@ -1,0 +1,1 @@
+"""A study's winner as a registered model in its MLflow store."""
