@@ -6,6 +6,7 @@ It is changed in the database, not through the server: so the administrator's pa
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from typing import Any
 
@@ -64,6 +65,7 @@ def _told(server: MlflowServer, action: Any) -> Any:
     if not server.settings.login:
         raise StoreError(f"{server.home.folder}: was started with --no-login, everybody of this machine may write")
     os.environ.update({key: value for key, value in server.environment().items() if key.startswith("MLFLOW_AUTH_CONF")})
+    path = list(sys.path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what MLflow stands on, about MLflow
@@ -82,3 +84,5 @@ def _told(server: MlflowServer, action: Any) -> Any:
         what, remedy, _ = store_words.failure(error)
         then = remedy or f"look with `actsweep store status {quote_path(server.home.folder)}`"
         raise TrackingError(f"the logins of {server.home.folder}: {what}; {then}") from error
+    finally:
+        sys.path[:] = path  # MLflow's migrations put the current folder before installed code

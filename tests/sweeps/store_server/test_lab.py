@@ -1,17 +1,13 @@
-"""`actsweep store`: what is refused before anything is written, and a real store's life."""
+"""`actsweep store`: what is refused before anything is written, what is found, and where secrets are."""
 
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 from click.testing import CliRunner
@@ -178,77 +174,3 @@ def test_an_administrators_password_goes_to_no_stranger_on_the_port(tmp_path: Pa
             server.shutdown()
             thread.join()
     assert heard == []
-
-
-# -- a real one --------------------------------------------------------------------------------------------------------
-
-
-def asked(address: str, user: str = "", password: str = "") -> int:
-    import base64
-
-    login = {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()} if user else {}
-    try:
-        with urlopen(Request(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=0", headers=login)) as answer:
-            return int(answer.status)
-    except HTTPError as error:
-        with error:
-            return error.code
-
-
-@pytest.mark.slow
-def test_a_store_is_started_once_shared_by_login_and_goes_on_after_a_crash(store: Any) -> None:
-    place = Home(store.folder)
-    address = f"http://127.0.0.1:{store.port}"
-    first, second = store.said
-    assert first == second
-    said = "\n".join(first)
-    assert f'tracking: {{uri: "{address}"}}' in said
-    password = place.password("admin")
-    assert password
-    assert password not in said
-    listening = MlflowServer(place, place.known()).processes()
-    assert lab.up(store.folder, {}) == first  # what runs is left as it is
-    assert MlflowServer(place, place.known()).processes() == listening
-    assert (asked(address), asked(address, "admin", "wrong"), asked(address, "admin", password)) == (401, 401, 200)
-    # A colleague's login.
-    code, told = run("user", "anna", store.folder)
-    assert code == 0, told
-    theirs = place.password("anna")
-    assert theirs
-    assert theirs not in told
-    assert asked(address, "anna", theirs) == 200
-    code, told = run("user", "anna", store.folder)
-    assert code == 2
-    assert "there already" in told
-    assert run("user", "anna", store.folder, "--reset")[0] == 0
-    assert place.password("anna") != theirs
-    assert asked(address, "anna", str(place.password("anna"))) == 200
-    assert "admin\nanna\n" in "\n".join([lab.user(store.folder, None), ""])
-    assert run("user", "anna", store.folder, "--remove")[0] == 0
-    assert asked(address, "nobody", "x" * 20) == 401
-    assert not place.login_file("anna").exists()
-    assert "stays" in run("user", "admin", store.folder, "--remove")[1]
-    # Nothing secret is in a log or in a process list.
-    logs = [store.folder / mlflow_server.LOG, store.folder / "postgresql" / postgres.LOG]
-    for secret in (password, theirs, place.forms_key()):
-        assert not [log for log in logs if secret in log.read_text()]
-        lists = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-        assert secret not in lists
-    # Another port: not while it runs.
-    code, told = run("up", store.folder, "--port", store.port + 1)
-    assert code == 2
-    assert f"runs with port {store.port}; `actsweep store down" in told
-    assert "its runs are in postgresql" in run("up", store.folder, "--sqlite")[1]
-    # Killed without a chance to tidy up.
-    for pid in listening:
-        os.kill(pid, signal.SIGKILL)
-    (pid,) = [int((store.folder / "postgresql" / "data" / "postmaster.pid").read_text().split()[0])]
-    os.kill(pid, signal.SIGKILL)
-    while MlflowServer(place, place.known()).processes() or Postgres(store.folder).runs:
-        pass
-    state = lab.status(store.folder)
-    assert not state.well
-    assert [line.partition(";")[0] for line in state.lines] == [
-        "PostgreSQL: does not run",
-        "MLflow's server: does not run",
-    ]

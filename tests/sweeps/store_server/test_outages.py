@@ -3,22 +3,31 @@ TLS and tokens, which is down, slow, restarted, asked too much, or loses its ans
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import dataclasses
 import importlib.util
 import os
 import random
 import secrets
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
+from click.testing import CliRunner
 
 from analysis.runs import load, plan, schema
-from sweeps.store_server import lab
+from sweeps.cli.main import main
+from sweeps.store_server import lab, mlflow_server, postgres
 from sweeps.store_server.home import Home
 from sweeps.store_server.mlflow_server import MlflowServer
 from sweeps.store_server.postgres import Postgres
@@ -184,21 +193,32 @@ def test_a_study_outlives_all_that_a_site_does_to_its_server(
         assert max(sent[0]) > 3000 >= max(sent[1])  # a fold's batch had more, and is cut
         site.largest = 10**9
         site.slow_s = 0.2
-        # PostgreSQL itself is restarted below the server, then the server.
+        # PostgreSQL goes away below the server and comes back; then both end without a chance to tidy up.
         database = Postgres(store.folder)
         database.stop()
         study.refused("")
         database.start()
         study.until_sent()
         server = MlflowServer(Home(store.folder), Home(store.folder).known())
-        server.stop()
+        main_process = int((database.data / "postmaster.pid").read_text().split()[0])
+        for pid in (main_process, *server.processes()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while server.processes() or database.runs:
+            time.sleep(0.05)
         study.refused("an error of its own")
         site.slow_s = 0.0
-        assert not lab.status(store.folder).well
+        state = lab.status(store.folder)
+        assert not state.well
+        assert [line.partition(";")[0] for line in state.lines] == [
+            "PostgreSQL: does not run",
+            "MLflow's server: does not run",
+        ]
         lab.up(store.folder, {})
+        assert lab.status(store.folder).well
         study.until_sent()
         assert study.tracker.close(), study.tracker.trouble
-        assert differences(views.view(study.tracker, study.name), fresh(study.folder)) == []
+        assert differences(views.view(study.tracker), fresh(study.folder)) == []
         login.use(site.address)
         there, here = load.load(site.address, study.name), load.load(tmp_path / "fresh" / "study")
         assert there.cube.drop(columns="run_id").equals(here.cube.drop(columns="run_id"))
@@ -231,4 +251,64 @@ def test_whatever_fails_at_random_the_view_ends_whole(
             study.until_sent()
         assert len(met) > 5
         site.fault = lambda method, path: None
-        assert differences(views.view(study.tracker, study.name), fresh(study.folder)) == []
+        assert differences(views.view(study.tracker), fresh(study.folder)) == []
+
+
+def run(*words: object) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["store", *map(str, words)])
+    return result.exit_code, result.output
+
+
+def asked(address: str, user: str = "", password: str = "") -> int:
+    login = {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()} if user else {}
+    try:
+        with urlopen(Request(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=0", headers=login)) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_a_store_is_started_once_and_shared_by_login(store: Any) -> None:
+    place = Home(store.folder)
+    address = f"http://127.0.0.1:{store.port}"
+    first, second = store.said
+    assert first == second
+    said = "\n".join(first)
+    assert f'tracking: {{uri: "{address}"}}' in said
+    password = place.password("admin")
+    assert password
+    assert password not in said
+    listening = MlflowServer(place, place.known()).processes()
+    assert lab.up(store.folder, {}) == first  # what runs is left as it is
+    assert MlflowServer(place, place.known()).processes() == listening
+    assert (asked(address), asked(address, "admin", "wrong"), asked(address, "admin", password)) == (401, 401, 200)
+    # A colleague's login.
+    code, told = run("user", "anna", store.folder)
+    assert code == 0, told
+    theirs = place.password("anna")
+    assert theirs
+    assert theirs not in told
+    assert asked(address, "anna", theirs) == 200
+    code, told = run("user", "anna", store.folder)
+    assert code == 2
+    assert "there already" in told
+    assert run("user", "anna", store.folder, "--reset")[0] == 0
+    assert place.password("anna") != theirs
+    assert asked(address, "anna", str(place.password("anna"))) == 200
+    assert "admin\nanna\n" in "\n".join([lab.user(store.folder, None), ""])
+    assert run("user", "anna", store.folder, "--remove")[0] == 0
+    assert asked(address, "nobody", "x" * 20) == 401
+    assert not place.login_file("anna").exists()
+    assert "stays" in run("user", "admin", store.folder, "--remove")[1]
+    # Nothing secret is in a log or in a process list.
+    logs = [store.folder / mlflow_server.LOG, store.folder / "postgresql" / postgres.LOG]
+    for secret in (password, theirs, place.forms_key()):
+        assert not [log for log in logs if secret in log.read_text()]
+        lists = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        assert secret not in lists
+    # Another port: not while it runs.
+    code, told = run("up", store.folder, "--port", store.port + 1)
+    assert code == 2
+    assert f"runs with port {store.port}; `actsweep store down" in told
+    assert "its runs are in postgresql" in run("up", store.folder, "--sqlite")[1]
