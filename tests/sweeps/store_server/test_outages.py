@@ -312,3 +312,16 @@ def test_a_store_is_started_once_and_shared_by_login(store: Any) -> None:
     assert code == 2
     assert f"runs with port {store.port}; `actsweep store down" in told
     assert "its runs are in postgresql" in run("up", store.folder, "--sqlite")[1]
+
+
+def test_a_study_whose_server_never_answers_ends_with_its_report(tmp_path: Path) -> None:
+    study = tmp_path / "tiny.yaml"
+    study.write_text(
+        "name: tiny\ndata: {name: wine}\nmodel: {name: mlp}\ntraining: {epochs: 2}\nfolds: {folds: 2, repeats: 1}\n"
+        'activations: [relu, silu]\ntracking: {uri: "http://127.0.0.1:9"}\ncluster: {profile: local}\n'
+    )
+    result = CliRunner().invoke(main, ["run", str(study), "--folder", str(tmp_path / "tiny")])
+    assert result.exit_code == 0, result.output
+    assert "MLflow is behind" in result.output
+    assert "The report was made from the folder itself" in result.output
+    assert "silu" in (tmp_path / "tiny" / "report" / "report.html").read_text()
