@@ -31,8 +31,15 @@ class Said:
 class Reported:
     time: float
     """When, in seconds since the Unix epoch."""
+    page: str
+    """The report's own page; "" where that was not kept."""
     said: Said | None
-    """None where a version wrote it that kept no more than the time."""
+    """None where a version wrote it that kept no more than time and page."""
+
+    @property
+    def answer(self) -> str:
+        """The report's first sentences; "" where they were not kept."""
+        return self.said.answer if self.said is not None else ""
 
 
 def note(path: Path, page: Path, said: Said | None = None) -> None:
@@ -46,7 +53,8 @@ def read(path: Path) -> Reported | None:
     """None where no report is known to have been written, or what was kept of it cannot be read."""
     try:
         told = json.loads((path / REPORTED).read_text(encoding="utf-8"))
-        return Reported(time=float(told["time"]), said=_said(told["said"]) if "said" in told else None)
+        said = _said(told["said"]) if "said" in told else None
+        return Reported(time=float(told["time"]), page=str(told.get("page", "")), said=said)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from sweeps.folder import layout, ledger
+from sweeps.folder import ledger
+from sweeps.folder import reported as kept
 from sweeps.folder.journals import Journals
 from sweeps.folder.records import Finished, LedgerRecord, Paused, Submitted, Submitting
+from sweeps.folder.reported import Reported
 from sweeps.folder.state import State
 from sweeps.study.running import Event
 from sweeps.study.study import Study
@@ -147,27 +147,7 @@ def counts(path: Path, study: Study, state: State) -> Counts:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reported:
-    """The report of what ended."""
-
-    page: str
-    answer: str
-    """What it says first; "" where that cannot be read."""
-
-
 def reported(path: Path, since: float) -> Reported | None:
-    """The report that was written of a study after it ended; None where there is none yet."""
-    try:
-        said: dict[str, Any] = json.loads((path / layout.REPORTED).read_text(encoding="utf-8"))
-        page = Path(said["page"])
-        if said["time"] < since or not page.exists():
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    try:
-        numbers = json.loads((page.parent / "numbers.json").read_text(encoding="utf-8"))
-        answer = str(numbers["answer"]["sentence"])
-    except (OSError, ValueError, KeyError, TypeError):
-        answer = ""
-    return Reported(page=str(page), answer=answer)
+    """The report that was written of a study after it ended; None where there is none yet, or none any more."""
+    known = kept.read(path)
+    return known if known is not None and known.time >= since and Path(known.page).exists() else None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.folder.layout import quote_path
-from sweeps.notify.events import END, Counts, Happened, Reported
+from sweeps.folder.reported import Reported
+from sweeps.notify.events import END, Counts, Happened
 
 MOST = 1800
 """Characters of a text: chats cut or refuse longer ones (Discord at 2000)."""

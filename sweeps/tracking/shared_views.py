@@ -34,7 +34,7 @@ CHART_RUNS = 100
 """Bars and points in one chart."""
 ONE_BY_ONE = 6
 """Charts of one setting each against the selection metric."""
-_WIDE, _NARROW = 170, 120
+_WORDS, _WIDE, _NARROW = 300, 170, 120
 """Columns' widths in pixels."""
 
 
@@ -99,6 +99,7 @@ def _comparison(plan: Plan, params: Sequence[str]) -> View:
     mean, sd = metric_key(schema.MEAN_PREFIX + metric), metric_key(schema.SD_PREFIX + metric)
     columns = {
         _LABEL: _NARROW,
+        _of("tags", schema.VERDICT): _WORDS,  # "-" before there is a report
         _of("metrics", mean): _WIDE,
         _of("metrics", sd): _WIDE,
         _of("metrics", schema.SECONDS_EPOCH): _NARROW,
@@ -113,7 +114,8 @@ def _comparison(plan: Plan, params: Sequence[str]) -> View:
         sections=[_section("comparison", 2, 420)],
         charts=[_bar("comparison", mean), _bar("comparison", sd)],
     )
-    shows = f"the activations, best first by {plan.primary.name} on held-out folds: mean, sd, settings, time"
+    first = f"the activations, best first by {plan.primary.name} on held-out folds"
+    shows = f"{first}: the report's verdict, mean, sd, settings, time"
     return View(key=COMPARISON, shows=shows, opens="TABLE", state=state)
 
 

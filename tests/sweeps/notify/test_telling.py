@@ -20,11 +20,12 @@ import pytest
 from sweeps.cli.telling import told
 from sweeps.driver import session
 from sweeps.errors import CodeDrift, FolderBusy
-from sweeps.folder import layout, ledger, notices
+from sweeps.folder import layout, ledger, notices, reported
 from sweeps.folder.growth_records import Extended
 from sweeps.folder.lock import Lock
 from sweeps.folder.notices import Book, Outcome
 from sweeps.folder.records import Finished
+from sweeps.folder.reported import Said
 from sweeps.notify import events, sending, telling
 from sweeps.notify.telling import tell
 from sweeps.study.study import digest
@@ -107,12 +108,11 @@ def test_the_first_screen_of_a_report_of_this_end_is_told(tmp_path: Path, hook: 
     path = made(tmp_path / "small")
     (path / "report").mkdir()
     (path / "report" / "report.html").write_text("")
-    (path / "report" / "numbers.json").write_text(json.dumps({"answer": {"sentence": "ReLU it is."}}))
     ended(path)
     layout.write_aside(path / layout.REPORTED, json.dumps({"time": 2.0, "page": str(path / "report/report.html")}))
     now = events.stands(path)
     assert events.reported(path, now.ended_at) is None  # it is of an earlier end
-    layout.note_report(path, path / "report" / "report.html")
+    reported.note(path, path / "report" / "report.html", Said(answer="ReLU it is."))
     quick(path)
     assert hook.values[0]["answer"] == "ReLU it is."
     assert hook.texts[0].splitlines()[1:] == [

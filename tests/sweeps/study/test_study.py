@@ -111,7 +111,7 @@ def test_a_file_that_is_not_there_suggests_the_one_that_is(tmp_path):
         (LEAST + "question: &a [*a]", "an alias that stands for itself"),
         (LEAST + "\tx: 1", "study:4: not YAML"),
         ("name: x\ndata: digits\nactivations: []", "activations: got []; accepts at least one activation"),
-        ("name: x\ndata: digits", "study:1: activations: is missing; accepts a list of names"),
+        ("name: x\ndata: digits", "study:1: activations: is missing; accepts what is compared: names, or mappings"),
         (
             "name: x\ndata: digits\nactivations: [gelu]",
             "control: is missing; accepts the label that all others are compared with",

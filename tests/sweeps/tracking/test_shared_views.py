@@ -121,9 +121,12 @@ def test_the_comparison_shows_what_confirmed_trials_have(tmp_path: Path) -> None
         "params.`activation.a_degrees`",
         "params.`training.lr`",
     ]
-    assert {"tags.`actsweep.activation`", "metrics.`mean/heldout/accuracy`", "metrics.`sd/heldout/accuracy`"} <= set(
-        columns
-    )
+    assert {
+        "tags.`actsweep.activation`",
+        "tags.`actsweep.verdict`",
+        "metrics.`mean/heldout/accuracy`",
+        "metrics.`sd/heldout/accuracy`",
+    } <= set(columns)
     assert {"metrics.`seconds/epoch`", "attributes.`Duration`"} <= set(columns)
 
 
