@@ -27,6 +27,7 @@ from sweeps.tracking import pages, shared_views
 from sweeps.tracking.pages import Page
 from sweeps.tracking.run_values import NOTE, metric_key
 from sweeps.tracking.store import DATABASE, connect, leave, locate
+from sweeps.wording import counted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -134,7 +135,7 @@ class Keeper:
         tracker, before = self._trackers.get(study.sweep, (None, {}))
         trouble = None
         if tracker is None or tracker.folder != study.folder:
-            self._say(f"{study.name}: reads {sum('/' in name for name in now)} folds")
+            self._say(f"{study.name}: reads {counted(sum('/' in name for name in now), 'fold')}")
             tracker = Tracker(self.store.uri, study.folder)
             try:
                 tracker.sync()

@@ -45,5 +45,6 @@ def fold_result(run: FoldRun, history: FoldHistory | None) -> FoldResult | None:
 def epoch_s(history: FoldHistory) -> float | None:
     """Median seconds of an epoch (training, evaluation and the rest), without the first, which warms up, where there
     are more; of a fold that went on on another kind of device, on that one. None of a fold without an epoch."""
-    seconds = [epoch.seconds for epoch in history.epochs if epoch.epoch >= history.timed_from]
+    first = history.timed_from
+    seconds = [epoch.seconds for epoch in history.epochs if epoch.epoch >= first]
     return statistics.median(seconds[1:] or seconds) if seconds else None

@@ -161,12 +161,18 @@ def _start(store: Store, log: Path, host: str, port: int, found: Sequence[Page],
 def command(host: str, port: int) -> list[str]:
     """The server's command line. The store's URI is not in it: a process list is public, and a database's URI may carry
     a password."""
+    options = "--threads 8 --graceful-timeout 2"  # an open browser keeps connections, and would delay Ctrl-C
+    if find_spec("gunicorn.ctl"):
+        options += " --no-control-socket"
     return [
         sys.executable,
         "-P",
         *("-m", "mlflow", "server"),
         *("--host", host, "--port", str(port), "--workers", "1"),
-        *("--gunicorn-opts", "--threads 8" + (" --no-control-socket" if find_spec("gunicorn.ctl") else "")),
+        *(
+            "--gunicorn-opts",
+            "--threads 8 --graceful-timeout 2" + (" --no-control-socket" if find_spec("gunicorn.ctl") else ""),
+        ),
     ]
 
 
