@@ -38,7 +38,7 @@ def text(of: Stamps) -> str:
 def folds(before: Stamps, now: Stamps) -> list[str]:
     """The folds with news: of their own, or of what was decided of their trial."""
     new = {name for name in now if before.get(name) != now[name]}
-    return [name for name in now if "/" in name and (name in new or name.partition("/")[0] in new)]
+    return sorted(name for name in now if "/" in name and (name in new or name.partition("/")[0] in new))
 
 
 def _folders(path: str | Path) -> list[os.DirEntry[str]]:

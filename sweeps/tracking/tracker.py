@@ -88,11 +88,11 @@ class Tracker:
                 break
         waiting = {fold.partition("/")[0] for fold in self._pending}
         for trial in list(self._trials_due):
-            if until is not None and self._clock() > until:
-                break
             if trial not in waiting:
                 self._attempt(trial, self._updates.trial)
                 self._trials_due.pop(trial, None)
+                if until is not None and self._clock() > until:
+                    break
 
     def sync(self) -> Synced:
         """Makes the store say what the study folder says, whatever it held before. Raises :class:`TrackingError`."""

@@ -34,7 +34,7 @@ def study(*, objectives: bool = True, **changed: object) -> Study:
                 alike = (made.cube["activation"] == label) & (made.cube["repeat"] == 0) & (made.cube["fold"] == fold)
                 row = made.cube[alike].iloc[0].to_dict()
                 curve = made.curves[made.curves["run_id"] == row["run_id"]].copy()
-                run_id, factor = f"{label}-{setting}-{fold}", float(np.exp(rng.normal(0, 0.1)))
+                run_id, factor = f"{made.plan.study}-{label}-{setting}-{fold}", float(np.exp(rng.normal(0, 0.1)))
                 for part in ("train", "evaluate", "rest"):
                     curve[f"seconds/{part}"] *= factor
                 curves.append(curve.assign(run_id=run_id))
