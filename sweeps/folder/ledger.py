@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from sweeps.errors import LedgerError
+from sweeps.folder import whole_lines
 from sweeps.folder.records import KINDS, LEDGER, LedgerRecord, Migrated, Opened
 from sweeps.folder.state import State
 from trainer.codec import from_plain
@@ -34,8 +35,7 @@ class Ledger:
             self.state.apply(line.record)
             last = line
         whole = last.end if last is not None else 0
-        if self.path.exists() and self.path.stat().st_size != whole:
-            os.truncate(self.path, whole)
+        whole_lines.cut(self.path, whole)
         self._file: IO[str] = self.path.open("a", encoding="utf-8")
         if last is not None and last.written not in (None, LEDGER.schema):
             self.write(Migrated(schema=LEDGER.schema))
@@ -86,23 +86,16 @@ class _Line(NamedTuple):
 
 
 def _lines(path: Path) -> Iterator[_Line]:
-    if not path.exists():
-        return
     written: int | None = None
-    end = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            end += len(line)
-            try:
-                raw = json.loads(line)
-                kind = KINDS[raw["kind"]]
-                if kind in (Opened, Migrated):
-                    written = raw["schema"]
-                yield _Line(from_plain(kind, raw, written=written), written, end)
-            except (ValueError, KeyError, TypeError, SpecError) as error:
-                raise LedgerError(
-                    f"{path}:{number}: not a ledger record ({error}); restore the file from a "
-                    "backup, or start the study in another folder"
-                ) from error
+    for number, line, end in whole_lines.read(path):
+        try:
+            raw = json.loads(line)
+            kind = KINDS[raw["kind"]]
+            if kind in (Opened, Migrated):
+                written = raw["schema"]
+            yield _Line(from_plain(kind, raw, written=written), written, end)
+        except (ValueError, KeyError, TypeError, SpecError) as error:
+            raise LedgerError(
+                f"{path}:{number}: not a ledger record ({error}); restore the file from a "
+                "backup, or start the study in another folder"
+            ) from error

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, ClassVar, Literal, get_args
 
 from sweeps.errors import LedgerError
+from sweeps.folder import whole_lines
 from trainer.codec import Format, from_plain
 from trainer.errors import SpecError
 
@@ -116,29 +117,23 @@ class Book:
         whole = self._read()
         self._file: IO[bytes] | None = None
         if write:
-            if self.path.exists() and self.path.stat().st_size != whole:
-                os.truncate(self.path, whole)
+            whole_lines.cut(self.path, whole)
             self._file = self.path.open("ab", buffering=0)
 
     def _read(self) -> int:
         """Bytes up to the end of the last whole line."""
-        end = 0
-        if not self.path.exists():
-            return end
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                end += len(line)
-                try:
-                    raw = json.loads(line)
-                    self.note(from_plain(_KINDS[raw["kind"]], raw))
-                except (ValueError, KeyError, TypeError, SpecError) as error:
-                    raise LedgerError(
-                        f"{self.path}:{number}: not a notice ({error}); restore the file, or remove it: what was told "
-                        "last may be told again then"
-                    ) from error
-        return end
+        whole = 0
+        for number, line, end in whole_lines.read(self.path):
+            whole = end
+            try:
+                raw = json.loads(line)
+                self.note(from_plain(_KINDS[raw["kind"]], raw))
+            except (ValueError, KeyError, TypeError, SpecError) as error:
+                raise LedgerError(
+                    f"{self.path}:{number}: not a notice ({error}); restore the file, or remove it: what was told "
+                    "last may be told again then"
+                ) from error
+        return whole
 
     def write(self, record: Record) -> None:
         """Appends and forces to disk, then notes. Raises :class:`OSError`, and the file is as it was."""
