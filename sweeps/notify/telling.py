@@ -16,10 +16,12 @@ from sweeps.folder import place
 from sweeps.folder.lock import Lock
 from sweeps.folder.notices import Answered, Begun, Book, Due, Notice, Outcome, Record
 from sweeps.folder.provenance import mask
+from sweeps.folder.reported import Reported
 from sweeps.notify import events, sending
 from sweeps.notify.events import Counts, Happened, Stands
 from sweeps.notify.message import Message
 from sweeps.study.running import Notify
+from sweeps.study.study import Study
 from sweeps.suite import folder as suites
 
 PAUSES_S = (1.0, 4.0, 10.0)
@@ -108,22 +110,13 @@ def _of_study(path: Path, problem: str) -> _Ended | None:
     if study.notify is None:
         return None
     now = _stands(path, problem)
-    happened = events.of_study(path, study, now or Stands(), problem)
-    if happened is None or happened.event not in study.notify.on:
-        return None
-    return _Ended(
-        notify=study.notify,
-        happened=happened,
-        message=lambda identity: Message(
-            id=identity,
-            kind="study",
-            name=study.name,
-            question=study.question,
-            folder=path.absolute(),
-            happened=happened,
-            counts=events.counts(path, study, now.state) if now else None,
-            reported=events.reported(path, now.ended_at) if now and now.state.finished else None,
-        ),
+    return _ended(
+        "study",
+        study,
+        path,
+        events.of_study(path, study, now or Stands(), problem),
+        lambda: events.counts(path, study, now.state) if now else None,
+        lambda: events.reported(path, now.ended_at) if now and now.state.finished else None,
     )
 
 
@@ -146,24 +139,44 @@ def _of_suite(path: Path, problem: str) -> _Ended | None:
     found = {member: _stands(folder, problem) for member, folder in paths.items()}
     now = {member: each or Stands() for member, each in found.items()}
     happened = events.of_suite(paths, now, studies, problem)
-    if happened is None or happened.event not in suite.notify.on:
+
+    def counts() -> Counts | None:
+        if not all(found.values()):
+            return None
+        return sum((events.counts(paths[name], studies[name], each.state) for name, each in now.items()), Counts())
+
+    def reported() -> Reported | None:
+        if happened is None or not happened.of.startswith(events.END):
+            return None
+        return events.reported(paths[suite.members[0]], max(each.ended_at for each in now.values()))
+
+    return _ended("suite", suite, path, happened, counts, reported)
+
+
+def _ended(
+    kind: str,
+    named: Study | suites.Opened,
+    path: Path,
+    happened: Happened | None,
+    counts: Callable[[], Counts | None],
+    reported: Callable[[], Reported | None],
+) -> _Ended | None:
+    """What is to be told, where the study or suite wants to tell that; the rest is looked at once it is told."""
+    notify = named.notify
+    if notify is None or happened is None or happened.event not in notify.on:
         return None
     return _Ended(
-        notify=suite.notify,
+        notify=notify,
         happened=happened,
         message=lambda identity: Message(
             id=identity,
-            kind="suite",
-            name=suite.name,
-            question=suite.question,
+            kind=kind,
+            name=named.name,
+            question=named.question,
             folder=path.absolute(),
             happened=happened,
-            counts=sum((events.counts(paths[name], studies[name], each.state) for name, each in now.items()), Counts())
-            if all(found.values())
-            else None,
-            reported=events.reported(paths[suite.members[0]], max(each.ended_at for each in now.values()))
-            if happened.of.startswith(events.END)
-            else None,
+            counts=counts(),
+            reported=reported(),
         ),
     )
 
