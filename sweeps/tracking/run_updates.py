@@ -10,7 +10,6 @@ run that is ours to say; their own tags and notes, and runs of their own, stay.
 from __future__ import annotations
 
 import dataclasses
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +22,7 @@ from sweeps.tracking.experiment_search import declared_ms, owner_tags
 from sweeps.tracking.folder_reader import FolderReader, Unreadable
 from sweeps.tracking.run_content import later_tags, study_run, trial_run
 from sweeps.tracking.run_face import Face
-from sweeps.tracking.run_values import LOGGED, PARENT, FoldResult, FoldRun, Point, Run
+from sweeps.tracking.run_values import LOGGED, PARENT, FoldResult, FoldRun, Point, Run, short
 from sweeps.tracking.store_index import KnownRun, StoreIndex
 from sweeps.tracking.study_summary import SUMMARY
 from sweeps.tracking.study_summary import points as study_points
@@ -239,7 +238,7 @@ class RunUpdates:
     def _attach(self, known: KnownRun) -> str:
         """Attaches the study's files to its run, and its report where the run has none; a checksum of the former."""
         texts = self._reader.artifacts()
-        logged = f"{zlib.crc32(repr(texts).encode()):08x}"
+        logged = short(texts)
         if self._attached is None:
             self._attached = self._index.attached(known.run_id)
         tops = {name.partition("/")[0] for name in texts}
@@ -268,7 +267,7 @@ class RunUpdates:
         if trials and all(trial is not None and trial.closed for trial in trials):
             end_ms = max(trial.end_ms for trial in trials if trial is not None)
             final = study_points(self._reader, end_ms)
-            summary = f"{zlib.crc32(repr(final).encode()):08x}"
+            summary = short(final)
             if known.final not in ("", summary):  # metrics can be added to, and not changed
                 self._index.delete(self._reader.plan.study)
                 known = self.study()
@@ -296,4 +295,4 @@ class RunUpdates:
 
 def _summary(run: Run) -> str:
     """What a trial's run says at its end, in short; "" while it runs."""
-    return f"{zlib.crc32(repr((run.status, run.end_ms, run.final)).encode()):08x}" if run.end_ms else ""
+    return short((run.status, run.end_ms, run.final)) if run.end_ms else ""

@@ -173,6 +173,11 @@ def checksum(times: Iterable[tuple[int, int]]) -> int:
     return zlib.crc32(repr(list(times)).encode())
 
 
+def short(value: object) -> str:
+    """A checksum of a value by how it is written, as a tag holds it."""
+    return f"{zlib.crc32(repr(value).encode()):08x}"
+
+
 def metric_key(name: str) -> str:
     """A name that MLflow accepts; differing names stay different."""
     clean = _FORBIDDEN.sub("_", name).strip("/")
