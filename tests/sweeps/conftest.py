@@ -1,4 +1,5 @@
-"""What the tests of sweeps share: empty MLflow files to copy, and children that begin where this process is."""
+"""What the tests of sweeps share: empty MLflow files to copy, a cluster whose jobs are over at once, and children that
+begin where this process is."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from slurm.jobs import Costs, JobReport, JobState
 from sweeps.tracking import store, ui_server
 
 
@@ -31,6 +33,44 @@ def _one_new_store_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for module in (store, ui_server):  # all that know it by name: loaded here, before it is another
             patch.setattr(module, "initialise", initialise)
         yield
+
+
+class AtOnce:
+    """A cluster whose jobs do what they are given in this process, and are over when they were submitted."""
+
+    trouble = ""
+
+    def __init__(self, work: Callable[[str], object]) -> None:
+        self.costs = Costs()
+        self._work = work
+
+    def submit(
+        self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
+    ) -> list[str]:
+        for text in texts:
+            self._work(text)
+        return [f"{name}.{number}" for number in range(len(texts))]
+
+    def recover(self, name: str, folder: Path) -> dict[int, str]:
+        return {}
+
+    def poll(self, jobs: Collection[str]) -> Mapping[str, JobReport]:
+        return {job: JobReport(job=job, state=JobState.FINISHED) for job in jobs}
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        pass
+
+    def room(self, active: int) -> int:
+        return 1000
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def at_once() -> Callable[[Callable[[str], object]], AtOnce]:
+    """Makes a cluster whose jobs are over when they were submitted, of what a job does with its text."""
+    return AtOnce
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@ numbers, whatever study and trial it is of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import ray.tune  # noqa: F401  # leaves its marks on the process: before any test, not in one
 
-from slurm.jobs import Costs, JobReport, JobState
+from slurm.jobs import Cluster
 from sweeps.driver import session
 from sweeps.driver.driver import Driver
 from sweeps.driver.packs import Node
@@ -24,41 +24,8 @@ Drive = Callable[..., Driver]
 Trainings = Callable[[Path], dict[str, object]]
 
 
-class AtOnce:
-    """A cluster whose jobs are over when they were submitted."""
-
-    def __init__(self) -> None:
-        self.costs = Costs()
-        self.submitted = 0
-
-    def submit(
-        self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
-    ) -> list[str]:
-        for text in texts:
-            pretended.pretend(text)
-        self.submitted += len(texts)
-        return [f"{name}.{number}" for number in range(len(texts))]
-
-    trouble = ""
-
-    def recover(self, name: str, folder: Path) -> dict[int, str]:
-        return {}
-
-    def poll(self, jobs: Collection[str]) -> Mapping[str, JobReport]:
-        return {job: JobReport(job=job, state=JobState.FINISHED) for job in jobs}
-
-    def cancel(self, jobs: Collection[str]) -> None:
-        pass
-
-    def room(self, active: int) -> int:
-        return 1000
-
-    def release(self) -> None:
-        pass
-
-
 @pytest.fixture
-def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
+def drive(monkeypatch: pytest.MonkeyPatch, at_once: Callable[..., Cluster]) -> Drive:
     """Makes a study's folder from a text or file, unless it is there, and drives it to its end; the closed driver."""
     value = pretended.value
 
@@ -71,7 +38,7 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
         if text:
             session.make(load(text), path, ["test"])
         node = Node(data_root=None, scratch=None, code=code)
-        driver = Driver(path, session.opened(path), AtOnce(), None, node)
+        driver = Driver(path, session.opened(path), at_once(pretended.pretend), None, node)
         try:
             for _ in range(200):
                 driver.tick()

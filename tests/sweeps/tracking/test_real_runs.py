@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from analysis.runs import load as runs
 from analysis.runs import schema
-from slurm.jobs import Costs, JobReport, JobState
+from slurm.jobs import Cluster
 from sweeps.cli import reporting
 from sweeps.driver import session
 from sweeps.driver.driver import Driver
@@ -51,48 +51,19 @@ control: relu
 STUDIES = {"classes": CLASSES, "numbers": NUMBERS}
 
 
-class Here:
-    """A cluster whose jobs train in this process, and are over when they were submitted."""
-
-    def __init__(self) -> None:
-        self.costs = Costs()
-
-    def submit(
-        self, call: str, texts: Sequence[str], *, name: str, folder: Path, avoid: Collection[str] = ()
-    ) -> list[str]:
-        from trainer import entry
-
-        for text in texts:
-            entry.run(text)
-        return [f"{name}.{number}" for number in range(len(texts))]
-
-    trouble = ""
-
-    def recover(self, name: str, folder: Path) -> dict[int, str]:
-        return {}
-
-    def poll(self, jobs: Collection[str]) -> Mapping[str, JobReport]:
-        return {job: JobReport(job=job, state=JobState.FINISHED) for job in jobs}
-
-    def cancel(self, jobs: Collection[str]) -> None:
-        pass
-
-    def room(self, active: int) -> int:
-        return 1000
-
-    def release(self) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def ran(tmp_path_factory: pytest.TempPathFactory, at_once: Callable[..., Cluster]) -> dict[str, Path]:
     """The folder of each study, driven to its end."""
+    from trainer import entry
+
     home, found = tmp_path_factory.mktemp("runs"), {}
     for name, text in STUDIES.items():
         path = found[name] = home / name
         session.make(load(text), path, ["actsweep", "run", f"studies/{name}.yaml", "--folder", str(path)])
         tracker = Tracker(None, path)
-        driver = Driver(path, session.opened(path), Here(), tracker, Node(data_root=None, scratch=None, code=""))
+        driver = Driver(
+            path, session.opened(path), at_once(entry.run), tracker, Node(data_root=None, scratch=None, code="")
+        )
         try:
             for _ in range(100):
                 driver.tick()
