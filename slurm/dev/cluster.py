@@ -124,6 +124,9 @@ class DevCluster:
         folder = self.folder / "database"
         account = ["--user=root"] if getpass.getuser() == "root" else []  # else it refuses to run as root
         folder.mkdir(exist_ok=True)
+        # MariaDB empties its folder of temporary files as it starts, also of those that another one there is using
+        aside = {"TMPDIR": str(self.folder / "tmp")}
+        Path(aside["TMPDIR"]).mkdir(exist_ok=True)
         if not (folder / "mysql").exists():
             words = [
                 config.find("mariadb-install-db"),
@@ -132,7 +135,7 @@ class DevCluster:
                 f"--datadir={folder}",
                 "--skip-test-db",
             ]
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            done = subprocess.run(words, env=os.environ | aside, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise DevClusterError(f"mariadb-install-db failed: {last_words(done.stderr or done.stdout)}")
         boot = self.folder / "database.sql"
@@ -153,7 +156,7 @@ class DevCluster:
             "--innodb-buffer-pool-size=64M",
             "--innodb-lock-wait-timeout=900",
         ]
-        self._daemon(LAST, [config.find("mariadbd"), "--no-defaults", *account, *options])
+        self._daemon(LAST, [config.find("mariadbd"), "--no-defaults", *account, *options], aside)
         self._daemons.until(LAST, (folder / "db.socket").exists)
 
     def _munged(self) -> list[str]:
@@ -176,9 +179,9 @@ class DevCluster:
             if self._ask("sacctmgr", "--immediate", *words) is None:
                 raise DevClusterError(f"sacctmgr {' '.join(words)} failed; see {self.folder}/slurmdbd.log")
 
-    def _daemon(self, name: str, words: Sequence[str]) -> None:
-        socket_of_the_database = str(self.folder / "database" / "db.socket")
-        self._daemons.start(name, words, self.environment() | {"MYSQL_UNIX_PORT": socket_of_the_database})
+    def _daemon(self, name: str, words: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+        database = {"MYSQL_UNIX_PORT": str(self.folder / "database" / "db.socket")}
+        self._daemons.start(name, words, {**self.environment(), **database, **(variables or {})})
         self._remember()
 
     def _ask(self, *words: str, timeout: float = 30) -> str | None:

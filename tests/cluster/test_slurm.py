@@ -338,7 +338,11 @@ def test_the_time_limit_ends_in_a_resumed_job(
     assert f'"interrupted": [{int(signal.SIGUSR2)}' in (attempts[0] / "journal.jsonl").read_text()
 
 
-def test_a_cluster_is_up_soon_and_leaves_no_process(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_cluster_is_up_soon_and_leaves_no_process_and_anothers_files_alone(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    in_use = tmp_path / "#sql-temptable-1-1-1.MAD"  # as another MariaDB's, which is being set up beside this one
+    in_use.touch()
     code = """
 import json, sys, time
 from pathlib import Path
@@ -349,7 +353,10 @@ cluster = devcluster.up(nodes=2, gpus_per_node=2, folder=Path(sys.argv[1]))
 print(json.dumps([time.monotonic() - begin, cluster.status().nodes]))
 """
     folder = tmp_path_factory.mktemp("up") / "c"
-    up = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    words = [sys.executable, "-c", code, str(folder)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    up = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert in_use.exists()
     seconds, nodes = json.loads(up.stdout)
     assert seconds < 20
     assert nodes == {"gpu1": "idle", "gpu2": "idle"}
