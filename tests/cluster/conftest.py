@@ -147,16 +147,31 @@ def main_cluster(start_cluster: Callable[[Shape], DevCluster]) -> DevCluster:
 
 
 @pytest.fixture
-def dev(main_cluster: DevCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[DevCluster]:
-    """The main development cluster, reached by this test's commands; whole again when the test is over, however."""
-    monkeypatch.setenv("SLURM_CONF", str(main_cluster.conf))
-    yield main_cluster
-    daemons = main_cluster.status().daemons
-    if not daemons["slurmctld"]:
-        main_cluster.start_controller()
-    for node in main_cluster.nodes:
-        if not daemons[node]:
-            main_cluster.start_node(node)
+def dev(main_cluster: DevCluster) -> Iterator[DevCluster]:
+    """The main development cluster, reached by this test's commands; whole again when the test is over, however, and
+    rid of the jobs that it left: the next one would wait for them."""
+    with pytest.MonkeyPatch.context() as patch:  # not the test's own, which the test may undo
+        patch.setenv("SLURM_CONF", str(main_cluster.conf))
+        before = queued()
+        yield main_cluster
+        daemons = main_cluster.status().daemons
+        if not daemons["slurmctld"]:
+            main_cluster.start_controller()
+        for node in main_cluster.nodes:
+            if not daemons[node]:
+                main_cluster.start_node(node)
+        if left := queued() - before:
+            subprocess.run(["scancel", *sorted(left)], check=True)
+            end = time.monotonic() + 60
+            while queued() & left:
+                assert time.monotonic() < end, f"jobs {sorted(left)} do not end"
+                time.sleep(0.2)
+
+
+def queued() -> set[str]:
+    """The jobs of the cluster that ``SLURM_CONF`` names."""
+    done = subprocess.run(["squeue", "--noheader", "--format=%A"], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
 
 
 @pytest.fixture

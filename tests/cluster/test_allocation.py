@@ -218,7 +218,6 @@ def test_without_the_scheduler_another_jobs_steps_are_over_and_ones_own_unknown(
         assert report.state is JobState.PREEMPTED
     finally:
         dev.start_controller()
-    monkeypatch.undo()
 
 
 @pytest.fixture

@@ -74,8 +74,13 @@ def test_every_command_of_the_journey_does_what_it_says(
     shared: Path, shell: object, console: ModuleType, dev: DevCluster, slurm: Callable[..., str]
 ) -> None:
     def fill(shared: Path) -> None:
+        """Another's job that holds all GPUs, once the jobs of the step before are over."""
         slurm("sbatch", "--job-name=filler", f"--nodes={len(dev.nodes)}", "--gpus-per-node=4", "--output=/dev/null",
               "--wrap=sleep 600")  # fmt: skip
+        end = time.monotonic() + 120
+        while slurm("squeue", "--noheader", "--name=filler", "--format=%T").split() != ["RUNNING"]:
+            assert time.monotonic() < end, slurm("squeue")
+            time.sleep(0.5)
 
     after: dict[str, Site] = {
         "$ python3 -m venv actsweep-env": lend_packages,
