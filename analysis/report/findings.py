@@ -141,13 +141,16 @@ class Findings:
 
     @cached_property
     def digest(self) -> str:
-        """Identity of the input: 16 hexadecimal digits over every value of the frames and the plans."""
+        """Identity of the input: 16 hexadecimal digits over every value of the frames and the plans. MLflow's run ids
+        stand for a row of the cube: a store that is made anew draws others."""
         whole = hashlib.sha256(self.published.digest.encode() if self.published else b"")
         for study in self.studies:
             whole.update(planning.to_json(study.plan).encode())
+            row_of = {run_id: row for row, run_id in enumerate(study.cube["run_id"])}
             for frame in (study.cube, study.curves, study.learned):
                 whole.update("|".join(map(str, frame.columns)).encode())
-                plain = frame.astype({name: str for name in frame.columns if frame[name].dtype == object})
+                plain = frame.assign(run_id=frame["run_id"].astype(object).map(row_of))
+                plain = plain.astype({name: str for name in plain.columns if plain[name].dtype == object})
                 whole.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().tobytes())
         return whole.hexdigest()[:16]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,17 @@ def test_the_difference_of_a_report_is_that_of_the_journals(study: Path, scores:
     (row,) = numbers["tables"]["table-1-verdicts"]
     assert (row["activation"], row["control"], row["n"]) == ("dsrelu", "relu", 5)
     assert row["difference"] == pytest.approx(np.mean(scores["dsrelu"] - scores["relu"]), abs=1e-9)
+
+
+def test_a_store_that_is_made_anew_gives_the_same_numbers(study: Path, tmp_path: Path) -> None:
+    again = tmp_path / "study"
+    shutil.copytree(study, again, ignore=shutil.ignore_patterns("mlflow.db*", "report"))
+    assert Tracker(None, again).sync()
+    build.write(list(load.load_all([str(again)])), again / "report")
+    first, second = ((path / "report" / "numbers.json").read_text(encoding="utf-8") for path in (study, again))
+    run_id = re.compile(r"\b[0-9a-f]{32}\b")
+    assert first != second
+    assert run_id.sub("run", first) == run_id.sub("run", second)
 
 
 def test_compare_says_on_the_terminal_what_the_report_says(study: Path) -> None:
