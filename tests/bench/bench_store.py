@@ -2,8 +2,8 @@
 
 An invented study (no fold trains; journals are written by the product's own writers): a search of many settings and
 ten confirmed activations, five folds a trial, so that there are about RUNS runs: one of the study, and six of each
-trial. It is written into the embedded SQLite store, and into an MLflow server with proxied artifacts on a private
-PostgreSQL (installed here; `--driver DIR` is where psycopg2 is, if not beside MLflow). Prints, each step in a process
+trial. It is written into the embedded SQLite store, and into a store for a lab as `actsweep store up` starts it:
+MLflow's server with logins and proxied artifacts before a PostgreSQL (installed here). Prints, each step in a process
 of its own (n = 1):
 
 - ``ingest``   the first sync: all folds are over but one, which lacks its last epoch
@@ -11,6 +11,7 @@ of its own (n = 1):
 - ``epoch``    that one fold gained an epoch: a driver begins, and sends it
 - ``end``      that one fold is over, and with it the study
 - ``report``   of the store's address alone
+- ``pages``    of a lab's store: its prepared views in a browser, three times each (as bench_ui.py does for SQLite)
 
 Wall seconds beside CPU seconds of our process and of the servers: the machine may have other work.
 """
@@ -19,39 +20,43 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import getpass
 import json
 import os
 import resource
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
+import bench_ui
 import psutil
 
+from sweeps.store_server import lab
+from sweeps.store_server.home import ADMIN, Home
+from sweeps.store_server.mlflow_server import MlflowServer
+from sweeps.store_server.postgres import Postgres
 from sweeps.testing import InventedTrial, invent_attempt, invent_study
+from sweeps.tracking import pages
+from sweeps.tracking.store import configure_mlflow, locate
 from trainer.journal import Status
 
 FOLDS, CONFIRMED = 5, 10
-STEPS = ("ingest", "again", "epoch", "end", "report")
-DATABASE_USER = "postgres"
+STEPS = ("ingest", "again", "epoch", "end", "report", "pages")
 
 
-def main(sizes: list[int], stores: list[str], epochs: int, driver: str, steps: list[str]) -> None:
+def main(sizes: list[int], stores: list[str], epochs: int, steps: list[str]) -> None:
     for runs in sizes:
         for name in stores:
             with tempfile.TemporaryDirectory(prefix="bench-store-") as place:
-                measure(Path(place), name, runs, epochs, driver, steps)
+                measure(Path(place), name, runs, epochs, steps)
 
 
-def measure(place: Path, name: str, runs: int, epochs: int, driver: str, steps: list[str]) -> None:
+def measure(place: Path, name: str, runs: int, epochs: int, steps: list[str]) -> None:
     folder = place / "study"
     trials = round((runs - 1) / (FOLDS + 1))
     keys = invent(folder, trials, epochs)
@@ -60,11 +65,13 @@ def measure(place: Path, name: str, runs: int, epochs: int, driver: str, steps: 
     print(
         f"{'step':8} {'wall s':>8} {'our CPU s':>10} {'servers CPU s':>14} {'peak MB':>8}   what it came to", flush=True
     )
-    with SERVERS[name](place, driver) as server:
+    with SERVERS[name](place) as server:
         uri, watched = server
         if uri is not None:
             (folder / "tracking").write_text(uri, encoding="utf-8")
         for step in steps:
+            if step == "pages" and uri is None:
+                continue
             before = cpu_s(watched())
             if step in ("epoch", "end"):
                 invent_last(folder, keys[0], epochs, ended=step == "end")
@@ -94,7 +101,11 @@ def invent(folder: Path, trials: int, epochs: int) -> list[str]:
     ]
     keys = invent_study(folder, [*confirmed, *searched], folds=FOLDS, epochs=epochs, write_folds=False)
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-    plan |= {"search_selects_on": "validation/loss", "search_trials": dict.fromkeys(labels, trials // CONFIRMED - 1)}
+    plan |= {
+        "search_selects_on": "validation/loss",
+        "search_trials": dict.fromkeys(labels, trials // CONFIRMED - 1),
+        "search_varies": {label: ["activation.a", "activation.b"] for label in labels},
+    }
     (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     invent_attempt(folder, keys[0], epochs=epochs - 1)
     for key in keys[1:]:
@@ -118,7 +129,10 @@ def child(step: str, uri: str | None, folder: Path) -> dict[str, float]:
 
 
 def step(name: str, uri: str | None, folder: Path) -> None:
-    told = report(uri, folder) if name == "report" else sync(name, uri, folder)
+    if name == "pages":
+        told = pages_of(uri or "", folder)
+    else:
+        told = report(uri, folder) if name == "report" else sync(name, uri, folder)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     peak_mb = usage.ru_maxrss / 1024
     print(json.dumps({"cpu_s": usage.ru_utime + usage.ru_stime, "peak_mb": peak_mb, "told": told}))
@@ -155,82 +169,61 @@ def report(uri: str | None, folder: Path) -> dict[str, float]:
         return {"report.html KB": page.stat().st_size // 1024, "lines": len(lines)}
 
 
+def pages_of(uri: str, folder: Path) -> dict[str, float]:
+    """Median seconds until a row is there as text, and until the charts of the views that have some are drawn."""
+    configure_mlflow()
+    told = {}
+    user, password = os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]
+    login = uri.replace("://", f"://{user}:{password}@") + "/version"
+    for page in pages.of_study(locate(uri, folder), folder):
+        row, charts = {
+            "comparison": ("new1", ""),
+            "search": ("· s", bench_ui.CHARTS),
+            "folds": ("Group: ", bench_ui.CHARTS),
+        }[page.name]
+        taken = [bench_ui.opened(uri + page.url, row, charts, login) for _ in range(3)]
+        for what, values in zip(("rows", "charts"), zip(*taken, strict=True), strict=True):
+            if what == "rows" or charts:
+                told[f"{page.name} {what}"] = round(statistics.median(values), 1)
+    return told
+
+
 # -- the stores --------------------------------------------------------------------------------------------------------
 
 Watched = Callable[[], list[psutil.Process]]
 
 
 @contextlib.contextmanager
-def sqlite(place: Path, driver: str) -> Iterator[tuple[str | None, Watched]]:
+def sqlite(place: Path) -> Iterator[tuple[str | None, Watched]]:
     yield None, list
 
 
 @contextlib.contextmanager
-def postgres(place: Path, driver: str) -> Iterator[tuple[str | None, Watched]]:
-    """A private PostgreSQL on a socket, and MLflow's server before it with proxied artifacts."""
-    cluster = place / "postgres"
-    cluster.mkdir()
+def postgres(place: Path) -> Iterator[tuple[str | None, Watched]]:
+    """A store for a lab, and its administrator's login."""
     place.chmod(0o755)
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(cluster, DATABASE_USER)
-        as_user = ["runuser", "-u", DATABASE_USER, "--"]
-    user = DATABASE_USER if as_user else getpass.getuser()
-    binaries = Path(shutil.which("postgres") or sys.exit("postgres: not installed")).resolve().parent
-    data = cluster / "data"
-    subprocess.run(
-        [*as_user, binaries / "initdb", "-D", data, "-A", "trust", "-U", user], check=True, stdout=-3, cwd="/"
-    )
-    port = free_port()
-    settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={cluster}", "-p", str(port)]
-    log = (place / "servers.log").open("wb")
-    with contextlib.ExitStack() as stack:
-        database = stack.enter_context(running([*as_user, str(binaries / "postgres"), "-D", str(data), *settings], log))
-        psql = [str(binaries / "psql"), "-h", str(cluster), "-p", str(port), "-U", user, "-d", "postgres"]
-        until(
-            lambda: (
-                subprocess.run([*psql, "-c", "create database mlflow"], stderr=-3, stdout=-3, cwd="/").returncode == 0
-            )
-        )
-        uri = f"postgresql+psycopg2://{user}@/mlflow?host={cluster}&port={port}"
-        served = free_port()
-        variables = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true",
-                     "MLFLOW_ARTIFACTS_DESTINATION": str(place / "artifacts"),
-                     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                     "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), driver]))}  # fmt: skip
-        command = [sys.executable, "-P", "-m", "mlflow", "server", "--serve-artifacts", "--host", "127.0.0.1",
-                   "--port", str(served), "--workers", "2", "--gunicorn-opts", "--threads 8"]  # fmt: skip
-        server = stack.enter_context(running(command, log, variables))
-        address = f"http://127.0.0.1:{served}"
-        until(lambda: answers(f"{address}/health"))
-        yield address, lambda: [*family(database), *family(server)]
+    home = Home(place / "lab")
+    lab.up(home.folder, {"port": free_port()})
+    os.environ["MLFLOW_TRACKING_USERNAME"] = ADMIN
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = home.password(ADMIN) or ""
+    server = MlflowServer(home, home.known())
+
+    def watched() -> list[psutil.Process]:
+        database = psutil.Process(int((Postgres(home.folder).data / "postmaster.pid").read_text().split()[0]))
+        return [database, *database.children(recursive=True), *map(psutil.Process, server.processes())]
+
+    try:
+        yield server.address, watched
+    finally:
+        lab.down(home.folder)
 
 
 SERVERS = {"sqlite": sqlite, "postgres": postgres}
 
 
-@contextlib.contextmanager
-def running(
-    command: list[str], log: object, variables: dict[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=variables, cwd="/")  # type: ignore[call-overload]
-    try:
-        yield process
-    finally:
-        for one in family(process):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.terminate()
-        process.wait(30)
-
-
-def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    found = psutil.Process(process.pid)
-    return [found, *found.children(recursive=True)]
-
-
 def cpu_s(processes: list[psutil.Process]) -> float:
     """Of those and of the ones that they have waited for."""
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+    return sum(sum(process.cpu_times()[:4]) for process in processes)
 
 
 def free_port() -> int:
@@ -239,26 +232,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def answers(url: str) -> bool:
-    with contextlib.suppress(URLError, OSError), urlopen(url, timeout=5) as answer:
-        return answer.status == 200
-    return False
-
-
-def until(done: Callable[[], bool], timeout_s: float = 120.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not done():
-        if time.monotonic() > end:
-            sys.exit("a server did not start in time")
-        time.sleep(0.3)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("runs", type=int, nargs="*", default=[1000])
     parser.add_argument("--store", choices=SERVERS, action="append", default=[])
     parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--driver", default="", help="A folder with psycopg2.")
     parser.add_argument("--steps", choices=STEPS, nargs="+", default=list(STEPS))
     parser.add_argument("--step", choices=STEPS)
     parser.add_argument("--folder", type=Path)
@@ -267,4 +245,4 @@ if __name__ == "__main__":
     if said.step:
         step(said.step, said.uri, said.folder)
     else:
-        main(said.runs, said.store or list(SERVERS), said.epochs, said.driver, said.steps)
+        main(said.runs, said.store or list(SERVERS), said.epochs, said.steps)

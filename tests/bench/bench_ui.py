@@ -32,6 +32,7 @@ from sweeps.tracking.ui_server import Ui
 
 VARIED = {"dsrelu": ("a", "b"), "apalu": ("a", "b"), "elu": ("alpha",)}
 WAIT_S = 180.0
+CHARTS = "svg.main-svg, .js-plotly-plot, canvas, svg.parcoords, .parcoords"
 
 
 def invented(folder: Path, trials: int, folds: int, epochs: int) -> None:
@@ -83,10 +84,13 @@ def until(condition: Callable[[], bool], begun: float) -> float:
     return float("nan")
 
 
-def opened(address: str, rows: str, drawn: str) -> tuple[float, float]:
-    """Seconds until a text of the rows is there, and until as many charts are drawn as there are at first sight."""
+def opened(address: str, rows: str, drawn: str, login: str = "") -> tuple[float, float]:
+    """Seconds until a text of the rows is there, and until as many charts are drawn as there are at first sight.
+    ``login``: an address with a name and a password, which the browser then has for the others of that server."""
     page = browser()
     try:
+        if login:
+            page.get(login)
         begun = time.monotonic()
         page.get(address)
         shown = until(lambda: rows in page.find_element("tag name", "body").text, begun)
@@ -124,11 +128,10 @@ def main() -> None:
             keeper.refresh()
             print(f"{what}: {time.monotonic() - begun:.1f} s {dict(keeper.troubles) or ''}", flush=True)
         pages = ui_server.pages.of_study(keeper.store, study)
-        plots = "svg.main-svg, .js-plotly-plot, canvas, svg.parcoords, .parcoords"
         with ui_server.serve(keeper.store, keeper.home / "bench.log", keeper.pages()) as running:
             print(f"{asked.trials} trials x {asked.folds} folds x {asked.epochs} epochs, n = {asked.n}")
             print(f"  server's memory before: {memory_mb(running):.0f} MB")
-            wanted = {"comparison": ("activation 0", ""), "search": ("· s", plots), "folds": ("Group: ", plots)}
+            wanted = {"comparison": ("activation 0", ""), "search": ("· s", CHARTS), "folds": ("Group: ", CHARTS)}
             listed = [opened(running.url, "accuracy: ", "")[0] for _ in range(asked.n)]
             print(line("list of all studies: rows", listed), flush=True)
             for page in pages:
