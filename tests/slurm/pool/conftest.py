@@ -108,15 +108,18 @@ def counted(text):
     return json.dumps({"interrupted": False})
 
 def epochs(text):
-    """Epochs of some length, told as a trainer tells them; with a lock, one process at a time is at work."""
+    """Epochs of some length, told as a trainer tells them; with a lock, one process at a time is at work, in turn: who
+    has had the lock waits behind those that wait for it, as on a device that is shared."""
     import fcntl
     order = json.loads(text)
     pipe = int(os.environ["ACTSWEEP_PROGRESS"])
-    with open(order["file"], "a") as lock:
+    with open(order["file"], "a") as lock, open(order["file"] + ".next", "a") as turn:
         for _ in range(order["epochs"]):
             began = time.perf_counter()
             if order.get("alone"):
+                fcntl.flock(turn, fcntl.LOCK_EX)
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                fcntl.flock(turn, fcntl.LOCK_UN)
             time.sleep(order["takes"])
             fcntl.flock(lock, fcntl.LOCK_UN)
             os.write(pipe, f"{time.perf_counter() - began}\\n".encode())
