@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -217,6 +218,19 @@ class Touched(RuleBasedStateMachine):
         for position in positions:
             if self.shown and (runs := self.runs(trashed=True)):
                 self.client.restore_run(runs[position % len(runs)].info.run_id)
+
+    @rule()
+    @precondition(lambda self: self.uri is None)
+    def empty_the_trash(self) -> None:
+        """As a lab's administrator does now and then: `mlflow gc`."""
+        from mlflow.cli import gc
+
+        if not self.shown:
+            self.theirs.clear()  # they go with their experiment
+        uri = self.tracker().store.uri
+        done = CliRunner().invoke(gc, ["--backend-store-uri", uri, "--tracking-uri", uri])
+        assert done.exit_code == 0, done.output
+        self.sync()
 
     @rule(position=POSITION)
     def rename_a_run(self, position: int) -> None:
