@@ -22,7 +22,6 @@ from analysis.runs.frames import (
     History,
     Run,
     environment,
-    integer,
     of_this_version,
     to_cube,
     to_curves,
@@ -158,11 +157,10 @@ def assemble(
     every = [run for of_kind in kinds.values() for run in of_kind["fold"]]
     wanted = tuple(histories)
     keys = sorted({key for run in every for key in run.metrics if schema.column(key).startswith(wanted)})
-    longest = max((integer(run.tags.get(schema.EPOCHS), "epochs") for run in every), default=1)
     run_ids = [run.run_id for run in every]
     read: dict[str, list[History]] = {}
     for key in keys:
-        read.setdefault(schema.column(key), []).extend(store.history(run_ids, key, longest))
+        read.setdefault(schema.column(key), []).extend(store.history(run_ids, key))
     curves, broken = to_curves(every, read)
     ends = np.cumsum([len(of_kind["fold"]) for of_kind in kinds.values()])
     cuts = np.searchsorted(curves["run_id"].cat.codes.to_numpy(), [0, *ends])

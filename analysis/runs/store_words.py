@@ -6,6 +6,7 @@ The words of MLflow, SQLAlchemy, Alembic and urllib3 (statements, tracebacks, re
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 from typing import NamedTuple
@@ -121,8 +122,9 @@ def _everything(error: BaseException | None) -> str:
 
 
 def silence() -> None:
-    """Keeps the loggers and warnings of MLflow and of what it stands on from this process' terminal: whoever uses them
-    here tells failures itself. Call it after MLflow was imported, which sets its loggers up."""
+    """Keeps the loggers, warnings and progress bars of MLflow and of what it stands on from this process' terminal:
+    whoever uses them here tells failures itself. Call it after MLflow was imported, which sets its loggers up."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in NOISY:
         logger = logging.getLogger(name)
         logger.handlers[:] = [logging.NullHandler()]

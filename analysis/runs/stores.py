@@ -37,7 +37,7 @@ class Store(Protocol):
 
     def runs(self, experiment: str) -> list[Run]: ...
 
-    def history(self, run_ids: Sequence[str], key: str, longest: int) -> Iterator[History]: ...
+    def history(self, run_ids: Sequence[str], key: str) -> Iterator[History]: ...
 
     def artifact(self, run: Run, path: str) -> str | None:
         """The text of a run's artifact; None where it has none."""
@@ -121,7 +121,7 @@ class SqlStore:
             for key in sorted(heads)
         ]
 
-    def history(self, run_ids: Sequence[str], key: str, longest: int) -> Iterator[History]:
+    def history(self, run_ids: Sequence[str], key: str) -> Iterator[History]:
         # The primary key begins with the metric's name and holds every column: the database reads one run of its index.
         table, run = self._models.SqlMetric, self._models.SqlRun
         columns = (table.run_uuid, table.step, table.timestamp, table.value, table.is_nan)
@@ -173,6 +173,7 @@ class ClientStore:
 
         store_words.silence()
         self._uri = uri
+        self._at_once = BULK_RUNS
         with _told(uri):
             self._client = MlflowClient(tracking_uri=uri)
 
@@ -197,13 +198,16 @@ class ClientStore:
         ]
         return sorted(runs, key=lambda run: run.run_id)
 
-    def history(self, run_ids: Sequence[str], key: str, longest: int) -> Iterator[History]:
+    def history(self, run_ids: Sequence[str], key: str) -> Iterator[History]:
         index = {run_id: position for position, run_id in enumerate(run_ids)}
-        # A resumed fold may have logged an epoch twice: room for that, or the server cuts the answer.
-        step = max(1, min(BULK_RUNS, BULK_RESULTS // (2 * longest + 2)))
-        for begin in range(0, len(run_ids), step):
+        begin = 0
+        while begin < len(run_ids):
             with _told(self._uri):
-                found = self._bulk(run_ids[begin : begin + step], key)
+                found = self._bulk(run_ids[begin : begin + self._at_once], key)
+            if found is None:  # for so many runs, the server cut its answer
+                self._at_once = max(1, self._at_once // 2)
+                continue
+            begin += self._at_once
             if not found:
                 continue
             runs, steps, times, values = zip(*found, strict=True)
@@ -216,7 +220,8 @@ class ClientStore:
                 return None
             return Path(self._client.download_artifacts(run.run_id, path, folder)).read_text(encoding="utf-8")
 
-    def _bulk(self, run_ids: Sequence[str], key: str) -> list[tuple[str, int, int, float]]:
+    def _bulk(self, run_ids: Sequence[str], key: str) -> list[tuple[str, int, int, float]] | None:
+        """None where the answer may lack rows, and fewer runs have to be asked for."""
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
 
@@ -228,10 +233,11 @@ class ClientStore:
                 params={"run_id": list(run_ids), "metric_key": key, "max_results": BULK_RESULTS},
             )
             if answer.status_code == 200:
-                return [
-                    (row["run_id"], row["step"], row["timestamp"], float(row["value"]))
-                    for row in answer.json()["metrics"]
-                ]
+                rows = answer.json()["metrics"]
+                if len(rows) < BULK_RESULTS:
+                    return [(row["run_id"], row["step"], row["timestamp"], float(row["value"])) for row in rows]
+                if len(run_ids) > 1:
+                    return None
         return [
             (run_id, entry.step, entry.timestamp, entry.value)
             for run_id in run_ids

@@ -198,7 +198,8 @@ class Driver:
         self._changed |= self.journals.refresh(list(self.state.job_of))
         self.budget.observe()
         self.jobs = dict(self.cluster.poll(list(self.state.folds_of))) if self.state.folds_of else {}
-        self._waiting_for.note(self.jobs.values(), self.refused, jobs_running(self.cluster))
+        on_jobs, behind = jobs_running(self.cluster), self.tracking_problem
+        self._waiting_for.note(self.jobs.values(), self.refused, on_jobs, tracking=behind)
 
     def _complete(self) -> None:
         ends: list[tuple[TrialAdded, Completed]] = []

@@ -1,4 +1,5 @@
-"""What the jobs of a study wait for, by what the cluster says of them; and the file by which a driver lets others know.
+"""What the jobs of a study wait for, by what the cluster says of them; and the file by which a driver lets others know
+that, and whether MLflow takes what it is sent.
 
 The file decides nothing and is missed by nobody: a driver that cannot write it goes on.
 """
@@ -55,6 +56,8 @@ class Waiting:
     """The earliest that the scheduler expects of any of them, in seconds since 1970."""
     trouble: str = ""
     """What keeps it from being known, or kept the last submission back; "" for nothing."""
+    tracking: str = ""
+    """What keeps MLflow from being complete; "" for nothing."""
     on_jobs: int | None = None
     """Jobs that run, where a job holds several packs: then ``running`` and ``waiting`` count packs. None: each pack is
     a job."""
@@ -110,9 +113,14 @@ def together(several: Iterable[Waiting]) -> Waiting:
         waiting=sum(each.waiting for each in known),
         reasons=tuple(sorted(reasons, key=lambda reason: (-reason.count, reason.words))),
         expected_start=min(starts, default=None),
-        trouble="; ".join(dict.fromkeys(each.trouble for each in known if each.trouble)),
+        trouble=_once(each.trouble for each in known),
+        tracking=_once(each.tracking for each in known),
         on_jobs=max((each.on_jobs for each in known if each.on_jobs is not None), default=None),  # they share them
     )
+
+
+def _once(said: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(filter(None, said)))
 
 
 def _name(words: str) -> str:
@@ -132,13 +140,15 @@ class Keeper:
         self._path, self._clock = folder / FILE, clock
         self._last: Waiting | None = None
 
-    def note(self, reports: Iterable[JobReport], trouble: str, on_jobs: int | None = None) -> None:
+    def note(
+        self, reports: Iterable[JobReport], trouble: str, on_jobs: int | None = None, *, tracking: str = ""
+    ) -> None:
         now, last = self._clock(), self._last
-        found = of(reports, now, trouble, on_jobs=on_jobs)
+        found = dataclasses.replace(of(reports, now, trouble, on_jobs=on_jobs), tracking=tracking)
         if last is not None:
             gone = now - last.time
             same = dataclasses.replace(last, time=now) == found
-            if 0 <= gone < (ANEW_AFTER_S if same else AT_MOST_EVERY_S) or (same and not found.waiting):
+            if 0 <= gone < (ANEW_AFTER_S if same else AT_MOST_EVERY_S) or (same and not found.waiting and not tracking):
                 return
         self._last = found
         with contextlib.suppress(OSError):

@@ -26,7 +26,7 @@ def short(waiting: Waiting, now: float | None = None) -> str:
 
 def lines(waiting: Waiting, *, alive: bool, now: float | None = None) -> list[str]:
     """A line for each reason, and how old the news is. ``alive``: whether its driver is."""
-    if not waiting.waiting and not waiting.trouble:
+    if not waiting.waiting and not waiting.trouble and not waiting.tracking:
         return []
     age = duration(max(0.0, (time.time() if now is None else now) - waiting.time))
     seen = f"as its driver saw {age} ago" if alive else f"as its last driver saw {age} ago; nobody has looked since"
@@ -37,6 +37,7 @@ def lines(waiting: Waiting, *, alive: bool, now: float | None = None) -> list[st
     start = _expected(waiting, now)
     said += [f"  {start}"] if start else []
     said += [f"  {waiting.trouble}"] if waiting.trouble else []
+    said += [f"  MLflow is behind: {waiting.tracking}"] if waiting.tracking else []
     stand = running_now(waiting.on_jobs, waiting.running, waiting.waiting)
     return [f"{stand}, {seen}{':' if said else ''}", *said]
 

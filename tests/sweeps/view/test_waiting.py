@@ -28,6 +28,7 @@ from sweeps.suite import folder as suites
 from sweeps.suite import status as of_suite
 from sweeps.suite.reading import load as load_suite
 from sweeps.suite.suite import on_profile
+from sweeps.tracking.tracker import Tracker
 from sweeps.view import progress, status
 from sweeps.view.screen import UNWATCHED, Show, line, screen
 from sweeps.view.waiting import News, lines, short
@@ -182,6 +183,12 @@ def test_the_file_is_written_with_changes_and_anew_while_jobs_wait(tmp_path: Pat
         assert found is not None
         written.append(found.time - AT)
     assert written == [0, 0, 6, 6, 67, 80, 80]
+    for after in (920, 930, 990):  # what MLflow lacks is no less true without jobs that wait
+        now[0] = AT + after
+        keeper.note([], "", tracking="the server is down")
+        assert waiting.read(tmp_path) == Waiting(
+            time=AT + (990 if after == 990 else 920), tracking="the server is down"
+        )
     assert waiting.read(tmp_path / "elsewhere") is None
     for torn in ("", "{", "[]", '{"schema": 2}', '{"schema": 1, "reasons": [1]}'):
         (tmp_path / FILE).write_text(torn)
@@ -196,10 +203,11 @@ def test_a_folder_that_takes_no_file_keeps_no_driver_from_its_work(tmp_path: Pat
 def test_what_several_studies_wait_for_is_counted_together() -> None:
     one = waiting.of(reports(PRIORITY, HELD, start=AT + 9), AT, "squeue does not answer")
     other = waiting.of([*reports(HELD), JobReport(job="7", state=JobState.RUNNING)], AT - 40, "squeue does not answer")
-    both = waiting.together([one, other, waiting.NOTHING])
+    behind = Waiting(tracking="the server is down")
+    both = waiting.together([one, other, waiting.NOTHING, behind, behind])
     assert (both.running, both.waiting, both.time, both.expected_start) == (1, 3, AT - 40, AT + 9)
     assert [(reason.name, reason.count) for reason in both.reasons] == [("JobHeldUser", 2), ("Priority", 1)]
-    assert both.trouble == "squeue does not answer"
+    assert (both.trouble, both.tracking) == ("squeue does not answer", "the server is down")
 
 
 @pytest.fixture
@@ -253,6 +261,14 @@ def test_status_says_why_while_the_driver_lives_and_how_old_that_is_when_it_is_g
     driver.tick()
     assert "6 jobs running, 0 waiting" in line(progress.view(driver), UNWATCHED)
     assert "QOSMaxGRESPerUser" not in line(progress.view(driver), UNWATCHED)
+    # And a driver that is a job says to whoever asks that MLflow does not take what it sends.
+    driver.tracker = Tracker("http://127.0.0.1:9", path)
+    driver.track(at_once=True)
+    driver._waiting_for._last = None
+    driver.tick()
+    stand, behind = status.read(path).words().partition("6 jobs running, 0 waiting, ")[2].splitlines()[:2]
+    assert stand == "as its last driver saw 0 s ago; nobody has looked since:"
+    assert behind.startswith("  MLflow is behind: MLflow store http://127.0.0.1:9: nobody answers; ")
     driver.close()
 
 
