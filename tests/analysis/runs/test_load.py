@@ -264,7 +264,7 @@ def unused_port() -> int:
 
 @pytest.mark.slow
 def test_a_server_gives_the_same_frames_as_its_database(
-    store: dict[str, Any], server: str, monkeypatch: pytest.MonkeyPatch
+    store: dict[str, Any], server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def alike() -> None:
         by_server, by_database = load.load(server), load.load(store["uri"])
@@ -293,6 +293,7 @@ def test_a_server_gives_the_same_frames_as_its_database(
     for run_id, epochs in runs.items():
         if epochs is not None:
             store["client"].set_tag(run_id, schema.EPOCHS, epochs)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_order_in_which_a_store_lists_runs_changes_nothing(store: dict[str, Any]) -> None:
