@@ -25,7 +25,7 @@ from urllib.request import Request, urlopen
 import pytest
 from click.testing import CliRunner
 
-from analysis.runs import load, plan, schema
+from analysis.runs import load, plan, schema, stores
 from sweeps.cli.main import main
 from sweeps.store_server import lab, mlflow_server, postgres
 from sweeps.store_server.home import Home
@@ -312,6 +312,15 @@ def test_a_store_is_started_once_and_shared_by_login(store: Any) -> None:
     assert code == 2
     assert f"runs with port {store.port}; `actsweep store down" in told
     assert "its runs are in postgresql" in run("up", store.folder, "--sqlite")[1]
+
+
+def test_the_histories_of_many_runs_come_in_one_answer(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their ids and a metric's name of any length fit into an address; else each history is an answer of its own."""
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", Home(store.folder).password("admin") or "")
+    reader = stores.ClientStore(f"http://127.0.0.1:{store.port}")
+    monkeypatch.setattr(reader._client, "get_metric_history", lambda *names: pytest.fail(f"asked for {names} alone"))
+    assert list(reader.history([f"{number:032x}" for number in range(2 * stores.BULK_RUNS)], "m/" * 125)) == []
 
 
 def test_a_study_whose_server_never_answers_ends_with_its_report(tmp_path: Path) -> None:
