@@ -25,8 +25,8 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 CHUNK = 100_000
 """Rows that are in flight between a database and an array."""
 BULK_RUNS, BULK_RESULTS = 64, 25_000
-"""What is asked for in one bulk call, and what a server gives: it takes 100 runs, but their ids stand in the address, of
-which gunicorn takes 4,094 characters with the name of a metric."""
+"""What is asked for in one bulk call, and what a server gives. It takes 100 runs, but their ids stand in the address,
+and gunicorn takes 4,094 characters of that, with a metric's name among them."""
 
 
 class Store(Protocol):
