@@ -149,7 +149,7 @@ class Findings:
             row_of = {run_id: row for row, run_id in enumerate(study.cube["run_id"])}
             for frame in (study.cube, study.curves, study.learned):
                 whole.update("|".join(map(str, frame.columns)).encode())
-                plain = frame.assign(run_id=frame["run_id"].astype(object).map(row_of))
+                plain = frame.assign(run_id=frame["run_id"].map(row_of))
                 plain = plain.astype({name: str for name in plain.columns if plain[name].dtype == object})
                 whole.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().tobytes())
         return whole.hexdigest()[:16]
