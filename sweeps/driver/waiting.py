@@ -66,7 +66,14 @@ class Waiting:
 NOTHING = Waiting()
 
 
-def of(reports: Iterable[JobReport], time: float = 0.0, trouble: str = "", *, on_jobs: int | None = None) -> Waiting:
+def of(
+    reports: Iterable[JobReport],
+    time: float = 0.0,
+    trouble: str = "",
+    *,
+    tracking: str = "",
+    on_jobs: int | None = None,
+) -> Waiting:
     """Jobs that wait for the same are one reason, whatever is added to it ("ReqNodeNotAvail, UnavailableNodes:n3")."""
     known = list(reports)
     waiting = [report for report in known if report.state in WAITING]
@@ -82,6 +89,7 @@ def of(reports: Iterable[JobReport], time: float = 0.0, trouble: str = "", *, on
         reasons=tuple(sorted(map(_reason, grouped.values()), key=lambda reason: (-reason.count, reason.words))),
         expected_start=min(starts, default=None),
         trouble=trouble,
+        tracking=tracking,
         on_jobs=on_jobs,
     )
 
@@ -144,7 +152,7 @@ class Keeper:
         self, reports: Iterable[JobReport], trouble: str, on_jobs: int | None = None, *, tracking: str = ""
     ) -> None:
         now, last = self._clock(), self._last
-        found = dataclasses.replace(of(reports, now, trouble, on_jobs=on_jobs), tracking=tracking)
+        found = of(reports, now, trouble, tracking=tracking, on_jobs=on_jobs)
         if last is not None:
             gone = now - last.time
             same = dataclasses.replace(last, time=now) == found

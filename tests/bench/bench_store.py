@@ -129,10 +129,12 @@ def child(step: str, uri: str | None, folder: Path) -> dict[str, float]:
 
 
 def step(name: str, uri: str | None, folder: Path) -> None:
-    if name == "pages":
+    if name == "report":
+        told = report(uri, folder)
+    elif name == "pages":
         told = pages_of(uri or "", folder)
     else:
-        told = report(uri, folder) if name == "report" else sync(name, uri, folder)
+        told = sync(name, uri, folder)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     peak_mb = usage.ru_maxrss / 1024
     print(json.dumps({"cpu_s": usage.ru_utime + usage.ru_stime, "peak_mb": peak_mb, "told": told}))

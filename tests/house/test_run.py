@@ -24,11 +24,14 @@ case "{name} $*" in "{fails}"*|"python -m {fails}"*) exit 1;; esac
         program.chmod(0o755)
     (folder / "tests").mkdir()
     (folder / "tests" / "run").write_text(RUN.read_text(encoding="utf-8"), encoding="utf-8")
-    environment = {**os.environ, "ACTSWEEP_VENV": str(folder / "venv"), "PYTEST_DEBUG_TEMPROOT": str(folder)}
-    # without apt-get: nothing is installed here
-    environment["PATH"] = "/usr/bin:/bin"
-    (programs / "apt-get").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "apt-get").write_text("#!/bin/sh\nexit 1\n")  # nothing is installed here
     (programs / "apt-get").chmod(0o755)
+    environment = {
+        **os.environ,
+        "ACTSWEEP_VENV": str(folder / "venv"),
+        "PATH": "/usr/bin:/bin",
+        "PYTEST_DEBUG_TEMPROOT": str(folder),
+    }
     return subprocess.run(
         ["bash", str(folder / "tests" / "run"), *words], env=environment, capture_output=True, text=True, check=False
     )
