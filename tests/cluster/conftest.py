@@ -175,6 +175,22 @@ def queued() -> set[str]:
 
 
 @pytest.fixture
+def salloc(monkeypatch: pytest.MonkeyPatch, dev: DevCluster) -> Callable[..., str]:
+    """Makes this process one of a new allocation, as salloc does for what it starts; gives the job's id. ``dev``
+    ends it with the test."""
+
+    def make(*words: str) -> str:
+        command = ["salloc", "--no-shell", "--partition=main", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        job = done.stderr.split("Granted job allocation ")[1].split()[0]
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        return job
+
+    return make
+
+
+@pytest.fixture
 def profile() -> Profile:
     """For the development cluster, with quick polling."""
     return Profile(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 from sweeps.driver import session
@@ -42,7 +40,6 @@ MODES = {
     "pilot": ON_SLURM.replace("time_min: 10", "time_min: 1") + "gpus_per_pack: 1\njobs: pilot\nmax_jobs: 4\n",
     "allocation": "executor: allocation\nmax_jobs: 2\n",
 }
-SALLOC = ("salloc", "--no-shell", "--partition=main", "--nodes=2", "--gpus-per-node=2", "--time=10")
 
 
 def made(folder: Path, mode: str, *, epoch_s: float, study: str = STUDY) -> Path:
@@ -51,10 +48,3 @@ def made(folder: Path, mode: str, *, epoch_s: float, study: str = STUDY) -> Path
     (folder / "lab.yaml").write_text(MODES[mode] + COMMON % epoch_s)
     session.make(shipped.on_profile(load(study), str(folder / "lab.yaml")), folder / "study", ["test"])
     return folder / "study"
-
-
-def allocated(*words: str) -> str:
-    """A new allocation; gives its job's id."""
-    done = subprocess.run([*SALLOC, *words], capture_output=True, text=True, check=False, timeout=60, env=os.environ)
-    assert done.returncode == 0, done.stderr
-    return done.stderr.split("Granted job allocation ")[1].split()[0]

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -218,22 +218,3 @@ def test_without_the_scheduler_another_jobs_steps_are_over_and_ones_own_unknown(
         assert report.state is JobState.PREEMPTED
     finally:
         dev.start_controller()
-
-
-@pytest.fixture
-def salloc(monkeypatch: pytest.MonkeyPatch, dev: DevCluster, slurm: Run) -> Iterator[Callable[..., str]]:
-    """Makes this process one of a new allocation, as salloc does for what it starts; gives the job's id."""
-    granted = []
-
-    def make(*words: str) -> str:
-        command = ["salloc", "--no-shell", "--partition=main", *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stderr
-        job = done.stderr.split("Granted job allocation ")[1].split()[0]
-        granted.append(job)
-        monkeypatch.setenv("SLURM_JOB_ID", job)
-        return job
-
-    yield make
-    for job in granted:
-        subprocess.run(["scancel", job], capture_output=True, check=False)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from sweeps.testing import attempts, decisions, numbers
 
 sys.path.insert(0, str(Path(__file__).parent))  # what the tests of this folder share
 from faults import Driver, Faults
-from modes import PRETEND, allocated, made
+from modes import PRETEND, made
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -40,17 +40,9 @@ with session.driving(pathlib.Path(sys.argv[1]), call={PRETEND!r}) as driver:
 
 
 @pytest.fixture
-def allocation(dev: DevCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+def allocation(salloc: Callable[..., str]) -> Callable[..., str]:
     """Makes this process one of a new allocation of two nodes."""
-    jobs: list[str] = []
-
-    def make(*words: str) -> str:
-        jobs.append(allocated(*words))
-        monkeypatch.setenv("SLURM_JOB_ID", jobs[-1])
-        return jobs[-1]
-
-    yield make
-    subprocess.run(["scancel", *jobs], capture_output=True, check=False)
+    return partial(salloc, "--nodes=2", "--gpus-per-node=2", "--time=10")
 
 
 @pytest.fixture(scope="module")
